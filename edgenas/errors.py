@@ -1,0 +1,70 @@
+"""Every error that edgenas raises on purpose, and the exit code of each.
+
+    EdgeNASError                 exit 1   no model meets the budget, or a check failed
+    +-- BudgetError              exit 1   the budget is below what the space can reach
+    +-- ExportError              exit 1   an exported file differs from the network it came from
+    +-- UsageError               exit 2   a flag, a configuration or a name is wrong
+    |   +-- UnknownName          exit 2   no such space, strategy, data set, runtime, ...
+    |   +-- MissingOps           exit 2   a latency table has no row for an op
+    |   +-- TableError           exit 2   a latency table cannot be trusted
+    |   +-- CheckpointError      exit 2   a checkpoint belongs to another run, or is not one of ours
+    +-- DataError                exit 3   images or labels are unusable
+    +-- EnvironmentFault         exit 4   disk, device, or a machine too noisy to time on
+        +-- NoisyMachine         exit 4   too few clean samples, or figures that do not repeat
+
+Each message names the thing and the next step, in one line.
+"""
+
+from __future__ import annotations
+
+
+class EdgeNASError(Exception):
+    """Base of all; a check failed."""
+
+    exit_code = 1
+
+
+class BudgetError(EdgeNASError):
+    """The budget is below what the space can reach."""
+
+
+class ExportError(EdgeNASError):
+    """An exported file differs from the network it came from."""
+
+
+class UsageError(EdgeNASError):
+    """A flag, a configuration or a name is wrong."""
+
+    exit_code = 2
+
+
+class UnknownName(UsageError):
+    """No plugin of that name."""
+
+
+class MissingOps(UsageError):
+    """A latency table has no row for an op."""
+
+
+class TableError(UsageError):
+    """A latency table cannot be trusted: unit, number, duplicate, or another device's."""
+
+
+class CheckpointError(UsageError):
+    """A checkpoint belongs to another run, or is not one of ours."""
+
+
+class DataError(EdgeNASError):
+    """Images or labels are unusable."""
+
+    exit_code = 3
+
+
+class EnvironmentFault(EdgeNASError):
+    """Disk, device or operating system stands in the way."""
+
+    exit_code = 4
+
+
+class NoisyMachine(EnvironmentFault):
+    """Too few clean timing samples, or figures that do not repeat."""

@@ -1,0 +1,226 @@
+"""The closed vocabulary of operators: fields, shape rule, parameter shapes, key.
+
+Shapes are (channels, height, width); costing is always batch 1. An op is one *fused kernel*: a convolution carries its
+folded batch norm and its activation, because every runtime fuses them. A closed vocabulary keeps a device kit finite
+and the ONNX writer small.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+Shape = tuple[int, int, int]
+Parameters = dict[str, tuple[int, ...]]
+
+ACTIVATIONS = ("none", "relu", "relu6", "hswish", "sigmoid")
+# Runtimes run these inside the convolution; the others are a kernel of their own behind it.
+FUSED_ACTIVATIONS = ("none", "relu", "relu6", "sigmoid")
+
+
+def shape_text(shape: Shape) -> str:
+    """`(3, 224, 224)` as `3x224x224`."""
+    return "x".join(map(str, shape))
+
+
+def _strided(shape: Shape, channels: int, stride: int) -> Shape:
+    """Output shape under odd kernels and padding kernel // 2: sides are divided by the stride, rounded up."""
+    _, height, width = shape
+    return channels, -(-height // stride), -(-width // stride)
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One kernel. Defaults: one input, the shape kept, no parameters."""
+
+    kind: ClassVar[str] = ""
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """Output shape; raises ValueError where the inputs do not fit."""
+        return inputs[0]
+
+    def parameters(self, *inputs: Shape) -> Parameters:
+        """Shapes of the parameters after batch norm is folded, by name."""
+        return {}
+
+    def label(self) -> str:
+        """The op's half of its key: kind and fields."""
+        return self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Op):
+    """The image."""
+
+    kind: ClassVar[str] = "input"
+
+
+@dataclass(frozen=True, slots=True)
+class Conv(Op):
+    """Convolution, folded batch norm, activation. Odd kernel, padding kernel // 2."""
+
+    kind: ClassVar[str] = "conv"
+    out: int
+    kernel: int = 1
+    stride: int = 1
+    groups: int = 1
+    act: str = "none"
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """(out, ceil(H / stride), ceil(W / stride))."""
+        channels = inputs[0][0]
+        if self.kernel % 2 == 0 or self.act not in ACTIVATIONS:
+            raise ValueError(f"conv needs an odd kernel and an activation of {ACTIVATIONS}: {self}")
+        if channels % self.groups or self.out % self.groups:
+            raise ValueError(f"{self.groups} groups divide neither {channels} nor {self.out} channels")
+        return _strided(inputs[0], self.out, self.stride)
+
+    def parameters(self, *inputs: Shape) -> Parameters:
+        """Kernel (out, in / groups, k, k) and bias (out,)."""
+        return {"weight": (self.out, inputs[0][0] // self.groups, self.kernel, self.kernel), "bias": (self.out,)}
+
+    def label(self) -> str:
+        """For example `conv k3 s2 g1 relu6 16`."""
+        return f"conv k{self.kernel} s{self.stride} g{self.groups} {self.act} {self.out}"
+
+
+@dataclass(frozen=True, slots=True)
+class Pool(Op):
+    """Max or average pooling; the average leaves padding out."""
+
+    kind: ClassVar[str] = "pool"
+    mode: str
+    kernel: int = 3
+    stride: int = 1
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """(C, ceil(H / stride), ceil(W / stride))."""
+        if self.mode not in ("max", "avg") or self.kernel % 2 == 0:
+            raise ValueError(f"pool needs mode max or avg and an odd kernel: {self}")
+        return _strided(inputs[0], inputs[0][0], self.stride)
+
+    def label(self) -> str:
+        """For example `pool max k3 s2`."""
+        return f"pool {self.mode} k{self.kernel} s{self.stride}"
+
+
+@dataclass(frozen=True, slots=True)
+class Act(Op):
+    """An activation on its own."""
+
+    kind: ClassVar[str] = "act"
+    act: str
+
+    def label(self) -> str:
+        """For example `act hswish`."""
+        return f"act {self.act}"
+
+
+@dataclass(frozen=True, slots=True)
+class Linear(Op):
+    """Fully connected layer on (C, 1, 1)."""
+
+    kind: ClassVar[str] = "linear"
+    out: int
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """(out, 1, 1)."""
+        if inputs[0][1:] != (1, 1):
+            raise ValueError(f"linear needs (C, 1, 1), got {inputs[0]}")
+        return self.out, 1, 1
+
+    def parameters(self, *inputs: Shape) -> Parameters:
+        """Matrix (out, C) and bias (out,)."""
+        return {"weight": (self.out, inputs[0][0]), "bias": (self.out,)}
+
+    def label(self) -> str:
+        """For example `linear 10`."""
+        return f"linear {self.out}"
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalPool(Op):
+    """Mean over height and width."""
+
+    kind: ClassVar[str] = "global_pool"
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """(C, 1, 1)."""
+        return inputs[0][0], 1, 1
+
+
+@dataclass(frozen=True, slots=True)
+class SqueezeExcite(Op):
+    """Channel attention: mean, 1x1 to `hidden` with ReLU, 1x1 back, sigmoid, product (arXiv:1709.01507).
+
+    The gate is a sigmoid, not the hard sigmoid of MobileNetV3: phones' accelerators do not run the latter.
+    """
+
+    kind: ClassVar[str] = "se"
+    hidden: int
+
+    def parameters(self, *inputs: Shape) -> Parameters:
+        """`reduce` (hidden, C, 1, 1) and `expand` (C, hidden, 1, 1), each with its bias."""
+        channels = inputs[0][0]
+        return {
+            "reduce.weight": (self.hidden, channels, 1, 1),
+            "reduce.bias": (self.hidden,),
+            "expand.weight": (channels, self.hidden, 1, 1),
+            "expand.bias": (channels,),
+        }
+
+    def label(self) -> str:
+        """For example `se 24`."""
+        return f"se {self.hidden}"
+
+
+@dataclass(frozen=True, slots=True)
+class Add(Op):
+    """Sum of two tensors of one shape."""
+
+    kind: ClassVar[str] = "add"
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """The common shape."""
+        if len(inputs) != 2 or inputs[0] != inputs[1]:
+            raise ValueError(f"add needs two equal shapes, got {inputs}")
+        return inputs[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Concat(Op):
+    """Channels of all inputs, in order."""
+
+    kind: ClassVar[str] = "concat"
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """(sum of C, H, W)."""
+        if len({shape[1:] for shape in inputs}) != 1:
+            raise ValueError(f"concat needs equal sides, got {inputs}")
+        return sum(shape[0] for shape in inputs), *inputs[0][1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Zero(Op):
+    """A tensor of zeros of the input's shape: the `none` of cell spaces. `derive` drops what it makes dead."""
+
+    kind: ClassVar[str] = "zero"
+
+
+@dataclass(frozen=True, slots=True)
+class Choose(Op):
+    """One of its inputs, which share a shape: input i is taken when `choice` has option `options[i]`."""
+
+    kind: ClassVar[str] = "choose"
+    choice: str
+    options: tuple[int, ...]
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """The common shape."""
+        if len(set(inputs)) != 1:
+            raise ValueError(f"alternatives of {self.choice!r} differ in shape: {inputs}")
+        return inputs[0]
+
+
+# Present in programs, absent from every price list.
+FREE = (Input, Zero, Choose)

@@ -1,0 +1,38 @@
+"""Plugins by name: `random` of kind `strategies` is edgenas/strategies/random.py; `package.module` is from outside."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+
+from edgenas.errors import UnknownName
+
+KINDS = ("spaces", "strategies", "evaluators", "data", "runtimes")
+
+
+def names(kind: str) -> list[str]:
+    """Command-line names of all plugins of a kind; files with a leading underscore are shared parts, not plugins."""
+    files = (Path(__file__).parent / kind).glob("[!_]*.py")
+    return sorted(file.stem.replace("_", "-") for file in files)
+
+
+def load(kind: str, name: str) -> ModuleType:
+    """Import a plugin's module.
+
+    Raises:
+        UnknownName: there is none, with the nearest names.
+    """
+    if "." in name:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise UnknownName(f"{kind}: cannot import {name!r} ({error}); is its package installed here?") from error
+    known = names(kind)
+    if name not in known:
+        near = get_close_matches(name, known, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+        raise UnknownName(f"{kind}: no {name!r}; {hint}")
+    return importlib.import_module(f"edgenas.{kind}.{name.replace('-', '_')}")
