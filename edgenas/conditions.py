@@ -126,6 +126,8 @@ class Conditions:
         reached = dict.fromkeys((node.name for node in supergraph), FALSE)
         reached[supergraph.output.name] = TRUE
         for node in reversed(supergraph.nodes):
+            if isinstance(node.op, Zero):  # takes a shape from its input, no value
+                continue
             for i, name in enumerate(node.inputs):
                 reads = reached[node.name]
                 if isinstance(node.op, Choose):

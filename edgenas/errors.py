@@ -10,7 +10,8 @@
     |   +-- CheckpointError      exit 2   a checkpoint belongs to another run, or is not one of ours
     +-- DataError                exit 3   images or labels are unusable
     +-- EnvironmentFault         exit 4   disk, device, or a machine too noisy to time on
-        +-- NoisyMachine         exit 4   too few clean samples, or figures that do not repeat
+    |   +-- NoisyMachine         exit 4   too few clean samples, or figures that do not repeat
+    +-- Interrupted              exit 130 or 143, by a signal; `--resume` goes on
 
 Each message names the thing and the next step, in one line.
 """
@@ -68,3 +69,9 @@ class EnvironmentFault(EdgeNASError):
 
 class NoisyMachine(EnvironmentFault):
     """Too few clean timing samples, or figures that do not repeat."""
+
+
+class Interrupted(EdgeNASError):
+    """Stopped by a signal, at a point from which `--resume` goes on."""
+
+    exit_code = 130

@@ -6,7 +6,7 @@ A *supergraph* holds every alternative, joined by `Choose` nodes; `derive` resol
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -198,10 +198,9 @@ def derive(supergraph: Graph, decisions: Mapping[str, int], arch: Arch) -> Graph
     """
     resolved: dict[str, Node | None] = {}  # None: zeros
     kept: list[Node] = []
-    for node in supergraph:
+    for node in _selected(supergraph, decisions):
         if isinstance(node.op, Choose):
-            by_option = dict(zip(node.op.options, node.inputs, strict=True))
-            resolved[node.name] = resolved[by_option[decisions[node.op.choice]]]
+            resolved[node.name] = resolved[_chosen(node, decisions)]
             continue
         sources = [resolved[name] for name in node.inputs]
         if isinstance(node.op, Zero):
@@ -214,19 +213,47 @@ def derive(supergraph: Graph, decisions: Mapping[str, int], arch: Arch) -> Graph
             inputs = []
             for i, source in enumerate(sources):
                 if source is None:
-                    shape = node.in_shapes[i]
-                    name = f"{node.name}.zero{i}"
-                    source = Node(name, Zero(), (supergraph.input.name,), (supergraph.input.shape,), shape, name)
+                    source = _zeros(f"{node.name}.zero{i}", node.in_shapes[i], supergraph.input)
                     kept.append(source)
                 inputs.append(source.name)
-            resolved[node.name] = replace(node, inputs=tuple(inputs))
-            kept.append(resolved[node.name])  # type: ignore[arg-type]  # just set
-    return Graph(_reachable(kept), arch)
+            node = Node(node.name, node.op, tuple(inputs), node.in_shapes, node.shape, node.weights)
+            resolved[node.name] = node
+            kept.append(node)
+    output = resolved[supergraph.output.name]
+    if output is None:
+        output = _zeros(supergraph.output.name, supergraph.output.shape, supergraph.input)
+        kept.append(output)
+    return Graph(_reachable(kept, output), arch)
 
 
-def _reachable(nodes: list[Node]) -> tuple[Node, ...]:
-    """The nodes that the last one needs, and the input, in order."""
-    needed = {nodes[-1].name, nodes[0].name}
+def _zeros(name: str, shape: Shape, source: Node) -> Node:
+    """Zeros of `shape` that are really there, because something reads them; `source` tells their batch."""
+    return Node(name, Zero(), (source.name,), (source.shape,), shape, name)
+
+
+def _chosen(node: Node, decisions: Mapping[str, int]) -> str:
+    """Name of the input that a Choose node takes."""
+    assert isinstance(node.op, Choose)
+    try:
+        return node.inputs[node.op.options.index(decisions[node.op.choice])]
+    except ValueError as error:
+        raise KeyError(f"{node.name} does not offer option {decisions[node.op.choice]} of {node.op.choice}") from error
+
+
+def _selected(supergraph: Graph, decisions: Mapping[str, int]) -> list[Node]:
+    """The few nodes that the output reads under these decisions, in order; zeros are not looked at yet."""
+    needed = {supergraph.output.name, supergraph.input.name}
+    selected = []
+    for node in reversed(supergraph.nodes):
+        if node.name in needed:
+            selected.append(node)
+            needed.update((_chosen(node, decisions),) if isinstance(node.op, Choose) else node.inputs)
+    return selected[::-1]
+
+
+def _reachable(nodes: list[Node], output: Node) -> tuple[Node, ...]:
+    """The nodes that `output` needs, and the input, in order."""
+    needed = {output.name, nodes[0].name}
     for node in reversed(nodes):
         if node.name in needed:
             needed.update(node.inputs)

@@ -111,6 +111,12 @@ class Act(Op):
     kind: ClassVar[str] = "act"
     act: str
 
+    def shape(self, *inputs: Shape) -> Shape:
+        """The input's."""
+        if self.act not in ACTIVATIONS:
+            raise ValueError(f"act needs an activation of {ACTIVATIONS}: {self}")
+        return inputs[0]
+
     def label(self) -> str:
         """For example `act hswish`."""
         return f"act {self.act}"

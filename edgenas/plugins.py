@@ -25,7 +25,7 @@ def load(kind: str, name: str) -> ModuleType:
     Raises:
         UnknownName: there is none, with the nearest names.
     """
-    if "." in name:
+    if "." in name and not name.startswith("."):
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:

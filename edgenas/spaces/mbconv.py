@@ -16,17 +16,17 @@ from edgenas.spaces._base import SearchSpace
 STAGES, BLOCKS = 4, 3
 KERNELS, EXPANSIONS, ACTIVATIONS = (3, 5, 7), (3, 6), ("relu", "hswish")
 WIDTHS = (0.5, 0.75, 1.0)
-# What runs at half the side of what came before, by number of halvings; small images keep their detail longest.
+# What runs at half the side of what came before, by number of halvings.
 STRIDED = {
-    2: ("stem", "s3"),
+    2: ("stem", "s2"),
     3: ("stem", "s2", "s4"),
     4: ("stem", "s2", "s3", "s4"),
     5: ("stem", "s1", "s2", "s3", "s4"),
 }
 # Stem, four stages and head at width 1, by number of halvings of the full-size image.
 CHANNELS = {
-    2: (16, 16, 24, 40, 64, 128),
-    3: (16, 16, 32, 48, 80, 192),
+    2: (16, 16, 24, 32, 48, 96),
+    3: (16, 16, 24, 40, 64, 128),
     4: (16, 24, 40, 80, 112, 256),
     5: (24, 24, 40, 80, 160, 384),
 }
@@ -38,8 +38,8 @@ def halvings(side: int) -> int:
 
 
 def resolutions(side: int) -> tuple[int, ...]:
-    """Static options: about 5/7, 6/7 and all of the image's side, in steps of 4 (of 32 for large images)."""
-    step = 4 if side < 128 else 32
+    """Static options: about 5/7, 6/7 and all of the image's side, in steps that divide well."""
+    step = 4 if side < 64 else 16 if side < 128 else 32
     return tuple(sorted({max(20, round(side * share / 7 / step) * step) for share in (5, 6)} | {side}))
 
 

@@ -1,0 +1,344 @@
+"""Time ONNX files: several at once, in the same rounds, so that their ratios hold on a machine that is never quiet.
+
+`python -m edgenas.bench` is the child of `bench_in_fresh_process`: a request as JSON on stdin, JSON lines on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+from edgenas import errors, plugins
+from edgenas.errors import DataError, EdgeNASError, EnvironmentFault, NoisyMachine
+from edgenas.runtimes import _reference
+from edgenas.runtimes._base import Runtime
+from edgenas.runtimes._timing import Session, Timing, TooNoisy, measure
+
+Progress = Callable[[int, int], None]
+
+ROUND_MS = 10.0
+MAX_FILE_BYTES = 2**31 - 1  # of one protobuf message; what is larger keeps its weights in other files
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output of a model, in the shape that was run: dynamic dimensions are 1."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Bench:
+    """How fast one model is here. `model` is the file's name without its folder; `threads` is what was really used."""
+
+    model: str
+    ms: float
+    p90_ms: float
+    repeat_error: float
+    runs: int
+    clean_share: float
+    threads: int
+    runtime: str
+    version: str
+    input: Port
+    outputs: tuple[Port, ...]
+
+
+def met(ms: float, repeat_error: float, budget_ms: float) -> bool:
+    """Whether a measured latency keeps the budget, its repeat error counted against it."""
+    return ms * (1 + repeat_error) <= budget_ms
+
+
+def bench(
+    models: Sequence[Path],
+    *,
+    threads: int = 1,
+    runtime: str = "onnxruntime",
+    seconds: float = 3.0,
+    sessions: int = 3,
+    max_repeat_error: float = 0.04,
+    tries: int = 3,
+    progress: Progress | None = None,
+    opening: Callable[[Path], None] | None = None,
+) -> list[Bench]:
+    """Time models in this process, about `seconds` each, in `sessions` sessions each.
+
+    Models whose repeat error exceeds `max_repeat_error` are timed again, up to `tries` times in all; the try that
+    repeats best is kept, so look at `repeat_error`. `progress(done, total)` begins anew with each try, and `opening` is
+    called before each file is loaded. For files that somebody else made use `bench_in_fresh_process`.
+
+    Raises:
+        DataError: a file is not a single-file ONNX model that the runtime can load and run.
+        UnknownName: there is no such runtime.
+        UsageError: `threads` is below 1.
+        NoisyMachine: too few clean samples.
+    """
+    # A module with these functions, as the contract tests check; mypy cannot see through the import by name.
+    plugin = cast(Runtime, plugins.load("runtimes", runtime))
+    with ExitStack() as stack:
+        items: dict[str, list[Session]] = {}
+        ports: list[dict[str, list[Port]]] = []
+        for number, path in enumerate(models):
+            if opening:
+                opening(path)
+            content = read_model(path)
+            try:
+                ports.append(_ports(plugin, content))
+                items[str(number)] = [_open(plugin, content, threads, stack) for _ in range(sessions)]
+            except DataError as error:
+                raise DataError(f"{path}: {error}") from error
+        reference = _open(plugin, _reference.reference_model(), threads, stack)
+        timings = _repeatable(items, reference, seconds, max_repeat_error, tries, progress)
+    used = int(plugin.host(threads)["threads"])
+    return [
+        Bench(
+            model=path.name,
+            threads=used,
+            runtime=runtime,
+            version=plugin.version(),
+            input=ports[number]["inputs"][0],
+            outputs=tuple(ports[number]["outputs"]),
+            **asdict(timings[str(number)]),
+        )
+        for number, path in enumerate(models)
+    ]
+
+
+def bench_in_fresh_process(
+    models: Sequence[Path],
+    *,
+    threads: int = 1,
+    runtime: str = "onnxruntime",
+    seconds: float = 3.0,
+    sessions: int = 3,
+    max_repeat_error: float = 0.04,
+    tries: int = 3,
+    progress: Progress | None = None,
+    timeout_s: float | None = None,
+) -> list[Bench]:
+    """As `bench`, in a process of its own: without what this one has allocated or loaded, and safe from crashes.
+
+    `timeout_s` is by default a minute and twenty times what the measurement should take.
+
+    Raises:
+        EnvironmentFault: the process ran out of time, or could not work.
+        DataError, UnknownName, UsageError, NoisyMachine: as `bench`, and DataError if a model crashes the process.
+    """
+    request = {
+        "models": [os.fspath(path) for path in models],
+        "threads": threads,
+        "runtime": runtime,
+        "seconds": seconds,
+        "sessions": sessions,
+        "max_repeat_error": max_repeat_error,
+        "tries": tries,
+    }
+    limit_s = 60 + 20 * seconds * tries * len(models) if timeout_s is None else timeout_s
+    return _in_child(request, limit_s, progress)
+
+
+def read_model(path: Path) -> bytes:
+    """The bytes of a single-file ONNX model, checked as far as that needs no runtime.
+
+    Raises:
+        DataError: unreadable, empty, not ONNX, without an input, or with weights in other files.
+    """
+    import onnx
+
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise DataError(f"{path}: larger than 2 GB, which no ONNX file can be")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of an ONNX file") from error
+    if not content:
+        raise DataError(f"{path}: the file is empty; export the model again")
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf's own DecodeError, or UnicodeDecodeError, or ValueError
+        raise DataError(f"{path}: not an ONNX model, or cut short; export or copy it again") from error
+    if not model.ir_version or not model.graph.node:
+        raise DataError(f"{path}: not an ONNX model, or one without a node; export it again")
+    if _keeps_data_elsewhere(model):
+        raise DataError(f"{path}: keeps weights in other files; save it as one file (onnx.save without external data)")
+    return content
+
+
+def _keeps_data_elsewhere(message: Any) -> bool:
+    """Whether any tensor inside a protobuf message, however nested, is stored outside the file."""
+    from onnx import TensorProto
+
+    if isinstance(message, TensorProto):
+        return bool(message.data_location == TensorProto.EXTERNAL)
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            parts = value if field.is_repeated else [value]
+            if any(_keeps_data_elsewhere(part) for part in parts):
+                return True
+    return False
+
+
+def _ports(plugin: Runtime, content: bytes) -> dict[str, list[Port]]:
+    described = {
+        kind: [Port(value["name"], tuple(value["shape"]), value["dtype"]) for value in values]
+        for kind, values in plugin.describe(content).items()
+    }
+    if not described["inputs"]:
+        raise DataError("the model has no input; there is nothing to time it on")
+    return described
+
+
+def _open(plugin: Runtime, content: bytes, threads: int, stack: ExitStack) -> Session:
+    """A session that runs, closed with `stack`."""
+    session = plugin.open(content, threads)
+    stack.callback(session.close)
+    session.run()
+    return session
+
+
+def _repeatable(
+    items: Mapping[str, Sequence[Session]],
+    reference: Session,
+    seconds: float,
+    max_repeat_error: float,
+    tries: int,
+    progress: Progress | None,
+) -> dict[str, Timing]:
+    """The best of up to `tries` timings of each item."""
+    rng = np.random.default_rng(0)
+    best: dict[str, Timing] = {}
+    due = list(items)
+    for _ in range(tries):
+        try:
+            timings = measure(
+                {name: items[name] for name in due} | {_reference.NAME: [reference]},
+                rounds=math.ceil(seconds * 1000 / ROUND_MS),
+                round_ms=ROUND_MS,
+                rng=rng,
+                reference=_reference.NAME,
+                seconds=seconds * (len(due) + 1),
+                progress=progress,
+            )
+        except TooNoisy as error:
+            raise NoisyMachine(str(error)) from error
+        for name in due:
+            best[name] = min(best.get(name, timings[name]), timings[name], key=lambda t: t.repeat_error)
+        due = [name for name in due if best[name].repeat_error > max_repeat_error]
+        if not due:
+            break
+    return best
+
+
+def _in_child(request: Mapping[str, Any], limit_s: float, progress: Progress | None) -> list[Bench]:
+    command = [sys.executable, "-P", "-m", "edgenas.bench"]
+    # The child finds what this process finds, edgenas first, whatever the working directory holds.
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        child.kill()
+
+    with tempfile.TemporaryFile() as complaints:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            encoding="utf-8",
+            env=os.environ | {"PYTHONPATH": path, "ORT_DISABLE_TELEMETRY": "1"},
+        )
+        timer = threading.Timer(limit_s, stop)
+        timer.start()
+        try:
+            reply = _converse(child, request, progress)
+        finally:
+            timer.cancel()
+            child.kill()
+            child.wait()
+        complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - 2000))
+        last_words = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
+    if late.is_set():
+        raise EnvironmentFault(f"{reply['file']}: not timed within {limit_s:.0f} s; is it too large for this machine?")
+    return _judge(reply, child.returncode, last_words)
+
+
+def _converse(child: subprocess.Popen[str], request: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
+    """Send the request, pass progress on, and return what came last under each key."""
+    assert child.stdin is not None and child.stdout is not None
+    reply: dict[str, Any] = {"file": "bench"}
+    with child.stdout:
+        try:
+            with child.stdin:
+                json.dump(request, child.stdin)
+        except BrokenPipeError:  # it died at once; its exit code says why
+            pass
+        for line in child.stdout:
+            if not line.endswith("\n"):  # killed in the middle of it
+                break
+            said = json.loads(line)
+            reply.update(said)
+            if progress and "progress" in said:
+                progress(*said["progress"])
+    child.wait()
+    return reply
+
+
+def _judge(reply: Mapping[str, Any], returncode: int, last_words: Sequence[str]) -> list[Bench]:
+    """The child's result, or its error as ours."""
+    if "benches" in reply:
+        return [_from_json(fields) for fields in reply["benches"]]
+    if "error" in reply:
+        kind, message = reply["error"]
+        raise cast(type[EdgeNASError], getattr(errors, kind))(message)
+    if returncode < 0:
+        name = signal.Signals(-returncode).name
+        raise DataError(f"{reply['file']}: killed the process that ran it ({name}); the file is damaged or too large")
+    raise EnvironmentFault(f"the benchmark process failed: {''.join(last_words) or f'exit code {returncode}'}")
+
+
+def _from_json(fields: Mapping[str, Any]) -> Bench:
+    ports = [Port(p["name"], tuple(p["shape"]), p["dtype"]) for p in (fields["input"], *fields["outputs"])]
+    return Bench(**{**fields, "input": ports[0], "outputs": tuple(ports[1:])})
+
+
+def _child(request: IO[str], reply: IO[str]) -> None:
+    """Serve one request; each line of the reply is a JSON object."""
+
+    def say(**message: object) -> None:
+        print(json.dumps(message), file=reply, flush=True)
+
+    asked = json.load(request)
+    models = [Path(path) for path in asked.pop("models")]
+    try:
+        benches = bench(
+            models,
+            **asked,
+            progress=lambda done, total: say(progress=[done, total]),
+            opening=lambda path: say(file=os.fspath(path)),
+        )
+        say(benches=[asdict(result) for result in benches])
+    except EdgeNASError as error:
+        say(error=[type(error).__name__, str(error)])
+
+
+if __name__ == "__main__":
+    # The reply keeps stdout for itself: what libraries print goes to stderr.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as own_stdout:
+        os.dup2(2, 1)
+        _child(sys.stdin, own_stdout)

@@ -1,0 +1,90 @@
+"""Cost models: one number per graph, computed one way for every space."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edgenas.graph import Arch, Graph, Node
+from edgenas.spaces._base import SearchSpace, Statics
+
+
+class CostModel(ABC):
+    """`metric` names the figure and its unit: `latency_ms@<device>`, `macs`, `params`, `peak_bytes`."""
+
+    metric: str
+
+    @abstractmethod
+    def __call__(self, graph: Graph) -> float:
+        """Cost of one derived graph."""
+
+    def many(self, space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
+        """Costs (len(archs),) of architectures."""
+        return np.array([self(space.graph(arch)) for arch in archs], dtype=np.float64)
+
+
+class AdditiveCost(CostModel):
+    """An intercept plus a non-negative cost per node: exact in expectation, and a row of a linear program."""
+
+    intercept: float = 0.0
+
+    @abstractmethod
+    def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
+        """Costs (len(nodes),) of priced nodes."""
+
+    def __call__(self, graph: Graph) -> float:
+        """Intercept plus the sum over the graph's nodes."""
+        return float(self.intercept + self.node_costs(graph.priced).sum())
+
+    def supergraph_costs(self, space: SearchSpace, statics: Statics) -> np.ndarray:
+        """Cost of each node of the supergraph, 0 for what is free."""
+        nodes = space.supergraph(statics).nodes
+        priced = np.array([node.priced for node in nodes])
+        costs = np.zeros(len(nodes))
+        costs[priced] = self.node_costs([node for node in nodes if node.priced])
+        return costs
+
+    def expected(self, space: SearchSpace, statics: Statics, options: Sequence[Sequence[Any]]) -> Any:
+        """Exact expected cost when choices are independent: `options[choice][option]` are probabilities.
+
+        Floats give a float; torch tensors give a tensor with gradients.
+        """
+        probabilities = space.conditions(statics).probabilities(options)
+        costs = self.supergraph_costs(space, statics)
+        total: Any = self.intercept
+        for probability, cost in zip(probabilities, costs.tolist(), strict=True):
+            if cost:
+                total = total + probability * cost
+        return total
+
+    def many(self, space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
+        """Costs (len(archs),), vectorised over the architectures that share their statics."""
+        totals: np.ndarray = many_additive([self], space, archs)[0]
+        return totals
+
+
+def many_additive(costs: Sequence[AdditiveCost], space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
+    """Several additive costs (len(costs), len(archs)) for one look at which nodes are live."""
+    totals = np.empty((len(costs), len(archs)))
+    groups: dict[Statics, list[int]] = {}
+    for i, arch in enumerate(archs):
+        groups.setdefault(space.statics(arch), []).append(i)
+    for statics, members in groups.items():
+        live = space.live(statics, [archs[i] for i in members])
+        rows = np.stack([cost.supergraph_costs(space, statics) for cost in costs])
+        used = rows.any(axis=0)
+        intercepts = np.array([[cost.intercept] for cost in costs])
+        totals[:, members] = intercepts + rows[:, used] @ live[:, used].T.astype(np.float64)
+    return totals
+
+
+def many_metrics(costs: Sequence[CostModel], space: SearchSpace, archs: Sequence[Arch]) -> dict[str, np.ndarray]:
+    """Every cost of every architecture: metric to (len(archs),)."""
+    additive = [cost for cost in costs if isinstance(cost, AdditiveCost)]
+    values = dict(zip((cost.metric for cost in additive), many_additive(additive, space, archs), strict=True))
+    others = [cost for cost in costs if cost.metric not in values]
+    values |= {cost.metric: cost.many(space, archs) for cost in others}
+    return {cost.metric: values[cost.metric] for cost in costs}

@@ -1,0 +1,105 @@
+"""Multiply-adds and parameters as fvcore counts them, and the bytes that kernels move."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgenas.cost.base import AdditiveCost
+from edgenas.graph import Node
+from edgenas.ops import FUSED_ACTIVATIONS, Act, Conv, SqueezeExcite
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of one node: multiply-adds (one each, as fvcore), parameters after folding, bytes read and written as float32."""
+
+    macs: float
+    params: float
+    bytes: float
+
+
+def moved_bytes(node: Node) -> float:
+    """Weights, inputs and outputs of a node's kernels; an activation that runtimes do not fuse moves its own."""
+    inputs = sum(math.prod(shape) for shape in node.in_shapes)
+    output = math.prod(node.shape)
+    weights = sum(math.prod(shape) for shape in node.parameters.values())
+    moved = weights + inputs + output
+    if isinstance(node.op, SqueezeExcite):
+        moved += inputs  # the mean and the product each read the whole tensor
+    if isinstance(node.op, Conv | Act) and node.op.act not in FUSED_ACTIVATIONS:
+        moved += 2 * output
+    return float(FLOAT_BYTES * moved)
+
+
+def count_ops(nodes: Iterable[Node]) -> dict[str, Counts]:
+    """Counts by node key. Distinct keys are traced once, all together: fvcore's trace is what takes time."""
+    distinct = {node.key: node for node in nodes if node.priced}
+    macs = _traced_macs(list(distinct.values()))
+    return {
+        key: Counts(macs[i], sum(math.prod(s) for s in node.parameters.values()), moved_bytes(node))
+        for i, (key, node) in enumerate(distinct.items())
+    }
+
+
+def _traced_macs(nodes: Sequence[Node]) -> list[float]:
+    """Multiply-adds of each node, by fvcore on a module that holds one folded layer per node."""
+    if not nodes:
+        return []
+    import torch
+
+    from edgenas.nn.network import Layer
+
+    class Bag(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = torch.nn.ModuleList(Layer(node, folded=True) for node in nodes)
+
+        def forward(self, *xs: torch.Tensor) -> list[torch.Tensor]:
+            rest = list(xs)
+            return [
+                layer(*(rest.pop(0) for _ in node.in_shapes)) for layer, node in zip(self.layers, nodes, strict=True)
+            ]
+
+    inputs = tuple(torch.zeros(1, *shape) for node in nodes for shape in node.in_shapes)
+    with torch.no_grad():
+        counter = flop_counter(Bag().eval(), inputs)
+        by_module = counter.by_module()
+    return [float(by_module[f"layers.{i}"]) for i in range(len(nodes))]
+
+
+def flop_counter(module: object, inputs: tuple[object, ...]) -> Any:
+    """fvcore's FlopCountAnalysis, told that adds, products, means and activations are not multiply-adds."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*")
+        from fvcore.nn import FlopCountAnalysis
+
+        counter = FlopCountAnalysis(module, inputs)
+    uncounted = ("add", "add_", "mul", "mean", "sigmoid", "hardswish", "hardtanh", "relu", "max_pool2d", "avg_pool2d")
+    counter.set_op_handle(**{f"aten::{name}": None for name in uncounted})
+    counter.uncalled_modules_warnings(False).tracer_warnings("none")
+    return counter
+
+
+class CountCost(AdditiveCost):
+    """The sum of one count (`macs`, `params` or `bytes`) over the nodes."""
+
+    def __init__(self, metric: str, known: Mapping[str, Counts] | None = None) -> None:
+        """`known` counts by key, say from a latency table; what it lacks is counted when first met."""
+        self.metric = metric
+        self.known = dict(known or {})
+
+    def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
+        """The count of each node."""
+        if self.metric == "bytes":  # from shapes alone: no torch needed
+            return np.array([moved_bytes(node) for node in nodes])
+        if missing := [node for node in nodes if node.key not in self.known]:
+            self.known |= count_ops(missing)
+        return np.array([getattr(self.known[node.key], self.metric) for node in nodes])

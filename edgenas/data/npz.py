@@ -1,0 +1,158 @@
+"""One .npz file: uint8 arrays, or JPEG and PNG blobs, with labels and, if it has them, splits and class names.
+
+images | x         uint8 (N, H, W), (N, H, W, C) or (N, C, H, W), C = 1 or 3; or instead of it
+blob, length       uint8 bytes of all files end to end, and the length of each
+label | labels | y integers (N,)
+is_train           bool (N,); or `split`, strings train, val | validation, test; missing splits are drawn, seeded
+classes            names, optional
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+from zlib import error as ZlibError
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgenas.data._base import Augment, Data, Pixels, Rows
+from edgenas.data._decode import Unreadable, decode, square
+from edgenas.data._files import bear, folders
+from edgenas.data._splits import check_labels, cut
+from edgenas.data._tensor import data_from_pixels
+from edgenas.errors import DataError
+
+AUGMENT = Augment(flip=True, shift=0.125)
+SPLIT_NAMES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+_WORTH_THREADS_BYTES = 8_000  # per file, on average
+
+
+def build(
+    *,
+    root: Path | None,
+    seed: int,
+    size: int | None,
+    validation_share: float,
+    download: bool,
+    strict: bool,
+    device: str,
+) -> Data:
+    """The file at `root`, or of that name in $EDGENAS_DATA; blobs are cropped square and resized if `size` is given.
+
+    Raises:
+        DataError: not such a file, or its contents do not fit together.
+    """
+    path = _find(root)
+    arrays = _load(path)
+    labels = np.atleast_1d(_one_of(arrays, ("label", "labels", "y"), path))
+    names = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
+    if "blob" in arrays:
+        pixels, bad = _decode_blobs(arrays, size, path)
+    else:
+        pixels, bad = _channels_first(_one_of(arrays, ("images", "x"), path), path), {}
+    skipped = bear(
+        [f"image {row}: {reason}" for row, reason in bad.items()], len(labels), strict=strict, where=str(path)
+    )
+    keep = np.setdiff1d(np.arange(len(labels)), list(bad)).astype(np.int64)
+    if len(pixels) != len(keep):
+        raise DataError(f"{path}: {len(pixels) + len(bad)} images but {len(labels)} labels; give one label per image")
+    target, classes = check_labels(labels[keep], names, str(path))
+    given = _given_splits(arrays, len(labels), keep, path)
+    splits = cut(target, given, classes, validation_share=validation_share, seed=seed, where=str(path))
+    return data_from_pixels(path.stem, classes, pixels, target, splits, augment=AUGMENT, device=device, skipped=skipped)
+
+
+def _find(root: Path | None) -> Path:
+    if root is None:
+        raise DataError("npz: no file named; pass the .npz file as data root")
+    places = [root] if root.is_absolute() else [root, *(folder / root for folder in folders(None))]
+    for path in places:
+        if path.is_file():
+            return path
+    raise DataError(
+        f"npz: no file {' or '.join(map(str, places))}; pass an .npz file as data root, or set $EDGENAS_DATA"
+    )
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, AttributeError, TypeError, BadZipFile, ZlibError, MemoryError) as error:
+        raise DataError(f"{path}: not a readable .npz of plain arrays ({error}); write it with numpy.savez") from error
+
+
+def _one_of(arrays: dict[str, NDArray[Any]], keys: tuple[str, ...], path: Path) -> NDArray[Any]:
+    for key in keys:
+        if key in arrays:
+            return arrays[key]
+    raise DataError(f"{path}: no array {' or '.join(keys)}, only {', '.join(arrays)}; add it")
+
+
+def _channels_first(images: NDArray[Any], path: Path) -> Pixels:
+    """(N, C, H, W), contiguous."""
+    if images.dtype != np.uint8:
+        nan = " with NaN" if np.issubdtype(images.dtype, np.floating) and np.isnan(images).any() else ""
+        raise DataError(f"{path}: images are {images.dtype}{nan}; store them as uint8, 0 to 255")
+    if images.ndim == 3:
+        return images[:, None]
+    first, last = (images.ndim == 4 and images.shape[axis] in (1, 3) for axis in (1, 3))
+    if first == last or 0 in images.shape:
+        raise DataError(
+            f"{path}: images of shape {images.shape} are not clearly NHW, NHWC or NCHW with 1 or 3 channels"
+        )
+    return images if first else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+
+
+def _decode_blobs(arrays: dict[str, NDArray[Any]], size: int | None, path: Path) -> tuple[Pixels, dict[int, str]]:
+    """Images (n, 3, H, W) of those that decode, and the reason by index of those that do not."""
+    blob, length = arrays["blob"], arrays.get("length")
+    if length is None or blob.dtype != np.uint8 or not np.issubdtype(length.dtype, np.integer) or length.ndim != 1:
+        raise DataError(f"{path}: blob wants uint8 bytes and integer `length` of each file beside it")
+    if (length < 0).any() or length.sum(dtype=np.int64) != blob.size:
+        raise DataError(f"{path}: lengths do not add up to the {blob.size} bytes of blob; write the file again")
+    ends = np.cumsum(length, dtype=np.int64)
+
+    def one(index: int) -> Pixels | str:
+        try:
+            image = decode(blob[ends[index] - length[index] : ends[index]].tobytes(), size)
+        except Unreadable as error:
+            return str(error)
+        return np.asarray(square(image, size) if size is not None else image)
+
+    # Threads slow small files down: Pillow holds the interpreter's lock while it parses their headers.
+    threads = os.cpu_count() if blob.size > _WORTH_THREADS_BYTES * len(length) else 1
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
+        images = list(pool.map(one, range(len(length))))
+    good = [image for image in images if not isinstance(image, str)]
+    shapes = {image.shape for image in good}
+    if len(shapes) > 1:
+        raise DataError(
+            f"{path}: images of {len(shapes)} shapes, like {sorted(shapes)[:2]}; give a size to bring them to"
+        )
+    stacked = np.ascontiguousarray(np.stack(good).transpose(0, 3, 1, 2)) if good else np.empty((0, 3, 1, 1), np.uint8)
+    return stacked, {index: image for index, image in enumerate(images) if isinstance(image, str)}
+
+
+def _given_splits(arrays: dict[str, NDArray[Any]], total: int, keep: Rows, path: Path) -> dict[str, Rows]:
+    """Rows, counted after the unreadable ones are gone, of each split that the file itself defines."""
+    if "is_train" in arrays:
+        names = np.where(arrays["is_train"].astype(bool), "train", "test")
+    elif "split" in arrays:
+        names = arrays["split"].astype(str)
+    else:
+        names = np.full(total, "train")
+    unknown = sorted(set(names.tolist()) - SPLIT_NAMES.keys())
+    if unknown or names.shape != (total,):
+        named = f"unknown split {unknown[0]!r}" if unknown else f"{names.size} split marks for {total} images"
+        raise DataError(f"{path}: {named}; mark each image as train, validation or test")
+    plain = np.array([SPLIT_NAMES[name] for name in names.tolist()])[keep]
+    if "train" not in plain:
+        raise DataError(f"{path}: no training images; mark some as train")
+    return {str(name): np.flatnonzero(plain == name) for name in np.unique(plain)}

@@ -1,0 +1,83 @@
+"""The search loop: ask, evaluate, tell, checkpoint. It knows nothing about kinds of strategies."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, Protocol
+
+from edgenas.errors import EdgeNASError
+from edgenas.graph import Arch
+from edgenas.problem import Outcome, Problem
+from edgenas.strategies._base import Strategy
+from edgenas.study import Study
+
+FAILURES_IN_A_ROW = 5
+Ending = Literal["trials", "minutes", "exhausted", "stopped"]
+
+
+class Map(Protocol):
+    """The built-in `map`, or one that spreads the calls over workers. Results come in the order of the inputs."""
+
+    def __call__(self, function: Callable[[Arch], Outcome], archs: Sequence[Arch], /) -> Iterable[Outcome]:
+        """One outcome per architecture."""
+        ...
+
+
+def search(
+    problem: Problem,
+    strategy: Strategy,
+    study: Study,
+    *,
+    max_trials: int,
+    minutes: float = math.inf,
+    batch: int = 1,
+    weights_version: int = 0,
+    map_: Map = map,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[Study], None] = lambda study: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Ending:
+    """Advance `study` until it holds `max_trials`, `minutes` have passed, `stop` says so, or nothing is left to propose.
+
+    A resumed search continues where the checkpoint was, on the clock too. `stop` is asked between batches; the history
+    depends on the batch size and not on how many workers share a batch. Returns why it ended.
+
+    Raises:
+        EdgeNASError: five trials in a row failed; the last cause is named.
+    """
+    deadline = clock() + 60.0 * minutes - sum(trial.seconds for trial in study.trials)
+    failures = 0
+    while True:
+        room = max_trials - len(study.trials)
+        ending = _bound(room, clock() >= deadline, stop)
+        if ending is not None:
+            break
+        archs = strategy.ask(min(batch, room))
+        if not archs:
+            ending = "exhausted"
+            break
+        trials = []
+        for arch, outcome in zip(archs, map_(problem.attempt, archs), strict=True):
+            trial = study.add(
+                arch, outcome.metrics, seconds=outcome.seconds, error=outcome.error, weights_version=weights_version
+            )
+            failures = failures + 1 if trial.error else 0
+            if failures == FAILURES_IN_A_ROW:
+                raise EdgeNASError(f"{failures} trials in a row failed, the last with {trial.error}; mend it and resume")
+            trials.append(trial)
+        strategy.tell(trials)
+        study.checkpoint(strategy)
+        progress(study)
+    study.checkpoint(strategy, force=True)
+    return ending
+
+
+def _bound(room: int, late: bool, stop: Callable[[], bool]) -> Ending | None:
+    """The bound that ends the search here, if any."""
+    if room <= 0:
+        return "trials"
+    if stop():
+        return "stopped"
+    return "minutes" if late else None

@@ -1,0 +1,94 @@
+"""Checkpoints that survive being killed: written aside, flushed, renamed, hashed, one older generation kept."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgenas.errors import CheckpointError, EnvironmentFault
+
+MAGIC = b"edgenas-checkpoint-1 "
+
+
+def save(path: Path, payload: dict[str, Any]) -> None:
+    """Replace `path` atomically; the file it held becomes `<path>.previous`.
+
+    Raises:
+        EnvironmentFault: the disk is full or not writable; the last checkpoint is intact.
+    """
+    buffer = io.BytesIO()
+    torch.save(payload, buffer)
+    content = buffer.getvalue()
+    temporary = path.with_name(path.name + ".new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n")
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            os.replace(path, previous(path))
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise EnvironmentFault(
+            f"{path}: cannot write the checkpoint ({error.strerror}); free space and resume"
+        ) from error
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The newest intact generation; tensors on the CPU. A damaged newest one is passed over with a warning.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint.
+        CheckpointError: none is intact, or it is not one of ours.
+    """
+    generations = [p for p in (path, previous(path)) if p.exists()]
+    if not generations:
+        raise FileNotFoundError(path)
+    damage = ""
+    for generation in generations:
+        try:
+            payload = _read(generation)
+        except ValueError as error:
+            damage = f"{generation.name}: {error}"
+            continue
+        if damage:
+            warnings.warn(f"{damage}; going on from {generation.name}", stacklevel=2)
+        return payload
+    raise CheckpointError(f"{damage}; no intact generation is left: delete it and run again")
+
+
+def check_identity(path: Path, payload: dict[str, Any], identity: dict[str, Any]) -> None:
+    """Raises CheckpointError, with the difference, if a checkpoint was written by another run."""
+    found = payload.get("identity", {})
+    for name, wanted in identity.items():
+        if found.get(name) != wanted:
+            raise CheckpointError(
+                f"{path.name}: written with {name} = {found.get(name)!r}, this run has {wanted!r}; use a new --output"
+            )
+
+
+def previous(path: Path) -> Path:
+    """Where the older generation stands."""
+    return path.with_name(path.name + ".previous")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Raises ValueError if the file is truncated, altered, or no checkpoint of ours."""
+    head, _, content = path.read_bytes().partition(b"\n")
+    if not head.startswith(MAGIC):
+        raise ValueError("not an edgenas checkpoint")
+    if hashlib.sha256(content).hexdigest().encode() != head[len(MAGIC) :]:
+        raise ValueError("its hash does not fit: truncated or altered")
+    payload = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    if not isinstance(payload, dict):
+        raise ValueError("not an edgenas checkpoint")
+    return payload

@@ -1,0 +1,29 @@
+"""Running a model given as bytes, for checks; timing is the runtimes' business."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgenas.runtimes import onnxruntime as runtime
+
+Array = np.ndarray[Any, Any]
+
+
+def outputs(model: bytes, inputs: Array) -> Array:
+    """The first output for each of `inputs` (n, C, H, W), one image a call, joined along the batch: (n, ...).
+
+    Raises:
+        DataError: onnxruntime cannot load or run the model.
+    """
+    session = runtime.open(model)
+    try:
+        return np.concatenate([session.run(np.ascontiguousarray(image[None]))[0] for image in inputs])
+    finally:
+        session.close()
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a foreign library says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,73 @@
+"""MODEL_CARD.md: what the model is for, how well and how fast it was measured, and where it fails."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+
+from edgenas.export.facts import MODELS, Facts, Measured, Precision
+
+
+def one_line(text: str) -> str:
+    """`text` with every run of white space as one blank: labels are folder names, which may hold line breaks."""
+    return " ".join(text.split())
+
+
+def model_card(facts: Facts, labels: Sequence[str]) -> str:
+    """The card as Markdown; names that come from the user's data are escaped."""
+    channels, height, width = facts.shape
+    data = html.escape(one_line(facts.data))
+    rows = "\n".join(_row(facts, precision, measured) for precision, measured in facts.delivered.items())
+    classes = "\n".join(f"- {html.escape(one_line(label))}" for label in labels)
+    return f"""# Model card
+
+An image classifier that edgenas found for a budget of {facts.budget_ms:g} ms.
+The default is `{MODELS[facts.default]}`: {facts.reason}.
+
+| file | latency (ms) | repeat error | test accuracy |
+|---|---|---|---|
+{rows}
+
+Latency is the 10 % quantile over interleaved rounds, on {html.escape(facts.device)},
+{facts.runtime} {facts.runtime_version}, threads: {facts.threads}. The repeat error compares two halves of the rounds.
+Accuracy is on {facts.test_images} test images of {data}, which had no part in the search; ± is its standard error.
+
+## Intended use
+
+One image in, one of {len(labels)} classes out:
+
+{classes}
+
+## Data
+
+{data}. The training split trained the weights and calibrated int8; the validation split chose the model.
+
+## Limits
+
+- Every image gets one of these classes, also one that shows none of them.
+- Accuracy falls on images that differ from the data in camera, light, framing or mix of classes: measure on your own.
+- Latency holds for the device, runtime version and threads above, and for no other.
+- Logits are not calibrated probabilities. Nothing was evaluated by groups of people or places.
+
+## How to run
+
+The input is float32 (1, {channels}, {height}, {width}): resize (bilinear, antialiased), divide by 255, subtract the
+mean, divide by the standard deviation. `manifest.json` has the numbers, `golden.npz` examples: `images`, the `input`
+made of them, and the `output` to expect.
+
+```python
+import os
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # before the import, or it reports usage to its makers
+import numpy, onnxruntime
+session = onnxruntime.InferenceSession("{MODELS[facts.default]}")
+print(session.run(None, {{"input": numpy.load("golden.npz")["input"][:1]}})[0])
+```
+"""
+
+
+def _row(facts: Facts, precision: Precision, measured: Measured) -> str:
+    share, repeat = measured.test_accuracy, measured.repeat_error
+    error = math.sqrt(share * (1 - share) / facts.test_images)
+    repeat_text = "unknown" if repeat is None or not math.isfinite(repeat) else f"{repeat:.1%}"
+    return f"| `{MODELS[precision]}` | {measured.ms:.3f} | {repeat_text} | {share:.2%} ± {error:.2%} |"

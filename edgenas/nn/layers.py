@@ -1,0 +1,118 @@
+"""What each op computes in PyTorch: its trainable parameters, and one function that applies it to (N, C, H, W)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from edgenas.graph import Node
+from edgenas.ops import Act, Add, Concat, Conv, GlobalPool, Input, Linear, Op, Parameters, Pool, SqueezeExcite, Zero
+
+EPSILON = 1e-5  # of batch norm
+
+ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
+    "none": lambda x: x,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "hswish": F.hardswish,
+    "sigmoid": torch.sigmoid,
+}
+
+
+@dataclass
+class Statistics:
+    """Running mean and variance (C,) of one batch norm, updated by `momentum` while training."""
+
+    mean: Tensor
+    variance: Tensor
+    momentum: float
+
+
+def trainable(node: Node) -> Parameters:
+    """Shapes of the parameters that training sees: a convolution has batch norm's scale and shift instead of a bias."""
+    shapes = node.parameters
+    if isinstance(node.op, Conv):
+        return {"weight": shapes["weight"], "scale": shapes["bias"], "shift": shapes["bias"]}
+    return shapes
+
+
+def initialise(name: str, tensor: Tensor, op: Op, generator: torch.Generator | None) -> None:
+    """He initialisation by fan-out for kernels (arXiv:1502.01852), 1 for scales, 0 for shifts and biases."""
+    if name == "scale":
+        torch.nn.init.ones_(tensor)
+    elif tensor.dim() < 2:
+        torch.nn.init.zeros_(tensor)
+    elif isinstance(op, Linear):
+        torch.nn.init.normal_(tensor, std=0.01, generator=generator)
+    else:
+        groups = op.groups if isinstance(op, Conv) else 1
+        fan_out = tensor.shape[0] * math.prod(tensor.shape[2:]) / groups
+        torch.nn.init.normal_(tensor, std=math.sqrt(2 / fan_out), generator=generator)
+
+
+def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], statistics: Statistics | None) -> Tensor:
+    """The op's output.
+
+    A convolution with a `bias` is folded; one with `scale` and `shift` normalises its output: with the batch's own
+    statistics where `statistics` is None or has a momentum (then it is updated), with the running ones at momentum 0.
+    """
+    x = inputs[0]
+    match op:
+        case Conv():
+            y = F.conv2d(x, parameters["weight"], parameters.get("bias"), op.stride, op.kernel // 2, 1, op.groups)
+            return ACTIVATION[op.act](_normalise(y, parameters, statistics) if "scale" in parameters else y)
+        case Linear():
+            return F.linear(x.flatten(1), parameters["weight"], parameters["bias"])
+        case SqueezeExcite():
+            gate = F.conv2d(x.mean((2, 3), keepdim=True), parameters["reduce.weight"], parameters["reduce.bias"])
+            gate = F.conv2d(F.relu(gate), parameters["expand.weight"], parameters["expand.bias"])
+            return x * torch.sigmoid(gate)
+        case GlobalPool():
+            return x.mean((2, 3), keepdim=True)
+        case Pool(mode="max"):
+            return F.max_pool2d(x, op.kernel, op.stride, op.kernel // 2)
+        case Pool():
+            return F.avg_pool2d(x, op.kernel, op.stride, op.kernel // 2, count_include_pad=False)
+        case Act():
+            return ACTIVATION[op.act](x)
+        case Add():
+            return x + inputs[1]
+        case Concat():
+            return torch.cat(list(inputs), 1)
+        case Input():
+            return x
+    raise TypeError(f"{op} has no layer of its own")
+
+
+def zeros(node: Node, x: Tensor) -> Tensor:
+    """What a Zero node holds, for the batch, device and type of `x`."""
+    assert isinstance(node.op, Zero)
+    return x.new_zeros((x.shape[0], *node.shape))
+
+
+def fold(parameters: Mapping[str, Tensor], statistics: Statistics) -> dict[str, Tensor]:
+    """Kernel and bias of a convolution with its batch norm folded in."""
+    factor = parameters["scale"] / torch.sqrt(statistics.variance + EPSILON)
+    weight = parameters["weight"] * factor.reshape(-1, 1, 1, 1)
+    return {"weight": weight, "bias": parameters["shift"] - statistics.mean * factor}
+
+
+def _normalise(y: Tensor, parameters: Mapping[str, Tensor], statistics: Statistics | None) -> Tensor:
+    if statistics is None:
+        return F.batch_norm(y, None, None, parameters["scale"], parameters["shift"], True, 0.0, EPSILON)
+    training = statistics.momentum > 0
+    return F.batch_norm(
+        y,
+        statistics.mean,
+        statistics.variance,
+        parameters["scale"],
+        parameters["shift"],
+        training,
+        statistics.momentum,
+        EPSILON,
+    )

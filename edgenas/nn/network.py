@@ -1,0 +1,113 @@
+"""Network: a derived graph with weights of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgenas.graph import Graph, Node
+from edgenas.nn.layers import Statistics, apply, fold, initialise, trainable, zeros
+from edgenas.ops import Conv, Zero
+
+MOMENTUM = 0.1
+
+
+class Layer(nn.Module):
+    """One node: its parameters, and batch-norm statistics if it is a convolution."""
+
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, node: Node, generator: torch.Generator | None = None, *, folded: bool = False) -> None:
+        """Initialised from `generator`. A `folded` convolution has a bias instead of batch norm."""
+        super().__init__()
+        self.op = node.op
+        shapes = node.parameters if folded else trainable(node)
+        self.names = {name: name.replace(".", "_") for name in shapes}
+        for name, shape in shapes.items():
+            parameter = nn.Parameter(torch.empty(shape))
+            with torch.no_grad():
+                initialise(name, parameter, node.op, generator)
+            self.register_parameter(self.names[name], parameter)
+        self.momentum = MOMENTUM
+        if "scale" in shapes:
+            assert isinstance(node.op, Conv)
+            self.register_buffer("mean", torch.zeros(node.op.out))
+            self.register_buffer("variance", torch.ones(node.op.out))
+
+    @property
+    def weights(self) -> dict[str, nn.Parameter]:
+        """Parameters under the names that the op gives them."""
+        return {name: getattr(self, attribute) for name, attribute in self.names.items()}
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """Batch-norm statistics: updated in training mode, only read in evaluation mode."""
+        if "scale" not in self.names:
+            return None
+        return Statistics(self.mean, self.variance, self.momentum if self.training else 0.0)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The op's output (N, C, H, W); (N, classes) for a Linear."""
+        return apply(self.op, inputs, self.weights, self.statistics)
+
+
+class Network(nn.Module):
+    """Runs a graph without choices: images (N, C, H, W) to logits (N, classes)."""
+
+    def __init__(self, graph: Graph, generator: torch.Generator | None = None, *, folded: bool = False) -> None:
+        """Fresh weights from `generator`; `folded` builds it without batch norm, as it is exported."""
+        super().__init__()
+        self.graph = graph
+        self.position = {node.name: i for i, node in enumerate(graph.priced)}
+        self.layers = nn.ModuleList(Layer(node, generator, folded=folded) for node in graph.priced)
+
+    def layer(self, name: str) -> Layer:
+        """The layer of a node."""
+        layer = self.layers[self.position[name]]
+        assert isinstance(layer, Layer)
+        return layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits."""
+        values = {self.graph.input.name: x}
+        for node in self.graph.nodes[1:]:
+            if isinstance(node.op, Zero):
+                values[node.name] = zeros(node, x)
+            else:
+                values[node.name] = self.layer(node.name)(*(values[name] for name in node.inputs))
+        return values[self.graph.output.name]
+
+    def folded(self) -> dict[str, np.ndarray]:
+        """Weights for export, batch norm folded: `<node>.<parameter>` to float32 array."""
+        arrays = {}
+        with torch.no_grad():
+            for node in self.graph.priced:
+                layer = self.layer(node.name)
+                parameters: dict[str, Tensor] = dict(layer.weights)
+                statistics = layer.statistics
+                if statistics is not None:
+                    parameters = fold(parameters, statistics)
+                for name, tensor in parameters.items():
+                    arrays[f"{node.name}.{name}"] = np.ascontiguousarray(tensor.float().cpu().numpy())
+        return arrays
+
+
+def reestimate_batch_norm(network: Network, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Set every running statistic to its mean over `batches`; the network is left in evaluation mode.
+
+    Statistics inherited from a supernet belong to the mixture of its paths; without this a subnet ranks by noise.
+    """
+    network.train()
+    layers: Sequence[Layer] = [layer for layer in network.layers if isinstance(layer, Layer)]
+    with torch.no_grad():
+        for i, (x, _) in enumerate(batches):
+            for layer in layers:
+                layer.momentum = 1 / (i + 1)
+            network(x)
+    for layer in layers:
+        layer.momentum = MOMENTUM
+    network.eval()

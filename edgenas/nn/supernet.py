@@ -1,0 +1,101 @@
+"""Supernet: all architectures of a space, weights shared by group."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from edgenas.graph import Arch, Graph, Node
+from edgenas.nn.layers import apply, initialise, trainable, zeros
+from edgenas.nn.network import Network
+from edgenas.ops import Parameters, Zero
+from edgenas.spaces._base import SearchSpace
+
+
+class Supernet(nn.Module):
+    """Single path: each call runs one architecture on slices of the shared weights.
+
+    A group's tensor is the largest over all alternatives and allowed statics. A smaller op takes the leading channels
+    and the centre of the kernel. Batch norm shares scale and shift and normalises with the batch's own statistics;
+    running ones are estimated per subnet (`reestimate_batch_norm`).
+    """
+
+    def __init__(self, space: SearchSpace, generator: torch.Generator | None = None) -> None:
+        """Fresh weights from `generator`."""
+        super().__init__()
+        self.space = space
+        self.groups = weight_groups(space.supergraph(statics) for statics in space.all_statics())
+        self.shared = nn.ParameterDict()
+        for group, (node, shapes) in self.groups.items():
+            for name, shape in shapes.items():
+                parameter = nn.Parameter(torch.empty(shape))
+                with torch.no_grad():
+                    initialise(name, parameter, node.op, generator)
+                self.shared[parameter_key(group, name)] = parameter
+
+    def forward(self, x: Tensor, arch: Arch) -> Tensor:
+        """Logits (N, classes) of one architecture for images (N, C, R, R) at its resolution."""
+        graph = self.space.graph(arch)
+        values = {graph.input.name: x}
+        for node in graph.nodes[1:]:
+            if isinstance(node.op, Zero):
+                values[node.name] = zeros(node, x)
+            else:
+                values[node.name] = apply(node.op, [values[name] for name in node.inputs], self.weights(node), None)
+        return values[graph.output.name]
+
+    def weights(self, node: Node) -> dict[str, Tensor]:
+        """The slices of the shared weights that `node` uses."""
+        return {
+            name: _slice(self.shared[parameter_key(node.weights, name)], shape)
+            for name, shape in trainable(node).items()
+        }
+
+    def subnet(self, arch: Arch) -> Network:
+        """A network with copies of the shared weights; its batch-norm statistics are yet to be estimated."""
+        network = Network(self.space.graph(arch)).to(next(self.parameters()).device)
+        with torch.no_grad():
+            for node in network.graph.priced:
+                weights = self.weights(node)
+                for name, parameter in network.layer(node.name).weights.items():
+                    parameter.copy_(weights[name])
+        return network
+
+    def touched(self, arch: Arch) -> float:
+        """Share of the shared parameters that one architecture trains."""
+        used = sum(torch.Size(shape).numel() for node in self.space.graph(arch) for shape in trainable(node).values())
+        return used / sum(parameter.numel() for parameter in self.parameters())
+
+
+def parameter_key(group: str, name: str) -> str:
+    """Key of a shared parameter; torch forbids dots in it."""
+    return f"{group}/{name}".replace(".", "/")
+
+
+def weight_groups(supergraphs: Iterable[Graph]) -> dict[str, tuple[Node, Parameters]]:
+    """Per group one of its nodes, and the elementwise largest parameter shapes over all members."""
+    groups: dict[str, tuple[Node, Parameters]] = {}
+    for graph in supergraphs:
+        for node in graph.priced:
+            shapes = trainable(node)
+            if not shapes:
+                continue
+            if node.weights in groups:
+                known = groups[node.weights][1]
+                if {name: len(shape) for name, shape in known.items()} != {n: len(s) for n, s in shapes.items()}:
+                    raise ValueError(f"weight group {node.weights!r} joins ops of different kinds: {node.key}")
+                shapes = {name: tuple(map(max, known[name], shape)) for name, shape in shapes.items()}
+            groups[node.weights] = (node, shapes)
+    return groups
+
+
+def _slice(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Leading channels, centre of the kernel."""
+    if tuple(tensor.shape) == shape:
+        return tensor
+    for axis, size in enumerate(shape):
+        start = (tensor.shape[axis] - size) // 2 if axis >= 2 else 0
+        tensor = tensor.narrow(axis, start, size)
+    return tensor

@@ -1,0 +1,40 @@
+"""Pareto fronts: the non-dominated mask and the hypervolume. All objectives are minimised."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
+    """Mask (n,) of the rows of `points` (n, m) that no other row dominates. Equal rows do not dominate each other.
+
+    A row dominates another if it is nowhere larger and somewhere smaller. O(n^2 m) in time and memory.
+    """
+    rows = np.asarray(points, dtype=np.float64)
+    if len(rows) == 0:
+        return np.zeros(0, dtype=bool)
+    nowhere_larger = (rows[:, None] <= rows[None, :]).all(axis=-1)
+    somewhere_smaller = (rows[:, None] < rows[None, :]).any(axis=-1)
+    return ~(nowhere_larger & somewhere_smaller).any(axis=0)
+
+
+def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
+    """Volume that `points` (n, m) dominate below `reference` (m,); a point not below it in every objective adds nothing.
+
+    Slices along the last objective: between two neighbouring values of it, the volume is that of the points up to there
+    in the other objectives, times the gap. Exponential in m, meant for 2 to 4 objectives.
+    """
+    corner = np.asarray(reference, dtype=np.float64)
+    rows = np.asarray(points, dtype=np.float64).reshape(-1, len(corner))
+    rows = rows[(rows < corner).all(axis=1)]
+    if len(rows) == 0:
+        return 0.0
+    if len(corner) == 1:
+        return float(corner[0] - rows.min())
+    rows = rows[non_dominated(rows)]
+    rows = rows[np.argsort(rows[:, -1], kind="stable")]
+    gaps = np.diff(np.append(rows[:, -1], corner[-1]))
+    return sum(
+        gap * hypervolume(rows[: i + 1, :-1], corner[:-1]) for i, gap in enumerate(gaps.tolist()) if gap > 0
+    ) + 0.0

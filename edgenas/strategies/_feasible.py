@@ -1,0 +1,133 @@
+"""Inside the budget: samples, repair, growth, and a memory of the networks already proposed.
+
+All look at costs alone and cost a few milliseconds per step: one vectorised preview of many architectures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from edgenas.graph import Arch
+from edgenas.ops import Choose
+from edgenas.problem import Problem
+from edgenas.spaces._base import SearchSpace, Statics
+from edgenas.spaces._genes import neighbours
+
+# Rejection sampling draws this many at once, and so many times, before repair takes over: 4,096 draws in all.
+CHUNK, CHUNKS = 256, 16
+WORK = "macs"
+
+
+def uniform(space: SearchSpace, rng: Generator, n: int) -> list[Arch]:
+    """`n` independent uniformly random allowed architectures."""
+    columns = [rng.choice(allowed, size=n) for allowed in space.allowed]
+    return list(map(tuple, np.stack(columns, axis=1).tolist()))
+
+
+def feasible_samples(problem: Problem, rng: Generator) -> list[Arch]:
+    """The feasible ones of `CHUNK` uniform samples: uniform over the feasible architectures. May be empty."""
+    archs = uniform(problem.space, rng, CHUNK)
+    return [arch for arch, kept in zip(archs, problem.feasible(archs), strict=True) if kept]
+
+
+def random_feasible(problem: Problem, rng: Generator) -> Arch | None:
+    """A random feasible architecture, uniform unless the budget is very tight: then repaired samples.
+
+    None if repair fails too: the budget is out of reach, or reached only by changing several choices at once.
+    """
+    for _ in range(CHUNKS):
+        if found := feasible_samples(problem, rng):
+            return found[0]
+    repaired = (repair(problem, arch, rng) for arch in uniform(problem.space, rng, CHUNKS))
+    return next((arch for arch in repaired if arch is not None), None)
+
+
+def repair(problem: Problem, arch: Arch, rng: Generator) -> Arch | None:
+    """A feasible architecture near `arch`, by changing one choice at a time; `arch` itself if it is feasible.
+
+    Each step lowers the excess: at random in proportion to the reduction, until some change reaches the budget. Of
+    those that do, the one that is left with most work is taken, so that a repair gives up no more than it must. None
+    if no single change helps any more.
+    """
+    excess = problem.excess([arch])[0]
+    while excess > 0:
+        nearby = neighbours(problem.space, arch)
+        work, left = _survey(problem, nearby)
+        if (left == 0).any():
+            return nearby[int(np.argmax(np.where(left == 0, work, -np.inf)))]
+        gains = np.maximum(0.0, excess - left)
+        if not gains.any():
+            return None
+        chosen = int(rng.choice(len(nearby), p=gains / gains.sum()))
+        arch, excess = nearby[chosen], left[chosen]
+    return arch
+
+
+def grow(problem: Problem, arch: Arch, rng: Generator) -> Arch:
+    """A feasible `arch` made larger, one random choice at a time, until no single change fits the budget any more."""
+    while True:
+        nearby = neighbours(problem.space, arch)
+        work, excess = _survey(problem, [arch, *nearby])
+        fitting = np.flatnonzero((work[1:] > work[0]) & (excess[1:] == 0))
+        if not len(fitting):
+            return arch
+        arch = nearby[int(rng.choice(fitting))]
+
+
+def _survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Work and excess (len(archs),) each. Work is multiply-adds if they are among the costs, else the first budget's."""
+    budgeted = list(problem.objective.budgets)
+    metric = WORK if any(cost.metric == WORK for cost in problem.costs) else next(iter(budgeted), "")
+    previews = problem.preview(archs, [metric, *budgeted])
+    work = np.array([metrics.get(metric, 0.0) for metrics in previews])
+    return work, np.array([problem.objective.excess(metrics) for metrics in previews])
+
+
+def networks(space: SearchSpace, archs: Sequence[Arch]) -> list[bytes]:
+    """One key per architecture; equal keys mean the same network: options of blocks that are not there do not count."""
+    keys = [b""] * len(archs)
+    groups: dict[Statics, list[int]] = {}
+    for i, arch in enumerate(archs):
+        groups.setdefault(space.statics(arch), []).append(i)
+    for statics, members in groups.items():
+        live = space.live(statics, [archs[i] for i in members])
+        asked = np.zeros((len(members), len(space.choices)), dtype=bool)
+        asked[:, list(space.static_indices)] = True
+        for column, node in zip(live.T, space.supergraph(statics), strict=True):
+            if isinstance(node.op, Choose):
+                asked[:, space.index[node.op.choice]] |= column
+        options = np.where(asked, np.array([archs[i] for i in members]), -1).astype(np.int8)
+        for i, nodes, chosen in zip(members, np.packbits(live, axis=1), options, strict=True):
+            keys[i] = nodes.tobytes() + chosen.tobytes()
+    return keys
+
+
+class Proposed:
+    """The architectures proposed so far, one per network."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        """None yet."""
+        self._space = space
+        self._archs: dict[bytes, Arch] = {}
+
+    def add(self, archs: Iterable[Arch], most: int) -> list[Arch]:
+        """Remember and return the first architectures whose networks are new, at most so many."""
+        candidates = list(archs)
+        added: list[Arch] = []
+        for key, arch in zip(networks(self._space, candidates), candidates, strict=True):
+            if len(added) < most and key not in self._archs:
+                self._archs[key] = arch
+                added.append(arch)
+        return added
+
+    def state(self) -> list[Arch]:
+        """The architectures, in order."""
+        return list(self._archs.values())
+
+    def load(self, archs: Sequence[Arch]) -> None:
+        """Inverse of `state`."""
+        self._archs = dict(zip(networks(self._space, archs), map(tuple, archs), strict=True))

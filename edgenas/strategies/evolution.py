@@ -1,0 +1,108 @@
+"""Ageing evolution inside the budget."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.random import Generator
+
+from edgenas.graph import Arch
+from edgenas.problem import Problem
+from edgenas.spaces._genes import crossover, mutate
+from edgenas.strategies._base import Run, Strategy
+from edgenas.strategies._feasible import Proposed, grow, random_feasible, repair
+from edgenas.study import Trial
+
+REWARD = "hard"
+
+# Attempts at a network not proposed before; each mutates once more than the last, so the circle widens.
+ATTEMPTS = 16
+
+
+class Evolution(Strategy):
+    """Regularised evolution: the oldest dies, not the worst (Real et al., 2019, arXiv:1802.01548, Alg. 1).
+
+    Constrained as it stands, it loses to random search where feasible architectures are rare. So infeasible children
+    are repaired instead of dropped, a share of founders and children is grown until it fills the budget, children may
+    have two parents, and no network is evaluated twice.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        rng: Generator,
+        *,
+        population_size: int = 32,
+        tournament_size: int = 8,
+        crossover_share: float = 0.25,
+        grown_share: float = 0.5,
+    ) -> None:
+        """The first `population_size` proposals are founders; then the best of each tournament has a child."""
+        self.problem = problem
+        self.rng = rng
+        self.population_size = population_size
+        self.tournament_size = tournament_size
+        self.crossover_share = crossover_share
+        self.grown_share = grown_share
+        self.population: deque[tuple[Arch, float]] = deque(maxlen=population_size)
+        self.proposed = Proposed(problem.space)
+
+    def ask(self, n: int = 1) -> list[Arch]:
+        """At most `n` new feasible architectures; [] when nothing new turns up."""
+        archs: list[Arch] = []
+        for _ in range(n):
+            archs += self._new()
+        return archs
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """The trials join the population, as many of the oldest leave it."""
+        self.population.extend((trial.arch, trial.reward) for trial in trials)
+
+    def _new(self) -> list[Arch]:
+        """One architecture whose network was not proposed before, or none."""
+        founding = len(self.population) < self.population_size
+        for mutations in range(1, ATTEMPTS + 1):
+            arch = random_feasible(self.problem, self.rng) if founding else self._child(mutations)
+            if arch is not None and self.rng.random() < self.grown_share:
+                arch = grow(self.problem, arch, self.rng)
+            if arch is not None and (new := self.proposed.add([arch], 1)):
+                return new
+            founding = founding or mutations == ATTEMPTS // 2
+        return []
+
+    def _child(self, mutations: int) -> Arch | None:
+        """A mutated, repaired child of one parent or two."""
+        child = self._parent()
+        if self.rng.random() < self.crossover_share:
+            child = crossover(child, self._parent(), self.rng)
+        for _ in range(mutations):
+            child = mutate(self.problem.space, child, self.rng)
+        return repair(self.problem, child, self.rng)
+
+    def _parent(self) -> Arch:
+        """The winner of a tournament: the best of a few members drawn with replacement."""
+        entrants = self.rng.integers(len(self.population), size=self.tournament_size)
+        return max((self.population[i] for i in entrants), key=lambda member: member[1])[0]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Generator, population and what was proposed."""
+        return {
+            "rng": self.rng.bit_generator.state,
+            "population": list(self.population),
+            "proposed": self.proposed.state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.rng.bit_generator.state = state["rng"]
+        self.population.clear()
+        self.population.extend((tuple(arch), reward) for arch, reward in state["population"])
+        self.proposed.load(state["proposed"])
+
+
+def build(run: Run) -> Evolution:
+    """Wiring: a population that turns over several times within the planned trials."""
+    population = min(50, max(8, run.config.trials // 6))
+    return Evolution(run.problem, run.rng("evolution"), population_size=population, tournament_size=population // 4)

@@ -1,0 +1,56 @@
+"""Random search: the control that every strategy has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.random import Generator
+
+from edgenas.graph import Arch
+from edgenas.problem import Problem
+from edgenas.strategies._base import Run, Strategy
+from edgenas.strategies._feasible import CHUNKS, Proposed, feasible_samples, repair, uniform
+from edgenas.study import Trial
+
+REWARD = "hard"
+
+
+class Random(Strategy):
+    """Uniformly random feasible architectures, each network once (the control of arXiv:1902.07638).
+
+    Under a budget so tight that thousands of samples hold no new feasible one, samples are repaired instead.
+    """
+
+    def __init__(self, problem: Problem, rng: Generator) -> None:
+        """`rng` is all its randomness."""
+        self.problem = problem
+        self.rng = rng
+        self.proposed = Proposed(problem.space)
+
+    def ask(self, n: int = 1) -> list[Arch]:
+        """At most `n` new feasible architectures; [] when nothing new turns up."""
+        archs: list[Arch] = []
+        for _ in range(CHUNKS):
+            archs += self.proposed.add(feasible_samples(self.problem, self.rng), n - len(archs))
+            if len(archs) == n:
+                return archs
+        repaired = (repair(self.problem, arch, self.rng) for arch in uniform(self.problem.space, self.rng, CHUNKS))
+        return archs + self.proposed.add((arch for arch in repaired if arch is not None), n - len(archs))
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Nothing to learn."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Generator and what was proposed."""
+        return {"rng": self.rng.bit_generator.state, "proposed": self.proposed.state()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.rng.bit_generator.state = state["rng"]
+        self.proposed.load(state["proposed"])
+
+
+def build(run: Run) -> Random:
+    """Wiring."""
+    return Random(run.problem, run.rng("random"))

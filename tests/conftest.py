@@ -1,0 +1,23 @@
+"""What holds for every test: no telemetry, one thread, repeatable examples."""
+
+from __future__ import annotations
+
+import os
+
+# Both are read once, when the library is first imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run many small operations: threads would only wait for each other
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "edgenas", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("edgenas")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)

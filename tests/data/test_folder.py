@@ -1,0 +1,201 @@
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from edgenas.data import _filestore, folder
+from edgenas.data._base import Augment
+from edgenas.errors import DataError
+from tests.data.writers import encoded, noise, write_folder
+
+
+def build(root, **changes):
+    settings = {"seed": 0, "size": 16, "validation_share": 0.2, "download": False, "strict": False, "device": "cpu"}
+    return folder.build(root=root, **{**settings, **changes})
+
+
+def sizes(data):
+    return len(data.train), len(data.validation), len(data.held_out)
+
+
+def test_pooled_layout(tmp_path):
+    data = build(write_folder(tmp_path / "pets"))
+    assert sizes(data) == (18, 6, 6)
+    assert data.name == "pets" and data.classes == ("cat", "dog") and data.shape == (3, 16, 16)
+    assert build(tmp_path / "pets", size=None).shape == (3, 96, 96)
+
+
+@pytest.mark.parametrize("name", ["validation", "val", "valid"])
+def test_explicit_splits_are_kept(tmp_path, name):
+    write_folder(tmp_path / "train", each=10)
+    write_folder(tmp_path / name, each=3, seed=100)
+    assert sizes(build(tmp_path)) == (16, 6, 4)
+    write_folder(tmp_path / "test", each=2, seed=200)
+    assert sizes(build(tmp_path)) == (20, 6, 4)
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    assert build(write_folder(tmp_path, ("bus", "train"))).classes == ("bus", "train")
+
+
+def test_other_files_are_none_of_our_business(tmp_path):
+    write_folder(tmp_path)
+    (tmp_path / ".thumbnails").mkdir()
+    (tmp_path / "cat" / "notes.txt").write_text("x")
+    (tmp_path / "cat" / ".hidden.jpg").write_text("x")
+    (tmp_path / "cat" / "summer").mkdir()
+    (tmp_path / "cat" / "summer" / "One More.JPG").write_bytes(encoded(noise(9, 9, 3, seed=9), "JPEG"))
+    data = build(tmp_path)
+    assert sum(sizes(data)) == 31 and data.skipped == ()
+
+
+def spoil(root, *, of: int = 100):
+    """A folder of `of` good images, one of which the caller replaces."""
+    return write_folder(root, each=of // 2) / "cat" / "00.png"
+
+
+@pytest.mark.parametrize("content", [b"", b"text named .png", encoded(noise(40, 40, 3))[:500]])
+def test_few_broken_files_are_skipped_and_named(tmp_path, content):
+    spoil(tmp_path).write_bytes(content)
+    data = build(tmp_path)
+    assert len(data.skipped) == 1 and data.skipped[0].startswith("cat/00.png: ")
+    assert sum(sizes(data)) == 99
+    with pytest.raises(DataError, match="1 of 100 images unusable, strict.*cat/00.png"):
+        build(tmp_path, strict=True)
+
+
+def test_copies_within_one_pool_are_left_out(tmp_path):
+    shutil.copy(spoil(tmp_path), tmp_path / "cat" / "copy.png")
+    data = build(tmp_path)
+    assert data.skipped == ("cat/copy.png: copy of 00.png",) and sum(sizes(data)) == 100
+
+
+def one_class(root):
+    write_folder(root, ("cat",))
+
+
+def empty_class(root):
+    write_folder(root)
+    (root / "eel").mkdir()
+
+
+def two_images_of_a_class(root):
+    write_folder(root)
+    write_folder(root, ("eel",), each=2, seed=9000)
+
+
+def class_only_in_validation(root):
+    write_folder(root / "train")
+    write_folder(root / "val", ("cat", "dog", "eel"), seed=100)
+
+
+def class_without_validation(root):
+    write_folder(root / "train")
+    write_folder(root / "val", ("cat",), seed=100)
+
+
+def shared_by_splits(root):
+    write_folder(root / "train")
+    write_folder(root / "val", seed=100)
+    shutil.copy(root / "train" / "dog" / "03.jpg", root / "val" / "dog" / "other name.jpg")
+
+
+def shared_by_classes(root):
+    write_folder(root)
+    shutil.copy(root / "dog" / "03.jpg", root / "cat" / "other name.jpg")
+
+
+def two_validations(root):
+    for seed, name in enumerate(("train", "val", "valid")):
+        write_folder(root / name, seed=100 * seed)
+
+
+def broken(root):
+    write_folder(root)
+    for i in range(4):
+        (root / "cat" / f"broken {i}.jpg").write_bytes(b"")
+
+
+def nothing(root):
+    root.mkdir()
+
+
+def loose_files(root):
+    root.mkdir()
+    (root / "cat.png").write_bytes(encoded(noise(9, 9, 3)))
+
+
+@pytest.mark.parametrize(
+    "make, reason",
+    [
+        (one_class, "only one class"),
+        (empty_class, "class 'eel' has no images"),
+        (two_images_of_a_class, "'eel' has 2 images for 3 splits"),
+        (class_only_in_validation, "'eel' is only in validation, not in train"),
+        (class_without_validation, "'dog' has no validation images"),
+        (shared_by_splits, r"val/dog/other name.jpg: the same image is .*train/dog/03.jpg, in train and validation"),
+        (shared_by_classes, r"of another class"),
+        (two_validations, "both val and valid"),
+        (broken, r"4 of 34 images unusable.*broken 0.jpg: .*broken 2.jpg: [^;]*; \.\.\.$"),
+        (nothing, "no images|shape"),
+        (loose_files, "no images|shape"),
+    ],
+)
+def test_faults(tmp_path, make, reason):
+    make(tmp_path / "set")
+    with pytest.raises(DataError, match=reason) as caught:
+        build(tmp_path / "set")
+    assert caught.value.exit_code == 3 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [None, "absent", "file.txt"])
+def test_no_folder(tmp_path, name):
+    (tmp_path / "file.txt").write_text("x")
+    with pytest.raises(DataError, match="data root"):
+        build(name and tmp_path / name)
+
+
+def test_a_file_lost_in_the_middle_is_one_line(tmp_path):
+    data = build(write_folder(tmp_path))
+    for file in tmp_path.glob("*/*"):
+        file.unlink()
+    with pytest.raises(DataError, match="readable at the start") as caught:
+        list(data.train.batches(4, size=16))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_workers_change_nothing(tmp_path, monkeypatch):
+    data = build(write_folder(tmp_path))
+
+    def epoch() -> list[torch.Tensor]:
+        return [x for x, _ in data.train.batches(5, size=12, epoch=1, seed=2, augment=True)]
+
+    alone = epoch()
+    monkeypatch.setattr(_filestore, "_WORTH_WORKERS", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert all(torch.equal(x, y) for x, y in zip(alone, epoch(), strict=True))
+
+
+def test_an_image_is_augmented_anew_each_epoch(tmp_path):
+    store = build(write_folder(tmp_path)).train.store
+    seeds = {_filestore._keys(_filestore.Step(np.array([3, 4]), (0, epoch, 0)))[0] for epoch in range(5)}
+    assert len(seeds) == 5
+    views = [_filestore._Images(store.files, 16, _filestore._random_view(store.augment, 16))[key] for key in seeds]
+    assert len({view.numpy().tobytes() for view in views}) == 5
+
+
+@pytest.mark.parametrize(
+    "augment, least, most",
+    [(Augment(), 1.0, 1.0), (Augment(scale=0.4), 0.3, 0.999), (Augment(erase=1.0), 0.4, 0.99)],
+)
+def test_declared_changes_are_those_made(augment, least, most):
+    """A white square on white paper: what stays white is what no change has touched."""
+    image = Image.fromarray(np.pad(np.zeros((20, 20, 3), np.uint8), ((6, 6), (6, 6), (0, 0)), constant_values=255))
+    view = _filestore._random_view(augment, 32)
+    plain = np.asarray(image).transpose(2, 0, 1)
+    torch.manual_seed(0)
+    shares = [(view(image).numpy() == plain).mean() for _ in range(20)]
+    assert least <= np.mean(shares) <= most

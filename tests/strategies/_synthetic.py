@@ -1,0 +1,106 @@
+"""A small space with an analytic accuracy and additive costs: a search on it takes milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from edgenas.cost.base import AdditiveCost
+from edgenas.graph import Arch, Builder, Choice, Node
+from edgenas.objective import Metrics, Objective
+from edgenas.ops import Conv
+from edgenas.problem import Problem
+from edgenas.spaces._base import SearchSpace
+
+GATE = "latency_ms@test"
+KERNELS = (1, 3, 5, 7)
+
+
+class Toy(SearchSpace):
+    """A chain of blocks: kernel per block, expansion of pairs of blocks, depth; the last blocks may be absent."""
+
+    name = "toy"
+
+    def __init__(self, blocks: int = 8) -> None:
+        super().__init__((3, 8, 8), 4)
+        self.blocks = blocks
+        self.choices = (
+            Choice("width", (4, 8), static=True),
+            Choice("depth", (blocks - 2, blocks - 1, blocks)),
+            *(Choice(f"k{i}", KERNELS) for i in range(blocks)),
+            *(Choice(f"e{i}", (1, 2, 4)) for i in range(blocks)),
+        )
+
+    def emit(self, g: Builder) -> None:
+        width = int(g.pick("width"))
+        x = g.conv("stem", g.input, out=width, act="relu")
+        ends = {}
+        for i in range(self.blocks):
+            expansions = {}
+            for e in (1, 2, 4):
+                h = g.conv(f"b{i}.e{e}.expand", x, out=width * e)
+                kernels = {k: g.depthwise(f"b{i}.e{e}.k{k}", h, kernel=k) for k in KERNELS}
+                h = g.choose(f"k{i}", kernels, name=f"b{i}.e{e}.kernel")
+                expansions[e] = g.conv(f"b{i}.e{e}.project", h, out=width)
+            x = g.choose(f"e{i}", expansions)
+            ends[i + 1] = x
+        x = g.choose("depth", {depth: ends[depth] for depth in (self.blocks - 2, self.blocks - 1, self.blocks)})
+        g.linear("head", g.global_pool("pool", x), out=self.classes)
+
+
+class PerNode(AdditiveCost):
+    """A price for each node."""
+
+    def __init__(self, metric: str, price: Callable[[Node], float]) -> None:
+        self.metric = metric
+        self.price = price
+
+    def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
+        return np.array([self.price(node) for node in nodes])
+
+
+def macs(node: Node) -> float:
+    """Multiply-adds of convolutions; enough for a fake."""
+    if not isinstance(node.op, Conv):
+        return 0.0
+    _, height, width = node.shape
+    return node.op.out * node.in_shapes[0][0] / node.op.groups * node.op.kernel**2 * height * width
+
+
+def latency_ms(node: Node) -> float:
+    """Overhead and throughput, worse for depthwise convolutions: not proportional to multiply-adds."""
+    slow = 4.0 if isinstance(node.op, Conv) and node.op.groups > 1 else 1.0
+    return 0.01 + 1e-6 * slow * macs(node)
+
+
+COSTS = (PerNode(GATE, latency_ms), PerNode("macs", macs))
+
+
+class Accuracy:
+    """Analytic: a taste for some options, pairs that go together, and diminishing returns of work; in 0..1."""
+
+    def __init__(self, space: SearchSpace, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self.space = space
+        self.taste = [rng.normal(size=len(choice.options)) for choice in space.choices]
+        self.pairs = [
+            rng.normal(size=(len(a.options), len(b.options)))
+            for a, b in zip(space.choices, space.choices[1:], strict=False)
+        ]
+        self.calls = 0
+
+    def __call__(self, arch: Arch) -> Metrics:
+        self.calls += 1
+        taste = np.mean([row[option] for row, option in zip(self.taste, arch, strict=True)])
+        pairs = np.mean([t[a, b] for t, a, b in zip(self.pairs, arch, arch[1:], strict=False)])
+        work = np.log10(COSTS[1].many(self.space, [arch])[0])
+        return {"accuracy": float(1 / (1 + np.exp(-(taste + 0.5 * pairs + 0.5 * (work - 5.0)))))}
+
+
+def toy_problem(budget_share: float = 0.5, *, form: str = "hard", seed: int = 0, blocks: int = 8) -> Problem:
+    """The toy problem with a budget at this share of the way from the smallest to the largest latency."""
+    space = Toy(blocks)
+    smallest, largest = COSTS[0].many(space, [tuple(0 for _ in space.choices), tuple(len(c.options) - 1 for c in space.choices)])
+    budget = float(smallest + budget_share * (largest - smallest))
+    return Problem(space, COSTS, Objective({GATE: budget}, form=form), Accuracy(space, seed))
