@@ -1,1 +1,93 @@
-"""edgenas."""
+"""edgenas: from images and a latency budget to an ONNX model that was measured to meet the budget.
+
+    import edgenas
+    result = edgenas.search(budget_ms=20, data="digits")
+
+Layers; imports go down only, and torch starts at `nn`:
+
+    cli  commands  config  api  run  stages
+    driver  export  bench  profiling  report  progress
+    problem  strategies  evaluators
+    study  objective  pareto | engine  data | cost | runtimes
+    nn
+    spaces
+    graph  ops  errors  plugins  text  folder
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from edgenas.errors import (
+    BudgetError,
+    CheckpointError,
+    DataError,
+    EdgeNASError,
+    EnvironmentFault,
+    ExportError,
+    Interrupted,
+    MissingOps,
+    NoisyMachine,
+    TableError,
+    UnknownName,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from edgenas.config import Config
+    from edgenas.report import Result
+
+    __version__: str
+
+__all__ = [
+    "BudgetError",
+    "CheckpointError",
+    "Config",
+    "DataError",
+    "EdgeNASError",
+    "EnvironmentFault",
+    "ExportError",
+    "Interrupted",
+    "MissingOps",
+    "NoisyMachine",
+    "Result",
+    "TableError",
+    "UnknownName",
+    "UsageError",
+    "__version__",
+    "search",
+]
+
+_LATE = {"Config": "edgenas.config", "Result": "edgenas.report"}
+
+
+def search(*, progress: bool = False, **settings: Any) -> Result:
+    """Find, train, measure and bundle a model. Every setting is a field of `Config`, and a flag of `edgenas search`.
+
+    With `progress`, stderr shows what is under way.
+
+    Raises:
+        UsageError: a setting that does not exist, or a value out of its range.
+        BudgetError: no network meets the budget.
+        EdgeNASError: see errors.py.
+    """
+    from edgenas import api
+    from edgenas.config import resolve
+    from edgenas.progress import make_reporter
+
+    return api.search(resolve(settings), make_reporter(quiet=not progress))
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("edgenas")
+    raise AttributeError(f"module 'edgenas' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -19,20 +19,32 @@ def names(kind: str) -> list[str]:
     return sorted(file.stem.replace("_", "-") for file in files)
 
 
-def load(kind: str, name: str) -> ModuleType:
-    """Import a plugin's module.
-
-    Raises:
-        UnknownName: there is none, with the nearest names.
-    """
-    if "." in name and not name.startswith("."):
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            raise UnknownName(f"{kind}: cannot import {name!r} ({error}); is its package installed here?") from error
+def check(kind: str, name: str) -> None:
+    """Raises UnknownName, with the nearest names, unless there is such a plugin. Outside packages are not looked for."""
+    if _is_outside(name):
+        return
     known = names(kind)
     if name not in known:
         near = get_close_matches(name, known, n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
         raise UnknownName(f"{kind}: no {name!r}; {hint}")
+
+
+def load(kind: str, name: str) -> ModuleType:
+    """Import a plugin's module.
+
+    Raises:
+        UnknownName: there is none, or it cannot be imported.
+    """
+    check(kind, name)
+    if _is_outside(name):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise UnknownName(f"{kind}: cannot import {name!r} ({error}); is its package installed here?") from error
     return importlib.import_module(f"edgenas.{kind}.{name.replace('-', '_')}")
+
+
+def _is_outside(name: str) -> bool:
+    """Whether the name is `package.module`."""
+    return "." in name and not name.startswith(".")

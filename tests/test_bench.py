@@ -216,6 +216,19 @@ def test_a_noisy_machine_is_named(monkeypatch, model):
         bench([model])
 
 
+def test_noise_in_a_later_try_leaves_the_earlier_figure(monkeypatch, model):
+    tries = fake_measure(monkeypatch, {"0": [0.09]})
+    first = bench_module.measure
+
+    def measure(items, **options):
+        if tries:
+            raise TooNoisy("only 3% clean")
+        return first(items, **options)
+
+    monkeypatch.setattr(bench_module, "measure", measure)
+    assert bench([model])[0].repeat_error == 0.09
+
+
 def test_sessions_are_closed_after_success_and_failure(monkeypatch, model, tmp_path):
     opened = []
     plugin = bench_module.plugins.load("runtimes", "onnxruntime")

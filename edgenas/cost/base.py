@@ -84,7 +84,8 @@ def many_additive(costs: Sequence[AdditiveCost], space: SearchSpace, archs: Sequ
 def many_metrics(costs: Sequence[CostModel], space: SearchSpace, archs: Sequence[Arch]) -> dict[str, np.ndarray]:
     """Every cost of every architecture: metric to (len(archs),)."""
     additive = [cost for cost in costs if isinstance(cost, AdditiveCost)]
-    values = dict(zip((cost.metric for cost in additive), many_additive(additive, space, archs), strict=True))
+    totals = many_additive(additive, space, archs) if additive else ()
+    values = dict(zip((cost.metric for cost in additive), totals, strict=True))
     others = [cost for cost in costs if cost.metric not in values]
     values |= {cost.metric: cost.many(space, archs) for cost in others}
     return {cost.metric: values[cost.metric] for cost in costs}

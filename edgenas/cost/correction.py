@@ -1,9 +1,9 @@
 """From sums of op times to the latency of a network: a bounded affine correction with a conformal interval.
 
-Sums of isolated op times miss what a runtime does between ops: per-call overhead, layout changes, fused additions. The
-correction is affine in features that add up over nodes (ms by kind of op, number of nodes, bytes), so a corrected latency
-is still a sum over nodes: a number, a gradient and a row of an integer program. Coefficients are bounded below by zero, so
-no node's price is negative; only the intercept may be.
+Sums of isolated op times miss what a runtime does between ops: per-call overhead, layout changes, fused additions.
+The correction is affine in features that add up over nodes (ms by kind of op, number of nodes, bytes), so a corrected
+latency is still a sum over nodes: a number, a gradient and a row of an integer program. Coefficients are bounded below
+by zero, so no node's price is negative; only the intercept may be.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgenas.cost.counts import Counts
 from edgenas.cost.table import LatencyTable, OpRow
+from edgenas.errors import MissingOps
 from edgenas.ops import FUSED_ACTIVATIONS
 
 FEWEST_ROWS = 4  # of a kind, to fit its three coefficients
@@ -53,18 +54,23 @@ def fit_estimator(table: LatencyTable) -> Estimator:
     """Non-negative least squares on relative errors, per family and over all rows.
 
     `error` is the 90 % quantile of the relative errors, each row predicted from the others of its family.
+
+    Raises:
+        MissingOps: the table has no rows to learn from; an estimate of 0 ms would pass for a measurement.
     """
+    if not table.ops:
+        raise MissingOps(f"{table.device}: no rows to estimate from; run `edgenas profile` for this space")
     families: dict[str, list[OpRow]] = {"": list(table.ops.values())}
     for key, row in table.ops.items():
         families.setdefault(_family(key), []).append(row)
-    rates = {name: _fit(rows) for name, rows in families.items() if len(rows) >= FEWEST_ROWS or (name == "" and rows)}
+    rates = {name: _fit(rows) for name, rows in families.items() if len(rows) >= FEWEST_ROWS or name == ""}
     errors = []
     for name, rows in families.items():
         if name and name in rates:
             for i, row in enumerate(rows):
                 a, b, c = _fit(rows[:i] + rows[i + 1 :])
                 errors.append(abs((a * row.macs + b * row.bytes + c) / row.ms - 1))
-    return Estimator(rates or {"": (0.0, 0.0, 0.0)}, float(np.quantile(errors, 0.9)) if errors else 1.0)
+    return Estimator(rates, float(np.quantile(errors, 0.9)) if errors else 1.0)
 
 
 def _fit(rows: list[OpRow]) -> tuple[float, float, float]:

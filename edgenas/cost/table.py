@@ -1,15 +1,15 @@
 """Latency tables: what was measured on one device, with one runtime, thread count and precision, as one CSV file.
 
-`# name: value` header lines, then `kind,key,ms,p90_ms,runs,macs,params,bytes` rows: `op` rows price one fused kernel, net
-of the time of an empty session; `net` rows are whole networks, `<space spec> <architecture code>`.
+`# name: value` header lines, then `kind,key,ms,p90_ms,runs,macs,params,bytes` rows: `op` rows price one fused kernel,
+net of the time of an empty session; `net` rows are whole networks, `<space spec> <architecture code>`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import math
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -98,17 +98,20 @@ def read_table(path: Path) -> LatencyTable:
     reader = csv.reader(lines[len(header) :])
     if tuple(next(reader, ())) != COLUMNS:
         raise TableError(f"{path}: line {len(header) + 1} must name the columns {','.join(COLUMNS)}")
-    for number, cells in enumerate(reader, start=len(header) + 2):
-        _read_row(f"{path}: line {number}", cells, ops, nets)
+    try:
+        for number, cells in enumerate(reader, start=len(header) + 2):
+            _read_row(f"{path}: line {number}", cells, ops, nets)
+    except csv.Error as error:
+        raise TableError(f"{path}: line {len(header) + reader.line_num}: {error}") from error
     return LatencyTable(header, ops, tuple(nets.values()))
 
 
 def write_table(path: Path, table: LatencyTable) -> None:
     """Write atomically: a reader sees the old file or the new one."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
             for name, value in table.header.items():
                 file.write(f"# {name}: {value}\n")
             writer = csv.writer(file, lineterminator="\n")
@@ -123,6 +126,8 @@ def write_table(path: Path, table: LatencyTable) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise EnvironmentFault(f"{path}: cannot write the latency table ({error})") from error
 
 
@@ -139,6 +144,8 @@ def _read_row(where: str, cells: list[str], ops: dict[str, OpRow], nets: dict[tu
         ops[key] = OpRow(ms, p90_ms, runs, *(_count(where, cell) for cell in cells[5:8]))
     elif kind == "net":
         spec, _, code = key.rpartition(" ")
+        if not spec.strip():
+            raise TableError(f"{where}: a net is named by its space and its architecture's code")
         if (spec, code) in nets:
             raise TableError(f"{where}: the row stands twice; keep one")
         nets[spec, code] = NetRow(spec, code, ms, p90_ms, runs)

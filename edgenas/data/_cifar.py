@@ -64,7 +64,7 @@ def build_cifar(
     if folder is None:
         places = ", ".join(map(str, folders(root))) or "$EDGENAS_DATA (not set)"
         raise DataError(
-            f"{layout.name}: no {layout.folder} in {places}; pass its parent as data root, or add --download"
+            f"{layout.name}: no {layout.folder} in {places}; pass its parent as --data-root, or add --download"
         )
     names = load_pickle(folder / layout.meta).get(layout.names)
     if not isinstance(names, list):

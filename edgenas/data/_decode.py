@@ -34,7 +34,7 @@ def decode(source: Path | bytes, side: int | None = None) -> Image.Image:
     # Decoders of hostile files raise whatever they stumble over; each is a reason to leave the image out.
     except Exception as error:
         reason = "neither JPEG nor PNG" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise Unreadable(reason or type(error).__name__) from error
+        raise Unreadable(reason.partition("\n")[0] or type(error).__name__) from error
 
 
 def square(image: Image.Image, side: int) -> Image.Image:

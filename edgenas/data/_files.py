@@ -44,7 +44,7 @@ def fetch(dataset: str, root: Path | None) -> Path:
         EnvironmentFault: no network, or no room.
     """
     if root is None:
-        raise UsageError(f"{dataset}: downloading needs a data root to write to; pass one")
+        raise UsageError(f"{dataset}: nowhere to download to; name a folder by --data-root")
     datasets = torchvision_module("datasets")
     try:
         getattr(datasets, dataset)(root, download=True)

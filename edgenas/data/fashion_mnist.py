@@ -43,7 +43,7 @@ def build(
     if files is None:
         places = ", ".join(map(str, folders(root, DEBIAN)))
         raise DataError(
-            f"fashion-mnist: no idx files in {places}; pass their folder as data root, install the Debian package"
+            f"fashion-mnist: no idx files in {places}; pass their folder as --data-root, install the Debian package"
             " dataset-fashion-mnist, or add --download"
         )
     images, labels, test_images, test_labels = map(read_idx, files)

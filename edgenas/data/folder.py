@@ -43,7 +43,7 @@ def build(
         DataError: no such folders, too many unusable files, or one image in two splits.
     """
     if root is None or not root.is_dir():
-        raise DataError(f"folder: no folder {root or 'named'}; pass one with a folder of images per class as data root")
+        raise DataError(f"folder: no folder {root or 'named'}; name one with a folder per class by --data-root")
     parts = _layout(root)
     classes = tuple(sorted({folder.name for base in parts.values() for folder in _folders(base)}))
     found = [
@@ -52,6 +52,8 @@ def build(
         for label, name in enumerate(classes)
         for file in _images(base / name)
     ]
+    if not found:
+        raise DataError(f"{root}: no images found; put JPEG or PNG files in one folder per class")
     files = [file for _, _, file in found]
     side = size or SIDE
     bad = {**_repeated(found), **unreadable(files, side)}
@@ -65,11 +67,11 @@ def build(
     splits = cut(labels, given, classes, validation_share=validation_share, seed=seed, where=str(root))
     store = FileStore(tuple(file for *_, file in kept), side, MEAN, STD, AUGMENT, torch.device(device))
 
-    def split(rows: Rows) -> Split:
+    def part(rows: Rows) -> Split:
         return Split(store, rows, torch.from_numpy(labels[rows]))
 
-    train, validation, test = map(split, (splits.train, splits.validation, splits.test))
-    return Data(root.name, classes, (3, side, side), MEAN, STD, AUGMENT, train, validation, test, skipped)
+    train, validation, test = map(part, (splits.train, splits.validation, splits.test))
+    return Data(root.resolve().name, classes, (3, side, side), MEAN, STD, AUGMENT, train, validation, test, skipped)
 
 
 def _layout(root: Path) -> dict[str, Path]:

@@ -69,19 +69,19 @@ def build(
 
 def _find(root: Path | None) -> Path:
     if root is None:
-        raise DataError("npz: no file named; pass the .npz file as data root")
+        raise DataError("npz: no file named; pass the .npz file as --data-root")
     places = [root] if root.is_absolute() else [root, *(folder / root for folder in folders(None))]
     for path in places:
         if path.is_file():
             return path
     raise DataError(
-        f"npz: no file {' or '.join(map(str, places))}; pass an .npz file as data root, or set $EDGENAS_DATA"
+        f"npz: no file {' or '.join(map(str, places))}; pass an .npz file as --data-root, or set $EDGENAS_DATA"
     )
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, AttributeError, TypeError, BadZipFile, ZlibError, MemoryError) as error:
         raise DataError(f"{path}: not a readable .npz of plain arrays ({error}); write it with numpy.savez") from error
@@ -125,16 +125,16 @@ def _decode_blobs(arrays: dict[str, NDArray[Any]], size: int | None, path: Path)
             return str(error)
         return np.asarray(square(image, size) if size is not None else image)
 
-    # Threads slow small files down: Pillow holds the interpreter's lock while it parses their headers.
-    threads = os.cpu_count() if blob.size > _WORTH_THREADS_BYTES * len(length) else 1
-    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
-        images = list(pool.map(one, range(len(length))))
+        # Threads slow small files down: Pillow holds the interpreter's lock while it parses their headers.
+        parallel = blob.size > _WORTH_THREADS_BYTES * len(length)
+        images = list((pool.map if parallel else map)(one, range(len(length))))
     good = [image for image in images if not isinstance(image, str)]
     shapes = {image.shape for image in good}
     if len(shapes) > 1:
         raise DataError(
-            f"{path}: images of {len(shapes)} shapes, like {sorted(shapes)[:2]}; give a size to bring them to"
+            f"{path}: images of {len(shapes)} shapes, like {sorted(shapes)[:2]}; give one --size to bring them to"
         )
     stacked = np.ascontiguousarray(np.stack(good).transpose(0, 3, 1, 2)) if good else np.empty((0, 3, 1, 1), np.uint8)
     return stacked, {index: image for index, image in enumerate(images) if isinstance(image, str)}

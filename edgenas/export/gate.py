@@ -39,8 +39,8 @@ def check(model: onnx.ModelProto | bytes, network: Callable[[Array], Array], inp
     A class counts as the same arg-max if the network itself puts it level with its best to within float noise.
 
     Raises:
-        ExportError: onnx.checker or onnxruntime refuses the model; it has another opset or IR than we write; an output is
-            not finite, or differs by over 1e-4 (of the largest output, where that is above 1); or the arg-max differs on
+        ExportError: onnx.checker or onnxruntime refuses the model; its opset or IR is not ours; an output is not
+            finite, or differs by over 1e-4 (of the largest output, where that is above 1); or the arg-max differs on
             more than 0.1 % of the inputs.
     """
     import onnx

@@ -16,14 +16,14 @@ from edgenas.cost.table import LatencyTable, NetRow, OpRow, read_table
 from edgenas.errors import EnvironmentFault, NoisyMachine
 from edgenas.export.onnx import identity, probe, random_weights, to_bytes, to_onnx
 from edgenas.graph import Arch, Graph, Node
-from edgenas.runtimes import _host
+from edgenas.runtimes import _host, _reference
 from edgenas.runtimes._timing import Session, Timing, TooNoisy, measure, repeat_error_of_table
 from edgenas.spaces._base import SearchSpace
 
-PROTOCOL = "10 % quantile of round medians, interleaved rounds, 2 sessions a model"
-SESSIONS = 2
-FEWEST_ROUNDS, MOST_ROUNDS = 12, 60
-ROUND_MS = 8.0
+SESSIONS = 3
+FEWEST_ROUNDS, MOST_ROUNDS = 16, 48
+ROUND_MS = 5.0
+PROTOCOL = f"10 % quantile of round medians, interleaved rounds of {ROUND_MS:g} ms, {SESSIONS} sessions a model"
 LEAST_MS = 1e-4  # an op that an empty session hides: never free
 EMPTY = "identity"
 
@@ -106,6 +106,7 @@ def time_graphs(
         model = to_bytes(to_onnx(graph, random_weights(graph, rng)))
         sessions[name] = [open_session(model, threads) for _ in range(SESSIONS)]
         progress(i, 2 * len(graphs), "building")
+    sessions[_reference.NAME] = [open_session(_reference.reference_model(), threads)]
     rounds = int(np.clip(seconds * 1000 / (ROUND_MS * len(graphs)), FEWEST_ROUNDS, MOST_ROUNDS))
 
     def tell(done: int, total: int) -> None:
@@ -113,19 +114,20 @@ def time_graphs(
 
     try:
         return measure(
-            sessions, rounds=rounds, round_ms=ROUND_MS, rng=rng, reference=_reference(sessions), progress=tell
+            sessions,
+            rounds=rounds,
+            round_ms=ROUND_MS,
+            rng=rng,
+            reference=_reference.NAME,
+            seconds=1.5 * seconds,
+            progress=tell,
         )
     except TooNoisy as error:
         raise NoisyMachine(str(error)) from error
     finally:
-        for pair in sessions.values():
-            for session in pair:
+        for several in sessions.values():
+            for session in several:
                 session.close()
-
-
-def _reference(sessions: dict[str, list[Session]]) -> str:
-    """The item that judges whole rounds: the empty call, unless that is all there is to do it by."""
-    return next((name for name in sessions if name != EMPTY), EMPTY)
 
 
 def cached_table_path(runtime: str, threads: int) -> Path:

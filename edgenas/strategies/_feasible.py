@@ -5,7 +5,7 @@ All look at costs alone and cost a few milliseconds per step: one vectorised pre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.random import Generator
@@ -17,8 +17,9 @@ from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace, Statics
 from edgenas.spaces._genes import neighbours
 
-# Rejection sampling draws this many at once, and so many times, before repair takes over: 4,096 draws in all.
-CHUNK, CHUNKS = 256, 16
+# Rejection sampling draws twice as many each time, 4,080 in all, before repair takes over.
+DRAWS = (16, 32, 64, 128, 256, 512, 1024, 2048)
+REPAIRS = 16
 WORK = "macs"
 
 
@@ -28,9 +29,9 @@ def uniform(space: SearchSpace, rng: Generator, n: int) -> list[Arch]:
     return list(map(tuple, np.stack(columns, axis=1).tolist()))
 
 
-def feasible_samples(problem: Problem, rng: Generator) -> list[Arch]:
-    """The feasible ones of `CHUNK` uniform samples: uniform over the feasible architectures. May be empty."""
-    archs = uniform(problem.space, rng, CHUNK)
+def feasible_samples(problem: Problem, rng: Generator, draws: int) -> list[Arch]:
+    """The feasible ones of so many uniform samples: uniform over the feasible architectures. May be empty."""
+    archs = uniform(problem.space, rng, draws)
     return [arch for arch, kept in zip(archs, problem.feasible(archs), strict=True) if kept]
 
 
@@ -39,11 +40,17 @@ def random_feasible(problem: Problem, rng: Generator) -> Arch | None:
 
     None if repair fails too: the budget is out of reach, or reached only by changing several choices at once.
     """
-    for _ in range(CHUNKS):
-        if found := feasible_samples(problem, rng):
+    for draws in DRAWS:
+        if found := feasible_samples(problem, rng, draws):
             return found[0]
-    repaired = (repair(problem, arch, rng) for arch in uniform(problem.space, rng, CHUNKS))
-    return next((arch for arch in repaired if arch is not None), None)
+    return next(repaired_samples(problem, rng), None)
+
+
+def repaired_samples(problem: Problem, rng: Generator) -> Iterator[Arch]:
+    """The results of at most `REPAIRS` repairs of uniform samples, one at a time."""
+    for arch in uniform(problem.space, rng, REPAIRS):
+        if (repaired := repair(problem, arch, rng)) is not None:
+            yield repaired
 
 
 def repair(problem: Problem, arch: Arch, rng: Generator) -> Arch | None:

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import CHUNKS, Proposed, feasible_samples, repair, uniform
+from edgenas.strategies._feasible import DRAWS, Proposed, feasible_samples, repaired_samples
 from edgenas.study import Trial
 
 REWARD = "hard"
@@ -31,12 +31,11 @@ class Random(Strategy):
     def ask(self, n: int = 1) -> list[Arch]:
         """At most `n` new feasible architectures; [] when nothing new turns up."""
         archs: list[Arch] = []
-        for _ in range(CHUNKS):
-            archs += self.proposed.add(feasible_samples(self.problem, self.rng), n - len(archs))
+        for draws in DRAWS:
+            archs += self.proposed.add(feasible_samples(self.problem, self.rng, draws), n - len(archs))
             if len(archs) == n:
-                return archs
-        repaired = (repair(self.problem, arch, self.rng) for arch in uniform(self.problem.space, self.rng, CHUNKS))
-        return archs + self.proposed.add((arch for arch in repaired if arch is not None), n - len(archs))
+                break
+        return archs or self.proposed.add(repaired_samples(self.problem, self.rng), n)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Nothing to learn."""

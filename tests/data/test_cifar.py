@@ -25,18 +25,17 @@ def test_layout(tmp_path, module, write, sizes, inside):
     data = build(module, tmp_path / module.LAYOUT.folder if inside else tmp_path)
     assert (len(data.train), len(data.validation), len(data.held_out)) == sizes
     assert data.shape == (3, 32, 32) and data.classes[3] == "thing 3"
-    assert np.array_equal(
-        data.held_out.images([0])[0].ravel(), noise(sizes[2], 3072, seed={30: 5, 100: 1}[sizes[2]])[0]
-    )
+    first = noise(sizes[2], 3072, seed=len(module.LAYOUT.train))[0]
+    assert np.array_equal(data.held_out.images([0]).ravel(), first)
 
 
 def test_missing_files_say_what_to_do(tmp_path, monkeypatch):
-    with pytest.raises(DataError, match="no cifar-10-batches-py.*data root.*--download"):
+    with pytest.raises(DataError, match="no cifar-10-batches-py.*data-root.*--download"):
         build(cifar10, tmp_path)
     monkeypatch.delenv("EDGENAS_DATA", raising=False)
     with pytest.raises(DataError, match="not set"):
         build(cifar100, None)
-    with pytest.raises(UsageError, match="data root"):
+    with pytest.raises(UsageError, match="data-root"):
         build(cifar100, None, download=True)
 
 
@@ -72,7 +71,7 @@ def test_broken_pickles(tmp_path, content):
         load_pickle(path)
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("protocol", range(5))
 def test_arrays_and_containers_are_read(tmp_path, protocol):
     content = {"data": noise(4, 3), "labels": [1, 2], "names": ("a", b"\xff"), "more": {"none": None, "share": 0.5}}
     path = tmp_path / "batch"

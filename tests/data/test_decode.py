@@ -89,16 +89,15 @@ def claims_to_be(width: int, height: int) -> bytes:
         (saved(Image.fromarray(GREY), "GIF"), "neither JPEG nor PNG"),
         (b"%!PS-Adobe-3.0 EPSF-3.0", "neither JPEG nor PNG"),
         (encoded(noise(64, 64, 3), "JPEG")[:900], "truncated"),
-        (encoded(noise(64, 64, 3))[:900], ""),
-        (encoded(noise(64, 64, 3), "JPEG")[:30], ""),
+        (encoded(noise(64, 64, 3))[:900], "truncated"),
+        (encoded(noise(64, 64, 3), "JPEG")[:30], "Truncated"),
         (claims_to_be(60000, 60000), "decompression bomb"),
-        (claims_to_be(0, 5), ""),
+        (claims_to_be(0, 5), "neither"),
     ],
 )
 def test_what_is_no_image_says_why(content, reason):
-    with pytest.raises(Unreadable, match=reason) as caught:
+    with pytest.raises(Unreadable, match=reason):
         decode(content)
-    assert str(caught.value)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

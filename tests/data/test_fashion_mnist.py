@@ -28,7 +28,7 @@ def test_found_by_the_environment(tmp_path, monkeypatch):
 
 
 def test_missing_files_say_what_to_do(tmp_path):
-    with pytest.raises(DataError, match=f"{tmp_path}; pass .* data root, .*dataset-fashion-mnist.*--download"):
+    with pytest.raises(DataError, match=f"{tmp_path}/nowhere; pass .*data-root, .*dataset-fashion-mnist.*--download"):
         build(tmp_path / "nowhere")
 
 
@@ -41,7 +41,7 @@ def test_three_of_four_files_are_not_enough(tmp_path):
 def test_download_without_a_root_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(fashion_mnist, "DEBIAN", tmp_path)
     monkeypatch.delenv("EDGENAS_DATA", raising=False)
-    with pytest.raises(UsageError, match="data root"):
+    with pytest.raises(UsageError, match="data-root"):
         build(None, download=True)
 
 

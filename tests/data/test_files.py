@@ -29,7 +29,7 @@ def test_a_mismatched_pair_is_named(monkeypatch, fault):
 
 
 def test_downloading_needs_a_root():
-    with pytest.raises(UsageError, match="data root"):
+    with pytest.raises(UsageError, match="data-root"):
         fetch("CIFAR10", None)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
 
 GATE = "latency_ms@test"
-KERNELS = (1, 3, 5, 7)
+KERNELS, EXPANSIONS = (1, 3, 5), (1, 4)
 
 
 class Toy(SearchSpace):
@@ -22,14 +23,14 @@ class Toy(SearchSpace):
 
     name = "toy"
 
-    def __init__(self, blocks: int = 8) -> None:
+    def __init__(self, blocks: int = 6) -> None:
         super().__init__((3, 8, 8), 4)
         self.blocks = blocks
         self.choices = (
             Choice("width", (4, 8), static=True),
             Choice("depth", (blocks - 2, blocks - 1, blocks)),
             *(Choice(f"k{i}", KERNELS) for i in range(blocks)),
-            *(Choice(f"e{i}", (1, 2, 4)) for i in range(blocks)),
+            *(Choice(f"e{i}", EXPANSIONS) for i in range(blocks)),
         )
 
     def emit(self, g: Builder) -> None:
@@ -38,7 +39,7 @@ class Toy(SearchSpace):
         ends = {}
         for i in range(self.blocks):
             expansions = {}
-            for e in (1, 2, 4):
+            for e in EXPANSIONS:
                 h = g.conv(f"b{i}.e{e}.expand", x, out=width * e)
                 kernels = {k: g.depthwise(f"b{i}.e{e}.k{k}", h, kernel=k) for k in KERNELS}
                 h = g.choose(f"k{i}", kernels, name=f"b{i}.e{e}.kernel")
@@ -54,7 +55,7 @@ class PerNode(AdditiveCost):
 
     def __init__(self, metric: str, price: Callable[[Node], float]) -> None:
         self.metric = metric
-        self.price = price
+        self.price = functools.cache(price)
 
     def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
         return np.array([self.price(node) for node in nodes])
@@ -98,7 +99,7 @@ class Accuracy:
         return {"accuracy": float(1 / (1 + np.exp(-(taste + 0.5 * pairs + 0.5 * (work - 5.0)))))}
 
 
-def toy_problem(budget_share: float = 0.5, *, form: str = "hard", seed: int = 0, blocks: int = 8) -> Problem:
+def toy_problem(budget_share: float = 0.5, *, form: str = "hard", seed: int = 0, blocks: int = 6) -> Problem:
     """The toy problem with a budget at this share of the way from the smallest to the largest latency."""
     space = Toy(blocks)
     smallest, largest = COSTS[0].many(space, [tuple(0 for _ in space.choices), tuple(len(c.options) - 1 for c in space.choices)])

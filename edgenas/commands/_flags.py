@@ -1,0 +1,98 @@
+"""Flags that commands share: the fields of Config, and numbers in a range."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace, _ArgumentGroup
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from edgenas.config import Config, flag, number, resolve
+from edgenas.ops import Shape
+
+PLACEHOLDERS = {
+    "budget_ms": "MS",
+    "minutes": "MINUTES",
+    "data_root": "PATH",
+    "output": "FOLDER",
+    "reuse": "FOLDER",
+    "validation_share": "SHARE",
+}
+WORDS = {int: "N", float: "X", str: "NAME"}
+DIGITS_SHAPE, DIGITS_CLASSES = (1, 32, 32), 10
+
+
+def add_settings(parser: ArgumentParser | _ArgumentGroup, names: Sequence[str]) -> None:
+    """A flag for each of these fields of Config. What is not given is absent from the namespace."""
+    hints = get_type_hints(Config)
+    for item in fields(Config):
+        if item.name not in names:
+            continue
+        hint, text = hints[item.name], item.metadata["help"].replace("%", "%%")
+        if hint is bool:
+            text += " (default: yes)" if item.default else ""
+            parser.add_argument(flag(item.name), action=BooleanOptionalAction, default=SUPPRESS, help=text)
+        else:
+            text += "" if item.default is None else f" (default: {item.default})"
+            kind = next(kind for kind in WORDS if kind in (hint, *get_args(hint)))
+            word = PLACEHOLDERS.get(item.name, WORDS[kind])
+            parser.add_argument(flag(item.name), metavar=word, default=SUPPRESS, help=text)
+
+
+def add_config_file(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """`--config FILE`."""
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML file of settings, `budget_ms = 20`; flags win"
+    )
+
+
+def settings(arguments: Namespace) -> Config:
+    """The effective settings of a command line. Raises UsageError, as `resolve`."""
+    names = {item.name for item in fields(Config)}
+    given = {name: value for name, value in vars(arguments).items() if name in names}
+    return resolve(given, getattr(arguments, "config", None))
+
+
+def add_input(parser: ArgumentParser) -> None:
+    """`--shape` and `--classes`: what a space is built for, where no data set says it."""
+    parser.add_argument(
+        "--shape",
+        type=shape,
+        default=DIGITS_SHAPE,
+        metavar="CxHxW",
+        help="channels, height and width of the images (default: 1x32x32, as digits)",
+    )
+    parser.add_argument(
+        "--classes",
+        type=ranged(int, 2, 100_000),
+        default=DIGITS_CLASSES,
+        metavar="N",
+        help=f"number of classes (default: {DIGITS_CLASSES})",
+    )
+
+
+def add_json(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """`--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON on stdout, and nothing else")
+
+
+def ranged(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:
+    """For `type=`: a number in a range."""
+
+    def parse(text: str) -> float:
+        try:
+            return number(text, kind, low, high)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from error
+
+    return parse
+
+
+def shape(text: str) -> Shape:
+    """For `type=`: `3x96x96`."""
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 4096 for part in parts):
+        raise ArgumentTypeError(f"{text!r} is not a shape; expected channels x height x width, for example 3x96x96")
+    channels, height, width = map(int, parts)
+    return channels, height, width

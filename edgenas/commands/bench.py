@@ -1,0 +1,60 @@
+"""`edgenas bench`: time any ONNX files, side by side."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from pathlib import Path
+
+from edgenas import text
+from edgenas.commands import _flags, _output
+
+HELP = "time ONNX files on this machine"
+EXAMPLE = """\
+edgenas bench model.onnx
+edgenas bench model.onnx model.int8.onnx --threads 2 --json"""
+
+MOST_REPEAT_ERROR = 0.04
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Files and conditions."""
+    parser.add_argument("models", nargs="+", type=Path, metavar="FILE", help="ONNX files")
+    _flags.add_settings(parser, ("threads", "runtime"))
+    parser.add_argument(
+        "--seconds", type=_flags.ranged(float, 0.1, 3600), default=3.0, metavar="S", help="time per file (default: 3)"
+    )
+    _flags.add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Time all files in the same rounds, in a process of their own."""
+    config = _flags.settings(arguments)
+    from edgenas.bench import bench_in_fresh_process
+
+    reporter = _output.reporter(arguments)
+    with reporter.stage("time " + ", ".join(path.name for path in arguments.models)) as tell:
+        benches = bench_in_fresh_process(
+            arguments.models,
+            threads=config.threads,
+            runtime=config.runtime,
+            seconds=arguments.seconds,
+            max_repeat_error=MOST_REPEAT_ERROR,
+            progress=tell,
+        )
+    for item in benches:
+        if item.repeat_error > MOST_REPEAT_ERROR:
+            reporter.say(
+                f"{item.model}: repeat error {text.percent(item.repeat_error)}; measure again when less runs beside it"
+            )
+    if arguments.json:
+        _output.write_json([asdict(item) for item in benches])
+        return 0
+    rows = [
+        [text.ms(b.ms), text.ms(b.p90_ms), text.percent(b.repeat_error), str(b.runs), str(b.threads)]
+        + [f"{b.runtime} {b.version}", text.printable(b.model)]
+        for b in benches
+    ]
+    heads = ["ms", "p90 ms", "repeat error", "runs", "threads", "runtime", "model"]
+    _output.write(text.table(heads, rows, right=range(5)) + "\n")
+    return 0

@@ -1,0 +1,96 @@
+"""`edgenas list`: what there is to choose from."""
+
+from __future__ import annotations
+
+import ast
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import edgenas
+from edgenas import plugins, text
+from edgenas.commands import _flags, _output
+from edgenas.errors import EdgeNASError
+
+HELP = "list spaces, strategies, evaluators, data sets, runtimes and devices"
+EXAMPLE = """\
+edgenas list
+edgenas list devices"""
+
+DEVICES = "devices"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """One kind, or all."""
+    kinds = (*plugins.KINDS, DEVICES)
+    parser.add_argument(
+        "kind", nargs="?", choices=kinds, metavar="KIND", help=f"one of {', '.join(kinds)} (default: all)"
+    )
+    _flags.add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Plugins with the first line of their files, tables with their headers."""
+    kinds = [arguments.kind] if arguments.kind else [*plugins.KINDS, DEVICES]
+    found = {kind: tables() if kind == DEVICES else described(kind) for kind in kinds}
+    if arguments.json:
+        _output.write_json(found)
+        return 0
+    blocks = [_block(kind, rows, named=len(kinds) > 1) for kind, rows in found.items()]
+    _output.write("\n\n".join(blocks) + "\n")
+    return 0
+
+
+def described(kind: str) -> list[dict[str, Any]]:
+    """Name and description of each plugin of a kind; nothing is imported."""
+    rows = []
+    for name in plugins.names(kind):
+        file = Path(plugins.__file__).parent / kind / f"{name.replace('-', '_')}.py"
+        doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+        rows.append({"name": name, "description": doc.partition("\n")[0]})
+    return rows
+
+
+def tables() -> list[dict[str, Any]]:
+    """The latency tables that come with edgenas, and those that were measured here."""
+    from edgenas.cost.table import read_table
+    from edgenas.profiling.host import cached_table_path
+
+    package = Path(edgenas.__file__).parent
+    shipped = next((f for f in (package / "latency_tables", package.parent / "latency_tables") if f.is_dir()), package)
+    rows = []
+    for root in (shipped, cached_table_path("onnxruntime", 1).parents[1]):
+        for file in sorted(root.glob("*/*.csv")):
+            row: dict[str, Any] = {"name": file.parent.name, "file": str(file)}
+            try:
+                table = read_table(file)
+            except EdgeNASError as error:
+                rows.append({**row, "error": str(error)})
+                continue
+            header = {
+                name: table.header.get(name, "") for name in ("runtime", "version", "threads", "precision", "date")
+            }
+            error_share = float(table.header.get("repeat_error", "nan"))
+            rows.append({**row, **header, "ops": len(table.ops), "nets": len(table.nets), "repeat_error": error_share})
+    return rows
+
+
+def _block(kind: str, rows: Iterable[dict[str, Any]], named: bool) -> str:
+    """The rows of one kind as a table, under its name if there are others."""
+    cells = [_device(row) if kind == DEVICES else [row["name"], row["description"]] for row in rows]
+    heads = ["device", "runtime", "threads", "precision", "date", "repeat error", "ops", "nets", "file"]
+    if not cells:
+        lines = ["none yet; `edgenas profile` measures this machine"]
+    else:
+        lines = text.table(heads if kind == DEVICES else None, cells).splitlines()
+    return "\n".join([kind, *("  " + line for line in lines)] if named else lines)
+
+
+def _device(row: dict[str, Any]) -> list[str]:
+    if "error" in row:
+        return [row["name"], *[""] * 7, text.printable(row["error"])]
+    runtime = f"{row['runtime']} {row['version']}"
+    share = text.percent(row["repeat_error"])
+    facts = [runtime, row["threads"], row["precision"], row["date"], share, str(row["ops"]), str(row["nets"])]
+    return [text.printable(cell) for cell in (row["name"], *facts, row["file"])]

@@ -1,0 +1,112 @@
+"""`edgenas predict`: latency and size of architectures, from a table, without training or measuring anything."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgenas import text
+from edgenas.commands import _flags, _output
+from edgenas.errors import UsageError
+
+HELP = "predict latency, multiply-adds, parameters and memory of architectures"
+EXAMPLE = """\
+edgenas predict --samples 5
+edgenas predict --samples 10000 --table pi5.csv > samples.csv
+edgenas predict --archs codes.txt --json"""
+
+MOST_IN_A_TABLE = 20
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Which architectures, of which space, on which table."""
+    parser.add_argument(
+        "archs", nargs="*", metavar="ARCH", help="codes of architectures, as `search` and this command print"
+    )
+    parser.add_argument(
+        "--samples", type=_flags.ranged(int, 1, 10**7), metavar="N", help="draw N architectures at random"
+    )
+    parser.add_argument("--archs", dest="file", metavar="FILE", help="read codes from a file, one a line; - is stdin")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="latency table (default: this machine's own)")
+    parser.add_argument(
+        "--estimate-missing", action="store_true", help="estimate ops that the table lacks, instead of stopping"
+    )
+    _flags.add_input(parser)
+    _flags.add_settings(parser, ("space", "threads", "runtime", "seed"))
+    parser.add_argument("--csv", action="store_true", help=f"print CSV (default for more than {MOST_IN_A_TABLE})")
+    _flags.add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """One row an architecture."""
+    config = _flags.settings(arguments)
+    codes = _codes(arguments)
+    from edgenas import api
+
+    rows = iter(
+        api.predict(
+            config,
+            shape=arguments.shape,
+            classes=arguments.classes,
+            archs=codes,
+            samples=arguments.samples,
+            table=arguments.table,
+            estimate_missing=arguments.estimate_missing,
+        )
+    )
+    if arguments.json:
+        _output.write_json(list(rows))
+        return 0
+    few = list(itertools.islice(rows, MOST_IN_A_TABLE + 1))
+    if arguments.csv or len(few) > MOST_IN_A_TABLE:
+        _output.write_lines(_csv(itertools.chain(few, rows)))
+    else:
+        _output.write(_table(few))
+    return 0
+
+
+def _codes(arguments: Namespace) -> list[str] | None:
+    """The codes that were given, None for samples. Raises UsageError unless one way was taken, and gives some."""
+    ways = [bool(arguments.archs), arguments.file is not None, arguments.samples is not None]
+    if sum(ways) != 1:
+        raise UsageError("say which architectures: codes, or --archs FILE, or --samples N, one of them")
+    if arguments.file is None:
+        return list(arguments.archs) or None
+    try:
+        content = sys.stdin.read() if arguments.file == "-" else Path(arguments.file).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--archs {arguments.file}: cannot be read ({error})") from error
+    codes = [line.strip() for line in content.splitlines() if line.strip()]
+    if not codes:
+        raise UsageError(f"--archs {arguments.file}: no architecture in it; expected one code a line")
+    return codes
+
+
+def _csv(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for number, row in enumerate(rows):
+        if number == 0:
+            yield ",".join(row)
+        yield _csv_line([f"{value:.6g}" if isinstance(value, float) else value for value in row.values()])
+
+
+def _csv_line(cells: Sequence[object]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(cells)
+    return buffer.getvalue()
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    heads = ["ms", "low", "high", "mult-adds", "params", "peak", "arch"]
+    columns = [text.ms_column([row[name] for row in rows]) for name in ("latency_ms", "low_ms", "high_ms")]
+    columns += [[text.count(row[name]) for row in rows] for name in ("macs", "params")]
+    columns += [[text.size(row["peak_bytes"]) for row in rows], [text.printable(row["arch"]) for row in rows]]
+    lines = text.table(heads, list(zip(*columns, strict=True)), right=range(6))
+    share = max(row["estimated_share"] for row in rows)
+    note = f"\nup to {text.percent(share, 0)} of a latency is estimated: the table lacks ops" if share else ""
+    return lines + note + "\n"

@@ -1,0 +1,81 @@
+"""`edgenas search`: the whole way from images and a budget to a measured model."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import signal
+import sys
+from argparse import ArgumentParser, Namespace
+from contextlib import redirect_stdout
+from dataclasses import fields, replace
+from pathlib import Path
+
+from edgenas.commands import _flags, _output
+from edgenas.commands._signals import Stopper
+from edgenas.config import Config
+from edgenas.errors import Interrupted
+
+HELP = "find, train, measure and bundle a model"
+EXAMPLE = """\
+edgenas search --budget-ms 20
+edgenas search --budget-ms 8 --data folder --data-root photos --size 96 --output runs/photos
+edgenas search --output runs/photos --resume"""
+
+PATIENCE_S = 5.0
+GROUPS = {
+    "task": ("budget_ms", "data", "data_root", "size", "download", "strict", "validation_share"),
+    "search": ("space", "strategy", "evaluator", "reward", "trials", "minutes", "batch", "statics", "finalists"),
+    "device": ("runtime", "threads", "int8"),
+    "training": ("train_device", "supernet_epochs", "final_epochs", "scratch_epochs"),
+}
+
+
+def configure(parser: ArgumentParser) -> None:
+    """A flag for every field of Config; those in no group belong to the run."""
+    parser.usage = "edgenas search --budget-ms MS [options]"
+    for title, names in GROUPS.items():
+        _flags.add_settings(parser.add_argument_group(title), names)
+    run_group = parser.add_argument_group("run")
+    grouped = {name for names in GROUPS.values() for name in names}
+    _flags.add_settings(run_group, [item.name for item in fields(Config) if item.name not in grouped])
+    _flags.add_config_file(run_group)
+    _flags.add_json(run_group)
+
+
+def run(arguments: Namespace) -> int:
+    """0 if a model was measured to meet the budget, else 1."""
+    config = _flags.settings(arguments)
+    with Stopper(PATIENCE_S) as stop:
+        from edgenas import api
+
+        config = replace(config, output=str(api.output_path(config)))
+        try:
+            with redirect_stdout(sys.stderr):  # stdout is for the result alone, whatever libraries print
+                result = api.search(config, _output.reporter(arguments), stop)
+        except (Exception, KeyboardInterrupt) as error:  # a signal also kills children, which then fail in their ways
+            if stop.signum is None:
+                raise
+            raise _interrupted(config, stop.signum) from error
+    if arguments.json:
+        _output.write(result.to_json())
+    else:
+        from edgenas import report
+
+        folder = Path(str(config.output))
+        width = min(report.WIDTH, shutil.get_terminal_size((report.WIDTH, 24)).columns)
+        front, notes, images = api.front(folder), api.notes(folder), api.images(folder)
+        _output.write(report.summary(result, front, notes, images, width))
+    return 1 if result.met_budget is False else 0
+
+
+def _interrupted(config: Config, signum: int) -> Interrupted:
+    """What to say and how to exit after a signal, whatever the run made of it."""
+    name, folder = signal.Signals(signum).name, str(config.output)
+    if (Path(folder) / "config.toml").exists():
+        text = f"stopped by {name}; to go on: edgenas search --output {shlex.quote(folder)} --resume"
+    else:
+        text = f"stopped by {name} before there was anything to keep; begin again"
+    error = Interrupted(text)
+    error.exit_code = 128 + signum
+    return error

@@ -1,0 +1,184 @@
+"""Config: everything a run depends on, as one frozen record. Each field is a flag, a keyword and a line of TOML."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from numbers import Real
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from edgenas.errors import UsageError
+from edgenas.folder import CONFIG
+
+LARGEST_MS = 60_000.0
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+def _setting(default: Any, text: str, *, low: float | None = None, high: float | None = None) -> Any:
+    """A field with its help text and, for numbers, the range that is allowed."""
+    return field(default=default, metadata={"help": text, "low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of a run. None means: decided from the others, see each text."""
+
+    budget_ms: float | None = _setting(None, "latency that the model must meet, in ms", low=1e-3, high=LARGEST_MS)
+    data: str = _setting("digits", "data set: a name from `edgenas list data`, or package.module")
+    data_root: str | None = _setting(None, "folder or file of the data set")
+    size: int | None = _setting(None, "side in pixels that images of a folder are resized to", low=1, high=4096)
+    space: str = _setting("mbconv", "search space")
+    strategy: str = _setting("evolution", "search strategy")
+    evaluator: str = _setting("supernet", "how architectures are scored: supernet (shared weights) or scratch")
+    reward: str | None = _setting(None, "reward form: hard, soft or absolute; default: the strategy's own")
+    seed: int = _setting(0, "seed of everything random", low=0, high=2**31 - 1)
+    output: str | None = _setting(None, "run folder; default: runs/<date>-<time>")
+    resume: bool = _setting(False, "go on with the run in --output where it was interrupted")
+    reuse: str | None = _setting(None, "run folder whose profile, narrowed space and supernet are taken over")
+    trials: int = _setting(200, "architectures to try", low=1, high=10**6)
+    minutes: float | None = _setting(None, "stop the search after this time", low=0.001, high=1e6)
+    batch: int = _setting(8, "architectures asked for at a time", low=1, high=10_000)
+    threads: int = _setting(1, "threads of the runtime on the device", low=1, high=1024)
+    runtime: str = _setting("onnxruntime", "runtime that the latency is of")
+    train_device: str = _setting("auto", "where networks are trained: auto, cpu, cuda")
+    statics: int = _setting(2, "combinations of static choices (width, resolution) to keep", low=1, high=1000)
+    finalists: int = _setting(3, "architectures that are trained to the end", low=1, high=100)
+    supernet_epochs: int | None = _setting(None, "default: as many as see 16,000 images, at least 4", low=1, high=10**5)
+    final_epochs: int | None = _setting(None, "default: as many as see 60,000 images, at least 12", low=1, high=10**5)
+    scratch_epochs: int | None = _setting(None, "default: as many as see 20,000 images, at least 1", low=1, high=10**5)
+    validation_share: float = _setting(0.1, "share of the training images kept for choosing", low=0.01, high=0.5)
+    int8: bool = _setting(True, "also make and measure an int8 model")
+    download: bool = _setting(False, "allow the data set to be downloaded")
+    strict: bool = _setting(False, "stop at the first unreadable image")
+
+    def __post_init__(self) -> None:
+        """Raises UsageError, naming the field and its range, for a value that is none."""
+        hints = get_type_hints(type(self))
+        for item in fields(self):
+            value = getattr(self, item.name)
+            checked = _checked(flag(item.name), value, hints[item.name], item.metadata)
+            object.__setattr__(self, item.name, checked)
+        if self.train_device not in ("auto", "cpu", "cuda"):
+            raise UsageError(f"--train-device: {self.train_device!r} is none of auto, cpu, cuda")
+
+    def seeing(self, images: int, at_least: int, train_images: int) -> int:
+        """Epochs that show about so many images."""
+        return max(at_least, math.ceil(images / train_images))
+
+
+def flag(name: str) -> str:
+    """`budget_ms` as `--budget-ms`."""
+    return "--" + name.replace("_", "-")
+
+
+def make_config(values: Mapping[str, Any]) -> Config:
+    """Config of named values.
+
+    Raises:
+        UsageError: an unknown name, with the nearest one, or a value out of range.
+    """
+    known = [item.name for item in fields(Config)]
+    for name in values:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else "see `edgenas search --help`"
+            raise UsageError(f"no setting {name!r}; {hint}")
+    return Config(**values)
+
+
+def resolve(given: Mapping[str, Any], file: Path | None = None) -> Config:
+    """The effective settings: what is given, before the file's, before those of the run that is to be resumed.
+
+    Raises:
+        UsageError: a name or value is wrong, the file cannot be read, or there is no run to resume.
+    """
+    values = {**(read_toml(file) if file else {}), **given}
+    config = make_config(values)
+    if not config.resume:
+        return config
+    if config.output is None:
+        raise UsageError("--resume: say which run, with --output and its folder")
+    begun = Path(config.output).expanduser() / CONFIG
+    if not begun.is_file():
+        raise UsageError(f"--resume: {config.output} holds no run; check --output, or leave --resume out to begin one")
+    return make_config({**read_toml(begun), **values})
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Settings of a configuration file. Raises UsageError, naming the file, if it is not TOML or not of settings."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        make_config(values)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path}: cannot be read as a configuration ({error})") from error
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return values
+
+
+def to_toml(config: Config) -> str:
+    """The effective configuration; what is None is left out."""
+    lines = []
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if value is not None:
+            lines.append(f"{item.name} = {_toml(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = "".join(c if c >= " " and c not in '"\\\x7f' else f"\\u{ord(c):04x}" for c in value)
+        return f'"{escaped}"'
+    return repr(value)
+
+
+def _checked(name: str, value: Any, hint: Any, metadata: Mapping[str, Any]) -> Any:
+    """The value in the field's type, within its range."""
+    kinds = [kind for kind in (get_args(hint) or (hint,)) if kind is not type(None)]
+    kind = kinds[0]
+    if value is None and len(get_args(hint)) > 1:
+        return None
+    try:
+        if kind in (int, float):
+            return number(value, kind, metadata["low"], metadata["high"])
+        if kind is str:
+            return _text(value)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from error
+    if not isinstance(value, kind):
+        raise UsageError(f"{name}: {value!r} is not yes or no (true or false in TOML)")
+    return value
+
+
+def number(value: Any, kind: type[int] | type[float], low: float, high: float) -> float:
+    """A number, or the text of one, as `kind`. Raises ValueError, naming the range, for anything else."""
+    wanted = f"expected {'a whole number' if kind is int else 'a number'} from {low:,} to {high:,}"
+    parsed = float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+    is_number = isinstance(parsed, Real) and not isinstance(parsed, bool)
+    if not is_number or parsed != parsed:  # NaN differs from itself
+        raise ValueError(f"{value!r} is not a number; {wanted}")
+    if not low <= parsed <= high:
+        raise ValueError(f"{value!r} is out of range; {wanted}")
+    if kind is int and parsed % 1:
+        raise ValueError(f"{value!r} is not whole; {wanted}")
+    return kind(parsed)
+
+
+def _text(value: Any) -> str:
+    """Text that a file name and a configuration file can hold. Raises ValueError for anything else."""
+    text = str(value) if isinstance(value, Path) else value
+    if not isinstance(text, str):
+        raise ValueError(f"{value!r} is not a text")
+    if not text:
+        raise ValueError("the text is empty; leave the setting out instead")
+    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        raise ValueError(f"{value!r} holds a zero byte, or is not UTF-8; rename it")
+    return text

@@ -1,0 +1,63 @@
+"""Scores from a short training of each architecture's own weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from edgenas.data._base import Data
+from edgenas.engine.settings import Settings
+from edgenas.engine.train import Surroundings, evaluate, supervised, train
+from edgenas.graph import Arch
+from edgenas.nn.network import Network
+from edgenas.objective import Metrics
+from edgenas.spaces._base import SearchSpace
+
+if TYPE_CHECKING:
+    from edgenas.run import Run
+
+
+class ScratchEvaluator:
+    """Trains each architecture for a few epochs; the same architecture always gets the same score."""
+
+    weights_version = 0
+
+    def __init__(self, space: SearchSpace, data: Data, settings: Settings, device: str, seed: int) -> None:
+        """`settings` are those of the short training."""
+        self.space, self.data, self.settings, self.device, self.seed = space, data, settings, device, seed
+        self._scores: dict[Arch, Metrics] = {}
+
+    def __call__(self, arch: Arch) -> Metrics:
+        """`accuracy` and `loss` on the whole validation split after the short training."""
+        if arch not in self._scores:
+            network = self.network(arch)
+            size = network.graph.input.shape[1]
+            gradients = supervised(network, self.settings)
+            train(
+                network,
+                gradients,
+                self.data.train,
+                self.settings,
+                size=size,
+                seed=self.seed,
+                around=Surroundings(),
+            )
+            scores = evaluate(network, self.data.validation.batches(256, size=size))
+            self._scores[arch] = {"accuracy": scores.accuracy, "loss": scores.loss}
+        return dict(self._scores[arch])
+
+    def final(self, arch: Arch) -> Metrics:
+        """The same score: every architecture has weights of its own."""
+        return self(arch)
+
+    def network(self, arch: Arch) -> Network:
+        """Fresh weights."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return Network(self.space.graph(arch), generator).to(self.device, memory_format=torch.channels_last)
+
+
+def build(run: Run) -> ScratchEvaluator:
+    """Short training on the run's data."""
+    epochs = run.config.scratch_epochs or run.config.seeing(20_000, 1, len(run.data.train))
+    return ScratchEvaluator(run.space, run.data, Settings(epochs=epochs), run.torch_device, run.config.seed)

@@ -1,0 +1,192 @@
+"""Run: what the stages of one run share, made when it is first asked for."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.random import Generator
+
+from edgenas import plugins
+from edgenas.config import Config
+from edgenas.cost.base import CostModel
+from edgenas.cost.counts import CountCost, Counts
+from edgenas.cost.latency import latency_interval
+from edgenas.cost.memory import PeakBytes
+from edgenas.cost.table import LatencyTable
+from edgenas.errors import EnvironmentFault, Interrupted
+from edgenas.evaluators._base import Evaluator
+from edgenas.folder import RunFolder
+from edgenas.graph import Arch
+from edgenas.objective import SCORED_UP_TO, Objective
+from edgenas.problem import Problem
+from edgenas.progress import Reporter
+from edgenas.spaces._base import SearchSpace, build_space
+from edgenas.strategies._feasible import grow, random_feasible
+
+if TYPE_CHECKING:
+    from edgenas.data._base import Data
+    from edgenas.engine.train import Surroundings
+
+
+class Run:
+    """One run: its configuration, folder, data and space; the latency table and the problem once they are known."""
+
+    table: LatencyTable
+    problem: Problem
+
+    def __init__(self, config: Config, folder: RunFolder, reporter: Reporter, stop: Callable[[], bool]) -> None:
+        """`stop` is asked at every safe point."""
+        self.config, self.folder, self.reporter, self.stop = config, folder, reporter, stop
+        self._tell: Callable[..., None] | None = None
+
+    @cached_property
+    def data(self) -> Data:
+        """The data set, on the training device."""
+        config = self.config
+        data: Data = plugins.load("data", config.data).build(
+            root=Path(config.data_root).expanduser() if config.data_root else None,
+            seed=config.seed,
+            size=config.size,
+            validation_share=config.validation_share,
+            download=config.download,
+            strict=config.strict,
+            device=self.torch_device,
+        )
+        return data
+
+    @cached_property
+    def torch_device(self) -> str:
+        """`cpu` or `cuda`. Raises EnvironmentFault if cuda is wanted and not there."""
+        import torch
+
+        wanted = self.config.train_device
+        if wanted == "cuda" and not torch.cuda.is_available():
+            raise EnvironmentFault("--train-device cuda: torch sees no GPU here; use cpu or auto")
+        return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The search space; narrowed to `folder`'s choice of statics once `narrow` has run."""
+        return build_space(self.config.space, self.data.shape, len(self.data.classes))
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """What scores architectures; a supernet is trained here."""
+        evaluator: Evaluator = plugins.load("evaluators", self.config.evaluator).build(self)
+        return evaluator
+
+    def rng(self, name: str) -> Generator:
+        """An independent stream of random numbers for each name."""
+        return np.random.default_rng((self.config.seed, zlib.crc32(name.encode())))
+
+    def set_table(self, table: LatencyTable) -> None:
+        """Price with this table from now on."""
+        self.table = table
+        self.problem = Problem(self.space, self.costs(table), self.objective(table), self._evaluate)
+
+    def costs(self, table: LatencyTable) -> tuple[CostModel, ...]:
+        """Latency with its interval, multiply-adds, parameters, peak memory."""
+        known = {key: Counts(row.macs, row.params, row.bytes) for key, row in table.ops.items()}
+        counts = (CountCost(metric, known) for metric in ("macs", "params"))
+        return (*latency_interval(table, self.space, estimate_missing=True), *counts, PeakBytes())
+
+    def objective(self, table: LatencyTable) -> Objective:
+        """Accuracy, under the upper end of the latency interval as the gate."""
+        form = self.config.reward or plugins.load("strategies", self.config.strategy).REWARD
+        assert self.config.budget_ms is not None
+        return Objective({f"latency_high_ms@{table.device}": self.config.budget_ms}, form=form)
+
+    def scored_extremes(self) -> tuple[Arch, Arch]:
+        """The largest architecture that any reward form scores, and the one of least latency."""
+        gate = self.problem.costs[2]
+        smallest, _ = extremes(self.space, gate)
+        assert self.config.budget_ms is not None
+        reach = max(SCORED_UP_TO.values()) * self.config.budget_ms
+        roomy = Problem(self.space, self.problem.costs, Objective({gate.metric: reach}), self._evaluate)
+        rng = self.rng("teacher")
+        start = random_feasible(roomy, rng) or smallest
+        grown = [grow(roomy, start, rng) for _ in range(4)] if roomy.feasible([start])[0] else [start]
+        macs = self.problem.costs[3].many(self.space, grown)
+        return grown[int(np.argmax(macs))], smallest
+
+    def surroundings(self, name: str, identity: dict[str, Any]) -> Surroundings:
+        """Checkpoint `<name>.pt` in the folder, bound to this run's space, data and seed; progress and stop."""
+        from edgenas.engine.train import Surroundings
+
+        bound = {
+            "space": self.space.spec,
+            "allowed": [list(options) for options in self.space.allowed],
+            "data": self.config.data,
+            "seed": self.config.seed,
+        }
+        return Surroundings(self.folder.path / f"{name}.pt", {**bound, **identity}, self.tell, self.stop)
+
+    def tell(self, done: int, total: int, text: str = "") -> None:
+        """Progress of the stage that is under way."""
+        if self._tell is not None:
+            self._tell(done, total, text)
+
+    @contextmanager
+    def stage(self, name: str, title: str) -> Iterator[None]:
+        """What happens inside is reported under `title`, and its time counted under `name`."""
+        if self.stop():
+            raise Interrupted(f"stopped before: {title}")
+        started = time.monotonic()
+        try:
+            with self.reporter.stage(title) as self._tell:
+                yield
+        finally:
+            self._tell = None
+            self.folder.add_seconds(name, time.monotonic() - started)
+
+    def _evaluate(self, arch: Arch) -> dict[str, float]:
+        return self.evaluator(arch)
+
+
+def extremes(space: SearchSpace, cost: CostModel) -> tuple[Arch, Arch]:
+    """The architectures of least and of greatest cost: coordinate descent from every combination of statics.
+
+    Exact where each choice has one best option whatever the others are, as for a sum of blocks; else a close bound.
+    """
+    from edgenas.spaces._genes import neighbours
+
+    found = []
+    for sign in (1.0, -1.0):
+        best: tuple[float, Arch] | None = None
+        for statics in space.all_statics():
+            fixed = dict(zip(space.static_indices, statics, strict=True))
+            arch = tuple(fixed.get(i, allowed[0]) for i, allowed in enumerate(space.allowed))
+            value = sign * float(cost.many(space, [arch])[0])
+            while True:
+                nearby = [a for a in neighbours(space, arch) if space.statics(a) == statics]
+                values = sign * cost.many(space, nearby) if nearby else np.array([np.inf])
+                if values.min() >= value:
+                    break
+                # All choices that help move together; a step that does not help as a whole moves one.
+                together = _moved_together(arch, nearby, values, value)
+                joint = sign * float(cost.many(space, [together])[0])
+                arch, value = (
+                    (together, joint) if joint < values.min() else (nearby[int(values.argmin())], values.min())
+                )
+            if best is None or value < best[0]:
+                best = value, arch
+        assert best is not None
+        found.append(best[1])
+    return found[0], found[1]
+
+
+def _moved_together(arch: Arch, nearby: list[Arch], values: np.ndarray, value: float) -> Arch:
+    """Every choice at the option that helps most on its own."""
+    moved, gains = list(arch), [value] * len(arch)
+    for neighbour, v in zip(nearby, values, strict=True):
+        i = next(i for i, (a, b) in enumerate(zip(arch, neighbour, strict=True)) if a != b)
+        if v < gains[i]:
+            moved[i], gains[i] = neighbour[i], v
+    return tuple(moved)

@@ -1,0 +1,1 @@
+"""The stages of a run, in order: latency (bounds, profile, narrow), finalists, delivery."""

@@ -1,0 +1,190 @@
+"""From trained finalists to a bundle: export, quantise, measure in a fresh process, open the test split once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from edgenas import plugins
+from edgenas.bench import bench_in_fresh_process, met
+from edgenas.data._base import Split, preprocess
+from edgenas.engine.train import evaluate
+from edgenas.errors import ExportError
+from edgenas.export._session import outputs
+from edgenas.export.bundle import write_bundle
+from edgenas.export.facts import Facts, Measured
+from edgenas.export.gate import check, check_private
+from edgenas.export.onnx import to_bytes, to_onnx
+from edgenas.export.quantize import collapse, quantize
+from edgenas.folder import write_atomically
+from edgenas.nn.network import Network
+from edgenas.run import Run
+from edgenas.runtimes._host import needs_reduce_range
+from edgenas.stages.finalists import Finalist
+
+CHECKED_IMAGES, CALIBRATION_IMAGES, GOLDEN_IMAGES = 256, 128, 16
+INT8_MAY_LOSE = 0.005  # of validation accuracy, to be the default model
+BENCH_SECONDS = 3.0
+
+
+def export(run: Run, finalist: Finalist, number: int) -> bytes:
+    """The finalist as ONNX, checked against PyTorch on real images.
+
+    Raises:
+        ExportError: it differs, or tells about this machine; the file is kept as `.rejected`.
+    """
+    network = finalist.network
+    model = to_bytes(to_onnx(network.graph, network.folded()))
+    try:
+        check(model, lambda x: _logits(network, x), _inputs(run, run.data.validation, CHECKED_IMAGES, network))
+        check_private(model)
+    except ExportError:
+        write_atomically(run.folder.path / f"finalist-{number}.onnx.rejected", model)
+        raise
+    return model
+
+
+def quantised(run: Run, finalist: Finalist, model: bytes) -> tuple[bytes | None, str]:
+    """The int8 twin, or None and the reason why there is none."""
+    if not run.config.int8:
+        return None, "int8 was not asked for"
+    images = _inputs(run, run.data.train, CALIBRATION_IMAGES, finalist.network)
+    try:
+        int8 = quantize(model, (image[None] for image in images), reduce_range=needs_reduce_range())
+        check_private(int8)
+    except ExportError as error:
+        return None, str(error)
+    probe = _inputs(run, run.data.validation, CHECKED_IMAGES, finalist.network)
+    reason = collapse(outputs(model, probe), outputs(int8, probe))
+    return (None, reason) if reason else (int8, "")
+
+
+def measure(run: Run, finalist: Finalist, number: int) -> dict[str, Any]:
+    """Export one finalist, measure it and its int8 twin in a fresh process, and decide which is the default."""
+    model = export(run, finalist, number)
+    int8, reason = quantised(run, finalist, model)
+    paths = [run.folder.path / f"finalist-{number}.onnx"]
+    write_atomically(paths[0], model)
+    if int8 is not None:
+        paths.append(run.folder.path / f"finalist-{number}.int8.onnx")
+        write_atomically(paths[1], int8)
+    timings = bench_in_fresh_process(
+        paths, threads=run.config.threads, runtime=run.config.runtime, seconds=BENCH_SECONDS, progress=run.tell
+    )
+    budget_ms = run.config.budget_ms
+    assert budget_ms is not None
+    fp32 = asdict(timings[0])
+    value: dict[str, Any] = {
+        "fp32": {**fp32, "met": met(timings[0].ms, timings[0].repeat_error, budget_ms)},
+        "validation_accuracy": finalist.scores.accuracy,
+        "int8": None,
+        "default": "fp32",
+        "reason": reason,
+    }
+    if int8 is not None:
+        accuracy = _onnx_accuracy(run, int8, run.data.validation, finalist.network)
+        is_met = met(timings[1].ms, timings[1].repeat_error, budget_ms)
+        value["int8"] = {**asdict(timings[1]), "met": is_met, "validation_accuracy": accuracy}
+        faster = timings[1].ms * (1 + timings[1].repeat_error) < timings[0].ms
+        kept = accuracy >= finalist.scores.accuracy - INT8_MAY_LOSE
+        value["default"] = "int8" if faster and kept and is_met else "fp32"
+        value["reason"] = (
+            f"int8 is {timings[0].ms / timings[1].ms:.2f} times as fast as fp32 and its validation accuracy "
+            f"{100 * (accuracy - finalist.scores.accuracy):+.2f} points"
+        )
+    return value
+
+
+def test(run: Run, finalist: Finalist, number: int) -> dict[str, Any]:
+    """Open the test split, once, for the chosen model and its int8 twin."""
+    split = run.data.test()
+    network = finalist.network
+    size = network.graph.input.shape[1]
+    model, int8 = _files(run, number)
+    return {
+        "images": len(split),
+        "test_accuracy": evaluate(network, split.batches(256, size=size)).accuracy,
+        "onnx_test_accuracy": _onnx_accuracy(run, model, split, network),
+        "int8_test_accuracy": None if int8 is None else _onnx_accuracy(run, int8, split, network),
+        "test_reads": run.data.test_reads,
+    }
+
+
+def bundle(run: Run, finalist: Finalist, number: int, measured: dict[str, Any], tested: dict[str, Any]) -> None:
+    """Write the bundle into the run folder."""
+    network = finalist.network
+    model, int8 = _files(run, number)
+    images = run.data.validation.images(np.arange(min(GOLDEN_IMAGES, len(run.data.validation))))
+    golden = _preprocessed(run, images, network)
+    fp32, twin = measured["fp32"], measured["int8"]
+    assert run.config.budget_ms is not None
+    facts = Facts(
+        shape=network.graph.input.shape,
+        mean=run.data.mean,
+        std=run.data.std,
+        default=measured["default"],
+        reason=measured["reason"] or "it is the only one",
+        fp32=Measured(fp32["ms"], fp32["p90_ms"], fp32["repeat_error"], tested["onnx_test_accuracy"]),
+        int8=twin and Measured(twin["ms"], twin["p90_ms"], twin["repeat_error"], tested["int8_test_accuracy"]),
+        budget_ms=run.config.budget_ms,
+        device=run.table.device,
+        runtime=run.config.runtime,
+        runtime_version=plugins.load("runtimes", run.config.runtime).version(),
+        threads=fp32["threads"],
+        data=run.data.name,
+        test_images=tested["images"],
+        network={"space": run.space.name, "arch": run.space.code(finalist.arch), **run.space.values(finalist.arch)},
+    )
+    write_bundle(
+        run.folder.path,
+        model=model,
+        int8=int8,
+        facts=facts,
+        labels=run.data.classes,
+        golden_images=images,
+        golden_inputs=golden,
+        golden_outputs=_logits(network, golden),
+    )
+
+
+def _files(run: Run, number: int) -> tuple[bytes, bytes | None]:
+    """The exported finalist and its int8 twin."""
+    int8 = run.folder.path / f"finalist-{number}.int8.onnx"
+    model = (run.folder.path / f"finalist-{number}.onnx").read_bytes()
+    return model, int8.read_bytes() if int8.exists() else None
+
+
+def _inputs(run: Run, split: Split, count: int, network: Network) -> np.ndarray:
+    """The first `count` images of a split, preprocessed for the network: (count, C, H, W) float32."""
+    return _preprocessed(run, split.images(np.arange(min(count, len(split)))), network)
+
+
+def _preprocessed(run: Run, images: np.ndarray, network: Network) -> np.ndarray:
+    x = preprocess(images, network.graph.input.shape[1], run.data.mean, run.data.std)
+    return np.ascontiguousarray(x.numpy())
+
+
+def _logits(network: Network, x: np.ndarray) -> np.ndarray:
+    import torch
+
+    network.eval()
+    with torch.no_grad():
+        device = next(network.parameters()).device
+        logits: np.ndarray = network(torch.from_numpy(x).to(device)).float().cpu().numpy()
+    return logits
+
+
+def _onnx_accuracy(run: Run, model: bytes, split: Split, network: Network) -> float:
+    """Top-1 accuracy of the file itself, in the runtime, on a whole split."""
+    correct = 0
+    for x, y in _batches(split, network):
+        correct += int((outputs(model, x).argmax(1) == y).sum())
+    return correct / len(split)
+
+
+def _batches(split: Split, network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for x, y in split.batches(256, size=network.graph.input.shape[1]):
+        yield np.ascontiguousarray(x.cpu().numpy()), y.cpu().numpy()

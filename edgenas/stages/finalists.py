@@ -1,0 +1,166 @@
+"""From a search to a few trained networks: score again, measure, train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgenas.bench import met
+from edgenas.cost.table import NetRow
+from edgenas.engine.settings import Settings
+from edgenas.engine.train import Scores, evaluate, supervised, train
+from edgenas.errors import BudgetError
+from edgenas.graph import Arch
+from edgenas.nn.network import Network
+from edgenas.objective import Metrics
+from edgenas.profiling.host import time_graphs
+from edgenas.run import Run
+from edgenas.strategies._base import Strategy
+from edgenas.strategies._feasible import grow, networks, repair
+from edgenas.study import Study
+
+GROWN = 2  # larger variants of each of the best
+ATTEMPTS = 4  # refits of the correction before giving up
+SECONDS_EACH = 1.5
+SCORE_NOISE = 1.0  # standard errors within which two shared-weight accuracies count as equal
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A trained network on the validation split."""
+
+    arch: Arch
+    network: Network
+    scores: Scores
+
+
+def select(run: Run, study: Study, strategy: Strategy) -> dict[str, Any]:
+    """Choose the finalists: architectures that were measured to meet the budget, best shared-weight accuracy first.
+
+    Candidates are what the strategy recommends, the best trials, and larger variants of these that still fit, all scored
+    again on the final weights and the whole validation split. Those that are measured above the budget are recorded as
+    misses and refit the correction; the next ones are tried.
+
+    Raises:
+        BudgetError: no candidate met the budget.
+    """
+    wanted = run.config.finalists
+    tried: dict[Arch, dict[str, Any]] = {}
+    accepted: list[Arch] = []
+    for attempt in range(ATTEMPTS):
+        ranked = [arch for arch in _candidates(run, study, strategy, attempt) if arch not in tried]
+        for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
+            rows = _measure(run, group, attempt)
+            tried |= rows
+            accepted += [arch for arch, row in rows.items() if row["met"]]
+            if len(accepted) >= wanted:
+                break
+        if accepted:
+            break
+        _refit(run, tried)
+    if not accepted:
+        closest = min(tried.values(), key=lambda row: row["measured_ms"], default=None)
+        figures = (
+            closest
+            and f"; the fastest was predicted {closest['predicted_ms']:.3f}, measured {closest['measured_ms']:.3f} ms"
+        )
+        raise BudgetError(
+            f"no architecture was measured within {run.config.budget_ms:g} ms{figures or ''}; raise the budget"
+        )
+    rows = [{**row, "arch": run.space.code(arch)} for arch, row in tried.items()]
+    return {"finalists": [run.space.code(arch) for arch in accepted[:wanted]], "measured": rows}
+
+
+def _candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> list[Arch]:
+    """Feasible architectures under the present correction, best first, no network twice."""
+    wanted = run.config.finalists
+    rng = run.rng(f"candidates {attempt}")
+    best = [trial.arch for trial in study.best(4 * wanted)]
+    proposed = [*strategy.recommend(study, 2 * wanted), *best]
+    if attempt:
+        proposed = [arch for arch in (repair(run.problem, a, rng) for a in proposed) if arch is not None]
+    proposed = [arch for arch, fits in zip(proposed, run.problem.feasible(proposed), strict=True) if fits]
+    proposed += [grow(run.problem, arch, rng) for arch in proposed[:wanted] for _ in range(GROWN)]
+    unique = dict(zip(networks(run.space, proposed), proposed, strict=True))
+    scored = []
+    for i, arch in enumerate(unique.values()):
+        scored.append((arch, run.evaluator.final(arch)))
+        run.tell(i + 1, len(unique), "scoring again")
+    return _ranked(run, scored)
+
+
+def _ranked(run: Run, scored: Sequence[tuple[Arch, Metrics]]) -> list[Arch]:
+    """Best accuracy first; among those that the validation split cannot tell apart, the larger network.
+
+    Shared weights favour small networks, which they train more; what fills the budget gains more from its own training.
+    """
+    error = np.sqrt(0.25 / len(run.data.validation))
+    best = max((metrics["accuracy"] for _, metrics in scored), default=0.0)
+    spread = max(error * SCORE_NOISE * 2 * np.sqrt(best * (1 - best)), 1e-9)
+    macs = run.problem.costs[3].many(run.space, [arch for arch, _ in scored])
+    order = sorted(
+        range(len(scored)), key=lambda i: (int((best - scored[i][1]["accuracy"]) / spread), -macs[i], scored[i][0])
+    )
+    return [scored[i][0] for i in order]
+
+
+def _measure(run: Run, archs: Sequence[Arch], attempt: int) -> dict[Arch, dict[str, Any]]:
+    """Time architectures with random weights, in one interleaved run: latency does not depend on the weights."""
+    graphs = {run.space.code(arch): run.space.graph(arch) for arch in archs}
+    timings = time_graphs(
+        graphs,
+        run.config.runtime,
+        run.config.threads,
+        seconds=SECONDS_EACH * len(graphs),
+        rng=run.rng(f"measure {attempt}"),
+        progress=run.tell,
+    )
+    predicted = run.problem.preview(list(archs))
+    gate = run.problem.costs[0].metric
+    assert run.config.budget_ms is not None
+    rows = {}
+    for arch, metrics in zip(archs, predicted, strict=True):
+        t = timings[run.space.code(arch)]
+        rows[arch] = {
+            "predicted_ms": metrics[gate],
+            "measured_ms": t.ms,
+            "p90_ms": t.p90_ms,
+            "repeat_error": t.repeat_error,
+            "met": met(t.ms, t.repeat_error, run.config.budget_ms),
+        }
+    return rows
+
+
+def _refit(run: Run, tried: dict[Arch, dict[str, Any]]) -> None:
+    """Let the misses teach the correction: they join the networks it is fitted on."""
+    nets = [
+        NetRow(run.space.spec, run.space.code(arch), row["measured_ms"], row["p90_ms"], 1)
+        for arch, row in tried.items()
+    ]
+    run.set_table(run.table.extended({}, nets))
+
+
+def final_settings(run: Run) -> Settings:
+    """Long enough for an inherited network to make its weights its own."""
+    epochs = run.config.final_epochs or run.config.seeing(60_000, 12, len(run.data.train))
+    return Settings(epochs=epochs)
+
+
+def train_finalist(run: Run, arch: Arch, number: int) -> Finalist:
+    """Train one finalist from the evaluator's weights on the training split, and score it on validation."""
+    network = run.evaluator.network(arch)
+    settings = final_settings(run)
+    size = network.graph.input.shape[1]
+    train(
+        network,
+        supervised(network, settings),
+        run.data.train,
+        settings,
+        size=size,
+        seed=run.config.seed,
+        around=run.surroundings(f"finalist-{number}", {"arch": run.space.code(arch), "epochs": settings.epochs}),
+    )
+    return Finalist(arch, network, evaluate(network, run.data.validation.batches(256, size=size)))

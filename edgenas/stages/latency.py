@@ -1,0 +1,191 @@
+"""Before anything is trained: what the device can do, a table of its ops, and the static choices that suit the budget."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgenas.cost.base import CostModel, many_metrics
+from edgenas.cost.counts import CountCost, moved_bytes
+from edgenas.cost.estimate import op_kind
+from edgenas.cost.table import LatencyTable, read_table, write_table
+from edgenas.errors import BudgetError, EnvironmentFault
+from edgenas.graph import Arch, Node
+from edgenas.profiling.host import cached_table, cached_table_path, extend_table, time_graphs
+from edgenas.run import Run, extremes
+from edgenas.spaces._base import SearchSpace, Statics
+from edgenas.spaces._genes import sample
+
+SPREAD_OPS, SPREAD_NETS, SPREAD_SECONDS = 60, 12, 12.0
+MOST_OPS, MOST_SECONDS = 200, 60.0
+NETS = 30  # whole networks behind a host's correction
+SAMPLES = 400  # architectures a combination of statics is judged by
+BOUND_SECONDS = 2.0
+
+
+def bounds(run: Run) -> dict[str, Any]:
+    """Time the smallest and the largest architecture.
+
+    Raises:
+        BudgetError: the budget is below the space's fastest network, whose latency is named.
+    """
+    smallest, largest = extremes(run.space, CountCost("bytes"))
+    graphs = {"smallest": run.space.graph(smallest), "largest": run.space.graph(largest)}
+    timings = time_graphs(
+        graphs, run.config.runtime, run.config.threads, seconds=BOUND_SECONDS, rng=run.rng("bounds"), progress=run.tell
+    )
+    low, high = timings["smallest"], timings["largest"]
+    budget_ms = run.config.budget_ms
+    if budget_ms is not None and low.ms > budget_ms:
+        raise BudgetError(
+            f"no {run.space.name} network runs in {budget_ms:g} ms here: the fastest takes {low.ms:.3f} ms "
+            f"(repeat error {low.repeat_error:.1%}); ask for --budget-ms {1.1 * low.ms:.2g} or more"
+        )
+    return {
+        "smallest": run.space.code(smallest),
+        "smallest_ms": low.ms,
+        "largest": run.space.code(largest),
+        "largest_ms": high.ms,
+        "repeat_error": max(low.repeat_error, high.repeat_error),
+    }
+
+
+def profile_spread(run: Run) -> LatencyTable:
+    """A table good enough to compare static choices: at least a spread of ops over the whole space and a few networks."""
+    table = cached_table(run.config.runtime, run.config.threads)
+    nodes = distinct_nodes(run.space)
+    known = [node for node in nodes if node.key in table.ops]
+    if len(known) >= min(SPREAD_OPS, len(nodes)):
+        return table
+    rng = run.rng("spread")
+    spread = _spread([node for node in nodes if node.key not in table.ops], SPREAD_OPS - len(known))
+    return extend_table(table, spread, [], seconds=SPREAD_SECONDS, rng=rng, progress=run.tell)
+
+
+def narrow(run: Run, table: LatencyTable) -> dict[str, Any]:
+    """Keep the static options that hold the largest feasible architectures (TinyNAS, in MCUNet, arXiv:2007.10319).
+
+    A combination's score is the 80 % quantile of multiply-adds over its feasible samples, as a larger network under the
+    same budget tends to be the better one. The kept options are the product set of at most `statics` combinations with the
+    highest mean score that contains the best one.
+    """
+    space = run.space
+    costs = run.costs(table)
+    scores = {statics: _score(run, space, statics, costs) for statics in space.all_statics()}
+    feasible = {statics: score for statics, score in scores.items() if score > 0}
+    chosen = _best_product(feasible, run.config.statics) if feasible else [min(scores)]
+    kept: dict[str, list[int]] = {}
+    for position, i in enumerate(space.static_indices):
+        kept[space.choices[i].name] = sorted({statics[position] for statics in chosen})
+    rows = [
+        {**space.static_values(statics), "large_feasible_macs": score, "kept": statics in chosen}
+        for statics, score in scores.items()
+    ]
+    return {"allowed": kept, "combinations": rows}
+
+
+def describe_narrowing(value: Mapping[str, Any]) -> list[str]:
+    """The narrowing as lines for a person."""
+    lines = ["static choices, by multiply-adds of their large feasible architectures (* kept):"]
+    for row in sorted(value["combinations"], key=lambda r: -r["large_feasible_macs"]):
+        names = " ".join(f"{k} {v}" for k, v in row.items() if k not in ("large_feasible_macs", "kept"))
+        macs = row["large_feasible_macs"]
+        figure = f"{macs / 1e6:8.2f} M" if macs else "   none fits"
+        lines.append(f"  {'*' if row['kept'] else ' '} {names:32s} {figure}")
+    return lines
+
+
+def profile_rest(run: Run, table: LatencyTable) -> LatencyTable:
+    """Measure what the narrowed space still lacks: ops, and whole networks for the correction, in the same rounds."""
+    nodes = [node for node in distinct_nodes(run.space) if node.key not in table.ops]
+    nodes = _spread(nodes, MOST_OPS)
+    measured = _networks_of(run.space, table)
+    if not nodes and len(measured) >= NETS:
+        return table
+    rng = run.rng("networks")
+    nets = [(run.space, arch) for arch in _training_networks(run, table, rng)]
+    seconds = min(MOST_SECONDS, 0.35 * (len(nodes) + len(nets)))
+    return extend_table(table, nodes, nets, seconds=seconds, rng=rng, progress=run.tell)
+
+
+def store(run: Run, table: LatencyTable) -> None:
+    """Keep a table in this machine's cache, for the next run."""
+    try:
+        write_table(cached_table_path(run.config.runtime, run.config.threads), table)
+    except EnvironmentFault as error:
+        run.reporter.say(f"the latency table is not cached: {error}")
+
+
+def load_or(run: Run, name: str, make: Any) -> LatencyTable:
+    """The table `<name>.csv` of the run folder, made if it is not there."""
+    path = run.folder.path / f"{name}.csv"
+    if not path.exists():
+        table = make()
+        store(run, table)
+        write_table(path, table)
+    return read_table(path)
+
+
+def distinct_nodes(space: SearchSpace) -> list[Node]:
+    """One node per op key over all allowed statics."""
+    return list({n.key: n for statics in space.all_statics() for n in space.supergraph(statics).priced}.values())
+
+
+def _spread(nodes: Sequence[Node], most: int) -> list[Node]:
+    """At most so many nodes, evenly over kinds and, within a kind, over the bytes they move."""
+    if len(nodes) <= most:
+        return list(nodes)
+    ordered = sorted(nodes, key=lambda node: (op_kind(node.key), moved_bytes(node), node.key))
+    picks = np.unique(np.linspace(0, len(ordered) - 1, max(most, 1)).round().astype(int))
+    return [ordered[i] for i in picks]
+
+
+def _score(run: Run, space: SearchSpace, statics: Statics, costs: Sequence[CostModel]) -> float:
+    """80 % quantile of multiply-adds over the feasible samples of one combination; 0 if none is feasible."""
+    fixed = {space.choices[i].name: [o] for i, o in zip(space.static_indices, statics, strict=True)}
+    part = space.restrict(fixed)
+    rng = run.rng(f"narrow {statics}")
+    gate, macs = costs[2], costs[3]
+    archs = [sample(part, rng) for _ in range(SAMPLES)] + list(extremes(part, CountCost("bytes")))
+    metrics = many_metrics([gate, macs], part, archs)
+    assert run.config.budget_ms is not None
+    within = metrics[macs.metric][metrics[gate.metric] <= run.config.budget_ms]
+    return float(np.quantile(within, 0.8)) if len(within) else 0.0
+
+
+def _best_product(scores: Mapping[Statics, float], most: int) -> list[Statics]:
+    """The product set of at most `most` combinations, all scored, with the best one and the highest sum of scores."""
+    best = max(scores, key=lambda statics: scores[statics])
+    axes = [sorted({statics[i] for statics in scores}) for i in range(len(best))]
+    subsets = [
+        [pick for r in range(1, len(axis) + 1) for pick in itertools.combinations(axis, r) if best[i] in pick]
+        for i, axis in enumerate(axes)
+    ]
+    products = [list(itertools.product(*picks)) for picks in itertools.product(*subsets)]
+    fitting = [p for p in products if len(p) <= most and all(statics in scores for statics in p)]
+    return max(fitting, key=lambda p: sum(scores[statics] for statics in p))
+
+
+def _networks_of(space: SearchSpace, table: LatencyTable) -> list[Arch]:
+    """The table's whole networks that belong to this (narrowed) space."""
+    archs = [space.parse(net.code) for net in table.nets if net.spec == space.spec]
+    allowed = set(space.all_statics())
+    return [arch for arch in archs if space.statics(arch) in allowed]
+
+
+def _training_networks(run: Run, table: LatencyTable, rng: np.random.Generator) -> list[Arch]:
+    """Random networks of the narrowed space, two thirds of them near or within the budget, and both extremes."""
+    smallest, largest = extremes(run.space, CountCost("bytes"))
+    drawn = [sample(run.space, rng) for _ in range(600)]
+    latency = run.costs(table)[0].many(run.space, drawn)
+    assert run.config.budget_ms is not None
+    near = [arch for arch, ms in zip(drawn, latency, strict=True) if ms <= 1.3 * run.config.budget_ms]
+    chosen = {smallest: None, largest: None} | dict.fromkeys(near[: 2 * NETS // 3])
+    for arch in drawn:
+        if len(chosen) >= NETS:
+            break
+        chosen[arch] = None
+    return list(chosen)

@@ -1,0 +1,181 @@
+"""Policy gradient with an LSTM controller."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from itertools import chain, zip_longest
+from typing import Any, Literal
+
+import torch
+from numpy.random import Generator
+from torch import Tensor
+
+from edgenas.graph import Arch
+from edgenas.problem import Problem
+from edgenas.strategies._base import Run, Strategy
+from edgenas.strategies._controller import Controller
+from edgenas.strategies._feasible import Proposed, networks, random_feasible, repair
+from edgenas.study import Study, Trial
+
+REWARD = "absolute"
+
+# Updates that one `ask` may make on costs and known rewards alone before it looks elsewhere.
+FREE_ROUNDS = 32
+# Samples of the final policy that are ranked for the recommendation.
+FINAL_SAMPLES = 256
+
+Baseline = Literal["leave-one-out", "moving"]
+
+
+class Reinforce(Strategy):
+    """REINFORCE on an LSTM policy (Williams, 1992; Zoph and Le, arXiv:1611.01578), with what makes it beat random.
+
+    The policy is updated once a *round* of samples has its rewards. A sample that the objective does not score has its
+    reward from the costs alone, one whose network is known has it from memory: only the others are evaluated. So the
+    policy finds the budget without a single evaluation, and an `ask` may span many rounds.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        rng: Generator,
+        *,
+        samples: int = 8,
+        hidden: int = 64,
+        learning_rate: float = 0.01,
+        entropy_weight: float = 0.01,
+        entropy_decay: float = 0.98,
+        baseline: Baseline = "leave-one-out",
+    ) -> None:
+        """Updates on rounds of so many `samples`; the entropy bonus shrinks by `entropy_decay` with each."""
+        self.problem = problem
+        self.rng = rng
+        self.samples = samples
+        self.entropy_weight = entropy_weight
+        self.entropy_decay = entropy_decay
+        self.baseline = baseline
+        self.controller = Controller(problem.space.allowed, hidden, rng)
+        self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=learning_rate)
+        self.moving: float | None = None
+        self.updates = 0
+        self.round: list[tuple[Arch, float | None]] = []
+        self.known: dict[bytes, tuple[Arch, float]] = {}
+        self.weights_version = 0
+
+    def ask(self, n: int = 1) -> list[Arch]:
+        """At most `n` samples of the policy that need an evaluation; new random ones when it repeats itself."""
+        for _ in range(FREE_ROUNDS):
+            if waiting := [arch for arch, reward in self.round if reward is None]:
+                return Proposed(self.problem.space).add(waiting, n)
+            self._update()
+            self._draw()
+        return self._elsewhere()
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Rewards for the current round, remembered as long as the weights stay the same."""
+        for trial, key in zip(trials, self._keys([trial.arch for trial in trials]), strict=True):
+            if trial.weights_version > self.weights_version:
+                self.weights_version = trial.weights_version
+                self.known.clear()
+            self.known[key] = trial.arch, trial.reward
+        self._fill()
+
+    def recommend(self, study: Study, k: int) -> list[Arch]:
+        """The likeliest feasible samples of the final policy and the best trials, in turn, beginning with the best."""
+        rng = copy.deepcopy(self.rng)  # asked twice, it answers the same
+        samples = list(dict.fromkeys(self.controller.sample(FINAL_SAMPLES, rng)))
+        with torch.no_grad():
+            likelihood = self.controller(samples)[0]
+        ranked = [samples[i] for i in torch.argsort(likelihood, descending=True, stable=True).tolist()]
+        repaired = [arch for arch in (repair(self.problem, arch, rng) for arch in ranked[:k]) if arch is not None]
+        trials = [trial.arch for trial in study.best(k)]
+        in_turn = (arch for arch in chain.from_iterable(zip_longest(trials, repaired)) if arch is not None)
+        return Proposed(self.problem.space).add(in_turn, k)
+
+    def _draw(self) -> None:
+        """A new round, with the rewards that need no evaluation."""
+        archs = self.controller.sample(self.samples, self.rng)
+        objective = self.problem.objective
+        previews = self.problem.preview(archs, list(objective.budgets))
+        self.round = [
+            (arch, None if objective.scored(metrics) else objective.reward(metrics))
+            for arch, metrics in zip(archs, previews, strict=True)
+        ]
+        self._fill()
+
+    def _fill(self) -> None:
+        """Puts known rewards into the round."""
+        keys = self._keys([arch for arch, _ in self.round])
+        self.round = [
+            (arch, self.known[key][1] if reward is None and key in self.known else reward)
+            for (arch, reward), key in zip(self.round, keys, strict=True)
+        ]
+
+    def _update(self) -> None:
+        """One step of Adam on a complete round."""
+        if not self.round:
+            return
+        rewards = torch.tensor([reward for _, reward in self.round], dtype=torch.float64)
+        log_prob, entropy = self.controller([arch for arch, _ in self.round])
+        bonus = self.entropy_weight * self.entropy_decay**self.updates
+        loss = -(self._advantage(rewards) * log_prob + bonus * entropy).mean()
+        self.optimizer.zero_grad()
+        if loss.requires_grad:  # not where every choice has a single option
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+        self.updates += 1
+
+    def _advantage(self, rewards: Tensor) -> Tensor:
+        """Rewards (n,) over the baseline, divided by their spread: float32 (n,), all 0 if the rewards are equal."""
+        n = len(rewards)
+        spread = rewards.std(correction=0)
+        if spread < 1e-9:
+            return torch.zeros(n)
+        mean = float(rewards.mean())
+        if self.baseline == "moving":
+            self.moving = mean if self.moving is None else 0.9 * self.moving + 0.1 * mean
+            return ((rewards - self.moving) / spread).float()
+        # The mean of the others: r_i - (n mean - r_i) / (n - 1).
+        return ((rewards - mean) * n / (n - 1) / spread).float()
+
+    def _elsewhere(self) -> list[Arch]:
+        """A random feasible architecture of a new network; it is remembered, and no part of the policy's rounds."""
+        for _ in range(FREE_ROUNDS):
+            arch = random_feasible(self.problem, self.rng)
+            if arch is not None and self._keys([arch])[0] not in self.known:
+                return [arch]
+        return []
+
+    def _keys(self, archs: Sequence[Arch]) -> list[bytes]:
+        return networks(self.problem.space, archs)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Generator, policy, optimiser, round and memory."""
+        return {
+            "rng": self.rng.bit_generator.state,
+            "controller": copy.deepcopy(self.controller.state_dict()),
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "moving": self.moving,
+            "updates": self.updates,
+            "round": list(self.round),
+            "known": list(self.known.values()),
+            "weights_version": self.weights_version,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.rng.bit_generator.state = state["rng"]
+        self.controller.load_state_dict(state["controller"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.moving = state["moving"]
+        self.updates = state["updates"]
+        self.round = [(tuple(arch), reward) for arch, reward in state["round"]]
+        known = [(tuple(arch), reward) for arch, reward in state["known"]]
+        self.known = dict(zip(self._keys([arch for arch, _ in known]), known, strict=True))
+        self.weights_version = state["weights_version"]
+
+
+def build(run: Run) -> Reinforce:
+    """Wiring."""
+    return Reinforce(run.problem, run.rng("reinforce"))
