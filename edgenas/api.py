@@ -4,30 +4,46 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from edgenas import plugins
 from edgenas.config import Config, to_toml
 from edgenas.errors import BudgetError, Interrupted, UsageError
 from edgenas.folder import CONFIG, RunFolder, write_atomically
+from edgenas.ops import Shape
 from edgenas.progress import Reporter
 from edgenas.report import Result
 from edgenas.run import Run
+from edgenas.spaces._base import build_space
 from edgenas.study import Study
 
 if TYPE_CHECKING:
+    from edgenas.cost.table import LatencyTable
     from edgenas.stages.finalists import Finalist
     from edgenas.strategies._base import Strategy
 
+CHUNK = 2000  # architectures priced at a time
+PROFILE_NETS = 60
 REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
 
 
 def never() -> bool:
     """The default `stop`: run to the end."""
     return False
+
+
+def calm_threads() -> None:
+    """Let idle OpenMP threads sleep: on a busy machine, spinning ones make a training step several times slower.
+
+    Read once, when torch is first imported; a value that the user has set is kept.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never) -> Result:
@@ -40,6 +56,7 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
     """
     if config.budget_ms is None:
         raise UsageError("--budget-ms: say how many milliseconds the model may take, for example --budget-ms 20")
+    calm_threads()
     for kind in ("data", "space", "strategy", "evaluator", "runtime"):  # names first: they cost nothing to check
         plugins.check({"data": "data", "strategy": "strategies"}.get(kind, f"{kind}s"), getattr(config, kind))
     folder = RunFolder(output_path(config), resume=config.resume)
@@ -71,6 +88,163 @@ def front(folder: Path) -> list[dict[str, Any]]:
 def notes(folder: Path) -> list[str]:
     """What a person should know about a finished run, a line each."""
     return list(_kept(folder, "result")["notes"])
+
+
+def images(folder: Path) -> dict[str, int]:
+    """How many images the accuracies of a finished run are over: `validation` and `test`."""
+    return dict(_kept(folder, "result")["images"])
+
+
+def profile(
+    config: Config,
+    reporter: Reporter,
+    *,
+    shape: Shape,
+    classes: int,
+    seconds: float | None = None,
+    out: Path | None = None,
+) -> tuple[Path, LatencyTable]:
+    """Measure all ops of a space on this machine, and whole networks for the correction.
+
+    Raises:
+        NoisyMachine: the machine is too busy to time on; nothing is written.
+    """
+    from edgenas.cost.table import write_table
+    from edgenas.profiling import host
+    from edgenas.spaces._genes import sample
+    from edgenas.stages.latency import distinct_nodes
+
+    calm_threads()
+    space = build_space(config.space, shape, classes)
+    rng = np.random.default_rng(config.seed)
+    nets = [(space, sample(space, rng)) for _ in range(PROFILE_NETS)]
+    path = out or host.cached_table_path(config.runtime, config.threads)
+    nodes = distinct_nodes(space)
+    table = host.cached_table(config.runtime, config.threads) if out is None else None
+    table = table or host.empty_table(config.runtime, config.threads)
+    missing = sum(node.key not in table.ops for node in nodes)
+    with reporter.stage(f"profile {missing} ops and {len(nets)} networks") as tell:
+        table = host.extend_table(
+            table, nodes, nets, seconds=seconds or host.SECONDS_EACH * (missing + len(nets)), rng=rng, progress=tell
+        )
+    write_table(path, table)
+    return path, table
+
+
+def predict(
+    config: Config,
+    *,
+    shape: Shape,
+    classes: int,
+    archs: Sequence[str] | None = None,
+    samples: int | None = None,
+    table: Path | None = None,
+    estimate_missing: bool = False,
+) -> Iterator[dict[str, Any]]:
+    """Latency with its interval, counts and memory of architectures given by code, or of `samples` random ones.
+
+    Raises:
+        MissingOps: the table lacks ops, and estimates are not allowed.
+        UsageError: a code is not of this space.
+    """
+    from edgenas.cost.base import many_metrics
+    from edgenas.cost.counts import CountCost, Counts
+    from edgenas.cost.latency import EstimatedMs, latency_interval
+    from edgenas.cost.memory import PeakBytes
+    from edgenas.cost.table import read_table
+    from edgenas.profiling.host import cached_table
+    from edgenas.spaces._genes import sample
+
+    space = build_space(config.space, shape, classes)
+    prices = read_table(table) if table else cached_table(config.runtime, config.threads)
+    prices.check_matches(runtime=config.runtime, threads=config.threads, precision="fp32")
+    known = {key: Counts(row.macs, row.params, row.bytes) for key, row in prices.ops.items()}
+    latency, low, high = latency_interval(prices, space, estimate_missing=estimate_missing)
+    counts = [CountCost(metric, known) for metric in ("macs", "params")]
+    costs = (latency, low, high, EstimatedMs(latency), *counts, PeakBytes())
+    rng = np.random.default_rng(config.seed)
+    chosen = [space.parse(code) for code in archs] if archs else [sample(space, rng) for _ in range(samples or 0)]
+    for start in range(0, len(chosen), CHUNK):
+        part = chosen[start : start + CHUNK]
+        columns = np.array(list(many_metrics(costs, space, part).values())).T.tolist()
+        for arch, (ms, low_ms, high_ms, estimated_ms, macs, params, peak) in zip(part, columns, strict=True):
+            yield {
+                "arch": space.code(arch),
+                "latency_ms": ms,
+                "low_ms": low_ms,
+                "high_ms": high_ms,
+                "macs": int(macs),
+                "params": int(params),
+                "peak_bytes": int(peak),
+                "estimated_share": estimated_ms / (ms - latency.intercept),
+            }
+
+
+def train(config: Config, arch: str, reporter: Reporter, stop: Callable[[], bool] = never) -> dict[str, Any]:
+    """Train one architecture from fresh weights, as a finalist is; the run folder is then one that `export` takes."""
+    from edgenas.evaluators.scratch import ScratchEvaluator
+    from edgenas.stages.finalists import final_settings, train_finalist
+
+    calm_threads()
+    folder = RunFolder(output_path(config), resume=config.resume)
+    try:
+        run = Run(config, folder, reporter, stop)
+        _keep_config(run)
+        code = run.space.code(run.space.parse(arch))
+        run.evaluator = ScratchEvaluator(run.space, run.data, final_settings(run), run.torch_device, config.seed)
+        with run.stage("training", "train"):
+            finalist = train_finalist(run, run.space.parse(code), 0)
+        kept = {"finalists": [code], "winner": 0}
+        folder.artefact("finalists", lambda: kept)
+        return {
+            "arch": code,
+            "validation_accuracy": finalist.scores.accuracy,
+            "validation_images": finalist.scores.images,
+            "run": str(folder.path),
+        }
+    finally:
+        folder.unlock()
+
+
+def export(
+    run_folder: Path, reporter: Reporter, *, arch: str | None = None, out: Path, dynamic_batch: bool = False
+) -> Path:
+    """A trained architecture of a run as one ONNX file.
+
+    Raises:
+        UsageError: the run has no such trained architecture.
+        ExportError: the file differs from the network; it is kept as `<out>.rejected`.
+    """
+    from edgenas.config import resolve
+    from edgenas.stages import delivery
+
+    calm_threads()
+    if not (run_folder / "finalists.json").exists():
+        raise UsageError(
+            f"{run_folder} has no trained network; run `edgenas search` or `edgenas train` to its end first"
+        )
+    config = resolve({"resume": True, "output": str(run_folder)})
+    run = Run(config, RunFolder(run_folder, resume=True), reporter, never)
+    try:
+        codes = _kept(run_folder, "finalists")["finalists"]
+        chosen = arch if arch is not None else _winner(run_folder, codes)
+        if chosen not in codes:
+            raise UsageError(f"{run_folder}: {chosen} is not trained there; trained are {', '.join(codes)}")
+        with reporter.stage("export"):
+            model = delivery.export_trained(run, run.space.parse(chosen), codes.index(chosen), dynamic_batch)
+        write_atomically(out, model)
+    finally:
+        run.folder.unlock()
+    return out
+
+
+def _winner(run_folder: Path, codes: Sequence[str]) -> str:
+    """The architecture of the result; before there is one, the only finalist."""
+    if (run_folder / "result.json").exists():
+        return str(_kept(run_folder, "result")["result"]["arch"])
+    if len(codes) > 1:
+        raise UsageError(f"{run_folder} is not finished: say which with --arch, one of {', '.join(codes)}")
+    return codes[0]
 
 
 def _kept(folder: Path, stage: str) -> dict[str, Any]:
@@ -179,7 +353,7 @@ def _search(run: Run) -> tuple[Study, list[Finalist]]:
 
 def _deliver(run: Run, study: Study, trained: list[Finalist]) -> Result:
     """The most accurate finalist that is measured within the budget, as a bundle and a result."""
-    from edgenas.stages import delivery
+    from edgenas.stages import delivery, outcome
 
     order = sorted(range(len(trained)), key=lambda i: -trained[i].scores.accuracy)
     misses = []
@@ -202,86 +376,7 @@ def _deliver(run: Run, study: Study, trained: list[Finalist]) -> Result:
     with run.stage("bundle", "test and bundle"):
         tested = run.folder.artefact("test", lambda: delivery.test(run, finalist, number))
         delivery.bundle(run, finalist, number, measured, tested)
-        value = run.folder.artefact("result", lambda: _result(run, study, finalist, measured, tested, len(misses)))
+        value = run.folder.artefact(
+            "result", lambda: outcome.result(run, study, finalist, measured, tested, len(misses))
+        )
     return Result(**value["result"])
-
-
-def _result(
-    run: Run, study: Study, finalist: Finalist, measured: dict[str, Any], tested: dict[str, Any], misses: int
-) -> dict[str, Any]:
-    """The result, the Pareto front, and notes, as JSON."""
-    config, arch = run.config, finalist.arch
-    bounds = run.folder.artefact("bounds", dict)
-    latency, low, high, macs, params, peak = run.problem.costs
-    metrics = run.problem.preview([arch])[0]
-    fp32, int8 = measured["fp32"], measured["int8"]
-    model = {"fp32": "model.onnx", "int8": "model.int8.onnx"}[measured["default"]]
-    assert config.budget_ms is not None
-    result = {
-        "met_budget": fp32["met"],
-        "budget_ms": config.budget_ms,
-        "device": run.table.device,
-        "runtime": config.runtime,
-        "threads": fp32["threads"],
-        "precision": "fp32",
-        "predicted_ms": metrics[latency.metric],
-        "predicted_low_ms": metrics[low.metric],
-        "predicted_high_ms": metrics[high.metric],
-        "measured_ms": fp32["ms"],
-        "measured_p90_ms": fp32["p90_ms"],
-        "repeat_error": fp32["repeat_error"],
-        "largest_ms": bounds["largest_ms"],
-        "smallest_ms": bounds["smallest_ms"],
-        "validation_accuracy": finalist.scores.accuracy,
-        "test_accuracy": tested["test_accuracy"],
-        "onnx_test_accuracy": tested["onnx_test_accuracy"],
-        "int8_test_accuracy": tested["int8_test_accuracy"],
-        "int8_measured_ms": int8 and int8["ms"],
-        "macs": metrics[macs.metric],
-        "params": metrics[params.metric],
-        "peak_bytes": metrics[peak.metric],
-        "file_bytes": (run.folder.path / model).stat().st_size,
-        "space": run.space.name,
-        "arch": run.space.code(arch),
-        "choices": run.space.values(arch),
-        "strategy": config.strategy,
-        "evaluator": config.evaluator,
-        "data": config.data,
-        "seed": config.seed,
-        "trials": len(study.trials),
-        "feasible_trials": sum(trial.feasible for trial in study.trials),
-        "test_reads": tested["test_reads"],
-        "seconds": dict(run.folder.seconds),
-        "model": model,
-        "bundle": ".",
-    }
-    rows = [
-        {
-            "latency_ms": trial.metrics[latency.metric],
-            "accuracy": trial.metrics["accuracy"],
-            "macs": trial.metrics["macs"],
-            "params": trial.metrics["params"],
-            "arch": run.space.code(trial.arch),
-        }
-        for trial in study.front()
-    ]
-    return {"result": result, "front": rows, "notes": _notes(run, bounds, rows, measured, misses)}
-
-
-def _notes(
-    run: Run, bounds: dict[str, Any], rows: Sequence[dict[str, Any]], measured: dict[str, Any], misses: int
-) -> list[str]:
-    lines = []
-    budget_ms = run.config.budget_ms or 0.0
-    if bounds["largest_ms"] <= budget_ms:
-        text = f"the budget does not bind: the largest network takes {bounds['largest_ms']:.3f} ms"
-        if len(rows) > 1:
-            middle = rows[len(rows) // 2]
-            loss = 100 * (rows[0]["accuracy"] - middle["accuracy"])
-            text += f"; {middle['latency_ms']:.3f} ms would cost {loss:.1f} points on shared weights"
-        lines.append(text)
-    if misses:
-        lines.append(f"{misses} more accurate finalist(s) were measured above the budget and passed over")
-    if measured["reason"]:
-        lines.append(f"{measured['default']} is the default model: {measured['reason']}")
-    return lines

@@ -130,7 +130,7 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 
 
 def _check_flags(parser: Parser, words: Sequence[str]) -> None:
-    """Raises UsageError for a flag that there is not: before argparse misses what the misspelt flag should have given."""
+    """Raises UsageError for an unknown flag, before argparse misses what the misspelt flag should have given."""
     known = [option for action in parser._actions for option in action.option_strings]
     for name in (word.partition("=")[0] for word in words if word.startswith("--") and word != "--"):
         if name not in known:

@@ -65,7 +65,9 @@ def search(
             )
             failures = failures + 1 if trial.error else 0
             if failures == FAILURES_IN_A_ROW:
-                raise EdgeNASError(f"{failures} trials in a row failed, the last with {trial.error}; mend it and resume")
+                raise EdgeNASError(
+                    f"{failures} trials in a row failed, the last with {trial.error}; mend it and resume"
+                )
             trials.append(trial)
         strategy.tell(trials)
         study.checkpoint(strategy)

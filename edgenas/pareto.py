@@ -35,6 +35,6 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
     rows = rows[non_dominated(rows)]
     rows = rows[np.argsort(rows[:, -1], kind="stable")]
     gaps = np.diff(np.append(rows[:, -1], corner[-1]))
-    return sum(
-        gap * hypervolume(rows[: i + 1, :-1], corner[:-1]) for i, gap in enumerate(gaps.tolist()) if gap > 0
-    ) + 0.0
+    return (
+        sum(gap * hypervolume(rows[: i + 1, :-1], corner[:-1]) for i, gap in enumerate(gaps.tolist()) if gap > 0) + 0.0
+    )

@@ -20,7 +20,7 @@ def names(kind: str) -> list[str]:
 
 
 def check(kind: str, name: str) -> None:
-    """Raises UnknownName, with the nearest names, unless there is such a plugin. Outside packages are not looked for."""
+    """Raises UnknownName, with the nearest names, unless there is such a plugin; outside names pass unseen."""
     if _is_outside(name):
         return
     known = names(kind)

@@ -92,7 +92,14 @@ def _csv(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for number, row in enumerate(rows):
         if number == 0:
             yield ",".join(row)
-        yield _csv_line([f"{value:.6g}" if isinstance(value, float) else value for value in row.values()])
+        yield _csv_line([_csv_cell(value) for value in row.values()])
+
+
+def _csv_cell(value: object) -> object:
+    """Counts in full, other numbers to six digits."""
+    if not isinstance(value, float):
+        return value
+    return int(value) if value.is_integer() else f"{value:.6g}"
 
 
 def _csv_line(cells: Sequence[object]) -> str:

@@ -12,7 +12,7 @@ from edgenas.cost.counts import Counts, count_ops
 from edgenas.cost.estimate import Estimator, fit_estimator
 from edgenas.cost.table import LatencyTable, OpRow
 from edgenas.errors import MissingOps, UsageError
-from edgenas.graph import Graph, Node
+from edgenas.graph import Node
 from edgenas.spaces._base import SearchSpace, parse_spec
 
 
@@ -88,11 +88,20 @@ class Latency(AdditiveCost):
         )
         return costs * np.maximum(0.0, 1 + self.side * width)
 
-    def estimated_share(self, graph: Graph) -> float:
-        """Share of the graph's time that comes from estimated rows."""
-        costs = self.prices.features(graph.priced) @ np.array(self.correction.coefficients)
-        estimated = np.array([node.key in self.prices.estimated for node in graph.priced])
-        return float(costs[estimated].sum() / costs.sum()) if costs.sum() else 0.0
+
+class EstimatedMs(AdditiveCost):
+    """The part of a predicted latency that comes from estimated rows, in ms; the intercept is left out."""
+
+    metric = "estimated_ms"
+
+    def __init__(self, latency: Latency) -> None:
+        """Of this prediction."""
+        self.latency = latency
+
+    def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
+        """The node's price if it was estimated, else 0."""
+        costs = self.latency.node_costs(nodes)
+        return np.where([node.key in self.latency.prices.estimated for node in nodes], costs, 0.0)
 
 
 def latency_interval(

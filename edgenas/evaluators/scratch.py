@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from edgenas.data._base import Data
-from edgenas.engine.settings import Settings
+from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import Surroundings, evaluate, supervised, train
 from edgenas.graph import Arch
 from edgenas.nn.network import Network
@@ -54,10 +54,13 @@ class ScratchEvaluator:
     def network(self, arch: Arch) -> Network:
         """Fresh weights."""
         generator = torch.Generator().manual_seed(self.seed)
-        return Network(self.space.graph(arch), generator).to(self.device, memory_format=torch.channels_last)
+        network = Network(self.space.graph(arch), generator)
+        return network.to(self.device).to(memory_format=torch.channels_last)
 
 
 def build(run: Run) -> ScratchEvaluator:
     """Short training on the run's data."""
     epochs = run.config.scratch_epochs or run.config.seeing(20_000, 1, len(run.data.train))
-    return ScratchEvaluator(run.space, run.data, Settings(epochs=epochs), run.torch_device, run.config.seed)
+    return ScratchEvaluator(
+        run.space, run.data, Settings(epochs, batch_size_for(len(run.data.train))), run.torch_device, run.config.seed
+    )

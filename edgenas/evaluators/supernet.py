@@ -11,7 +11,7 @@ from torch import Tensor
 
 from edgenas.data._base import Data
 from edgenas.engine.sandwich import sandwich
-from edgenas.engine.settings import Settings
+from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import Scores, evaluate, train
 from edgenas.graph import Arch
 from edgenas.nn.network import Network, reestimate_batch_norm
@@ -81,9 +81,9 @@ def training_archs(run: Run, step: int, teacher: Arch, smallest: Arch) -> Sequen
 def build(run: Run) -> SupernetEvaluator:
     """Train the run's supernet, or go on with it, or load it."""
     generator = torch.Generator().manual_seed(run.config.seed)
-    supernet = Supernet(run.space, generator).to(run.torch_device, memory_format=torch.channels_last)
-    epochs = run.config.supernet_epochs or run.config.seeing(16_000, 4, len(run.data.train))
-    settings = Settings(epochs=epochs)
+    supernet = Supernet(run.space, generator).to(run.torch_device).to(memory_format=torch.channels_last)
+    epochs = run.config.supernet_epochs or run.config.seeing(8_000, 2, len(run.data.train))
+    settings = Settings(epochs, batch_size_for(len(run.data.train)))
     teacher, smallest = run.scored_extremes()
     gradients = sandwich(supernet, settings, lambda step: training_archs(run, step, teacher, smallest))
     train(

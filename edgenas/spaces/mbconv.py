@@ -14,7 +14,7 @@ from edgenas.ops import Shape, shape_text
 from edgenas.spaces._base import SearchSpace
 
 STAGES, BLOCKS = 4, 3
-KERNELS, EXPANSIONS, ACTIVATIONS = (3, 5, 7), (3, 6), ("relu", "hswish")
+KERNELS, EXPANSIONS, ACTIVATIONS = (3, 5, 7), (2, 4), ("relu", "hswish")
 WIDTHS = (0.5, 0.75, 1.0)
 # What runs at half the side of what came before, by number of halvings.
 STRIDED = {
@@ -25,10 +25,10 @@ STRIDED = {
 }
 # Stem, four stages and head at width 1, by number of halvings of the full-size image.
 CHANNELS = {
-    2: (16, 16, 24, 32, 48, 96),
-    3: (16, 16, 24, 40, 64, 128),
-    4: (16, 24, 40, 80, 112, 256),
-    5: (24, 24, 40, 80, 160, 384),
+    2: (16, 16, 24, 40, 64, 96),
+    3: (16, 16, 32, 56, 96, 160),
+    4: (16, 24, 48, 96, 144, 256),
+    5: (24, 24, 48, 96, 192, 384),
 }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from edgenas import plugins
 from edgenas.bench import bench_in_fresh_process, met
 from edgenas.data._base import Split, preprocess
+from edgenas.engine.checkpoint import load
 from edgenas.engine.train import evaluate
 from edgenas.errors import ExportError
 from edgenas.export._session import outputs
@@ -20,6 +21,7 @@ from edgenas.export.gate import check, check_private
 from edgenas.export.onnx import to_bytes, to_onnx
 from edgenas.export.quantize import collapse, quantize
 from edgenas.folder import write_atomically
+from edgenas.graph import Arch
 from edgenas.nn.network import Network
 from edgenas.run import Run
 from edgenas.runtimes._host import needs_reduce_range
@@ -30,14 +32,13 @@ INT8_MAY_LOSE = 0.005  # of validation accuracy, to be the default model
 BENCH_SECONDS = 3.0
 
 
-def export(run: Run, finalist: Finalist, number: int) -> bytes:
-    """The finalist as ONNX, checked against PyTorch on real images.
+def export(run: Run, network: Network, number: int, *, dynamic_batch: bool = False) -> bytes:
+    """Finalist `number` as ONNX, checked against PyTorch on real images.
 
     Raises:
         ExportError: it differs, or tells about this machine; the file is kept as `.rejected`.
     """
-    network = finalist.network
-    model = to_bytes(to_onnx(network.graph, network.folded()))
+    model = to_bytes(to_onnx(network.graph, network.folded(), batch=None if dynamic_batch else 1))
     try:
         check(model, lambda x: _logits(network, x), _inputs(run, run.data.validation, CHECKED_IMAGES, network))
         check_private(model)
@@ -45,6 +46,13 @@ def export(run: Run, finalist: Finalist, number: int) -> bytes:
         write_atomically(run.folder.path / f"finalist-{number}.onnx.rejected", model)
         raise
     return model
+
+
+def export_trained(run: Run, arch: Arch, number: int, dynamic_batch: bool) -> bytes:
+    """A finalist of a run that is over, from its checkpoint."""
+    network = Network(run.space.graph(arch))
+    network.load_state_dict(load(run.folder.path / f"finalist-{number}.pt")["module"])
+    return export(run, network.eval(), number, dynamic_batch=dynamic_batch)
 
 
 def quantised(run: Run, finalist: Finalist, model: bytes) -> tuple[bytes | None, str]:
@@ -64,7 +72,7 @@ def quantised(run: Run, finalist: Finalist, model: bytes) -> tuple[bytes | None,
 
 def measure(run: Run, finalist: Finalist, number: int) -> dict[str, Any]:
     """Export one finalist, measure it and its int8 twin in a fresh process, and decide which is the default."""
-    model = export(run, finalist, number)
+    model = export(run, finalist.network, number)
     int8, reason = quantised(run, finalist, model)
     paths = [run.folder.path / f"finalist-{number}.onnx"]
     write_atomically(paths[0], model)

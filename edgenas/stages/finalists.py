@@ -10,7 +10,7 @@ import numpy as np
 
 from edgenas.bench import met
 from edgenas.cost.table import NetRow
-from edgenas.engine.settings import Settings
+from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import Scores, evaluate, supervised, train
 from edgenas.errors import BudgetError
 from edgenas.graph import Arch
@@ -40,9 +40,9 @@ class Finalist:
 def select(run: Run, study: Study, strategy: Strategy) -> dict[str, Any]:
     """Choose the finalists: architectures that were measured to meet the budget, best shared-weight accuracy first.
 
-    Candidates are what the strategy recommends, the best trials, and larger variants of these that still fit, all scored
-    again on the final weights and the whole validation split. Those that are measured above the budget are recorded as
-    misses and refit the correction; the next ones are tried.
+    Candidates are what the strategy recommends, the best trials, and larger variants of these that still fit, all
+    scored again on the final weights and the whole validation split. Those that are measured above the budget are
+    recorded as misses and refit the correction; the next ones are tried.
 
     Raises:
         BudgetError: no candidate met the budget.
@@ -70,8 +70,8 @@ def select(run: Run, study: Study, strategy: Strategy) -> dict[str, Any]:
         raise BudgetError(
             f"no architecture was measured within {run.config.budget_ms:g} ms{figures or ''}; raise the budget"
         )
-    rows = [{**row, "arch": run.space.code(arch)} for arch, row in tried.items()]
-    return {"finalists": [run.space.code(arch) for arch in accepted[:wanted]], "measured": rows}
+    measured = [{**row, "arch": run.space.code(arch)} for arch, row in tried.items()]
+    return {"finalists": [run.space.code(arch) for arch in accepted[:wanted]], "measured": measured}
 
 
 def _candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> list[Arch]:
@@ -145,8 +145,8 @@ def _refit(run: Run, tried: dict[Arch, dict[str, Any]]) -> None:
 
 def final_settings(run: Run) -> Settings:
     """Long enough for an inherited network to make its weights its own."""
-    epochs = run.config.final_epochs or run.config.seeing(60_000, 12, len(run.data.train))
-    return Settings(epochs=epochs)
+    epochs = run.config.final_epochs or run.config.seeing(20_000, 8, len(run.data.train))
+    return Settings(epochs, batch_size_for(len(run.data.train)))
 
 
 def train_finalist(run: Run, arch: Arch, number: int) -> Finalist:

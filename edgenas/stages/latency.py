@@ -1,4 +1,4 @@
-"""Before anything is trained: what the device can do, a table of its ops, and the static choices that suit the budget."""
+"""Before anything is trained: what the device can do, a table of its ops, static choices that suit the budget."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from edgenas.cost.estimate import op_kind
 from edgenas.cost.table import LatencyTable, read_table, write_table
 from edgenas.errors import BudgetError, EnvironmentFault
 from edgenas.graph import Arch, Node
-from edgenas.profiling.host import cached_table, cached_table_path, extend_table, time_graphs
+from edgenas.profiling.host import SECONDS_EACH, cached_table, cached_table_path, extend_table, time_graphs
 from edgenas.run import Run, extremes
 from edgenas.spaces._base import SearchSpace, Statics
 from edgenas.spaces._genes import sample
 
 SPREAD_OPS, SPREAD_NETS, SPREAD_SECONDS = 60, 12, 12.0
-MOST_OPS, MOST_SECONDS = 200, 60.0
+MOST_OPS = 200
 NETS = 30  # whole networks behind a host's correction
 SAMPLES = 400  # architectures a combination of statics is judged by
 BOUND_SECONDS = 2.0
@@ -54,7 +54,7 @@ def bounds(run: Run) -> dict[str, Any]:
 
 
 def profile_spread(run: Run) -> LatencyTable:
-    """A table good enough to compare static choices: at least a spread of ops over the whole space and a few networks."""
+    """A table good enough to compare static choices: at least a spread of ops over the whole space."""
     table = cached_table(run.config.runtime, run.config.threads)
     nodes = distinct_nodes(run.space)
     known = [node for node in nodes if node.key in table.ops]
@@ -69,8 +69,8 @@ def narrow(run: Run, table: LatencyTable) -> dict[str, Any]:
     """Keep the static options that hold the largest feasible architectures (TinyNAS, in MCUNet, arXiv:2007.10319).
 
     A combination's score is the 80 % quantile of multiply-adds over its feasible samples, as a larger network under the
-    same budget tends to be the better one. The kept options are the product set of at most `statics` combinations with the
-    highest mean score that contains the best one.
+    same budget tends to be the better one. The kept options are the product set of at most `statics` combinations with
+    the highest sum of scores that contains the best one.
     """
     space = run.space
     costs = run.costs(table)
@@ -107,7 +107,7 @@ def profile_rest(run: Run, table: LatencyTable) -> LatencyTable:
         return table
     rng = run.rng("networks")
     nets = [(run.space, arch) for arch in _training_networks(run, table, rng)]
-    seconds = min(MOST_SECONDS, 0.35 * (len(nodes) + len(nets)))
+    seconds = SECONDS_EACH * (len(nodes) + len(nets))
     return extend_table(table, nodes, nets, seconds=seconds, rng=rng, progress=run.tell)
 
 

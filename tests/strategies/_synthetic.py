@@ -102,6 +102,8 @@ class Accuracy:
 def toy_problem(budget_share: float = 0.5, *, form: str = "hard", seed: int = 0, blocks: int = 6) -> Problem:
     """The toy problem with a budget at this share of the way from the smallest to the largest latency."""
     space = Toy(blocks)
-    smallest, largest = COSTS[0].many(space, [tuple(0 for _ in space.choices), tuple(len(c.options) - 1 for c in space.choices)])
+    smallest, largest = COSTS[0].many(
+        space, [tuple(0 for _ in space.choices), tuple(len(c.options) - 1 for c in space.choices)]
+    )
     budget = float(smallest + budget_share * (largest - smallest))
     return Problem(space, COSTS, Objective({GATE: budget}, form=form), Accuracy(space, seed))

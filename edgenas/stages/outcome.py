@@ -1,0 +1,92 @@
+"""What a run says in the end: the result, the Pareto front, and what a person should know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgenas.run import Run
+from edgenas.stages.finalists import Finalist
+from edgenas.study import Study
+
+
+def result(
+    run: Run, study: Study, finalist: Finalist, measured: dict[str, Any], tested: dict[str, Any], misses: int
+) -> dict[str, Any]:
+    """The result, the Pareto front, and notes, as JSON."""
+    config, arch = run.config, finalist.arch
+    bounds = run.folder.artefact("bounds", dict)
+    latency, low, high, macs, params, peak = run.problem.costs
+    metrics = run.problem.preview([arch])[0]
+    fp32, int8 = measured["fp32"], measured["int8"]
+    model = {"fp32": "model.onnx", "int8": "model.int8.onnx"}[measured["default"]]
+    assert config.budget_ms is not None
+    result = {
+        "met_budget": fp32["met"],
+        "budget_ms": config.budget_ms,
+        "device": run.table.device,
+        "runtime": config.runtime,
+        "threads": fp32["threads"],
+        "precision": "fp32",
+        "predicted_ms": metrics[latency.metric],
+        "predicted_low_ms": metrics[low.metric],
+        "predicted_high_ms": metrics[high.metric],
+        "measured_ms": fp32["ms"],
+        "measured_p90_ms": fp32["p90_ms"],
+        "repeat_error": fp32["repeat_error"],
+        "largest_ms": bounds["largest_ms"],
+        "smallest_ms": bounds["smallest_ms"],
+        "validation_accuracy": finalist.scores.accuracy,
+        "test_accuracy": tested["test_accuracy"],
+        "onnx_test_accuracy": tested["onnx_test_accuracy"],
+        "int8_test_accuracy": tested["int8_test_accuracy"],
+        "int8_measured_ms": int8 and int8["ms"],
+        "macs": metrics[macs.metric],
+        "params": metrics[params.metric],
+        "peak_bytes": metrics[peak.metric],
+        "file_bytes": (run.folder.path / model).stat().st_size,
+        "space": run.space.name,
+        "arch": run.space.code(arch),
+        "choices": run.space.values(arch),
+        "strategy": config.strategy,
+        "evaluator": config.evaluator,
+        "data": config.data,
+        "seed": config.seed,
+        "trials": len(study.trials),
+        "feasible_trials": sum(trial.feasible for trial in study.trials),
+        "test_reads": tested["test_reads"],
+        "seconds": dict(run.folder.seconds),
+        "model": model,
+        "bundle": ".",
+    }
+    rows = [
+        {
+            "latency_ms": trial.metrics[latency.metric],
+            "accuracy": trial.metrics["accuracy"],
+            "macs": trial.metrics["macs"],
+            "params": trial.metrics["params"],
+            "arch": run.space.code(trial.arch),
+        }
+        for trial in study.front()
+    ]
+    images = {"validation": finalist.scores.images, "test": tested["images"]}
+    return {"result": result, "front": rows, "notes": _notes(run, bounds, rows, measured, misses), "images": images}
+
+
+def _notes(
+    run: Run, bounds: dict[str, Any], rows: Sequence[dict[str, Any]], measured: dict[str, Any], misses: int
+) -> list[str]:
+    lines = []
+    budget_ms = run.config.budget_ms or 0.0
+    if bounds["largest_ms"] <= budget_ms:
+        text = f"the budget does not bind: the largest network takes {bounds['largest_ms']:.3f} ms"
+        if len(rows) > 1:
+            middle = rows[len(rows) // 2]
+            loss = 100 * (rows[0]["accuracy"] - middle["accuracy"])
+            text += f"; {middle['latency_ms']:.3f} ms would cost {loss:.1f} points on shared weights"
+        lines.append(text)
+    if misses:
+        lines.append(f"{misses} more accurate finalist(s) were measured above the budget and passed over")
+    if measured["reason"]:
+        lines.append(f"{measured['default']} is the default model: {measured['reason']}")
+    return lines
