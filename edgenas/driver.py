@@ -39,7 +39,7 @@ def search(
     progress: Callable[[Study], None] = lambda study: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Ending:
-    """Advance `study` until it holds `max_trials`, `minutes` have passed, `stop` says so, or nothing is left to propose.
+    """Advance `study` until it holds `max_trials`, `minutes` have passed, `stop` says so, or no proposal is left.
 
     A resumed search continues where the checkpoint was, on the clock too. `stop` is asked between batches; the history
     depends on the batch size and not on how many workers share a batch. Returns why it ended.

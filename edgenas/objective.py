@@ -23,8 +23,10 @@ FORMS = ("hard", "soft", "absolute")
 EXPONENTS = {"hard": 0.0, "soft": -0.07, "absolute": -0.10}
 # With shared weights an accuracy just above the budget costs little and tells a policy which way is back.
 SCORED_UP_TO = {"hard": 1.0, "soft": 1.5, "absolute": 1.5}
-# Above this relative excess all architectures are equally bad: rewards stay comparable in size, and finite.
-LARGEST_EXCESS = 10.0
+# Rewards bottom out at this excess: one hopeless architecture must not drown the differences between the others.
+WORST_EXCESS = 10.0
+# Excess of a cost that is not a number.
+NO_NUMBER = 1e9
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ class Objective:
         total = 0.0
         for metric, budget in self.budgets.items():
             value = metrics[metric]
-            total += max(0.0, value - budget) / budget if math.isfinite(value) else LARGEST_EXCESS
-        return min(total, LARGEST_EXCESS)
+            total += max(0.0, value - budget) / budget if math.isfinite(value) else NO_NUMBER
+        return total
 
     def feasible(self, metrics: Mapping[str, float]) -> bool:
         """Whether every budget is met. A cost that is not a number meets none."""
@@ -84,15 +86,16 @@ class Objective:
         A trial that is not scored gets minus its relative excess, one whose quality is missing or not a number gets one
         less, both below every scored trial. Raises KeyError if the metric of a budget is missing.
         """
+        excess = min(self.excess(metrics), WORST_EXCESS)
         if not self.scored(metrics):
-            return self._floor - self.excess(metrics)
+            return self._floor - excess
         quality = metrics.get(self.quality, math.nan)
         if not math.isfinite(quality):
-            return self._floor - self.excess(metrics) - 1.0
+            return self._floor - excess - 1.0
         ratios = [metrics[metric] / budget for metric, budget in self.budgets.items()]
         if self.form == "soft":
             # A cost of 0 would make the reward infinite; no real network is a millionth of its budget.
-            return quality * math.prod(max(ratio, 1e-6) ** self.weight for ratio in ratios)
+            return quality * math.prod(math.pow(max(ratio, 1e-6), self.weight) for ratio in ratios)
         if self.form == "absolute" and ratios:
             return quality + self.weight * abs(max(ratios) - 1.0)
         return quality

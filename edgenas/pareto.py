@@ -16,11 +16,12 @@ def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
         return np.zeros(0, dtype=bool)
     nowhere_larger = (rows[:, None] <= rows[None, :]).all(axis=-1)
     somewhere_smaller = (rows[:, None] < rows[None, :]).any(axis=-1)
-    return ~(nowhere_larger & somewhere_smaller).any(axis=0)
+    kept: NDArray[np.bool_] = np.logical_not((nowhere_larger & somewhere_smaller).any(axis=0))
+    return kept
 
 
 def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
-    """Volume that `points` (n, m) dominate below `reference` (m,); a point not below it in every objective adds nothing.
+    """Volume that `points` (n, m) dominate below `reference` (m,); a point not below it everywhere adds nothing.
 
     Slices along the last objective: between two neighbouring values of it, the volume is that of the points up to there
     in the other objectives, times the gap. Exponential in m, meant for 2 to 4 objectives.
@@ -35,6 +36,5 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
     rows = rows[non_dominated(rows)]
     rows = rows[np.argsort(rows[:, -1], kind="stable")]
     gaps = np.diff(np.append(rows[:, -1], corner[-1]))
-    return (
-        sum(gap * hypervolume(rows[: i + 1, :-1], corner[:-1]) for i, gap in enumerate(gaps.tolist()) if gap > 0) + 0.0
-    )
+    slices = [hypervolume(rows[: i + 1, :-1], corner[:-1]) for i in range(len(rows))]
+    return float(gaps @ np.array(slices))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.cost.base import CostModel, many_metrics
-from edgenas.errors import DataError, EdgeNASError, EnvironmentFault, UsageError
+from edgenas.errors import DataError, EdgeNASError, EnvironmentFault, Interrupted, UsageError
 from edgenas.graph import Arch
 from edgenas.objective import Metrics, Objective
 from edgenas.spaces._base import SearchSpace
@@ -76,12 +76,12 @@ class Problem:
         """`evaluate`, timed; what goes wrong with this architecture alone becomes the outcome's error.
 
         Raises:
-            UsageError, DataError, EnvironmentFault: they would hit every architecture alike.
+            UsageError, DataError, EnvironmentFault, Interrupted: they would hit every architecture alike.
         """
         started = time.monotonic()
         try:
             metrics, error = self.evaluate(arch), None
-        except (UsageError, DataError, EnvironmentFault):
+        except (UsageError, DataError, EnvironmentFault, Interrupted):
             raise
         except (EdgeNASError, RuntimeError, ArithmeticError, MemoryError) as fault:  # out of memory, diverged, killed
             metrics, error = self.preview([arch])[0], f"{type(fault).__name__}: {fault}"

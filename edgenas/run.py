@@ -103,6 +103,12 @@ class Run:
         assert self.config.budget_ms is not None
         return Objective({f"latency_high_ms@{table.device}": self.config.budget_ms}, form=form)
 
+    @property
+    def binds(self) -> bool:
+        """Whether some network of the space exceeds the budget."""
+        bounds = self.folder.artefact("bounds", dict)
+        return bool(self.config.budget_ms is not None and bounds["largest_ms"] > self.config.budget_ms)
+
     def scored_extremes(self) -> tuple[Arch, Arch]:
         """The largest architecture that any reward form scores, and the one of least latency."""
         gate = self.problem.costs[2]

@@ -62,9 +62,9 @@ class LatencyTable:
         by_name = {(net.spec, net.code): net for net in (*self.nets, *nets)}
         return replace(self, header={**self.header, **header}, ops={**self.ops, **ops}, nets=tuple(by_name.values()))
 
-    def check_matches(self, *, runtime: str, threads: int, precision: str) -> None:
-        """Raises TableError unless the table was measured under these conditions."""
-        for name, wanted in (("runtime", runtime), ("threads", str(threads)), ("precision", precision)):
+    def check_matches(self, **conditions: str | int) -> None:
+        """Raises TableError unless the table was measured under these conditions (names and values of its header)."""
+        for name, wanted in ((name, str(value)) for name, value in conditions.items()):
             if self.header[name] != wanted:
                 raise TableError(
                     f"table of {self.device}: measured with {name} {self.header[name]}, the run wants {wanted}; "

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgenas.run import Run
 
 SEARCH_IMAGES = 3000  # of validation, per trial: a standard error of half a point
-NORM_BATCHES, NORM_BATCH_SIZE = 4, 256  # training images that batch norm is re-estimated on
+NORM_BATCHES, BATCH_SIZE = 2, 128  # training images that batch norm is re-estimated on
 STUDENTS = 2  # random architectures a step, beside the largest and the smallest
 
 
@@ -58,9 +58,9 @@ class SupernetEvaluator:
 
     def _split(self, size: int, whole: bool) -> tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]]:
         if (size, whole) not in self._batches:
-            limit = None if whole else -(-SEARCH_IMAGES // NORM_BATCH_SIZE)
-            training = self.data.train.batches(NORM_BATCH_SIZE, size=size, epoch=0, limit=NORM_BATCHES)
-            validation = self.data.validation.batches(NORM_BATCH_SIZE, size=size, limit=limit)
+            limit = None if whole else -(-SEARCH_IMAGES // BATCH_SIZE)
+            training = self.data.train.batches(BATCH_SIZE, size=size, epoch=0, limit=NORM_BATCHES)
+            validation = self.data.validation.batches(BATCH_SIZE, size=size, limit=limit)
             self._batches = {(size, whole): (list(training), list(validation)), **self._batches}
         return self._batches[size, whole]
 
@@ -82,7 +82,7 @@ def build(run: Run) -> SupernetEvaluator:
     """Train the run's supernet, or go on with it, or load it."""
     generator = torch.Generator().manual_seed(run.config.seed)
     supernet = Supernet(run.space, generator).to(run.torch_device).to(memory_format=torch.channels_last)
-    epochs = run.config.supernet_epochs or run.config.seeing(8_000, 2, len(run.data.train))
+    epochs = run.config.supernet_epochs or run.config.seeing(6_000, 2, len(run.data.train))
     settings = Settings(epochs, batch_size_for(len(run.data.train)))
     teacher, smallest = run.scored_extremes()
     gradients = sandwich(supernet, settings, lambda step: training_archs(run, step, teacher, smallest))

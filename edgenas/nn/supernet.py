@@ -71,7 +71,7 @@ class Supernet(nn.Module):
 
 def parameter_key(group: str, name: str) -> str:
     """Key of a shared parameter; torch forbids dots in it."""
-    return f"{group}/{name}".replace(".", "/")
+    return f"{group}:{name}".replace(".", "/")
 
 
 def weight_groups(supergraphs: Iterable[Graph]) -> dict[str, tuple[Node, Parameters]]:

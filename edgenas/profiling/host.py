@@ -24,7 +24,7 @@ SESSIONS = 3
 FEWEST_ROUNDS, MOST_ROUNDS = 16, 48
 ROUND_MS = 5.0
 PROTOCOL = f"10 % quantile of round medians, interleaved rounds of {ROUND_MS:g} ms, {SESSIONS} sessions a model"
-SECONDS_EACH = 0.16  # for about 30 rounds
+SECONDS_EACH = 0.12  # for about 24 rounds
 LEAST_MS = 1e-4  # an op that an empty session hides: never free
 EMPTY = "identity"
 

@@ -83,7 +83,8 @@ def _candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> lis
     if attempt:
         proposed = [arch for arch in (repair(run.problem, a, rng) for a in proposed) if arch is not None]
     proposed = [arch for arch, fits in zip(proposed, run.problem.feasible(proposed), strict=True) if fits]
-    proposed += [grow(run.problem, arch, rng) for arch in proposed[:wanted] for _ in range(GROWN)]
+    if run.binds:
+        proposed += [grow(run.problem, arch, rng) for arch in proposed[:wanted] for _ in range(GROWN)]
     unique = dict(zip(networks(run.space, proposed), proposed, strict=True))
     scored = []
     for i, arch in enumerate(unique.values()):
@@ -145,7 +146,7 @@ def _refit(run: Run, tried: dict[Arch, dict[str, Any]]) -> None:
 
 def final_settings(run: Run) -> Settings:
     """Long enough for an inherited network to make its weights its own."""
-    epochs = run.config.final_epochs or run.config.seeing(20_000, 8, len(run.data.train))
+    epochs = run.config.final_epochs or run.config.seeing(10_000, 8, len(run.data.train))
     return Settings(epochs, batch_size_for(len(run.data.train)))
 
 

@@ -16,6 +16,7 @@ from edgenas.errors import BudgetError, EnvironmentFault
 from edgenas.graph import Arch, Node
 from edgenas.profiling.host import SECONDS_EACH, cached_table, cached_table_path, extend_table, time_graphs
 from edgenas.run import Run, extremes
+from edgenas.runtimes import _host
 from edgenas.spaces._base import SearchSpace, Statics
 from edgenas.spaces._genes import sample
 
@@ -126,7 +127,9 @@ def load_or(run: Run, name: str, make: Any) -> LatencyTable:
         table = make()
         store(run, table)
         write_table(path, table)
-    return read_table(path)
+    table = read_table(path)
+    table.check_matches(device=_host.host_name(), runtime=run.config.runtime, precision="fp32")
+    return table
 
 
 def distinct_nodes(space: SearchSpace) -> list[Node]:

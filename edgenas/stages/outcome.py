@@ -13,7 +13,7 @@ from edgenas.study import Study
 def result(
     run: Run, study: Study, finalist: Finalist, measured: dict[str, Any], tested: dict[str, Any], misses: int
 ) -> dict[str, Any]:
-    """The result, the Pareto front, and notes, as JSON."""
+    """The fields of `Result`; the Pareto front, notes and image counts go to `report.json`."""
     config, arch = run.config, finalist.arch
     bounds = run.folder.artefact("bounds", dict)
     latency, low, high, macs, params, peak = run.problem.costs
@@ -69,16 +69,17 @@ def result(
         }
         for trial in study.front()
     ]
+    notes = _notes(run, bounds, rows, measured, misses)
     images = {"validation": finalist.scores.images, "test": tested["images"]}
-    return {"result": result, "front": rows, "notes": _notes(run, bounds, rows, measured, misses), "images": images}
+    run.folder.artefact("report", lambda: {"front": rows, "notes": notes, "images": images})
+    return result
 
 
 def _notes(
     run: Run, bounds: dict[str, Any], rows: Sequence[dict[str, Any]], measured: dict[str, Any], misses: int
 ) -> list[str]:
     lines = []
-    budget_ms = run.config.budget_ms or 0.0
-    if bounds["largest_ms"] <= budget_ms:
+    if not run.binds:
         text = f"the budget does not bind: the largest network takes {bounds['largest_ms']:.3f} ms"
         if len(rows) > 1:
             middle = rows[len(rows) // 2]

@@ -86,7 +86,7 @@ def grow(problem: Problem, arch: Arch, rng: Generator) -> Arch:
 
 
 def _survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Work and excess (len(archs),) each. Work is multiply-adds if they are among the costs, else the first budget's."""
+    """Work and excess (len(archs),) each. Work is multiply-adds if they are a cost, else the first budgeted metric."""
     budgeted = list(problem.objective.budgets)
     metric = WORK if any(cost.metric == WORK for cost in problem.costs) else next(iter(budgeted), "")
     previews = problem.preview(archs, [metric, *budgeted])

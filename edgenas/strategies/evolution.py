@@ -17,7 +17,8 @@ from edgenas.study import Trial
 
 REWARD = "hard"
 
-# Attempts at a network not proposed before; each mutates once more than the last, so the circle widens.
+# Attempts at a network not proposed before: each mutates once more than the last, so the circle widens, and the second
+# half starts afresh.
 ATTEMPTS = 16
 
 
@@ -36,8 +37,8 @@ class Evolution(Strategy):
         *,
         population_size: int = 32,
         tournament_size: int = 8,
-        crossover_share: float = 0.25,
-        grown_share: float = 0.5,
+        crossover_share: float = 0.5,
+        grown_share: float = 0.25,
     ) -> None:
         """The first `population_size` proposals are founders; then the best of each tournament has a child."""
         self.problem = problem
@@ -64,12 +65,14 @@ class Evolution(Strategy):
         """One architecture whose network was not proposed before, or none."""
         founding = len(self.population) < self.population_size
         for mutations in range(1, ATTEMPTS + 1):
+            founding = founding or mutations > ATTEMPTS // 2
             arch = random_feasible(self.problem, self.rng) if founding else self._child(mutations)
+            if arch is None and founding:
+                break
             if arch is not None and self.rng.random() < self.grown_share:
                 arch = grow(self.problem, arch, self.rng)
             if arch is not None and (new := self.proposed.add([arch], 1)):
                 return new
-            founding = founding or mutations == ATTEMPTS // 2
         return []
 
     def _child(self, mutations: int) -> Arch | None:
@@ -103,6 +106,6 @@ class Evolution(Strategy):
 
 
 def build(run: Run) -> Evolution:
-    """Wiring: a population that turns over several times within the planned trials."""
-    population = min(50, max(8, run.config.trials // 6))
+    """Wiring: a population that turns over a few times within the planned trials."""
+    population = min(64, max(8, run.config.trials // 6))
     return Evolution(run.problem, run.rng("evolution"), population_size=population, tournament_size=population // 4)

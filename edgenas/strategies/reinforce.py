@@ -20,6 +20,9 @@ from edgenas.study import Study, Trial
 
 REWARD = "absolute"
 
+# Samples drawn per sample of a round: a round prefers those that need an evaluation, or it would often be about
+# networks that are known, or too slow, by the time the policy has an opinion.
+DRAWS = 8
 # Updates that one `ask` may make on costs and known rewards alone before it looks elsewhere.
 FREE_ROUNDS = 32
 # Samples of the final policy that are ranked for the recommendation.
@@ -31,9 +34,10 @@ Baseline = Literal["leave-one-out", "moving"]
 class Reinforce(Strategy):
     """REINFORCE on an LSTM policy (Williams, 1992; Zoph and Le, arXiv:1611.01578), with what makes it beat random.
 
-    The policy is updated once a *round* of samples has its rewards. A sample that the objective does not score has its
-    reward from the costs alone, one whose network is known has it from memory: only the others are evaluated. So the
-    policy finds the budget without a single evaluation, and an `ask` may span many rounds.
+    The policy is updated once a *round* of samples has its rewards. Of many draws it takes those that the objective
+    scores and whose network is new; they are evaluated. What is missing is filled up with the others, whose rewards
+    follow from their costs, or from memory. So the policy finds the budget without a single evaluation, an `ask` may
+    span many rounds, and no network is evaluated twice on the same weights.
     """
 
     def __init__(
@@ -43,12 +47,15 @@ class Reinforce(Strategy):
         *,
         samples: int = 8,
         hidden: int = 64,
-        learning_rate: float = 0.01,
-        entropy_weight: float = 0.01,
+        learning_rate: float = 0.03,
+        entropy_weight: float = 0.03,
         entropy_decay: float = 0.98,
         baseline: Baseline = "leave-one-out",
     ) -> None:
-        """Updates on rounds of so many `samples`; the entropy bonus shrinks by `entropy_decay` with each."""
+        """Updates on rounds of so many `samples`, two at least.
+
+        The entropy bonus shrinks by `entropy_decay` with every `samples` evaluations.
+        """
         self.problem = problem
         self.rng = rng
         self.samples = samples
@@ -58,7 +65,7 @@ class Reinforce(Strategy):
         self.controller = Controller(problem.space.allowed, hidden, rng)
         self.optimizer = torch.optim.Adam(self.controller.parameters(), lr=learning_rate)
         self.moving: float | None = None
-        self.updates = 0
+        self.evaluated = 0
         self.round: list[tuple[Arch, float | None]] = []
         self.known: dict[bytes, tuple[Arch, float]] = {}
         self.weights_version = 0
@@ -67,19 +74,21 @@ class Reinforce(Strategy):
         """At most `n` samples of the policy that need an evaluation; new random ones when it repeats itself."""
         for _ in range(FREE_ROUNDS):
             if waiting := [arch for arch, reward in self.round if reward is None]:
-                return Proposed(self.problem.space).add(waiting, n)
+                return waiting[:n]
             self._update()
             self._draw()
         return self._elsewhere()
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Rewards for the current round, remembered as long as the weights stay the same."""
+        self.evaluated += len(trials)
         for trial, key in zip(trials, self._keys([trial.arch for trial in trials]), strict=True):
             if trial.weights_version > self.weights_version:
                 self.weights_version = trial.weights_version
                 self.known.clear()
             self.known[key] = trial.arch, trial.reward
-        self._fill()
+        told = {trial.arch: trial.reward for trial in trials}
+        self.round = [(arch, told.get(arch) if reward is None else reward) for arch, reward in self.round]
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
         """The likeliest feasible samples of the final policy and the best trials, in turn, beginning with the best."""
@@ -94,23 +103,20 @@ class Reinforce(Strategy):
         return Proposed(self.problem.space).add(in_turn, k)
 
     def _draw(self) -> None:
-        """A new round, with the rewards that need no evaluation."""
-        archs = self.controller.sample(self.samples, self.rng)
+        """A new round: first what needs an evaluation, then what has its reward already."""
         objective = self.problem.objective
+        archs = self.controller.sample(self.samples * DRAWS, self.rng)
         previews = self.problem.preview(archs, list(objective.budgets))
-        self.round = [
-            (arch, None if objective.scored(metrics) else objective.reward(metrics))
-            for arch, metrics in zip(archs, previews, strict=True)
-        ]
-        self._fill()
-
-    def _fill(self) -> None:
-        """Puts known rewards into the round."""
-        keys = self._keys([arch for arch, _ in self.round])
-        self.round = [
-            (arch, self.known[key][1] if reward is None and key in self.known else reward)
-            for (arch, reward), key in zip(self.round, keys, strict=True)
-        ]
+        new: dict[bytes, Arch] = {}
+        rewarded: list[tuple[Arch, float | None]] = []
+        for arch, metrics, key in zip(archs, previews, self._keys(archs), strict=True):
+            if not objective.scored(metrics):
+                rewarded.append((arch, objective.reward(metrics)))
+            elif key in self.known:
+                rewarded.append((arch, self.known[key][1]))
+            else:
+                new.setdefault(key, arch)
+        self.round = [*((arch, None) for arch in new.values()), *rewarded][: self.samples]
 
     def _update(self) -> None:
         """One step of Adam on a complete round."""
@@ -118,13 +124,12 @@ class Reinforce(Strategy):
             return
         rewards = torch.tensor([reward for _, reward in self.round], dtype=torch.float64)
         log_prob, entropy = self.controller([arch for arch, _ in self.round])
-        bonus = self.entropy_weight * self.entropy_decay**self.updates
+        bonus = self.entropy_weight * self.entropy_decay ** (self.evaluated / self.samples)
         loss = -(self._advantage(rewards) * log_prob + bonus * entropy).mean()
         self.optimizer.zero_grad()
         if loss.requires_grad:  # not where every choice has a single option
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self.optimizer.step()
-        self.updates += 1
 
     def _advantage(self, rewards: Tensor) -> Tensor:
         """Rewards (n,) over the baseline, divided by their spread: float32 (n,), all 0 if the rewards are equal."""
@@ -143,7 +148,9 @@ class Reinforce(Strategy):
         """A random feasible architecture of a new network; it is remembered, and no part of the policy's rounds."""
         for _ in range(FREE_ROUNDS):
             arch = random_feasible(self.problem, self.rng)
-            if arch is not None and self._keys([arch])[0] not in self.known:
+            if arch is None:
+                break
+            if self._keys([arch])[0] not in self.known:
                 return [arch]
         return []
 
@@ -157,7 +164,7 @@ class Reinforce(Strategy):
             "controller": copy.deepcopy(self.controller.state_dict()),
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "moving": self.moving,
-            "updates": self.updates,
+            "evaluated": self.evaluated,
             "round": list(self.round),
             "known": list(self.known.values()),
             "weights_version": self.weights_version,
@@ -169,7 +176,7 @@ class Reinforce(Strategy):
         self.controller.load_state_dict(state["controller"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.moving = state["moving"]
-        self.updates = state["updates"]
+        self.evaluated = state["evaluated"]
         self.round = [(tuple(arch), reward) for arch, reward in state["round"]]
         known = [(tuple(arch), reward) for arch, reward in state["known"]]
         self.known = dict(zip(self._keys([arch for arch, _ in known]), known, strict=True))

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
+from edgenas import driver
 from edgenas.cost.base import AdditiveCost
 from edgenas.graph import Arch, Builder, Choice, Node
 from edgenas.objective import Metrics, Objective
 from edgenas.ops import Conv
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
+from edgenas.strategies._base import Strategy
+from edgenas.study import Study
 
 GATE = "latency_ms@test"
 KERNELS, EXPANSIONS = (1, 3, 5), (1, 4)
 
 
 class Toy(SearchSpace):
-    """A chain of blocks: kernel per block, expansion of pairs of blocks, depth; the last blocks may be absent."""
+    """A chain of blocks: a kernel and an expansion each; the last two blocks may be absent."""
 
     name = "toy"
 
     def __init__(self, blocks: int = 6) -> None:
         super().__init__((3, 8, 8), 4)
-        self.blocks = blocks
+        self.depths = (blocks - 2, blocks - 1, blocks)
         self.choices = (
             Choice("width", (4, 8), static=True),
-            Choice("depth", (blocks - 2, blocks - 1, blocks)),
+            Choice("depth", self.depths),
             *(Choice(f"k{i}", KERNELS) for i in range(blocks)),
             *(Choice(f"e{i}", EXPANSIONS) for i in range(blocks)),
         )
@@ -37,7 +45,7 @@ class Toy(SearchSpace):
         width = int(g.pick("width"))
         x = g.conv("stem", g.input, out=width, act="relu")
         ends = {}
-        for i in range(self.blocks):
+        for i in range(self.depths[-1]):
             expansions = {}
             for e in EXPANSIONS:
                 h = g.conv(f"b{i}.e{e}.expand", x, out=width * e)
@@ -46,7 +54,7 @@ class Toy(SearchSpace):
                 expansions[e] = g.conv(f"b{i}.e{e}.project", h, out=width)
             x = g.choose(f"e{i}", expansions)
             ends[i + 1] = x
-        x = g.choose("depth", {depth: ends[depth] for depth in (self.blocks - 2, self.blocks - 1, self.blocks)})
+        x = g.choose("depth", {depth: ends[depth] for depth in self.depths})
         g.linear("head", g.global_pool("pool", x), out=self.classes)
 
 
@@ -83,27 +91,58 @@ class Accuracy:
 
     def __init__(self, space: SearchSpace, seed: int) -> None:
         rng = np.random.default_rng(seed)
+        sizes = [len(choice.options) for choice in space.choices]
         self.space = space
-        self.taste = [rng.normal(size=len(choice.options)) for choice in space.choices]
-        self.pairs = [
-            rng.normal(size=(len(a.options), len(b.options)))
-            for a, b in zip(space.choices, space.choices[1:], strict=False)
-        ]
-        self.calls = 0
+        self.taste = [rng.normal(size=size) for size in sizes]
+        self.pairs = [rng.normal(size=pair) for pair in zip(sizes, sizes[1:], strict=False)]
 
     def __call__(self, arch: Arch) -> Metrics:
-        self.calls += 1
         taste = np.mean([row[option] for row, option in zip(self.taste, arch, strict=True)])
-        pairs = np.mean([t[a, b] for t, a, b in zip(self.pairs, arch, arch[1:], strict=False)])
+        pairs = np.mean([table[a, b] for table, a, b in zip(self.pairs, arch, arch[1:], strict=False)])
         work = np.log10(COSTS[1].many(self.space, [arch])[0])
         return {"accuracy": float(1 / (1 + np.exp(-(taste + 0.5 * pairs + 0.5 * (work - 5.0)))))}
 
 
-def toy_problem(budget_share: float = 0.5, *, form: str = "hard", seed: int = 0, blocks: int = 6) -> Problem:
-    """The toy problem with a budget at this share of the way from the smallest to the largest latency."""
-    space = Toy(blocks)
-    smallest, largest = COSTS[0].many(
-        space, [tuple(0 for _ in space.choices), tuple(len(c.options) - 1 for c in space.choices)]
-    )
-    budget = float(smallest + budget_share * (largest - smallest))
+def synthetic(space: SearchSpace, budget_share: float, *, form: str = "hard", seed: int = 0) -> Problem:
+    """A problem whose budget is at this share of the way from the space's first options to its last ones."""
+    ends = [tuple(options[end] for options in space.allowed) for end in (0, -1)]
+    smallest, largest = COSTS[0].many(space, ends).tolist()
+    budget = smallest + budget_share * (largest - smallest)
     return Problem(space, COSTS, Objective({GATE: budget}, form=form), Accuracy(space, seed))
+
+
+@dataclass(frozen=True)
+class Settings:
+    trials: int = 60
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """What `build` of a strategy gets."""
+
+    problem: Problem
+    config: Settings = field(default_factory=Settings)
+    seed: int = 0
+
+    def rng(self, name: str) -> Generator:
+        return np.random.default_rng([self.seed, *name.encode()])
+
+
+def save_json(path: Path, payload: dict[str, Any]) -> None:
+    path.write_text(json.dumps(payload))
+
+
+def load_json(path: Path) -> dict[str, Any]:
+    payload: dict[str, Any] = json.loads(path.read_text())
+    return payload
+
+
+def forget(path: Path, payload: dict[str, Any]) -> None:
+    """A `save` for searches that are never resumed."""
+
+
+def best_found(folder: Path, problem: Problem, strategy: Strategy, trials: int) -> float:
+    """The best feasible accuracy after a search of so many trials."""
+    study = Study(folder, problem.objective, forget, load_json)
+    driver.search(problem, strategy, study, max_trials=trials)
+    return max((trial.metrics["accuracy"] for trial in study.trials if trial.feasible), default=0.0)

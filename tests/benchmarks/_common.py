@@ -1,0 +1,35 @@
+"""What the benchmarks share: a line in RESULTS.md with its command, commit and processor; standard errors."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgenas.runtimes import _host
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+
+
+def record(title: str, lines: Sequence[str]) -> None:
+    """Print a result and append it to RESULTS.md under the command that made it."""
+    command = " ".join(["python", "-m", *_module(), *(a for a in sys.argv[1:] if not a.startswith("/"))])
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
+    head = (
+        f"\n## {title}\n\n`{command}` at {commit or 'no commit'}, {_host.processor()}, {_host.usable_cores()} cores\n"
+    )
+    text = "\n".join([head, *lines, ""])
+    print(text)
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _module() -> list[str]:
+    return [f"tests.benchmarks.{Path(sys.argv[0]).stem}"]
+
+
+def accuracy(share: float, images: int) -> str:
+    """Percent with its binomial standard error."""
+    return f"{100 * share:.2f} +- {100 * math.sqrt(share * (1 - share) / images):.2f}"

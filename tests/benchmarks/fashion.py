@@ -1,0 +1,201 @@
+"""Fashion-MNIST under a budget: three strategies on one supernet, and two controls trained alike.
+
+    python -m tests.benchmarks.fashion --output runs/fashion [--share 0.45]
+
+Controls: the feasible architecture with most multiply-adds, found without search and trained like the finalists; and
+torchvision's MobileNetV3-small at the largest width that meets the budget, trained on as many images. Takes up to an
+hour on 2 cores; can be killed and started again with the same command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgenas import api
+from edgenas.bench import bench_in_fresh_process, met
+from edgenas.config import make_config
+from edgenas.engine.train import Surroundings, evaluate, supervised, train
+from edgenas.folder import RunFolder, write_atomically
+from edgenas.progress import PlainReporter
+from edgenas.run import Run
+from edgenas.stages import delivery, finalists, latency
+from edgenas.strategies._feasible import grow, random_feasible
+from tests.benchmarks._common import accuracy, record
+
+STRATEGIES = ("evolution", "random", "reinforce")
+SETTINGS: dict[str, Any] = {"data": "fashion-mnist", "finalists": 1, "trials": 100, "statics": 2}
+WIDTHS = (0.25, 0.35, 0.5, 0.6, 0.75, 1.0, 1.25)
+
+
+def main() -> None:
+    arguments = _arguments()
+    api.calm_threads()
+    reporter = PlainReporter(sys.stderr)
+    folder = arguments.output
+    settings = SETTINGS | {"supernet_epochs": arguments.supernet_epochs, "final_epochs": arguments.final_epochs}
+    budget_ms = _budget(folder, settings, arguments.share, reporter)
+    rows = {}
+    for strategy in STRATEGIES:
+        output = folder / strategy
+        reuse = {} if strategy == STRATEGIES[0] else {"reuse": str(folder / STRATEGIES[0])}
+        config = make_config(
+            settings
+            | {"budget_ms": budget_ms, "strategy": strategy, "output": str(output), "resume": output.exists()}
+            | reuse
+        )
+        result = api.search(config, reporter)
+        rows[strategy] = {
+            "ms": result.measured_ms,
+            "error": result.repeat_error,
+            "validation": result.validation_accuracy,
+            "test": result.onnx_test_accuracy,
+            "macs": result.macs,
+            "seconds": sum(result.seconds.values()),
+        }
+        largest_ms = result.largest_ms
+    rows["most multiply-adds"] = _kept(folder / "largest.json", lambda: _largest(folder, settings, budget_ms, reporter))
+    rows["MobileNetV3-small"] = _kept(
+        folder / "mobilenet.json", lambda: _mobilenet(folder, settings, budget_ms, reporter)
+    )
+    lines = [
+        f"budget {budget_ms:.3f} ms = {budget_ms / largest_ms:.0%} of the largest network's {largest_ms:.3f} ms;"
+        f" supernet {arguments.supernet_epochs} epochs, final {arguments.final_epochs} epochs; accuracies are of the"
+        " ONNX file, with binomial standard errors",
+        "",
+        "| network | ms | repeat error | budget used | M multiply-adds | validation % | test % |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in rows.items():
+        lines.append(
+            f"| {name} | {row['ms']:.3f} | {row['error']:.1%} | {row['ms'] / budget_ms:.0%} | {row['macs'] / 1e6:.2f} "
+            f"| {accuracy(row['validation'], 6000)} | {accuracy(row['test'], 10_000)} |"
+        )
+    best = max(STRATEGIES, key=lambda name: rows[name]["validation"])
+    lines += ["", f"best by validation: {best}, {rows[best]['seconds'] / 60:.0f} minutes alone"]
+    controls = ("most multiply-adds", "MobileNetV3-small")
+    lost = [f"{s} loses to {c}" for s in STRATEGIES for c in controls if rows[s]["test"] < rows[c]["test"]]
+    lines.insert(5 + len(rows), "\n" + ("; ".join(lost) or "no strategy loses to a control"))
+    record("Fashion-MNIST, 28x28, all 60,000 training images", lines)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--share", type=float, default=0.45)
+    parser.add_argument("--supernet-epochs", type=int, default=2)
+    parser.add_argument("--final-epochs", type=int, default=6)
+    return parser.parse_args()
+
+
+def _kept(path: Path, make: Any) -> dict[str, Any]:
+    """A row, made once."""
+    if not path.exists():
+        write_atomically(path, json.dumps(make()).encode())
+    return dict(json.loads(path.read_text()))
+
+
+def _budget(folder: Path, settings: dict[str, Any], share: float, reporter: Any) -> float:
+    """A share of the largest network's measured latency."""
+
+    def make() -> dict[str, Any]:
+        config = make_config(settings | {"output": str(folder / "bounds")})
+        run = Run(config, RunFolder(folder / "bounds", resume=True), reporter, api.never)
+        return {"budget_ms": round(share * latency.bounds(run)["largest_ms"], 3)}
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return float(_kept(folder / "budget.json", make)["budget_ms"])
+
+
+def _reopened(folder: Path, settings: dict[str, Any], budget_ms: float, reporter: Any) -> Run:
+    """The first strategy's run, with its table, problem and supernet, in a folder of its own for what is new."""
+    source, output = folder / STRATEGIES[0], folder / "controls"
+    config = make_config(
+        settings | {"budget_ms": budget_ms, "output": str(output), "reuse": str(source), "resume": output.exists()}
+    )
+    run = Run(config, RunFolder(output, resume=True), reporter, api.never)
+    api._keep_config(run)
+    api._prepare(run)
+    return run
+
+
+def _largest(folder: Path, settings: dict[str, Any], budget_ms: float, reporter: Any) -> dict[str, Any]:
+    """The feasible architecture with most multiply-adds that is measured within the budget, trained like a finalist."""
+    run = _reopened(folder, settings, budget_ms, reporter)
+    rng = run.rng("largest")
+    grown = {grow(run.problem, arch, rng) for arch in (random_feasible(run.problem, rng) for _ in range(60)) if arch}
+    ranked = sorted(grown, key=lambda arch: -run.problem.preview([arch])[0]["macs"])
+    measured = finalists._measure(run, ranked[:8], 0)
+    arch = next(arch for arch in ranked[:8] if measured[arch]["met"])
+    with run.stage("training", "train the network with most multiply-adds"):
+        finalist = finalists.train_finalist(run, arch, 0)
+    facts = delivery.measure(run, finalist, 0)
+    return {
+        "ms": facts["fp32"]["ms"],
+        "error": facts["fp32"]["repeat_error"],
+        "validation": finalist.scores.accuracy,
+        "test": delivery.test(run, finalist, 0)["onnx_test_accuracy"],
+        "macs": run.problem.preview([arch])[0]["macs"],
+    }
+
+
+def _mobilenet(folder: Path, settings: dict[str, Any], budget_ms: float, reporter: Any) -> dict[str, Any]:
+    """MobileNetV3-small at the largest width under the budget, trained on as many images as supernet and finalist."""
+    from edgenas.cost.counts import flop_counter
+
+    run = _reopened(folder, settings, budget_ms, reporter)
+    paths = [_mobilenet_file(run.folder.path, width) for width in WIDTHS]
+    timings = bench_in_fresh_process(paths, seconds=2.0)
+    fitting = [i for i, t in enumerate(timings) if met(t.ms, t.repeat_error, budget_ms)]
+    if not fitting:
+        raise SystemExit(f"no width of MobileNetV3-small meets {budget_ms} ms: {[t.ms for t in timings]}")
+    i = max(fitting)
+    network = _mobilenet_network(WIDTHS[i]).to(memory_format=torch.channels_last)
+    macs = flop_counter(network, (torch.zeros(1, 1, 28, 28),)).total()
+    epochs = settings["supernet_epochs"] + settings["final_epochs"]
+    training = finalists.Settings(epochs, finalists.batch_size_for(len(run.data.train)))
+    with run.stage("training", f"train MobileNetV3-small x{WIDTHS[i]}"):
+        around = Surroundings(run.folder.path / "mobilenet.pt", {"width": WIDTHS[i]}, run.tell)
+        train(network, supervised(network, training), run.data.train, training, size=28, seed=0, around=around)
+    return {
+        "ms": timings[i].ms,
+        "error": timings[i].repeat_error,
+        "validation": evaluate(network, run.data.validation.batches(256, size=28)).accuracy,
+        "test": evaluate(network, run.data.test().batches(256, size=28)).accuracy,
+        "macs": macs,
+        "width": WIDTHS[i],
+    }
+
+
+def _mobilenet_network(width: float) -> torch.nn.Module:
+    from torchvision.models import mobilenet_v3_small
+
+    torch.manual_seed(0)
+    network = mobilenet_v3_small(width_mult=width, num_classes=10)
+    first = network.features[0][0]
+    network.features[0][0] = torch.nn.Conv2d(1, first.out_channels, 3, 2, 1, bias=False)
+    return network
+
+
+def _mobilenet_file(folder: Path, width: float) -> Path:
+    """Exported by torch, because edgenas did not build it."""
+    path = folder / f"mobilenet-{width}.onnx"
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _mobilenet_network(width).eval(), (torch.zeros(1, 1, 28, 28),), buffer, dynamo=False, opset_version=18
+        )
+    path.write_bytes(buffer.getvalue())
+    return path
+
+
+if __name__ == "__main__":
+    main()

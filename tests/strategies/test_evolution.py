@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgenas.spaces._genes import sample
+from edgenas.strategies.evolution import Evolution
+from edgenas.strategies.random import Random
+from edgenas.study import Trial
+from tests.strategies._synthetic import Toy, best_found, synthetic
+
+SPACE = Toy()
+
+
+def told(strategy: Evolution, count: int, rng) -> list:
+    archs = [sample(SPACE, rng) for _ in range(count)]
+    strategy.tell([Trial(i, arch, {}, float(i), True) for i, arch in enumerate(archs)])
+    return archs
+
+
+def test_the_oldest_dies_not_the_worst(rng):
+    strategy = Evolution(synthetic(SPACE, 0.3), rng, population_size=4)
+    archs = [sample(SPACE, rng) for _ in range(6)]
+    strategy.tell([Trial(i, arch, {}, -float(i), True) for i, arch in enumerate(archs)])
+    assert [arch for arch, _ in strategy.population] == archs[2:]
+
+
+def test_a_tournament_of_many_is_won_by_the_best(rng):
+    strategy = Evolution(synthetic(SPACE, 0.3), rng, population_size=8, tournament_size=200)
+    assert strategy._parent() == told(strategy, 8, rng)[-1] if told(strategy, 8, rng) else False
+
+
+def test_children_are_feasible_mutations_of_the_population(rng):
+    problem = synthetic(SPACE, 0.5)
+    strategy = Evolution(problem, rng, population_size=6, crossover_share=0.0, grown_share=0.0)
+    founders = strategy.ask(6)
+    strategy.tell([Trial(i, arch, {}, 0.5, True) for i, arch in enumerate(founders)])
+    distances = []
+    for child in strategy.ask(20):
+        distances.append(min(sum(a != b for a, b in zip(child, parent, strict=True)) for parent in founders))
+    assert problem.feasible([arch for arch, _ in strategy.population]).all()
+    assert np.median(distances) <= 2 and min(distances) == 1
+
+
+@pytest.mark.parametrize("budget_share", [0.05, 0.5])
+def test_does_not_lose_to_random(tmp_path, budget_share):
+    """Mean of 20 seeds at equal evaluations, under a tight and a loose budget."""
+    space, margins = Toy(4), []
+    for seed in range(20):
+        problem = synthetic(space, budget_share, seed=seed)
+        rngs = np.random.default_rng(seed).spawn(2)
+        evolution = Evolution(problem, rngs[0], population_size=12, tournament_size=4)
+        margins.append(
+            best_found(tmp_path / f"{seed}e", problem, evolution, 50)
+            - best_found(tmp_path / f"{seed}r", problem, Random(problem, rngs[1]), 50)
+        )
+    assert np.mean(margins) > 0

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from edgenas.objective import Objective
+from edgenas.problem import Problem
+from edgenas.strategies._controller import Controller
+from edgenas.strategies.random import Random
+from edgenas.strategies.reinforce import Reinforce
+from edgenas.study import Trial
+from tests.strategies._synthetic import COSTS, GATE, Accuracy, Toy, best_found, synthetic
+
+SPACE = Toy(4)
+ALLOWED = [(0, 2, 3), (1,), (0, 1)]
+
+
+@pytest.fixture
+def controller(rng) -> Controller:
+    """A policy that is far from uniform."""
+    policy = Controller(ALLOWED, 8, rng)
+    with torch.no_grad():
+        policy.heads.mul_(100)
+    return policy
+
+
+def test_probabilities_of_all_architectures_sum_to_one(controller):
+    log_prob, entropy = controller(list(itertools.product(*ALLOWED)))
+    assert log_prob.exp().sum().item() == pytest.approx(1.0, abs=1e-5)
+    assert log_prob.exp().max() > 1.5 / 6
+    assert ((entropy > 0) & (entropy < np.log(3) + np.log(2))).all()
+
+
+def test_samples_follow_the_probabilities(controller, rng):
+    archs = list(itertools.product(*ALLOWED))
+    drawn = controller.sample(20_000, rng)
+    frequencies = [drawn.count(arch) / len(drawn) for arch in archs]
+    with torch.no_grad():
+        assert frequencies == pytest.approx(controller(archs)[0].exp().tolist(), abs=0.015)
+
+
+def test_no_free_choice(rng):
+    controller = Controller([(3,), (0,)], 8, rng)
+    assert controller.sample(2, rng) == [(3, 0)] * 2
+    assert controller([(3, 0)])[0].tolist() == [0.0]
+
+
+def reinforce(rng, **options) -> Reinforce:
+    return Reinforce(synthetic(SPACE, 0.5), rng, **options)
+
+
+@pytest.mark.parametrize(
+    "rewards, advantages",
+    [
+        ([0.5, 0.5, 0.5], [0.0, 0.0, 0.0]),  # nothing to learn, and nothing divided by zero
+        ([0.0, 1.0], [-2.0, 2.0]),  # against the mean of the others, in units of the spread 0.5
+        ([1.0, 2.0, 3.0], [-1.8371, 0.0, 1.8371]),
+    ],
+)
+def test_leave_one_out_advantage(rng, rewards, advantages):
+    found = reinforce(rng)._advantage(torch.tensor(rewards, dtype=torch.float64))
+    assert found.tolist() == pytest.approx(advantages, abs=1e-4)
+
+
+def test_moving_baseline(rng):
+    strategy = reinforce(rng, baseline="moving")
+    first = strategy._advantage(torch.tensor([0.0, 1.0], dtype=torch.float64))
+    second = strategy._advantage(torch.tensor([1.0, 2.0], dtype=torch.float64))
+    assert first.tolist() == pytest.approx([-1.0, 1.0])
+    assert strategy.moving == pytest.approx(0.6)
+    assert second.tolist() == pytest.approx([0.8, 2.8])
+
+
+def test_an_update_makes_good_samples_likelier(rng):
+    strategy = reinforce(rng, entropy_weight=0.0)
+    archs = strategy.ask(8)
+    with torch.no_grad():
+        before = strategy.controller(archs)[0]
+    rewards = [1.0] + [0.0] * (len(archs) - 1)
+    strategy.tell([Trial(i, arch, {}, r, True) for i, (arch, r) in enumerate(zip(archs, rewards, strict=True))])
+    strategy._update()
+    with torch.no_grad():
+        change = strategy.controller(archs)[0] - before
+    assert change[0] > 0 and change[0] == change.max()
+
+
+def test_the_budget_is_found_without_evaluations(rng):
+    """Under a tight budget the first `ask` has learnt from costs alone."""
+    problem = synthetic(Toy(8), 0.02, form="absolute")
+    strategy = Reinforce(problem, rng)
+    untrained = np.mean(problem.excess(strategy.controller.sample(200, rng)))
+    archs = strategy.ask(1)
+    assert all(problem.objective.scored(metrics) for metrics in problem.preview(archs))
+    assert np.mean(problem.excess(strategy.controller.sample(200, rng))) < untrained / 2
+
+
+def test_rewards_on_older_weights_are_forgotten(rng):
+    strategy = reinforce(rng)
+    archs = strategy.ask(4)
+    strategy.tell([Trial(0, arch, {}, 0.5, True) for arch in archs[:3]])
+    strategy.tell([Trial(3, archs[3], {}, 0.5, True, weights_version=1)])
+    assert [arch for arch, _ in strategy.known.values()] == [archs[3]]
+
+
+def test_the_policy_collapses_on_the_best_option(rng):
+    """With one good option per choice and enough rounds, samples of the policy hold them."""
+    space = SPACE.restrict({"width": [0], "depth": [2]})
+    problem = Problem(space, COSTS, Objective({GATE: 1e6}), lambda arch: {"accuracy": np.mean(np.array(arch) == 1)})
+    strategy = Reinforce(problem, rng)
+    for _ in range(60):
+        archs = strategy.ask(8)
+        strategy.tell([Trial(0, a, m := problem.evaluate(a), m["accuracy"], True) for a in archs])
+    untrained = Reinforce(problem, np.random.default_rng(1))
+    good = [np.mean(np.array(s.controller.sample(300, rng))[:, 2:] == 1) for s in (untrained, strategy)]
+    assert good[0] < 0.5 and good[1] > 0.8
+
+
+@pytest.mark.parametrize("form", ["hard", "absolute"])
+def test_beats_random_at_equal_evaluations(tmp_path, form):
+    """Mean of 20 seeds; only feasible architectures count."""
+    space, margins = Toy(6), []
+    for seed in range(20):
+        problem = synthetic(space, 0.4, form=form, seed=seed)
+        control = Problem(space, COSTS, Objective(problem.objective.budgets), Accuracy(space, seed))
+        rngs = np.random.default_rng(seed).spawn(2)
+        policy = Reinforce(problem, rngs[0], hidden=32)
+        margins.append(
+            best_found(tmp_path / f"{seed}p", problem, policy, 80)
+            - best_found(tmp_path / f"{seed}r", control, Random(control, rngs[1]), 80)
+        )
+    assert np.mean(margins) > 2 * np.std(margins) / np.sqrt(20)
