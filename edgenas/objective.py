@@ -24,7 +24,7 @@ EXPONENTS = {"hard": 0.0, "soft": -0.07, "absolute": -0.10}
 # With shared weights an accuracy just above the budget costs little and tells a policy which way is back.
 SCORED_UP_TO = {"hard": 1.0, "soft": 1.5, "absolute": 1.5}
 # Rewards bottom out at this excess: one hopeless architecture must not drown the differences between the others.
-WORST_EXCESS = 10.0
+WORST_EXCESS = 100.0
 # Excess of a cost that is not a number.
 NO_NUMBER = 1e9
 

@@ -93,6 +93,6 @@ def build(run: Run) -> SupernetEvaluator:
         settings,
         size=run.data.shape[1],
         seed=run.config.seed,
-        around=run.surroundings("supernet", {"epochs": epochs, "teacher": run.space.code(teacher)}),
+        around=run.surroundings("supernet", {"epochs": epochs}),
     )
     return SupernetEvaluator(supernet, run.data)

@@ -12,12 +12,6 @@ from tests.strategies._synthetic import Toy, best_found, synthetic
 SPACE = Toy()
 
 
-def told(strategy: Evolution, count: int, rng) -> list:
-    archs = [sample(SPACE, rng) for _ in range(count)]
-    strategy.tell([Trial(i, arch, {}, float(i), True) for i, arch in enumerate(archs)])
-    return archs
-
-
 def test_the_oldest_dies_not_the_worst(rng):
     strategy = Evolution(synthetic(SPACE, 0.3), rng, population_size=4)
     archs = [sample(SPACE, rng) for _ in range(6)]
@@ -27,7 +21,9 @@ def test_the_oldest_dies_not_the_worst(rng):
 
 def test_a_tournament_of_many_is_won_by_the_best(rng):
     strategy = Evolution(synthetic(SPACE, 0.3), rng, population_size=8, tournament_size=200)
-    assert strategy._parent() == told(strategy, 8, rng)[-1] if told(strategy, 8, rng) else False
+    archs = [sample(SPACE, rng) for _ in range(8)]
+    strategy.tell([Trial(i, arch, {}, float(i % 5), True) for i, arch in enumerate(archs)])
+    assert strategy._parent() == archs[4]
 
 
 def test_children_are_feasible_mutations_of_the_population(rng):
@@ -42,7 +38,7 @@ def test_children_are_feasible_mutations_of_the_population(rng):
     assert np.median(distances) <= 2 and min(distances) == 1
 
 
-@pytest.mark.parametrize("budget_share", [0.05, 0.5])
+@pytest.mark.parametrize("budget_share", [0.15, 0.6])
 def test_does_not_lose_to_random(tmp_path, budget_share):
     """Mean of 20 seeds at equal evaluations, under a tight and a loose budget."""
     space, margins = Toy(4), []
@@ -51,7 +47,7 @@ def test_does_not_lose_to_random(tmp_path, budget_share):
         rngs = np.random.default_rng(seed).spawn(2)
         evolution = Evolution(problem, rngs[0], population_size=12, tournament_size=4)
         margins.append(
-            best_found(tmp_path / f"{seed}e", problem, evolution, 50)
-            - best_found(tmp_path / f"{seed}r", problem, Random(problem, rngs[1]), 50)
+            best_found(tmp_path / f"{seed}e", problem, evolution, 40)
+            - best_found(tmp_path / f"{seed}r", problem, Random(problem, rngs[1]), 40)
         )
     assert np.mean(margins) > 0

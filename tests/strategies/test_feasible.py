@@ -10,7 +10,7 @@ from edgenas.problem import Problem
 from edgenas.spaces._genes import neighbours, sample
 from edgenas.strategies._feasible import Proposed, grow, networks, random_feasible, repair, uniform
 from tests._toys import Cell, Recipe, all_archs, recipes
-from tests.strategies._synthetic import COSTS, GATE, Toy, synthetic
+from tests.strategies._synthetic import COSTS, GATE, PerNode, Toy, macs, synthetic
 
 SPACE = Toy()
 SMALLEST = tuple(0 for _ in SPACE.choices)
@@ -26,7 +26,7 @@ def test_uniform_gives_every_allowed_option_its_share(rng):
         assert counts == pytest.approx(6000 / len(allowed), rel=0.1)
 
 
-@pytest.mark.parametrize("budget_share", [0.0, 0.001, 0.02, 0.3])
+@pytest.mark.parametrize("budget_share", [1e-6, 0.001, 0.02, 0.3])
 def test_random_feasible_meets_any_budget_in_reach(rng, budget_share):
     problem = synthetic(SPACE, budget_share)
     archs = [random_feasible(problem, rng) for _ in range(5)]
@@ -44,9 +44,11 @@ def test_repair_reaches_the_budget_from_anywhere(rng, budget_share):
         assert problem.feasible([repair(problem, arch, rng)]).all()
 
 
-def test_repair_from_far_above_the_budget(rng):
-    problem = synthetic(SPACE, 0.0)
-    assert problem.excess([LARGEST])[0] > 10
+def test_repair_from_a_thousand_budgets_above(rng):
+    steep = PerNode(GATE, lambda node: macs(node) ** 2)
+    smallest, largest = steep.many(SPACE, [SMALLEST, LARGEST]).tolist()
+    assert largest > 1000 * smallest
+    problem = Problem(SPACE, (steep,), Objective({GATE: 1.01 * smallest}), lambda arch: {})
     assert problem.feasible([repair(problem, LARGEST, rng)]).all()
 
 

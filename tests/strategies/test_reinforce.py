@@ -10,7 +10,7 @@ from edgenas.objective import Objective
 from edgenas.problem import Problem
 from edgenas.strategies._controller import Controller
 from edgenas.strategies.random import Random
-from edgenas.strategies.reinforce import Reinforce
+from edgenas.strategies.reinforce import REWARD, Reinforce
 from edgenas.study import Trial
 from tests.strategies._synthetic import COSTS, GATE, Accuracy, Toy, best_found, synthetic
 
@@ -23,7 +23,7 @@ def controller(rng) -> Controller:
     """A policy that is far from uniform."""
     policy = Controller(ALLOWED, 8, rng)
     with torch.no_grad():
-        policy.heads.mul_(100)
+        policy.heads.mul_(1000)
     return policy
 
 
@@ -88,8 +88,8 @@ def test_an_update_makes_good_samples_likelier(rng):
 
 
 def test_the_budget_is_found_without_evaluations(rng):
-    """Under a tight budget the first `ask` has learnt from costs alone."""
-    problem = synthetic(Toy(8), 0.02, form="absolute")
+    """By the time the first `ask` under a tight budget returns, the policy has learnt from costs alone."""
+    problem = synthetic(Toy(8), 1e-3)
     strategy = Reinforce(problem, rng)
     untrained = np.mean(problem.excess(strategy.controller.sample(200, rng)))
     archs = strategy.ask(1)
@@ -110,7 +110,7 @@ def test_the_policy_collapses_on_the_best_option(rng):
     space = SPACE.restrict({"width": [0], "depth": [2]})
     problem = Problem(space, COSTS, Objective({GATE: 1e6}), lambda arch: {"accuracy": np.mean(np.array(arch) == 1)})
     strategy = Reinforce(problem, rng)
-    for _ in range(60):
+    for _ in range(30):
         archs = strategy.ask(8)
         strategy.tell([Trial(0, a, m := problem.evaluate(a), m["accuracy"], True) for a in archs])
     untrained = Reinforce(problem, np.random.default_rng(1))
@@ -118,17 +118,16 @@ def test_the_policy_collapses_on_the_best_option(rng):
     assert good[0] < 0.5 and good[1] > 0.8
 
 
-@pytest.mark.parametrize("form", ["hard", "absolute"])
-def test_beats_random_at_equal_evaluations(tmp_path, form):
-    """Mean of 20 seeds; only feasible architectures count."""
-    space, margins = Toy(6), []
+def test_beats_random_at_equal_evaluations(tmp_path):
+    """Mean of 20 seeds, with the default reward; only feasible architectures count."""
+    space, margins = Toy(5), []
     for seed in range(20):
-        problem = synthetic(space, 0.4, form=form, seed=seed)
+        problem = synthetic(space, 0.4, form=REWARD, seed=seed)
         control = Problem(space, COSTS, Objective(problem.objective.budgets), Accuracy(space, seed))
         rngs = np.random.default_rng(seed).spawn(2)
         policy = Reinforce(problem, rngs[0], hidden=32)
         margins.append(
-            best_found(tmp_path / f"{seed}p", problem, policy, 80)
-            - best_found(tmp_path / f"{seed}r", control, Random(control, rngs[1]), 80)
+            best_found(tmp_path / f"{seed}p", problem, policy, 64)
+            - best_found(tmp_path / f"{seed}r", control, Random(control, rngs[1]), 64)
         )
     assert np.mean(margins) > 2 * np.std(margins) / np.sqrt(20)
