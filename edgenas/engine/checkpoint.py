@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,8 @@ def save(path: Path, payload: dict[str, Any]) -> None:
             os.replace(path, previous(path))
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise EnvironmentFault(
             f"{path}: cannot write the checkpoint ({error.strerror}); free space and resume"
         ) from error
@@ -88,7 +91,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError("not an edgenas checkpoint")
     if hashlib.sha256(content).hexdigest().encode() != head[len(MAGIC) :]:
         raise ValueError("its hash does not fit: truncated or altered")
-    payload = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    try:
+        payload = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise ValueError("it holds something else than weights and plain data") from error
     if not isinstance(payload, dict):
         raise ValueError("not an edgenas checkpoint")
     return payload
