@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgenas.cost.correction import PRIOR, Correction, fit_correction
-from edgenas.cost.latency import Latency, Prices, latency_interval, training_rows
+from edgenas.cost.latency import EstimatedMs, Latency, Prices, latency_interval, training_rows
 from edgenas.cost.table import LatencyTable, NetRow
 from edgenas.errors import MissingOps
 from edgenas.graph import Graph
@@ -106,10 +106,10 @@ def test_estimates_are_marked_and_widen_the_interval(space, table):
     noisy = {k: replace(row, ms=row.ms * rng.uniform(0.8, 1.2)) for k, row in table.ops.items()}
     holed = without(replace(table, ops=noisy), key)
     full, guess = Prices(replace(table, ops=noisy)), Prices(holed, estimate_missing=True)
-    assert Latency(full, PLAIN).estimated_share(graph) == 0.0
+    assert EstimatedMs(Latency(full, PLAIN))(graph) == 0.0
     assert Latency(guess, PLAIN)(graph) == pytest.approx(Latency(full, PLAIN)(graph), rel=0.1)
     assert set(guess.estimated) == {key} and key not in holed.ops
-    share = Latency(guess, PLAIN).estimated_share(graph)
+    share = EstimatedMs(Latency(guess, PLAIN))(graph) / Latency(guess, PLAIN)(graph)
     ms, error = Latency(guess, PLAIN)(graph), guess.estimator.error
     assert 0 < share < 1 and 0.1 < error < 0.5
     assert Latency(guess, PLAIN, 1)(graph) == pytest.approx(ms * (1 + 0.1 + share * error))
