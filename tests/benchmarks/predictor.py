@@ -29,6 +29,7 @@ from edgenas.spaces._genes import sample
 from tests.benchmarks._common import record
 
 SHAPE, CLASSES, TEST_NETS, DRAWS = (1, 32, 32), 10, 60, 10_000
+MOST_REPEAT_ERROR, TRIES = 0.04, 3
 
 
 def main() -> None:
@@ -41,10 +42,13 @@ def main() -> None:
     rng = np.random.default_rng(12345)
     archs = [sample(space, rng) for _ in range(TEST_NETS)]
     graphs = {space.code(arch): space.graph(arch) for arch in archs}
-    with reporter.stage("measure unseen networks") as tell:
-        timings = time_graphs(graphs, "onnxruntime", 1, seconds=20.0, rng=rng, progress=tell)
-    measured = np.array([timings[code].ms for code in graphs])
-    repeat = np.quantile([timings[code].repeat_error for code in graphs], 0.9)
+    for _ in range(TRIES):  # a figure counts at a repeat error of 4 % or less
+        with reporter.stage("measure unseen networks") as tell:
+            timings = time_graphs(graphs, "onnxruntime", 1, seconds=20.0, rng=rng, progress=tell)
+        measured = np.array([timings[code].ms for code in graphs])
+        repeat = np.quantile([timings[code].repeat_error for code in graphs], 0.9)
+        if repeat <= MOST_REPEAT_ERROR:
+            break
     latency, low, high = latency_interval(table, space)
     predictions = {
         "edgenas": np.array([latency(graph) for graph in graphs.values()]),
