@@ -1,9 +1,9 @@
 """From sums of op times to the latency of a network: a bounded affine correction with a conformal interval.
 
 Sums of isolated op times miss what a runtime does between ops: per-call overhead, layout changes, fused additions.
-The correction is affine in features that add up over nodes (ms by kind of op, number of nodes, bytes), so a corrected
-latency is still a sum over nodes: a number, a gradient and a row of an integer program. Coefficients are bounded below
-by zero, so no node's price is negative; only the intercept may be.
+The correction is affine in features that add up over nodes (ms by kind of op, nodes, bytes, multiply-adds), so a
+corrected latency is still a sum over nodes: a number, a gradient and a row of an integer program. Coefficients are
+bounded below by zero, so no node's price is negative; only the intercept may be.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ import numpy as np
 from edgenas.cost.estimate import op_kind
 
 KINDS = ("pointwise", "depthwise", "conv", "se", "add")  # of op; others share the last slot
-FEATURES = (*(f"{kind}_ms" for kind in KINDS), "other_ms", "nodes", "megabytes")
-PRIOR = np.array([0.8] * (len(KINDS) + 1) + [0.0, 0.0])
+# Multiply-adds beside ms: what a kernel computes stays in a network, what surrounds it in isolation does not.
+FEATURES = (*(f"{kind}_ms" for kind in KINDS), "other_ms", "nodes", "megabytes", "megamacs")
+PRIOR = np.array([0.8] * (len(KINDS) + 1) + [0.0, 0.0, 0.0])
 COVERAGE = 0.90
 ENOUGH_NETS = 8  # below, the prior stands alone
 
 
-def features(key: str, ms: float, moved_bytes: float) -> np.ndarray:
+def features(key: str, ms: float, moved_bytes: float, macs: float) -> np.ndarray:
     """Additive features (len(FEATURES),) of one node."""
     row = np.zeros(len(FEATURES))
     kind = op_kind(key)
     row[KINDS.index(kind) if kind in KINDS else len(KINDS)] = ms
-    row[-2:] = 1.0, moved_bytes / 1e6
+    row[-3:] = 1.0, moved_bytes / 1e6, macs / 1e6
     return row
 
 

@@ -46,7 +46,7 @@ class Prices:
         for node in nodes:
             if node.key not in self._features:
                 row = self.table.ops.get(node.key) or self.estimated[node.key]
-                self._features[node.key] = features(node.key, row.ms, row.bytes)
+                self._features[node.key] = features(node.key, row.ms, row.bytes, row.macs)
         return np.array([self._features[node.key] for node in nodes]).reshape(len(nodes), -1)
 
     def _estimate(self, nodes: Sequence[Node]) -> None:

@@ -7,16 +7,17 @@ from hypothesis import strategies as st
 
 from edgenas.cost.correction import ENOUGH_NETS, FEATURES, PRIOR, Correction, features, fit_correction
 
-TRUTH = np.array([0.9, 0.8, 1.0, 0.85, 0.5, 0.7, 0.003, 0.02])
+TRUTH = np.array([0.9, 0.8, 1.0, 0.85, 0.5, 0.7, 0.003, 0.02, 0.01])
 INTERCEPT = 0.2
 
 
 def networks(rng: np.random.Generator, count: int, noise: float = 0.0) -> tuple[list[np.ndarray], list[float]]:
     """Summed features of random networks, and times by `TRUTH` with relative noise."""
-    ms_by_kind = rng.uniform(0.2, 2.0, (count, len(FEATURES) - 2))
+    ms_by_kind = rng.uniform(0.2, 2.0, (count, len(FEATURES) - 3))
     nodes = rng.integers(15, 60, (count, 1)).astype(float)
     megabytes = rng.uniform(1, 10, (count, 1))
-    rows = np.hstack([ms_by_kind, nodes, megabytes])
+    megamacs = rng.uniform(1, 20, (count, 1))
+    rows = np.hstack([ms_by_kind, nodes, megabytes, megamacs])
     ms = (rows @ TRUTH + INTERCEPT) * (1 + noise * rng.standard_normal(count))
     return list(rows), ms.tolist()
 
@@ -36,10 +37,10 @@ def predict(correction: Correction, rows: list[np.ndarray]) -> np.ndarray:
         ("global_pool | 16x8x8", 5),
     ],
 )
-def test_features_are_ms_by_kind_a_node_and_its_megabytes(key, slot):
+def test_features_are_ms_by_kind_a_node_and_its_counts(key, slot):
     expected = np.zeros(len(FEATURES))
-    expected[[slot, -2, -1]] = 0.5, 1.0, 0.002
-    np.testing.assert_array_equal(features(key, 0.5, 2000), expected)
+    expected[[slot, -3, -2, -1]] = 0.5, 1.0, 0.002, 0.003
+    np.testing.assert_array_equal(features(key, 0.5, 2000, 3000), expected)
 
 
 @pytest.mark.parametrize("nets", [30, 100])
