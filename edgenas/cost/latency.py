@@ -92,11 +92,10 @@ class Latency(AdditiveCost):
 class EstimatedMs(AdditiveCost):
     """The part of a predicted latency that comes from estimated rows, in ms; the intercept is left out."""
 
-    metric = "estimated_ms"
-
     def __init__(self, latency: Latency) -> None:
         """Of this prediction."""
         self.latency = latency
+        self.metric = f"latency_estimated_ms@{latency.prices.table.device}"
 
     def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
         """The node's price if it was estimated, else 0."""
