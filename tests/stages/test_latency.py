@@ -1,0 +1,56 @@
+import pytest
+
+from edgenas.cost.counts import CountCost
+from edgenas.run import extremes
+from edgenas.spaces._base import build_space
+from edgenas.spaces._genes import sample
+from edgenas.stages.latency import _best_product, _spread, describe_narrowing, distinct_nodes
+from tests._toys import Cell, Shared, all_archs
+
+
+@pytest.mark.parametrize(
+    "scores, most, kept",
+    [
+        ({(0, 0): 1.0}, 3, {(0, 0)}),
+        ({(0, 0): 1.0, (0, 1): 3.0, (1, 0): 2.0}, 1, {(0, 1)}),
+        ({(0, 0): 1.0, (0, 1): 3.0, (1, 0): 2.9}, 2, {(0, 0), (0, 1)}),  # with (1, 0) it is no product set
+        ({(0, 0): 1.0, (0, 1): 3.0, (1, 0): 2.0, (1, 1): 0.5}, 4, {(0, 0), (0, 1), (1, 0), (1, 1)}),
+        ({(): 5.0}, 2, {()}),  # a space without static choices
+    ],
+)
+def test_kept_statics_are_a_product_set_around_the_best(scores, most, kept):
+    assert set(_best_product(scores, most)) == kept
+
+
+def test_a_spread_takes_every_kind():
+    nodes = distinct_nodes(build_space("mbconv", (1, 28, 28), 10))
+    few = _spread(nodes, 40)
+    assert len(few) <= 40 and {node.op.kind for node in few} >= {"conv", "se", "add"}
+    assert _spread(few, 100) == few
+    assert len({node.key for node in nodes}) == len(nodes)
+
+
+@pytest.mark.parametrize("space", [Shared(), Cell()], ids=["shared", "cell"])
+def test_extremes_are_the_least_and_the_greatest(space):
+    cost = CountCost("bytes")
+    costs = cost.many(space, all_archs(space))
+    smallest, largest = extremes(space, cost)
+    assert cost(space.graph(smallest)) == pytest.approx(costs.min())
+    assert cost(space.graph(largest)) == pytest.approx(costs.max())
+
+
+def test_extremes_of_mbconv_bound_its_samples(rng):
+    space, cost = build_space("mbconv", (1, 28, 28), 10), CountCost("bytes")
+    smallest, largest = extremes(space, cost)
+    costs = cost.many(space, [smallest, largest, *(sample(space, rng) for _ in range(500))])
+    assert costs[0] <= costs[2:].min() and costs[1] >= costs[2:].max()
+
+
+def test_the_narrowing_is_told():
+    rows = [
+        {"width": 0.5, "resolution": 24, "large_feasible_macs": 1.5e6, "kept": True},
+        {"width": 1.0, "resolution": 24, "large_feasible_macs": 0.0, "kept": False},
+    ]
+    _, kept, left = describe_narrowing({"combinations": rows})
+    assert "* width 0.5 resolution 24" in kept and "1.50 M" in kept
+    assert "none fits" in left and "*" not in left
