@@ -49,7 +49,7 @@ class Config:
     statics: int = _setting(2, "combinations of static choices (width, resolution) to keep", low=1, high=1000)
     finalists: int = _setting(2, "architectures that are trained to the end", low=1, high=100)
     supernet_epochs: int | None = _setting(None, "default: as many as see 6,000 images, at least 2", low=1, high=10**5)
-    final_epochs: int | None = _setting(None, "default: as many as see 10,000 images, at least 8", low=1, high=10**5)
+    final_epochs: int | None = _setting(None, "default: as many as see 8,000 images, at least 6", low=1, high=10**5)
     scratch_epochs: int | None = _setting(None, "default: as many as see 20,000 images, at least 1", low=1, high=10**5)
     validation_share: float = _setting(0.1, "share of the training images kept for choosing", low=0.01, high=0.5)
     int8: bool = _setting(True, "also make and measure an int8 model")

@@ -146,7 +146,7 @@ def _refit(run: Run, tried: dict[Arch, dict[str, Any]]) -> None:
 
 def final_settings(run: Run) -> Settings:
     """Long enough for an inherited network to make its weights its own."""
-    epochs = run.config.final_epochs or run.config.seeing(10_000, 8, len(run.data.train))
+    epochs = run.config.final_epochs or run.config.seeing(8_000, 6, len(run.data.train))
     return Settings(epochs, batch_size_for(len(run.data.train)))
 
 
