@@ -88,7 +88,7 @@ def test_each_choice_does_what_it_says():
         SPACE.graph(arch(**option))
         for option in (
             {"s2__b1__kernel": 7},
-            {"s2__b1__expand": 6},
+            {"s2__b1__expand": 4},
             {"s2__b1__se": True},
             {"s2__depth": 2},
             {"s2__act": "hswish"},
