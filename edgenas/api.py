@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from edgenas import plugins
 from edgenas.config import Config, to_toml
 from edgenas.errors import BudgetError, Interrupted, UsageError
 from edgenas.folder import CONFIG, RunFolder, write_atomically
+from edgenas.graph import Arch
 from edgenas.ops import Shape
 from edgenas.progress import Reporter
 from edgenas.report import Result
@@ -66,7 +69,7 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
         run = Run(config, folder, reporter, stop)
         _keep_config(run)
         _prepare(run)
-        return _deliver(run, *_search(run))
+        return _finish(run, *_search(run))
     finally:
         folder.unlock()
 
@@ -194,8 +197,7 @@ def train(config: Config, arch: str, reporter: Reporter, stop: Callable[[], bool
         run.evaluator = ScratchEvaluator(run.space, run.data, final_settings(run), run.torch_device, config.seed)
         with run.stage("training", "train"):
             finalist = train_finalist(run, run.space.parse(code), 0)
-        kept = {"finalists": [code], "winner": 0}
-        folder.artefact("finalists", lambda: kept)
+        folder.artefact("finalists", lambda: {"finalists": [code]})
         return {
             "arch": code,
             "validation_accuracy": finalist.scores.accuracy,
@@ -219,14 +221,14 @@ def export(
     from edgenas.stages import delivery
 
     calm_threads()
-    if not (run_folder / "finalists.json").exists():
+    codes = _trained_codes(run_folder)
+    if not codes:
         raise UsageError(
             f"{run_folder} has no trained network; run `edgenas search` or `edgenas train` to its end first"
         )
     config = resolve({"resume": True, "output": str(run_folder)})
     run = Run(config, RunFolder(run_folder, resume=True), reporter, never)
     try:
-        codes = _kept(run_folder, "finalists")["finalists"]
         chosen = arch if arch is not None else _winner(run_folder, codes)
         if chosen not in codes:
             raise UsageError(f"{run_folder}: {chosen} is not trained there; trained are {', '.join(codes)}")
@@ -308,11 +310,10 @@ def _prepare(run: Run) -> None:
         run.reporter.say(line)
 
 
-def _search(run: Run) -> tuple[Study, list[Finalist]]:
-    """Supernet, search, finalists."""
+def _search(run: Run) -> tuple[Study, Strategy]:
+    """Supernet and search."""
     from edgenas import driver
     from edgenas.engine import checkpoint
-    from edgenas.stages import finalists as stage
 
     config = run.config
     with run.stage(config.evaluator, f"prepare the {config.evaluator} evaluator"):
@@ -342,41 +343,56 @@ def _search(run: Run) -> tuple[Study, list[Finalist]]:
         )
         if ending == "stopped":
             raise Interrupted("stopped during the search")
-    with run.stage("finalists", "choose finalists"):
-        chosen = run.folder.artefact("finalists", lambda: stage.select(run, study, strategy))
-    trained = []
-    for number, code in enumerate(chosen["finalists"]):
-        with run.stage("training", f"train finalist {number + 1} of {len(chosen['finalists'])}"):
-            trained.append(stage.train_finalist(run, run.space.parse(code), number))
-    return study, trained
+    return study, strategy
 
 
-def _deliver(run: Run, study: Study, trained: list[Finalist]) -> Result:
-    """The most accurate finalist that is measured within the budget, as a bundle and a result."""
+def _finish(run: Run, study: Study, strategy: Strategy) -> Result:
+    """Choose finalists, train them, deliver the most accurate that is measured within the budget.
+
+    If all are measured above it, the correction is refitted on them and the next on the front are tried.
+    """
     from edgenas.stages import delivery, outcome
+    from edgenas.stages import finalists as stage
 
-    order = sorted(range(len(trained)), key=lambda i: -trained[i].scores.accuracy)
-    misses = []
-    for number in order:
-        with run.stage("measure", f"measure finalist {number + 1} in a fresh process"):
-            measured = run.folder.artefact(
-                f"measured-{number}",
-                lambda n=number: delivery.measure(run, trained[n], n),  # type: ignore[misc]
+    trained: list[Finalist] = []
+    misses: dict[Arch, dict[str, Any]] = {}
+    for attempt in range(stage.ATTEMPTS):
+        with run.stage("finalists", "choose finalists"):
+            chosen = run.folder.artefact(
+                _finalists_file(attempt), partial(stage.select, run, study, strategy, attempt, set(misses))
             )
-        if measured["fp32"]["met"]:
-            break
-        misses.append(measured["fp32"])
-    else:
-        worst = misses[0]
-        raise BudgetError(
-            f"no finalist met {run.config.budget_ms:g} ms: the most accurate was measured {worst['ms']:.3f} ms "
-            f"(repeat error {worst['repeat_error']:.1%}); raise the budget or the number of --finalists"
-        )
-    finalist = trained[number]
-    with run.stage("bundle", "test and bundle"):
-        tested = run.folder.artefact("test", lambda: delivery.test(run, finalist, number))
-        delivery.bundle(run, finalist, number, measured, tested)
-        value = run.folder.artefact(
-            "result", lambda: outcome.result(run, study, finalist, measured, tested, len(misses))
-        )
-    return Result(**{**value, "bundle": str(run.folder.path)})
+        first = len(trained)
+        for number, code in enumerate(chosen["finalists"], start=first):
+            with run.stage("training", f"train finalist {number + 1} of {first + len(chosen['finalists'])}"):
+                trained.append(stage.train_finalist(run, run.space.parse(code), number))
+        for number in sorted(range(first, len(trained)), key=lambda i: -trained[i].scores.accuracy):
+            finalist = trained[number]
+            with run.stage("measure", f"measure finalist {number + 1} in a fresh process"):
+                measured = run.folder.artefact(f"measured-{number}", partial(delivery.measure, run, finalist, number))
+            if not measured["fp32"]["met"]:
+                misses[finalist.arch] = measured["fp32"]
+                continue
+            with run.stage("bundle", "test and bundle"):
+                tested = run.folder.artefact("test", partial(delivery.test, run, finalist, number))
+                delivery.bundle(run, finalist, number, measured, tested)
+                value = run.folder.artefact(
+                    "result", partial(outcome.result, run, study, finalist, measured, tested, len(misses))
+                )
+            return Result(**{**value, "bundle": str(run.folder.path)})
+        stage.refit(run, {arch: row["ms"] for arch, row in misses.items()})
+    closest = min(misses.values(), key=lambda row: float(row["ms"]))
+    raise BudgetError(
+        f"none of {len(misses)} finalists met {run.config.budget_ms:g} ms: the closest was measured "
+        f"{closest['ms']:.3f} ms (repeat error {closest['repeat_error']:.1%}); raise the budget"
+    )
+
+
+def _finalists_file(attempt: int) -> str:
+    """Name of the artefact that lists the finalists of an attempt."""
+    return f"finalists-{attempt}" if attempt else "finalists"
+
+
+def _trained_codes(run_folder: Path) -> list[str]:
+    """Codes of the trained architectures, by the number in their files' names."""
+    attempts = itertools.takewhile(lambda n: (run_folder / f"{_finalists_file(n)}.json").exists(), itertools.count())
+    return [code for attempt in attempts for code in _kept(run_folder, _finalists_file(attempt))["finalists"]]

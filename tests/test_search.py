@@ -21,7 +21,7 @@ TINY = {
     "statics": 1,
     "trials": 12,
     "batch": 4,
-    "finalists": 1,
+    "finalists": 2,
     "supernet_epochs": 1,
     "final_epochs": 2,
     "validation_share": 0.2,

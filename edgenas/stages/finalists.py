@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from edgenas.study import Study
 GROWN = 2  # larger variants of each of the best
 ATTEMPTS = 4  # refits of the correction before giving up
 SECONDS_EACH = 1.5
-SCORE_NOISE = 1.0  # standard errors within which two shared-weight accuracies count as equal
+RESERVE = 0.02  # of the budget: two measurements of one network differ by up to 3 %, and the last one decides
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,13 @@ class Finalist:
     scores: Scores
 
 
-def select(run: Run, study: Study, strategy: Strategy) -> dict[str, Any]:
+def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: Set[Arch]) -> dict[str, Any]:
     """Choose the finalists: architectures that were measured to meet the budget, best shared-weight accuracy first.
 
     Candidates are what the strategy recommends, the best trials, and larger variants of these that still fit, all
     scored again on the final weights and the whole validation split. Those that are measured above the budget are
-    recorded as misses and refit the correction; the next ones are tried.
+    recorded as misses and refit the correction; the next ones are tried. `earlier` counts the selections before this
+    one, whose finalists all missed and are `excluded`.
 
     Raises:
         BudgetError: no candidate met the budget.
@@ -50,8 +51,8 @@ def select(run: Run, study: Study, strategy: Strategy) -> dict[str, Any]:
     wanted = run.config.finalists
     tried: dict[Arch, dict[str, Any]] = {}
     accepted: list[Arch] = []
-    for attempt in range(ATTEMPTS):
-        ranked = [arch for arch in _candidates(run, study, strategy, attempt) if arch not in tried]
+    for attempt in range(earlier, earlier + ATTEMPTS):
+        ranked = [arch for arch in _candidates(run, study, strategy, attempt) if arch not in {*tried, *excluded}]
         for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
             rows = _measure(run, group, attempt)
             tried |= rows
@@ -60,7 +61,7 @@ def select(run: Run, study: Study, strategy: Strategy) -> dict[str, Any]:
                 break
         if accepted:
             break
-        _refit(run, tried)
+        refit(run, {arch: row["measured_ms"] for arch, row in tried.items()})
     if not accepted:
         closest = min(tried.values(), key=lambda row: row["measured_ms"], default=None)
         figures = (
@@ -98,12 +99,12 @@ def _ranked(run: Run, scored: Sequence[tuple[Arch, Metrics]]) -> list[Arch]:
 
     Shared weights favour small networks, which they train more; what fills the budget gains more from its own training.
     """
-    error = np.sqrt(0.25 / len(run.data.validation))
     best = max((metrics["accuracy"] for _, metrics in scored), default=0.0)
-    spread = max(error * SCORE_NOISE * 2 * np.sqrt(best * (1 - best)), 1e-9)
+    standard_error = max(np.sqrt(best * (1 - best) / len(run.data.validation)), 1e-9)
     macs = run.problem.costs[3].many(run.space, [arch for arch, _ in scored])
     order = sorted(
-        range(len(scored)), key=lambda i: (int((best - scored[i][1]["accuracy"]) / spread), -macs[i], scored[i][0])
+        range(len(scored)),
+        key=lambda i: (int((best - scored[i][1]["accuracy"]) / standard_error), -macs[i], scored[i][0]),
     )
     return [scored[i][0] for i in order]
 
@@ -128,19 +129,15 @@ def _measure(run: Run, archs: Sequence[Arch], attempt: int) -> dict[Arch, dict[s
         rows[arch] = {
             "predicted_ms": metrics[gate],
             "measured_ms": t.ms,
-            "p90_ms": t.p90_ms,
             "repeat_error": t.repeat_error,
-            "met": met(t.ms, t.repeat_error, run.config.budget_ms),
+            "met": met(t.ms * (1 + RESERVE), t.repeat_error, run.config.budget_ms),
         }
     return rows
 
 
-def _refit(run: Run, tried: dict[Arch, dict[str, Any]]) -> None:
+def refit(run: Run, measured_ms: Mapping[Arch, float]) -> None:
     """Let the misses teach the correction: they join the networks it is fitted on."""
-    nets = [
-        NetRow(run.space.spec, run.space.code(arch), row["measured_ms"], row["p90_ms"], 1)
-        for arch, row in tried.items()
-    ]
+    nets = [NetRow(run.space.spec, run.space.code(arch), ms, ms, 1) for arch, ms in measured_ms.items()]
     run.set_table(run.table.extended({}, nets))
 
 
