@@ -113,7 +113,10 @@ def latency_interval(
 
 
 def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], list[float]]:
-    """Summed features and measured ms of the table's networks of a space, as far as their ops have rows."""
+    """Summed features and measured ms of the table's networks of a space, as far as their ops can be priced.
+
+    Where estimates are allowed they count here too: the correction and its interval then answer for their errors.
+    """
     rows, ms = [], []
     spaces: dict[str, SearchSpace] = {}
     for net in prices.table.nets:
@@ -124,7 +127,7 @@ def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], li
             graph = space.graph(space.parse(net.code))
         except UsageError:
             continue  # written by another version of the space
-        if all(node.key in prices.table.ops for node in graph.priced):
+        if prices.estimate_missing or all(node.key in prices.table.ops for node in graph.priced):
             rows.append(prices.features(graph.priced).sum(axis=0))
             ms.append(net.ms)
     return rows, ms

@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     folder = parser.parse_args().output
     reporter = PlainReporter(sys.stderr)
+    if not (folder / "base").exists():
+        api.profile(make_config({}), reporter, shape=(1, 32, 32), classes=10)
     base = _search(folder / "base", reporter, budget_ms=20.0, strategy="random", trials=8)
     budgets = np.geomspace(1.6 * base.smallest_ms, 0.9 * base.largest_ms, 5).round(4).tolist()
     lines = [
