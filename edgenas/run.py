@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -35,10 +35,22 @@ if TYPE_CHECKING:
     from edgenas.engine.train import Surroundings
 
 
+class Costs(NamedTuple):
+    """What a run knows of an architecture before training it; `gate`, the interval's high end, meets the budget."""
+
+    latency: CostModel
+    low: CostModel
+    gate: CostModel
+    macs: CostModel
+    params: CostModel
+    peak: CostModel
+
+
 class Run:
     """One run: its configuration, folder, data and space; the latency table and the problem once they are known."""
 
     table: LatencyTable
+    costs: Costs
     problem: Problem
 
     def __init__(self, config: Config, folder: RunFolder, reporter: Reporter, stop: Callable[[], bool]) -> None:
@@ -89,13 +101,14 @@ class Run:
     def set_table(self, table: LatencyTable) -> None:
         """Price with this table from now on."""
         self.table = table
-        self.problem = Problem(self.space, self.costs(table), self.objective(table), self._evaluate)
+        self.costs = self.costs_by(table)
+        self.problem = Problem(self.space, tuple(self.costs), self.objective(table), self._evaluate)
 
-    def costs(self, table: LatencyTable) -> tuple[CostModel, ...]:
-        """Latency with its interval, multiply-adds, parameters, peak memory."""
+    def costs_by(self, table: LatencyTable) -> Costs:
+        """The costs under a table; what it lacks is estimated."""
         known = {key: Counts(row.macs, row.params, row.bytes) for key, row in table.ops.items()}
-        counts = (CountCost(metric, known) for metric in ("macs", "params"))
-        return (*latency_interval(table, self.space, estimate_missing=True), *counts, PeakBytes())
+        macs, params = (CountCost(metric, known) for metric in ("macs", "params"))
+        return Costs(*latency_interval(table, self.space, estimate_missing=True), macs, params, PeakBytes())
 
     def objective(self, table: LatencyTable) -> Objective:
         """Accuracy, under the upper end of the latency interval as the gate."""
@@ -111,15 +124,15 @@ class Run:
 
     def scored_extremes(self) -> tuple[Arch, Arch]:
         """The largest architecture that any reward form scores, and the one of least latency."""
-        gate = self.problem.costs[2]
+        gate = self.costs.gate
         smallest, _ = extremes(self.space, gate)
         assert self.config.budget_ms is not None
         reach = max(SCORED_UP_TO.values()) * self.config.budget_ms
-        roomy = Problem(self.space, self.problem.costs, Objective({gate.metric: reach}), self._evaluate)
+        roomy = Problem(self.space, tuple(self.costs), Objective({gate.metric: reach}), self._evaluate)
         rng = self.rng("teacher")
         start = random_feasible(roomy, rng) or smallest
         grown = [grow(roomy, start, rng) for _ in range(4)] if roomy.feasible([start])[0] else [start]
-        macs = self.problem.costs[3].many(self.space, grown)
+        macs = self.costs.macs.many(self.space, grown)
         return grown[int(np.argmax(macs))], smallest
 
     def surroundings(self, name: str, identity: dict[str, Any]) -> Surroundings:

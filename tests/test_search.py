@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from edgenas.export.bundle import verify_bundle
 from edgenas.progress import SilentReporter
 from edgenas.report import Result
 from edgenas.runtimes.onnxruntime import open as open_session
+from edgenas.stages import delivery
 
 TINY = {
     "statics": 1,
@@ -146,3 +147,23 @@ def test_predict_agrees_with_the_search(finished):
     assert rows[0]["latency_ms"] == pytest.approx(result.predicted_ms, rel=0.02)
     assert rows[0]["macs"] == result.macs and rows[0]["params"] == result.params
     assert rows[0]["peak_bytes"] == result.peak_bytes and rows[0]["estimated_share"] == 0
+
+
+def test_when_every_finalist_misses_the_next_ones_are_tried(finished, tmp_path, monkeypatch):
+    """The first measurement says too slow; another architecture is trained, and the misses are told."""
+    folder, result = finished
+    measured, real = [], delivery.bench_in_fresh_process
+
+    def slow_at_first(paths, **settings):
+        measured.append(paths)
+        return [replace(row, ms=row.ms * (1.3 if len(measured) == 1 else 1.0)) for row in real(paths, **settings)]
+
+    monkeypatch.setattr(delivery, "bench_in_fresh_process", slow_at_first)
+    config = {**TINY, "budget_ms": result.budget_ms, "output": tmp_path / "run", "reuse": folder, "int8": False}
+    second = api.search(make_config({**config, "finalists": 1}), SilentReporter())
+    assert second.met_budget and len(measured) == 2
+    first_arch = json.loads((tmp_path / "run" / "finalists.json").read_text())["finalists"]
+    assert second.arch not in first_arch
+    assert any("passed over" in note for note in api.notes(tmp_path / "run"))
+    exported = api.export(tmp_path / "run", SilentReporter(), out=tmp_path / "second.onnx")
+    assert exported.read_bytes() == (tmp_path / "run" / "model.onnx").read_bytes()

@@ -101,7 +101,7 @@ def _ranked(run: Run, scored: Sequence[tuple[Arch, Metrics]]) -> list[Arch]:
     """
     best = max((metrics["accuracy"] for _, metrics in scored), default=0.0)
     standard_error = max(np.sqrt(best * (1 - best) / len(run.data.validation)), 1e-9)
-    macs = run.problem.costs[3].many(run.space, [arch for arch, _ in scored])
+    macs = run.costs.macs.many(run.space, [arch for arch, _ in scored])
     order = sorted(
         range(len(scored)),
         key=lambda i: (int((best - scored[i][1]["accuracy"]) / standard_error), -macs[i], scored[i][0]),
@@ -121,13 +121,12 @@ def _measure(run: Run, archs: Sequence[Arch], attempt: int) -> dict[Arch, dict[s
         progress=run.tell,
     )
     predicted = run.problem.preview(list(archs))
-    gate = run.problem.costs[0].metric
     assert run.config.budget_ms is not None
     rows = {}
     for arch, metrics in zip(archs, predicted, strict=True):
         t = timings[run.space.code(arch)]
         rows[arch] = {
-            "predicted_ms": metrics[gate],
+            "predicted_ms": metrics[run.costs.latency.metric],
             "measured_ms": t.ms,
             "repeat_error": t.repeat_error,
             "met": met(t.ms * (1 + RESERVE), t.repeat_error, run.config.budget_ms),

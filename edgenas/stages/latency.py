@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.cost.base import CostModel, many_metrics
+from edgenas.cost.base import many_metrics
 from edgenas.cost.counts import CountCost, moved_bytes
 from edgenas.cost.estimate import op_kind
 from edgenas.cost.table import LatencyTable, read_table, write_table
 from edgenas.errors import BudgetError, EnvironmentFault
 from edgenas.graph import Arch, Node
 from edgenas.profiling.host import SECONDS_EACH, cached_table, cached_table_path, extend_table, time_graphs
-from edgenas.run import Run, extremes
+from edgenas.run import Costs, Run, extremes
 from edgenas.runtimes import _host
 from edgenas.spaces._base import SearchSpace, Statics
 from edgenas.spaces._genes import sample
@@ -74,7 +74,7 @@ def narrow(run: Run, table: LatencyTable) -> dict[str, Any]:
     the highest sum of scores that contains the best one.
     """
     space = run.space
-    costs = run.costs(table)
+    costs = run.costs_by(table)
     scores = {statics: _score(run, space, statics, costs) for statics in space.all_statics()}
     feasible = {statics: score for statics, score in scores.items() if score > 0}
     chosen = _best_product(feasible, run.config.statics) if feasible else [min(scores)]
@@ -146,16 +146,15 @@ def _spread(nodes: Sequence[Node], most: int) -> list[Node]:
     return [ordered[i] for i in picks]
 
 
-def _score(run: Run, space: SearchSpace, statics: Statics, costs: Sequence[CostModel]) -> float:
+def _score(run: Run, space: SearchSpace, statics: Statics, costs: Costs) -> float:
     """80 % quantile of multiply-adds over the feasible samples of one combination; 0 if none is feasible."""
     fixed = {space.choices[i].name: [o] for i, o in zip(space.static_indices, statics, strict=True)}
     part = space.restrict(fixed)
     rng = run.rng(f"narrow {statics}")
-    gate, macs = costs[2], costs[3]
     archs = [sample(part, rng) for _ in range(SAMPLES)] + list(extremes(part, CountCost("bytes")))
-    metrics = many_metrics([gate, macs], part, archs)
+    metrics = many_metrics([costs.gate, costs.macs], part, archs)
     assert run.config.budget_ms is not None
-    within = metrics[macs.metric][metrics[gate.metric] <= run.config.budget_ms]
+    within = metrics[costs.macs.metric][metrics[costs.gate.metric] <= run.config.budget_ms]
     return float(np.quantile(within, 0.8)) if len(within) else 0.0
 
 
@@ -183,7 +182,7 @@ def _training_networks(run: Run, table: LatencyTable, rng: np.random.Generator) 
     """Random networks of the narrowed space, two thirds of them near or within the budget, and both extremes."""
     smallest, largest = extremes(run.space, CountCost("bytes"))
     drawn = [sample(run.space, rng) for _ in range(600)]
-    latency = run.costs(table)[0].many(run.space, drawn)
+    latency = run.costs_by(table).latency.many(run.space, drawn)
     assert run.config.budget_ms is not None
     near = [arch for arch, ms in zip(drawn, latency, strict=True) if ms <= 1.3 * run.config.budget_ms]
     chosen = {smallest: None, largest: None} | dict.fromkeys(near[: 2 * NETS // 3])

@@ -16,7 +16,7 @@ def result(
     """The fields of `Result`; the Pareto front, notes and image counts go to `report.json`."""
     config, arch = run.config, finalist.arch
     bounds = run.folder.artefact("bounds", dict)
-    latency, low, high, macs, params, peak = run.problem.costs
+    latency, low, high, macs, params, peak = run.costs
     metrics = run.problem.preview([arch])[0]
     fp32, int8 = measured["fp32"], measured["int8"]
     model = {"fp32": "model.onnx", "int8": "model.int8.onnx"}[measured["default"]]
