@@ -152,11 +152,11 @@ def test_predict_agrees_with_the_search(finished):
 def test_when_every_finalist_misses_the_next_ones_are_tried(finished, tmp_path, monkeypatch):
     """The first measurement says too slow; another architecture is trained, and the misses are told."""
     folder, result = finished
-    measured, real = [], delivery.bench_in_fresh_process
+    measured, real, slow_ms = [], delivery.bench_in_fresh_process, 1.05 * result.budget_ms
 
     def slow_at_first(paths, **settings):
         measured.append(paths)
-        return [replace(row, ms=row.ms * (1.3 if len(measured) == 1 else 1.0)) for row in real(paths, **settings)]
+        return [replace(row, ms=max(row.ms, slow_ms if len(measured) == 1 else 0.0)) for row in real(paths, **settings)]
 
     monkeypatch.setattr(delivery, "bench_in_fresh_process", slow_at_first)
     config = {**TINY, "budget_ms": result.budget_ms, "output": tmp_path / "run", "reuse": folder, "int8": False}
