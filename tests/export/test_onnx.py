@@ -205,7 +205,7 @@ def test_writing_needs_no_torch(small):
 def test_probes_of_one_key_are_one_model():
     space = build_space("mbconv", (3, 32, 32), 10)
     nodes = space.supergraph(max(space.all_statics()))
-    first, second = (next(n for n in nodes if n.name == f"s2.b{b}.e3.k3.relu") for b in (2, 3))
+    first, second = (next(n for n in nodes if n.name == f"s2.b{b}.e2.k3.relu") for b in (2, 3))
     assert first.key == second.key
 
     def written(node):
