@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import itertools
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -16,6 +15,7 @@ import numpy as np
 
 from edgenas import plugins
 from edgenas.config import Config, to_toml
+from edgenas.engine import process
 from edgenas.errors import BudgetError, Interrupted, UsageError
 from edgenas.folder import CONFIG, RunFolder, write_atomically
 from edgenas.graph import Arch
@@ -41,14 +41,6 @@ def never() -> bool:
     return False
 
 
-def calm_threads() -> None:
-    """Let waiting OpenMP threads spin only briefly: on a busy machine, spinning makes a training step 3 times slower.
-
-    Read once, when torch is first imported; a value that the user has set is kept.
-    """
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
-
-
 def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never) -> Result:
     """From images and a budget to a measured bundle in the run folder.
 
@@ -59,7 +51,7 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
     """
     if config.budget_ms is None:
         raise UsageError("--budget-ms: say how many milliseconds the model may take, for example --budget-ms 20")
-    calm_threads()
+    process.tune()
     for kind in ("data", "space", "strategy", "evaluator", "runtime"):  # names first: they cost nothing to check
         plugins.check({"data": "data", "strategy": "strategies"}.get(kind, f"{kind}s"), getattr(config, kind))
     folder = RunFolder(output_path(config), resume=config.resume)
@@ -117,7 +109,7 @@ def profile(
     from edgenas.spaces._genes import sample
     from edgenas.stages.latency import distinct_nodes
 
-    calm_threads()
+    process.tune()
     space = build_space(config.space, shape, classes)
     rng = np.random.default_rng(config.seed)
     nets = [(space, sample(space, rng)) for _ in range(PROFILE_NETS)]
@@ -188,7 +180,7 @@ def train(config: Config, arch: str, reporter: Reporter, stop: Callable[[], bool
     from edgenas.evaluators.scratch import ScratchEvaluator
     from edgenas.stages.finalists import final_settings, train_finalist
 
-    calm_threads()
+    process.tune()
     folder = RunFolder(output_path(config), resume=config.resume)
     try:
         run = Run(config, folder, reporter, stop)
@@ -220,7 +212,7 @@ def export(
     from edgenas.config import resolve
     from edgenas.stages import delivery
 
-    calm_threads()
+    process.tune()
     codes = _trained_codes(run_folder)
     if not codes:
         raise UsageError(

@@ -22,6 +22,7 @@ import torch
 from edgenas import api
 from edgenas.bench import bench_in_fresh_process, met
 from edgenas.config import make_config
+from edgenas.engine import process
 from edgenas.engine.train import Surroundings, evaluate, supervised, train
 from edgenas.folder import RunFolder, write_atomically
 from edgenas.progress import PlainReporter
@@ -37,7 +38,7 @@ WIDTHS = (0.25, 0.35, 0.5, 0.6, 0.75, 1.0, 1.25)
 
 def main() -> None:
     arguments = _arguments()
-    api.calm_threads()
+    process.tune()
     reporter = PlainReporter(sys.stderr)
     folder = arguments.output
     settings = SETTINGS | {"supernet_epochs": arguments.supernet_epochs, "final_epochs": arguments.final_epochs}
