@@ -44,14 +44,10 @@ class RunFolder:
         """The stage's JSON: read if it is there, else made and written."""
         path = self.path / f"{stage}.json"
         if path.exists():
-            try:
-                kept = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise CheckpointError(f"{path} is damaged; delete it and resume, or use a new --output") from error
-        else:
-            kept = dict(make())
-            write_atomically(path, (json.dumps(kept, indent=1, allow_nan=False) + "\n").encode())
-        return dict(kept)
+            return read_artefact(self.path, stage)
+        made = dict(make())
+        write_atomically(path, (json.dumps(made, indent=1, allow_nan=False) + "\n").encode())
+        return made
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Count time spent on a stage, over all the times that the run was resumed."""
@@ -79,6 +75,15 @@ class RunFolder:
             notice = f"{LOCK} of process {other['pid']}, which is gone, was taken over"
         write_atomically(lock, json.dumps(mine).encode())
         return notice
+
+
+def read_artefact(folder: Path, stage: str) -> dict[str, Any]:
+    """The JSON that a stage left. Raises CheckpointError if it is damaged."""
+    path = folder / f"{stage}.json"
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is damaged; delete it and resume, or use a new --output") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:

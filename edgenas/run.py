@@ -20,7 +20,7 @@ from edgenas.cost.counts import CountCost, Counts
 from edgenas.cost.latency import latency_interval
 from edgenas.cost.memory import PeakBytes
 from edgenas.cost.table import LatencyTable
-from edgenas.errors import EnvironmentFault, Interrupted
+from edgenas.errors import EnvironmentFault, Interrupted, UsageError
 from edgenas.evaluators._base import Evaluator
 from edgenas.folder import RunFolder
 from edgenas.graph import Arch
@@ -60,7 +60,7 @@ class Run:
 
     @cached_property
     def data(self) -> Data:
-        """The data set, on the training device."""
+        """The data set, on the training device. Raises UsageError if it does not come in the size asked for."""
         config = self.config
         data: Data = plugins.load("data", config.data).build(
             root=Path(config.data_root).expanduser() if config.data_root else None,
@@ -71,6 +71,9 @@ class Run:
             strict=config.strict,
             device=self.torch_device,
         )
+        _, height, width = data.shape
+        if config.size not in (None, height):
+            raise UsageError(f"--size {config.size}: {data.name} comes in {height} x {width} pixels; leave it out")
         return data
 
     @cached_property

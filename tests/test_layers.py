@@ -17,7 +17,7 @@ from edgenas import plugins
 PACKAGE = Path(edgenas.__file__).parent
 # Top to bottom, by the first name below the package; "" is edgenas/__init__.py.
 LAYERS = (
-    ("", "__main__", "api", "cli", "commands", "config", "run", "stages"),
+    ("", "__main__", "api", "cli", "commands", "config", "pipeline", "run", "stages"),
     ("driver", "export", "bench", "profiling", "report"),
     ("problem", "strategies", "evaluators"),
     ("study", "objective", "pareto", "engine", "data", "cost", "runtimes", "folder", "progress"),

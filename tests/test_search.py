@@ -72,6 +72,11 @@ def test_result_is_measured_within_the_budget(finished):
     assert kept | {"bundle": result.bundle} == json.loads(result.to_json())
 
 
+def test_the_delivered_model_is_on_the_front_that_is_shown(finished):
+    folder, result = finished
+    assert [point["arch"] for point in api.front(folder)].count(result.arch) == 1
+
+
 def test_the_bundle_holds_and_runs(finished):
     folder, result = finished
     assert verify_bundle(folder) == []
@@ -129,6 +134,11 @@ def test_an_impossible_budget_is_refused_before_training(finished, tmp_path):
     with pytest.raises(BudgetError, match=r"fastest takes 0\.\d+ ms"):
         api.search(config, SilentReporter())
     assert not (tmp_path / "impossible" / "supernet.pt").exists()
+
+
+def test_a_size_that_the_data_cannot_come_in_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="--size 64: digits comes in 32 x 32"):
+        api.search(make_config({**TINY, "budget_ms": 1, "size": 64, "output": tmp_path / "sized"}), SilentReporter())
 
 
 def test_train_and_export_one_architecture(finished, tmp_path):

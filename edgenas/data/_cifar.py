@@ -51,9 +51,19 @@ class _ArraysOnly(pickle.Unpickler):
 
 
 def build_cifar(
-    layout: Layout, *, root: Path | None, seed: int, validation_share: float, download: bool, device: str
+    layout: Layout,
+    *,
+    root: Path | None,
+    seed: int,
+    size: int | None,
+    validation_share: float,
+    download: bool,
+    strict: bool,
+    device: str,
 ) -> Data:
     """50,000 colour images for training and validation, 10,000 for test.
+
+    Found in `root` or $EDGENAS_DATA under the layout's folder, or downloaded.
 
     Raises:
         DataError: no files found, or not what they should be.

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
-from edgenas.data._base import Data
 from edgenas.data._cifar import Layout, build_cifar
 
 LAYOUT = Layout(
@@ -18,18 +17,4 @@ LAYOUT = Layout(
     names="fine_label_names",
 )
 
-
-def build(
-    *,
-    root: Path | None,
-    seed: int,
-    size: int | None,
-    validation_share: float,
-    download: bool,
-    strict: bool,
-    device: str,
-) -> Data:
-    """Found in `root` or $EDGENAS_DATA as `cifar-100-python`, or downloaded."""
-    return build_cifar(
-        LAYOUT, root=root, seed=seed, validation_share=validation_share, download=download, device=device
-    )
+build = partial(build_cifar, LAYOUT)

@@ -52,10 +52,11 @@ def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: S
     tried: dict[Arch, dict[str, Any]] = {}
     accepted: list[Arch] = []
     for attempt in range(earlier, earlier + ATTEMPTS):
-        ranked = [arch for arch in _candidates(run, study, strategy, attempt) if arch not in {*tried, *excluded}]
+        scores = _candidates(run, study, strategy, attempt)
+        ranked = [arch for arch in _ranked(run, scores) if arch not in {*tried, *excluded}]
         for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
             rows = _measure(run, group, attempt)
-            tried |= rows
+            tried |= {arch: {**row, "accuracy": scores[arch]["accuracy"]} for arch, row in rows.items()}
             accepted += [arch for arch, row in rows.items() if row["met"]]
             if len(accepted) >= wanted:
                 break
@@ -75,8 +76,8 @@ def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: S
     return {"finalists": [run.space.code(arch) for arch in accepted[:wanted]], "measured": measured}
 
 
-def _candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> list[Arch]:
-    """Feasible architectures under the present correction, best first, no network twice."""
+def _candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> dict[Arch, Metrics]:
+    """Feasible architectures under the present correction, with their final scores; no network twice."""
     wanted = run.config.finalists
     rng = run.rng(f"candidates {attempt}")
     best = [trial.arch for trial in study.best(4 * wanted)]
@@ -87,26 +88,22 @@ def _candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> lis
     if run.binds:
         proposed += [grow(run.problem, arch, rng) for arch in proposed[:wanted] for _ in range(GROWN)]
     unique = dict(zip(networks(run.space, proposed), proposed, strict=True))
-    scored = []
+    scores = {}
     for i, arch in enumerate(unique.values()):
-        scored.append((arch, run.evaluator.final(arch)))
+        scores[arch] = run.evaluator.final(arch)
         run.tell(i + 1, len(unique), "scoring again")
-    return _ranked(run, scored)
+    return scores
 
 
-def _ranked(run: Run, scored: Sequence[tuple[Arch, Metrics]]) -> list[Arch]:
+def _ranked(run: Run, scores: Mapping[Arch, Metrics]) -> list[Arch]:
     """Best accuracy first; among those that the validation split cannot tell apart, the larger network.
 
     Shared weights favour small networks, which they train more; what fills the budget gains more from its own training.
     """
-    best = max((metrics["accuracy"] for _, metrics in scored), default=0.0)
+    best = max((metrics["accuracy"] for metrics in scores.values()), default=0.0)
     standard_error = max(np.sqrt(best * (1 - best) / len(run.data.validation)), 1e-9)
-    macs = run.costs.macs.many(run.space, [arch for arch, _ in scored])
-    order = sorted(
-        range(len(scored)),
-        key=lambda i: (int((best - scored[i][1]["accuracy"]) / standard_error), -macs[i], scored[i][0]),
-    )
-    return [scored[i][0] for i in order]
+    macs = dict(zip(scores, run.costs.macs.many(run.space, list(scores)), strict=True))
+    return sorted(scores, key=lambda arch: (int((best - scores[arch]["accuracy"]) / standard_error), -macs[arch], arch))
 
 
 def _measure(run: Run, archs: Sequence[Arch], attempt: int) -> dict[Arch, dict[str, Any]]:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgenas.graph import Arch
 from edgenas.run import Run
 from edgenas.stages.finalists import Finalist
 from edgenas.study import Study
 
 
 def result(
-    run: Run, study: Study, finalist: Finalist, measured: dict[str, Any], tested: dict[str, Any], misses: int
+    run: Run,
+    study: Study,
+    finalist: Finalist,
+    selected: Sequence[dict[str, Any]],
+    measured: dict[str, Any],
+    tested: dict[str, Any],
+    misses: int,
 ) -> dict[str, Any]:
-    """The fields of `Result`; the Pareto front, notes and image counts go to `report.json`."""
+    """The fields of `Result`; the Pareto front, notes and image counts go to `report.json`.
+
+    `selected` are the rows of the selection that the finalist came from. Where it was no trial but grown from one, it
+    joins the front that is shown.
+    """
     config, arch = run.config, finalist.arch
     bounds = run.folder.artefact("bounds", dict)
     latency, low, high, macs, params, peak = run.costs
@@ -59,31 +70,32 @@ def result(
         "model": model,
         "bundle": ".",
     }
-    rows = [
-        {
-            "latency_ms": trial.metrics[latency.metric],
-            "accuracy": trial.metrics["accuracy"],
-            "macs": trial.metrics["macs"],
-            "params": trial.metrics["params"],
-            "arch": run.space.code(trial.arch),
-        }
-        for trial in study.front()
-    ]
-    notes = _notes(run, bounds, rows, measured, misses)
+    front = [_point(run, trial.arch, trial.metrics) for trial in study.front()]
+    notes = _notes(run, bounds, front, measured, misses)
+    code = run.space.code(arch)
+    if code not in {point["arch"] for point in front}:
+        accuracy = next(row["accuracy"] for row in selected if row["arch"] == code)
+        front.append(_point(run, arch, {**metrics, "accuracy": accuracy}))
     images = {"validation": finalist.scores.images, "test": tested["images"]}
-    run.folder.artefact("report", lambda: {"front": rows, "notes": notes, "images": images})
+    run.folder.artefact("report", lambda: {"front": front, "notes": notes, "images": images})
     return result
 
 
+def _point(run: Run, arch: Arch, metrics: Mapping[str, float]) -> dict[str, Any]:
+    """A row of the front."""
+    shown = {name: metrics[name] for name in ("accuracy", "macs", "params")}
+    return {"latency_ms": metrics[run.costs.latency.metric], **shown, "arch": run.space.code(arch)}
+
+
 def _notes(
-    run: Run, bounds: dict[str, Any], rows: Sequence[dict[str, Any]], measured: dict[str, Any], misses: int
+    run: Run, bounds: dict[str, Any], front: Sequence[dict[str, Any]], measured: dict[str, Any], misses: int
 ) -> list[str]:
     lines = []
     if not run.binds:
         text = f"the budget does not bind: the largest network takes {bounds['largest_ms']:.3f} ms"
-        if len(rows) > 1:
-            middle = rows[len(rows) // 2]
-            loss = 100 * (rows[0]["accuracy"] - middle["accuracy"])
+        if len(front) > 1:
+            middle = front[len(front) // 2]
+            loss = 100 * (front[0]["accuracy"] - middle["accuracy"])
             text += f"; {middle['latency_ms']:.3f} ms would cost {loss:.1f} points on shared weights"
         lines.append(text)
     if misses:

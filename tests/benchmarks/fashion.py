@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from edgenas import api
+from edgenas import api, pipeline
 from edgenas.bench import bench_in_fresh_process, met
 from edgenas.config import make_config
 from edgenas.engine import process
@@ -122,8 +122,8 @@ def _reopened(folder: Path, settings: dict[str, Any], budget_ms: float, reporter
         settings | {"budget_ms": budget_ms, "output": str(output), "reuse": str(source), "resume": output.exists()}
     )
     run = Run(config, RunFolder(output, resume=True), reporter, api.never)
-    api._keep_config(run)
-    api._prepare(run)
+    pipeline.keep_config(run)
+    pipeline.prepare(run)
     return run
 
 
