@@ -10,7 +10,7 @@ from edgenas.cost.base import AdditiveCost
 from edgenas.cost.correction import Correction, features, fit_correction
 from edgenas.cost.counts import Counts, count_ops
 from edgenas.cost.estimate import Estimator, fit_estimator
-from edgenas.cost.table import LatencyTable, OpRow
+from edgenas.cost.table import LatencyTable, NetRow, OpRow
 from edgenas.errors import MissingOps, UsageError
 from edgenas.graph import Node
 from edgenas.spaces._base import SearchSpace, parse_spec
@@ -110,6 +110,18 @@ def latency_interval(
     prices = Prices(table, estimate_missing=estimate_missing)
     correction = fit_correction(*training_rows(prices, space.name))
     return Latency(prices, correction), Latency(prices, correction, -1), Latency(prices, correction, 1)
+
+
+def relative_errors(table: LatencyTable, nets: Sequence[NetRow]) -> list[float]:
+    """|predicted / measured - 1| of whole networks that the table's correction has not seen."""
+    errors = []
+    for spec in dict.fromkeys(net.spec for net in nets):
+        space = parse_spec(spec)
+        latency, _, _ = latency_interval(table, space, estimate_missing=True)
+        these = [net for net in nets if net.spec == spec]
+        predicted = latency.many(space, [space.parse(net.code) for net in these])
+        errors += [float(abs(ms / net.ms - 1)) for ms, net in zip(predicted, these, strict=True)]
+    return errors
 
 
 def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], list[float]]:

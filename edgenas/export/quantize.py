@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,11 @@ Array = np.ndarray[Any, Any]
 MIN_SIGNAL_TO_NOISE_DB = 20.0
 
 
-def quantize(model: bytes, calibration: Iterable[Array], *, reduce_range: bool) -> bytes:
+def quantize(model: bytes, calibration: Iterable[Array | tuple[Array, ...]], *, reduce_range: bool) -> bytes:
     """The int8 twin of `model`, in the same opset and IR; equal arguments give equal bytes.
 
     `calibration` yields preprocessed training images, float32 (1, C, H, W), a hundred or so: an activation's range is
-    that from its smallest to its largest value over all of them.
+    that from its smallest to its largest value over all of them. For a model of several inputs it yields tuples.
 
     Raises:
         ExportError: no calibration image, or onnxruntime cannot quantise the model.
@@ -48,7 +48,7 @@ def quantize(model: bytes, calibration: Iterable[Array], *, reduce_range: bool) 
             quantize_static(
                 source,
                 target,
-                _Reader(original.graph.input[0].name, calibration),
+                _Reader([value.name for value in original.graph.input], calibration),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
                 reduce_range=reduce_range,
@@ -61,15 +61,18 @@ def quantize(model: bytes, calibration: Iterable[Array], *, reduce_range: bool) 
 
 
 class _Reader:
-    """Feeds images one by one, then None: what onnxruntime asks of a CalibrationDataReader."""
+    """Feeds inputs one by one, then None: what onnxruntime asks of a CalibrationDataReader."""
 
-    def __init__(self, name: str, images: Iterable[Array]) -> None:
-        self._name, self._images = name, iter(images)
+    def __init__(self, names: Sequence[str], images: Iterable[Array | tuple[Array, ...]]) -> None:
+        self._names, self._images = names, iter(images)
 
     def get_next(self) -> dict[str, Array] | None:
         """The feed of the next image."""
         image = next(self._images, None)
-        return None if image is None else {self._name: np.ascontiguousarray(image, np.float32)}
+        if image is None:
+            return None
+        arrays = image if isinstance(image, tuple) else (image,)
+        return {name: np.ascontiguousarray(x, np.float32) for name, x in zip(self._names, arrays, strict=True)}
 
 
 def _without_advice(model: bytes) -> bytes:

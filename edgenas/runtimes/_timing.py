@@ -13,7 +13,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,9 @@ PAUSE_S = 2.0
 WARM_UP_RUNS, WARM_UP_MS = 3, 10.0
 # A sample is at least 100 ticks of the clock, and long beside the 3 us that reading all gauges takes.
 MIN_TICKS, MIN_SAMPLE_NS = 100, 200_000
+
+
+K = TypeVar("K")
 
 
 class TooNoisy(RuntimeError):
@@ -230,7 +233,7 @@ def measure(
     """
     for sessions in items.values():
         for session in sessions:
-            _warm_up(session)
+            warm_up(session)
     for attempt in range(ATTEMPTS):
         if attempt:
             sleep(PAUSE_S * attempt)
@@ -251,7 +254,7 @@ def _doubt(timings: Mapping[str, Timing]) -> str | None:
     return f"no timing sample of {bare[0]!r} was clean" if bare else None
 
 
-def _warm_up(session: Session) -> None:
+def warm_up(session: Session) -> None:
     """By count, because first runs allocate and choose kernels; by time, because clocks rise slowly."""
     for _ in range(WARM_UP_RUNS):
         session.run()
@@ -283,8 +286,17 @@ def _attempt(
         due = _slow_rounds(table, reference)
     if progress:
         progress(done, done)
+    timings = summarise_slots(table, reference)
+    return {name: timings[name] for name in items}
+
+
+def summarise_slots(slots: Sequence[Mapping[K, float]], reference: K | None) -> dict[K, Timing]:
+    """Timings of what was measured in these rounds; one in which the reference was slow counts for nobody."""
+    slow = set(_slow_rounds(slots, reference))
+    names = dict.fromkeys(name for row in slots for name in row)
     return {
-        name: summarise([_counted(row, name, slot in due) for slot, row in enumerate(table) if row]) for name in items
+        name: summarise([_counted(row[name], slot in slow) for slot, row in enumerate(slots) if name in row])
+        for name in names
     }
 
 
@@ -300,17 +312,18 @@ def _interleaved(
     return row
 
 
-def _slow_rounds(table: Sequence[Mapping[str, float]], reference: str | None) -> list[int]:
+def _slow_rounds(table: Sequence[Mapping[K, float]], reference: K | None) -> list[int]:
     """Rounds in which the reference had no clean sample, or was far above its own low quantile."""
     if reference is None:
         return []
-    limit = SLOW_REFERENCE * _quantile([row[reference] for row in table if row], LOW_QUANTILE)
-    return [slot for slot, row in enumerate(table) if row and not row[reference] <= limit]
+    known = [row.get(reference, math.nan) for row in table]
+    limit = SLOW_REFERENCE * _quantile(known, LOW_QUANTILE)
+    return [slot for slot, row in enumerate(table) if row and not known[slot] <= limit]
 
 
-def _counted(row: Mapping[str, float], name: str, dropped: bool) -> float:
+def _counted(figure: float, dropped: bool) -> float:
     """An item's figure in a round; one that is dropped keeps its runs, none of them clean, and its place in the row."""
-    return Round(math.nan, _as_round(row[name]).runs, clean_share=0.0) if dropped else row[name]
+    return Round(math.nan, _as_round(figure).runs, clean_share=0.0) if dropped else figure
 
 
 def _as_round(figure: float) -> Round:
