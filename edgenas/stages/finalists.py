@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.bench import met
+from edgenas.bench import MAX_REPEAT_ERROR, met
 from edgenas.cost.table import NetRow
 from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import Scores, evaluate, supervised, train
@@ -115,6 +115,8 @@ def _measure(run: Run, archs: Sequence[Arch], attempt: int) -> dict[Arch, dict[s
         run.config.threads,
         seconds=SECONDS_EACH * len(graphs),
         rng=run.rng(f"measure {attempt}"),
+        quiet_ms=run.table.reference_ms,
+        max_repeat_error=MAX_REPEAT_ERROR,
         progress=run.tell,
     )
     predicted = run.problem.preview(list(archs))

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.bench import MAX_REPEAT_ERROR
 from edgenas.cost.base import many_metrics
 from edgenas.cost.counts import CountCost, moved_bytes
 from edgenas.cost.estimate import op_kind
@@ -36,7 +37,15 @@ def bounds(run: Run) -> dict[str, Any]:
     smallest, largest = extremes(run.space, CountCost("bytes"))
     graphs = {"smallest": run.space.graph(smallest), "largest": run.space.graph(largest)}
     timings = time_graphs(
-        graphs, run.config.runtime, run.config.threads, seconds=BOUND_SECONDS, rng=run.rng("bounds"), progress=run.tell
+        graphs,
+        run.config.runtime,
+        run.config.threads,
+        seconds=BOUND_SECONDS,
+        rng=run.rng("bounds"),
+        quiet_ms=cached_table(run.config.runtime, run.config.threads).reference_ms,
+        max_repeat_error=MAX_REPEAT_ERROR,
+        tries=2,  # what is impossible is to be refused soon
+        progress=run.tell,
     )
     low, high = timings["smallest"], timings["largest"]
     budget_ms = run.config.budget_ms
