@@ -25,12 +25,11 @@ from edgenas import errors, plugins
 from edgenas.errors import DataError, EdgeNASError, EnvironmentFault, NoisyMachine
 from edgenas.runtimes import _reference
 from edgenas.runtimes._base import Runtime
-from edgenas.runtimes._timing import Session, Timing, TooNoisy, measure
+from edgenas.runtimes._timing import MAX_REPEAT_ERROR, Session, Timing, TooNoisy, measure
 
 Progress = Callable[[int, int], None]
 
 ROUND_MS = 10.0
-MAX_REPEAT_ERROR = 0.04  # above it a figure is measured again
 MAX_FILE_BYTES = 2**31 - 1  # of one protobuf message; what is larger keeps its weights in other files
 
 

@@ -28,7 +28,8 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Time all files in the same rounds, in a process of their own."""
     config = _flags.settings(arguments)
-    from edgenas.bench import MAX_REPEAT_ERROR, bench_in_fresh_process
+    from edgenas.bench import bench_in_fresh_process
+    from edgenas.runtimes._timing import MAX_REPEAT_ERROR
 
     reporter = _output.reporter(arguments)
     with reporter.stage("time " + ", ".join(path.name for path in arguments.models)) as tell:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.bench import MAX_REPEAT_ERROR, met
+from edgenas.bench import met
 from edgenas.cost.table import NetRow
 from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import Scores, evaluate, supervised, train
@@ -18,6 +18,7 @@ from edgenas.nn.network import Network
 from edgenas.objective import Metrics
 from edgenas.profiling.host import time_graphs
 from edgenas.run import Run
+from edgenas.runtimes._timing import MAX_REPEAT_ERROR
 from edgenas.strategies._base import Strategy
 from edgenas.strategies._feasible import grow, networks, repair
 from edgenas.study import Study
