@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +123,59 @@ def profile(
         )
     write_table(path, table)
     return path, table
+
+
+def kit(
+    config: Config,
+    reporter: Reporter,
+    *,
+    shape: Shape,
+    classes: int,
+    only: Mapping[str, Sequence[str]],
+    nets: int,
+    tests: int,
+    precisions: Sequence[str],
+    out: Path,
+) -> dict[str, Any]:
+    """Write the device kit of a space, narrowed to the options in `only` (texts, by choice); returns its manifest.
+
+    Raises:
+        UsageError: the space has no such choice or option.
+    """
+    from edgenas.profiling.kit import write_kit
+    from edgenas.profiling.probes import probes
+    from edgenas.spaces._genes import sample
+    from edgenas.stages.latency import distinct_nodes
+
+    space = build_space(config.space, shape, classes)
+    space = space.restrict({name: space.options_named(name, values) for name, values in only.items()})
+    rng = np.random.default_rng(config.seed)
+    drawn = [(space, sample(space, rng)) for _ in range(nets + tests)]
+    nodes = distinct_nodes(space)
+    facts = {"space": space.spec, "only": {name: list(values) for name, values in only.items()}, "seed": config.seed}
+    made = probes(nodes, drawn[:nets], drawn[nets:], precisions, rng)
+    with reporter.stage(f"make probes of {len(nodes)} ops and {len(drawn)} networks") as tell:
+        total = len(precisions) * (len(nodes) + len(drawn))
+        return write_kit(out, made, facts, lambda done, kind: tell(min(done, total), total, kind))
+
+
+def ingest(results: Path, *, kit: Path | None = None, out: Path | None = None) -> list[tuple[Path, LatencyTable]]:
+    """Check a kit's results file and write a table for each precision in it, into folder `out` or the user's own.
+
+    Raises:
+        TableError: the results cannot be trusted.
+        NoisyMachine: too few clean samples; nothing is written.
+    """
+    from edgenas.cost.table import write_table
+    from edgenas.profiling.devices import own_tables, table_name
+    from edgenas.profiling.ingest import read_results, tables
+    from edgenas.profiling.kit import read_manifest
+
+    found = tables(read_results(results, read_manifest(kit) if kit else None))
+    written = [((out or own_tables()) / table_name(table), table) for table in found]
+    for path, table in written:
+        write_table(path, table)
+    return written
 
 
 def predict(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 import math
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,9 +13,10 @@ import numpy as np
 from edgenas import plugins
 from edgenas.cost.counts import count_ops
 from edgenas.cost.table import LatencyTable, NetRow, OpRow, read_table
-from edgenas.errors import EnvironmentFault, NoisyMachine
+from edgenas.errors import NoisyMachine
 from edgenas.export.onnx import identity, probe, random_weights, to_bytes, to_onnx
 from edgenas.graph import Arch, Graph, Node
+from edgenas.profiling.devices import own_tables
 from edgenas.runtimes import _host, _reference
 from edgenas.runtimes._timing import MAX_REPEAT_ERROR, Session, Timing, TooNoisy, measure, repeat_error_of_table
 from edgenas.spaces._base import SearchSpace
@@ -178,19 +177,9 @@ def _quietest(
 
 
 def cached_table_path(runtime: str, threads: int) -> Path:
-    """Where this machine's own table is kept between runs; a temporary folder if there is no usable home."""
+    """Where this machine's own table is kept between runs."""
     version = plugins.load("runtimes", runtime).version()
-    name = f"{runtime}-{version}-{threads}t-fp32.csv"
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    for root in (Path(home), Path(tempfile.gettempdir())):
-        folder = root / "edgenas" / "tables" / _host.host_name()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder / name
-    raise EnvironmentFault("no folder for this machine's latency table; set XDG_CACHE_HOME to one that can be written")
+    return own_tables() / _host.host_name() / f"{runtime}-{version}-{threads}t-fp32.csv"
 
 
 def cached_table(runtime: str, threads: int) -> LatencyTable:

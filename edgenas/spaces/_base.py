@@ -72,6 +72,21 @@ class SearchSpace(ABC):
             narrowed._allowed[name] = kept
         return narrowed
 
+    def options_named(self, name: str, texts: Sequence[str]) -> list[int]:
+        """Indices of a choice's options by their text, `1` for 1.0 too.
+
+        Raises:
+            UsageError: no such choice or option, with those there are.
+        """
+        if name not in self.index:
+            raise UsageError(f"space {self.name} has no choice {name!r}; it has {', '.join(self.index)}")
+        options = self.choices[self.index[name]].options
+        known = {f"{o:g}" if isinstance(o, float) else str(o): i for i, o in enumerate(options)}
+        unknown = [text for text in texts if text not in known]
+        if unknown:
+            raise UsageError(f"space {self.name}: {name} has no option {unknown[0]!r}; it has {', '.join(known)}")
+        return [known[text] for text in texts]
+
     def decode(self, scores: Sequence[Sequence[float]]) -> Arch:
         """The architecture of the highest allowed score per choice; the first of equals. Every result is valid."""
         return tuple(

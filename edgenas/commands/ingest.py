@@ -1,0 +1,56 @@
+"""`edgenas ingest`: a latency table from what a kit measured on a device."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgenas import text
+from edgenas.commands import _flags, _output
+
+if TYPE_CHECKING:
+    from edgenas.cost.table import LatencyTable
+
+HELP = "check a kit's results file and write the device's latency tables"
+EXAMPLE = """\
+edgenas ingest results-pi5-1t.jsonl
+edgenas ingest results-pi5-1t.jsonl --kit kit.zip --out latency_tables"""
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Where from, where to."""
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="file that the kit's run.py or page wrote")
+    parser.add_argument("--kit", type=Path, metavar="FILE", help="the kit; needed for results of the page")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of tables (default: your own, in the cache)")
+    _flags.add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """One table for each precision in the file."""
+    from edgenas import api
+
+    written = api.ingest(arguments.results, kit=arguments.kit, out=arguments.out)
+    if arguments.json:
+        _output.write_json([_facts(path, table) for path, table in written])
+        return 0
+    for path, table in written:
+        facts = _facts(path, table)
+        test = f"test: {facts['test']}\n" if facts["test"] else ""
+        _output.write(
+            f"{text.printable(table.device)}, {facts['precision']}: {facts['ops']} ops and {facts['nets']} whole "
+            f"networks, repeat error {text.percent(facts['repeat_error'])}\n{test}{text.printable(str(path))}\n"
+        )
+    return 0
+
+
+def _facts(path: Path, table: LatencyTable) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "device": table.device,
+        "precision": table.header["precision"],
+        "ops": len(table.ops),
+        "nets": len(table.nets),
+        "repeat_error": float(table.header["repeat_error"]),
+        "test": table.header.get("test"),
+    }

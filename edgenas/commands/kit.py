@@ -1,0 +1,76 @@
+"""`edgenas kit`: a zip of probes to measure on any device that runs onnxruntime."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+
+from edgenas import text
+from edgenas.commands import _flags, _output
+
+HELP = "make a kit that measures a space's ops on another device"
+EXAMPLE = """\
+edgenas kit --space mbconv --resolution 96 -o kit.zip
+edgenas kit --shape 1x28x28 --only width=0.5,1 --only resolution=24,28 -o kit.zip"""
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Space, static choices, and how much of it."""
+    _flags.add_settings(parser, ("space", "seed"))
+    _flags.add_input(parser)
+    parser.add_argument(
+        "--resolution", type=_flags.ranged(int, 1, 4096), metavar="N", help="short for --shape 3xNxN: colour images"
+    )
+    parser.add_argument(
+        "--only",
+        type=only,
+        action="append",
+        default=[],
+        metavar="CHOICE=VALUE,...",
+        help="keep these options of a choice, such as width=0.5,1; the fewer, the shorter the measurement",
+    )
+    parser.add_argument("--nets", type=_flags.ranged(int, 8, 1000), default=100, metavar="N", help="whole networks")
+    parser.add_argument(
+        "--tests", type=_flags.ranged(int, 0, 1000), default=50, metavar="N", help="networks that test the table"
+    )
+    parser.add_argument("--precision", choices=("all", "fp32", "int8"), default="all", help="(default: all)")
+    parser.add_argument("-o", "--out", type=Path, default=Path("kit.zip"), metavar="FILE", help="(default: kit.zip)")
+    _flags.add_json(parser)
+
+
+def only(words: str) -> tuple[str, list[str]]:
+    """For `type=`: `width=0.5,1` as the choice's name and the texts of its options."""
+    name, equals, values = words.partition("=")
+    if not (name and equals and values):
+        raise ArgumentTypeError(f"{words!r} is not CHOICE=VALUE,...; for example width=0.5,1")
+    return name, values.split(",")
+
+
+def run(arguments: Namespace) -> int:
+    """Write the zip, and say what to do with it."""
+    config = _flags.settings(arguments)
+    side = arguments.resolution
+    from edgenas import api
+
+    manifest = api.kit(
+        config,
+        _output.reporter(arguments),
+        shape=(3, side, side) if side else arguments.shape,
+        classes=arguments.classes,
+        only=dict(arguments.only),
+        nets=arguments.nets,
+        tests=arguments.tests,
+        precisions=("fp32", "int8") if arguments.precision == "all" else (arguments.precision,),
+        out=arguments.out,
+    )
+    facts = {"path": str(arguments.out), "kit": manifest["kit"], "probes": len(manifest["probes"])}
+    if arguments.json:
+        _output.write_json(facts)
+        return 0
+    size = text.size(arguments.out.stat().st_size)
+    _output.write(
+        f"{text.printable(facts['path'])}: {facts['probes']} probes, {size}\n"
+        "unpack it on the device, run `python run.py` there, bring the results file back, then:\n"
+        "edgenas ingest RESULTS.jsonl\n"
+    )
+    return 0
