@@ -150,7 +150,8 @@ def kit(
     space = build_space(config.space, shape, classes)
     space = space.restrict({name: space.options_named(name, values) for name, values in only.items()})
     rng = np.random.default_rng(config.seed)
-    drawn = [(space, sample(space, rng)) for _ in range(nets + tests)]
+    archs = list(dict.fromkeys(sample(space, rng) for _ in range(10 * (nets + tests))))[: nets + tests]
+    drawn = [(space, arch) for arch in archs]
     nodes = distinct_nodes(space)
     facts = {"space": space.spec, "only": {name: list(values) for name, values in only.items()}, "seed": config.seed}
     made = probes(nodes, drawn[:nets], drawn[nets:], precisions, rng)
