@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from edgenas.cost.counts import Counts, count_ops
 from edgenas.cost.estimate import Estimator, fit_estimator
 from edgenas.cost.table import LatencyTable, NetRow, OpRow
 from edgenas.errors import MissingOps, UsageError
-from edgenas.graph import Node
+from edgenas.graph import Graph, Node
 from edgenas.spaces._base import SearchSpace, parse_spec
 
 
@@ -106,9 +107,14 @@ class EstimatedMs(AdditiveCost):
 def latency_interval(
     table: LatencyTable, space: SearchSpace, *, estimate_missing: bool = False
 ) -> tuple[Latency, Latency, Latency]:
-    """Prediction, low end and high end, corrected on the table's whole networks of this space."""
+    """Prediction, low end and high end, corrected on the table's whole networks of this space.
+
+    A table adapted from other devices widens the interval by its own margin.
+    """
     prices = Prices(table, estimate_missing=estimate_missing)
     correction = fit_correction(*training_rows(prices, space.name))
+    # Networks of an adapted table are predictions themselves: how well they fit says nothing of how true they are.
+    correction = replace(correction, margin=correction.margin + table.adapted_margin)
     return Latency(prices, correction), Latency(prices, correction, -1), Latency(prices, correction, 1)
 
 
@@ -130,16 +136,21 @@ def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], li
     Where estimates are allowed they count here too: the correction and its interval then answer for their errors.
     """
     rows, ms = [], []
-    spaces: dict[str, SearchSpace] = {}
-    for net in prices.table.nets:
-        if net.spec.split()[0] != space_name:
-            continue
-        try:
-            space = spaces.setdefault(net.spec, parse_spec(net.spec))
-            graph = space.graph(space.parse(net.code))
-        except UsageError:
-            continue  # written by another version of the space
+    for net, graph in net_graphs(net for net in prices.table.nets if net.spec.split()[0] == space_name):
         if prices.estimate_missing or all(node.key in prices.table.ops for node in graph.priced):
             rows.append(prices.features(graph.priced).sum(axis=0))
             ms.append(net.ms)
     return rows, ms
+
+
+def net_graphs(nets: Iterable[NetRow]) -> Iterator[tuple[NetRow, Graph]]:
+    """Networks of a table with their programs; those that another version of their space wrote are left out."""
+    spaces: dict[str, SearchSpace] = {}
+    for net in nets:
+        try:
+            if net.spec not in spaces:
+                spaces[net.spec] = parse_spec(net.spec)
+            space = spaces[net.spec]
+            yield net, space.graph(space.parse(net.code))
+        except UsageError:
+            continue

@@ -62,6 +62,11 @@ class LatencyTable:
         """The reference op's time on that device at its quietest; infinite in tables that do not tell."""
         return float(self.header.get("reference_ms", math.inf))
 
+    @property
+    def adapted_margin(self) -> float:
+        """Relative margin of latencies that were predicted from other devices' tables; 0 for a measured table."""
+        return float(self.header.get("adapted_margin", 0.0))
+
     def extended(self, ops: Mapping[str, OpRow], nets: Iterable[NetRow], **header: str) -> LatencyTable:
         """With more rows; a row measured again replaces the old one."""
         by_name = {(net.spec, net.code): net for net in (*self.nets, *nets)}
@@ -98,6 +103,7 @@ def read_table(path: Path) -> LatencyTable:
             raise TableError(f"{path}: the header has no {name!r}; measure again with `edgenas profile`")
     if header["unit"] != "ms":
         raise TableError(f"{path}: unit is {header['unit']!r}, expected ms; convert the rows and the header")
+    _count(f"{path}: adapted_margin", header.get("adapted_margin", "0"))
     ops: dict[str, OpRow] = {}
     nets: dict[tuple[str, str], NetRow] = {}
     reader = csv.reader(lines[len(header) :])
