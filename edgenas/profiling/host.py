@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from edgenas.cost.counts import count_ops
 from edgenas.cost.table import LatencyTable, NetRow, OpRow, read_table
 from edgenas.errors import EnvironmentFault, NoisyMachine
 from edgenas.export.onnx import identity, probe, random_weights, to_bytes, to_onnx
+from edgenas.folder import cache_folder
 from edgenas.graph import Arch, Graph, Node
 from edgenas.runtimes import _host, _reference
 from edgenas.runtimes._timing import Session, Timing, TooNoisy, measure, repeat_error_of_table
@@ -135,15 +134,9 @@ def cached_table_path(runtime: str, threads: int) -> Path:
     """Where this machine's own table is kept between runs; a temporary folder if there is no usable home."""
     version = plugins.load("runtimes", runtime).version()
     name = f"{runtime}-{version}-{threads}t-fp32.csv"
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    for root in (Path(home), Path(tempfile.gettempdir())):
-        folder = root / "edgenas" / "tables" / _host.host_name()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder / name
+    folder = cache_folder("tables", _host.host_name())
+    if folder is not None:
+        return folder / name
     raise EnvironmentFault("no folder for this machine's latency table; set XDG_CACHE_HOME to one that can be written")
 
 
