@@ -51,7 +51,9 @@ def assets() -> Assets:
         return _read(Path(named))
     root = cache_folder("npm")
     if root is None:
-        raise EnvironmentFault(f"no folder to keep {PACKAGE} in; set XDG_CACHE_HOME, or {FOLDER} to the package's folder")
+        raise EnvironmentFault(
+            f"no folder to keep {PACKAGE} in; set XDG_CACHE_HOME, or {FOLDER} to the package's folder"
+        )
     package = root / f"{PACKAGE}-{VERSION}"
     if not package.is_dir():
         _fetch(package)
@@ -102,7 +104,13 @@ def _npm_pack(folder: Path) -> Path:
     command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent", "--ignore-scripts", "--fetch-retries=1"]
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=False, timeout=NPM_TIMEOUT_S, stdin=subprocess.DEVNULL
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=NPM_TIMEOUT_S,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EnvironmentFault(f"npm cannot fetch {PACKAGE} {VERSION} ({error}); {advice}") from error

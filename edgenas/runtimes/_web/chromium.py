@@ -1,4 +1,4 @@
-"""An engine in a page of headless Chromium, driven by the DevTools protocol over two pipes: no port is opened for it."""
+"""An engine in a page of headless Chromium, driven by the DevTools protocol over two pipes, without a port."""
 
 from __future__ import annotations
 
@@ -112,8 +112,9 @@ class Browser:
             self._channel.send(message if session is None else message | {"sessionId": session})
             reply = self._reply(session, timeout_s)
         except Gone as error:
+            last_words = self._last_words()
             self.stop()
-            raise EnvironmentFault(f"Chromium stopped ({self._last_words()}); try again") from error
+            raise EnvironmentFault(f"Chromium stopped ({last_words}); try again") from error
         if "error" in reply:
             raise EnvironmentFault(f"Chromium refuses {method}: {reply['error']['message']}; try another version of it")
         return dict(reply["result"])
@@ -143,12 +144,13 @@ class Browser:
             pass
         self._process.wait()
         self._process.stdout.close()
+        self._complaints.close()
         self._profile.cleanup()
 
     def _last_words(self) -> str:
         self._complaints.seek(0)
         lines = self._complaints.read().decode(errors="replace").strip().splitlines()
-        return lines[-1][:200] if lines else f"exit code {self._process.returncode}"
+        return lines[-1][:200] if lines else "without a word"
 
 
 class Page:

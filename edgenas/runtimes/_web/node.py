@@ -21,7 +21,9 @@ def executable() -> str:
     """Path of Node. Raises EnvironmentFault if there is none."""
     path = shutil.which("node") or shutil.which("nodejs")
     if path is None:
-        raise EnvironmentFault("onnxruntime-web needs Node.js, which is not on the PATH; install it (version 18 or later)")
+        raise EnvironmentFault(
+            "onnxruntime-web needs Node.js, which is not on the PATH; install it (version 18 or later)"
+        )
     return path
 
 
@@ -64,8 +66,9 @@ class NodeEngine:
             self._channel.send(command)
             return self._channel.receive(timeout_s)
         except Gone as error:
+            last_words = self._last_words()
             self.stop()
-            raise EnvironmentFault(f"Node stopped running onnxruntime-web ({self._last_words()}); try again") from error
+            raise EnvironmentFault(f"Node stopped running onnxruntime-web ({last_words}); try again") from error
 
     def stop(self) -> None:
         """End the process: at the end of its input it leaves by itself, unless it hangs."""
@@ -80,11 +83,16 @@ class NodeEngine:
             self._process.wait()
         assert self._process.stdout is not None
         self._process.stdout.close()
+        self._complaints.close()
         self._temporary.cleanup()
 
     def _last_words(self) -> str:
         """The error that Node printed, else how it ended."""
+        try:
+            code = self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            return "it is silent"
         self._complaints.seek(0)
         lines = self._complaints.read().decode(errors="replace").splitlines()
         errors = [line.strip() for line in lines if "Error" in line]
-        return errors[-1][:200] if errors else f"exit code {self._process.returncode}"
+        return errors[-1][:200] if errors else f"exit code {code}"

@@ -2,7 +2,7 @@
 
     python serve.py [port]        the folder this file lies in, to every machine that reaches this one
 
-Browsers honour those headers only for 127.0.0.1, localhost and HTTPS; over plain HTTP from elsewhere a page still works,
+Browsers honour those headers only for 127.0.0.1, localhost and HTTPS; over plain HTTP from elsewhere a page works too,
 with a coarser clock. Standard library only, in Python 3.9's syntax: this file also ships in device kits.
 """
 
@@ -58,7 +58,9 @@ def make_server(routes: Mapping[str, Path], host: str = "127.0.0.1", port: int =
 def serve_for_ever(folder: Path, port: int = PORT) -> None:
     """Serve until interrupted."""
     with make_server({"": folder}, "0.0.0.0", port) as server:
-        print(f"open http://127.0.0.1:{port}/ here, or http://<address of this machine>:{port}/ on a phone; Ctrl-C ends")
+        print(
+            f"open http://127.0.0.1:{port}/ here, or http://<address of this machine>:{port}/ on a phone; Ctrl-C ends"
+        )
         try:
             server.serve_forever()
         except KeyboardInterrupt:
