@@ -14,7 +14,10 @@ class Engine(Protocol):
     """One heap: a Node process, or a page of a browser. It answers the commands of answer.mjs."""
 
     folder: Path  # where it reads models
-    working: bool  # whether it can still take commands
+
+    @property
+    def working(self) -> bool:
+        """Whether it can still take commands."""
 
     def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """The reply.
