@@ -18,7 +18,7 @@ from edgenas.folder import cache_folder
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 FOLDER = "EDGENAS_ORT_WEB"
 SCRIPT, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
-MEMBERS = ("package.json", "README.md", f"dist/{SCRIPT}", f"dist/{WASM}")  # 14 of the package's 145 MB
+MEMBERS = ("package.json", f"dist/{SCRIPT}", f"dist/{WASM}")  # 14 of the package's 145 MB
 NPM_TIMEOUT_S = 300
 
 

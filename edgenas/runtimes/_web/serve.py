@@ -50,9 +50,16 @@ class Handler(SimpleHTTPRequestHandler):
         """Quiet."""
 
 
-def make_server(routes: Mapping[str, Path], host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:
+class Server(ThreadingHTTPServer):
+    """One thread a request."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Quiet: a browser that goes away in the middle of a file is no fault."""
+
+
+def make_server(routes: Mapping[str, Path], host: str = "127.0.0.1", port: int = 0) -> Server:
     """A server that is bound, by default to any free port of this machine alone, and not yet running."""
-    return ThreadingHTTPServer((host, port), partial(Handler, routes=routes))
+    return Server((host, port), partial(Handler, routes=routes))
 
 
 def serve_for_ever(folder: Path, port: int = PORT) -> None:

@@ -128,7 +128,9 @@ def test_opened_as_a_file_it_takes_the_zip(browser, kit, tmp_path):
     start(tab)
     tab.wait_for(FINISHED)
     assert tab.evaluate(FINISHED) == "done", tab.evaluate("document.getElementById('say').textContent")
-    check(tab.evaluate(RESULTS), kit)
+    text = tab.evaluate(RESULTS)
+    check(text, kit)
+    assert json.loads(text.splitlines()[0])["header"]["cross_origin_isolated"] == "no"
 
 
 def test_a_damaged_probe_stops_with_its_name(browser, kit, address):

@@ -10,8 +10,9 @@ import pytest
 from edgenas.runtimes._web import serve
 
 
-@pytest.fixture
-def ask(tmp_path):
+@pytest.fixture(scope="module")
+def ask(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("served")
     (tmp_path / "own").mkdir()
     (tmp_path / "other/deep").mkdir(parents=True)
     (tmp_path / "secret.txt").write_text("secret")
