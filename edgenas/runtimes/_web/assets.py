@@ -101,7 +101,7 @@ def _npm_pack(folder: Path) -> Path:
     advice = f"install Node.js with npm, or set {FOLDER} to a folder of the npm package {PACKAGE}"
     if npm is None:
         raise EnvironmentFault(f"{PACKAGE} {VERSION} is not here, and npm is not on the PATH; {advice}")
-    command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--silent", "--ignore-scripts", "--fetch-retries=1"]
+    command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--loglevel=error", "--ignore-scripts", "--fetch-retries=1"]
     try:
         done = subprocess.run(
             command,

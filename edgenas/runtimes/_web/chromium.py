@@ -114,7 +114,9 @@ class Browser:
         except Gone as error:
             last_words = self._last_words()
             self.stop()
-            raise EnvironmentFault(f"Chromium stopped ({last_words}); try again") from error
+            raise EnvironmentFault(
+                f"Chromium stopped ({last_words}); try again, or set {EXECUTABLE} to another"
+            ) from error
         if "error" in reply:
             raise EnvironmentFault(f"Chromium refuses {method}: {reply['error']['message']}; try another version of it")
         return dict(reply["result"])
