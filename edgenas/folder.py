@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -107,3 +108,20 @@ def _start_ticks(pid: int) -> str | None:
     except OSError:
         return None
     return "running"
+
+
+def cache_folder(*parts: str) -> Path | None:
+    """A folder of edgenas in the user's cache, which can be written; below the temporary folder without a usable home.
+
+    None if neither can.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    for root in (Path(home), Path(tempfile.gettempdir())):
+        folder = root.joinpath("edgenas", *parts)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return None

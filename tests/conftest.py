@@ -8,6 +8,9 @@ import os
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run many small operations: threads would only wait for each other
 
+# A runtime that comes from npm is used if it is here; only who says so (npm_config_offline=false) has it fetched.
+os.environ.setdefault("npm_config_offline", "true")
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings

@@ -3,11 +3,12 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
-from edgenas.folder import CONFIG, LOCK, RunFolder
+from edgenas.folder import CONFIG, LOCK, RunFolder, cache_folder
 
 
 def test_artefacts_are_made_once_and_survive_a_move(tmp_path):
@@ -74,3 +75,14 @@ def test_a_torn_lock_is_no_obstacle(tmp_path):
     (tmp_path / LOCK).write_text("{")
     RunFolder(tmp_path, resume=True).unlock()
     assert not (tmp_path / LOCK).exists()
+
+
+def test_the_cache_is_the_users_or_else_a_temporary_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    assert cache_folder("a", "b") == tmp_path / "home/edgenas/a/b"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    assert cache_folder("a") == tmp_path / "temporary/edgenas/a"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    assert cache_folder("a") is None

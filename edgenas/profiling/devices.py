@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +9,7 @@ from pathlib import Path
 import edgenas
 from edgenas.cost.table import LatencyTable, read_table
 from edgenas.errors import EnvironmentFault, TableError, UnknownName
+from edgenas.folder import cache_folder
 
 
 def shipped_tables() -> Path:
@@ -25,16 +24,10 @@ def own_tables() -> Path:
     Raises:
         EnvironmentFault: there is neither.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    for root in (Path(home), Path(tempfile.gettempdir())):
-        folder = root / "edgenas" / "tables"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    raise EnvironmentFault("no folder for latency tables; set XDG_CACHE_HOME to one that can be written")
+    folder = cache_folder("tables")
+    if folder is None:
+        raise EnvironmentFault("no folder for latency tables; set XDG_CACHE_HOME to one that can be written")
+    return folder
 
 
 def table_files() -> Iterator[Path]:

@@ -8,13 +8,14 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgenas import plugins
 from edgenas.errors import EdgeNASError
+from tests._runtimes import usable
 
 WEIGHT = np.array([[1.0, -2.0], [0.5, 3.0], [-1.0, 1.0]], np.float32)
 
 
 @pytest.fixture(params=plugins.names("runtimes"))
 def runtime(request):
-    return plugins.load("runtimes", request.param)
+    return usable(request.param)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,54 @@
+"""Messages to and from a child process: JSON, each ended by one byte, over two pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import time
+from collections.abc import Mapping
+from typing import Any
+
+CHUNK_BYTES = 1 << 16
+
+
+class Gone(Exception):
+    """The other side has closed its end, or says nothing for too long."""
+
+
+class Channel:
+    """A reader and a writer, both file descriptors that somebody else closes."""
+
+    def __init__(self, reader: int, writer: int, end: bytes) -> None:
+        """`end` is the byte after every message."""
+        self._reader, self._writer, self._end = reader, writer, end
+        self._received = bytearray()
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Write one message. Raises Gone."""
+        unsent = memoryview(json.dumps(message).encode() + self._end)
+        try:
+            while unsent:
+                unsent = unsent[os.write(self._writer, unsent) :]
+        except OSError as error:
+            raise Gone("closed") from error
+
+    def receive(self, timeout_s: float | None = None) -> dict[str, Any]:
+        """The next message; a silence of `timeout_s` counts as the end. Raises Gone."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        searched = 0
+        while (at := self._received.find(self._end, searched)) < 0:
+            searched = len(self._received)
+            self._await(deadline)
+            chunk = os.read(self._reader, CHUNK_BYTES)
+            if not chunk:
+                raise Gone("closed")
+            self._received += chunk
+        line = bytes(self._received[:at])
+        del self._received[: at + 1]
+        return dict(json.loads(line))
+
+    def _await(self, deadline: float | None) -> None:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if not select.select([self._reader], [], [], left)[0]:
+            raise Gone("silent")
