@@ -12,7 +12,7 @@ import numpy as np
 from edgenas import plugins
 from edgenas.config import Config
 from edgenas.engine import process
-from edgenas.errors import UsageError
+from edgenas.errors import EnvironmentFault, UsageError
 from edgenas.folder import RunFolder, read_artefact, write_atomically
 from edgenas.ops import Shape
 from edgenas.progress import Reporter
@@ -136,8 +136,11 @@ def kit(
     tests: int,
     precisions: Sequence[str],
     out: Path,
+    page: bool = True,
 ) -> dict[str, Any]:
     """Write the device kit of a space, narrowed to the options in `only` (texts, by choice); returns its manifest.
+
+    With `page` it also runs in browsers; where onnxruntime-web is not to be had, a notice says why it does not.
 
     Raises:
         UsageError: the space has no such choice or option.
@@ -157,7 +160,18 @@ def kit(
     made = probes(nodes, drawn[:nets], drawn[nets:], precisions, rng)
     with reporter.stage(f"make probes of {len(nodes)} ops and {len(drawn)} networks") as tell:
         total = len(precisions) * (len(nodes) + len(drawn))
-        return write_kit(out, made, facts, lambda done, kind: tell(min(done, total), total, kind))
+        files = _page(reporter) if page else {}
+        return write_kit(out, made, facts, files, lambda done, kind: tell(min(done, total), total, kind))
+
+
+def _page(reporter: Reporter) -> Mapping[str, bytes]:
+    from edgenas.profiling.page import files
+
+    try:
+        return files()
+    except EnvironmentFault as error:
+        reporter.say(f"the kit will not run in browsers: {error}")
+        return {}
 
 
 def ingest(results: Path, *, kit: Path | None = None, out: Path | None = None) -> list[tuple[Path, LatencyTable]]:

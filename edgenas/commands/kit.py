@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from pathlib import Path
 
 from edgenas import text
@@ -34,6 +34,12 @@ def configure(parser: ArgumentParser) -> None:
         "--tests", type=_flags.ranged(int, 0, 1000), default=50, metavar="N", help="networks that test the table"
     )
     parser.add_argument("--precision", choices=("all", "fp32", "int8"), default="all", help="(default: all)")
+    parser.add_argument(
+        "--page",
+        action=BooleanOptionalAction,
+        default=True,
+        help="add the page that runs the kit in browsers (default: yes)",
+    )
     parser.add_argument("-o", "--out", type=Path, default=Path("kit.zip"), metavar="FILE", help="(default: kit.zip)")
     _flags.add_json(parser)
 
@@ -62,6 +68,7 @@ def run(arguments: Namespace) -> int:
         tests=arguments.tests,
         precisions=("fp32", "int8") if arguments.precision == "all" else (arguments.precision,),
         out=arguments.out,
+        page=arguments.page,
     )
     facts = {"path": str(arguments.out), "kit": manifest["kit"], "probes": len(manifest["probes"])}
     if arguments.json:
@@ -70,7 +77,7 @@ def run(arguments: Namespace) -> int:
     size = text.size(arguments.out.stat().st_size)
     _output.write(
         f"{text.printable(facts['path'])}: {facts['probes']} probes, {size}\n"
-        "unpack it on the device, run `python run.py` there, bring the results file back, then:\n"
-        "edgenas ingest RESULTS.jsonl\n"
+        "on a board: unpack it, `python run.py`, bring the results file back, then `edgenas ingest RESULTS.jsonl`\n"
+        f"in a browser: open its index.html, then `edgenas ingest RESULTS.jsonl --kit {arguments.out}`\n"
     )
     return 0

@@ -45,11 +45,13 @@ def write_kit(
     path: Path,
     probes: Iterable[Probe],
     facts: Mapping[str, Any],
+    page: Mapping[str, bytes],
     progress: Callable[[int, str], None] = lambda done, text: None,
 ) -> dict[str, Any]:
     """Write the zip; returns its manifest, whose `kit` is the hash of all that is measured.
 
-    `facts` (spaces, seed, versions) go into the manifest. `progress(done, kind)` is called for each probe.
+    `facts` (space, seed) go into the manifest; `page` are the files that run the kit in a browser, empty for none.
+    `progress(done, kind)` is called for each probe.
 
     Raises:
         EnvironmentFault: the file cannot be written.
@@ -68,6 +70,8 @@ def write_kit(
         manifest["kit"] = kit_hash(manifest)
         _add(archive, MANIFEST, json.dumps(manifest, indent=1).encode())
         _add(archive, "run.py", RUN.encode())
+        for name, part in page.items():
+            _add(archive, name, part)
         for source in SOURCES:
             _add(archive, f"code/edgenas/{source}", (PACKAGE / source).read_bytes())
         for folder in ("", "profiling/", "runtimes/"):

@@ -22,7 +22,7 @@ from edgenas.profiling import kit, runner
 from edgenas.progress import SilentReporter
 
 SLOTS = 6
-REQUEST = {"shape": (3, 8, 8), "classes": 4, "nets": 5, "tests": 3, "precisions": ("fp32", "int8")}
+REQUEST = {"shape": (3, 8, 8), "classes": 4, "nets": 5, "tests": 3, "precisions": ("fp32", "int8"), "page": False}
 
 
 def make(path, seed=0, **changes):
