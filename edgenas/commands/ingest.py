@@ -21,7 +21,7 @@ edgenas ingest results-pi5-1t.jsonl --kit kit.zip --out latency_tables"""
 def configure(parser: ArgumentParser) -> None:
     """Where from, where to."""
     parser.add_argument("results", type=Path, metavar="RESULTS", help="file that the kit's run.py or page wrote")
-    parser.add_argument("--kit", type=Path, metavar="FILE", help="the kit; needed for results of the page")
+    parser.add_argument("--kit", type=Path, metavar="FILE", help="the kit that must have been measured")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of tables (default: your own, in the cache)")
     _flags.add_json(parser)
 

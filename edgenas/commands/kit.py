@@ -77,7 +77,7 @@ def run(arguments: Namespace) -> int:
     size = text.size(arguments.out.stat().st_size)
     _output.write(
         f"{text.printable(facts['path'])}: {facts['probes']} probes, {size}\n"
-        "on a board: unpack it, `python run.py`, bring the results file back, then `edgenas ingest RESULTS.jsonl`\n"
-        f"in a browser: open its index.html, then `edgenas ingest RESULTS.jsonl --kit {arguments.out}`\n"
+        "on a board: unpack it and run `python run.py`; on a phone or in a browser: open its index.html\n"
+        "then bring the results file back, and: edgenas ingest RESULTS.jsonl\n"
     )
     return 0
