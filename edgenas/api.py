@@ -14,14 +14,18 @@ from edgenas.config import Config
 from edgenas.engine import process
 from edgenas.errors import UsageError
 from edgenas.folder import RunFolder, read_artefact, write_atomically
+from edgenas.graph import Arch, Node
 from edgenas.ops import Shape
 from edgenas.progress import Reporter
 from edgenas.report import Result
 from edgenas.run import Run
-from edgenas.spaces._base import build_space
+from edgenas.spaces._base import SearchSpace, build_space
 
 if TYPE_CHECKING:
+    from edgenas.cost.kernels import Forecast
     from edgenas.cost.table import LatencyTable
+
+Probes = tuple[Sequence[Node], Sequence[tuple[SearchSpace, Arch]]]  # to be timed: ops, and whole networks
 
 CHUNK = 2000  # architectures priced at a time
 PROFILE_NETS = 60
@@ -91,23 +95,23 @@ def profile(
     classes: int,
     seconds: float | None = None,
     out: Path | None = None,
+    general: bool = False,
 ) -> tuple[Path, LatencyTable]:
     """Measure all ops of a space on this machine, and whole networks for the correction.
+
+    With `general`, ops of all kinds and sizes instead, and networks of all usual blocks: to predict files that edgenas
+    did not make.
 
     Raises:
         NoisyMachine: the machine is too busy to time on; nothing is written.
     """
     from edgenas.cost.table import write_table
     from edgenas.profiling import host
-    from edgenas.spaces._genes import sample
-    from edgenas.stages.latency import distinct_nodes
 
     process.tune()
-    space = build_space(config.space, shape, classes)
     rng = np.random.default_rng(config.seed)
-    nets = [(space, sample(space, rng)) for _ in range(PROFILE_NETS)]
+    nodes, nets = _general(config) if general else _of_space(config, shape, classes, rng)
     path = out or host.cached_table_path(config.runtime, config.threads)
-    nodes = distinct_nodes(space)
     table = host.cached_table(config.runtime, config.threads) if out is None else None
     table = table or host.empty_table(config.runtime, config.threads)
     missing = sum(node.key not in table.ops for node in nodes)
@@ -119,6 +123,22 @@ def profile(
     return path, table
 
 
+def _of_space(config: Config, shape: Shape, classes: int, rng: np.random.Generator) -> Probes:
+    """All ops of a space, and a sample of its networks."""
+    from edgenas.spaces._genes import sample
+    from edgenas.stages.latency import distinct_nodes
+
+    space = build_space(config.space, shape, classes)
+    return distinct_nodes(space), [(space, sample(space, rng)) for _ in range(PROFILE_NETS)]
+
+
+def _general(config: Config) -> Probes:
+    """Ops and networks that stand for those that edgenas did not build."""
+    from edgenas.profiling.general import general_nets, general_ops
+
+    return general_ops(seed=config.seed), general_nets(seed=config.seed)
+
+
 def predict(
     config: Config,
     *,
@@ -127,6 +147,7 @@ def predict(
     archs: Sequence[str] | None = None,
     samples: int | None = None,
     table: Path | None = None,
+    device: str | None = None,
     estimate_missing: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Latency with its interval, counts and memory of architectures given by code, or of `samples` random ones.
@@ -139,13 +160,10 @@ def predict(
     from edgenas.cost.counts import CountCost, Counts
     from edgenas.cost.latency import EstimatedMs, latency_interval
     from edgenas.cost.memory import PeakBytes
-    from edgenas.cost.table import read_table
-    from edgenas.profiling.host import cached_table
     from edgenas.spaces._genes import sample
 
     space = build_space(config.space, shape, classes)
-    prices = read_table(table) if table else cached_table(config.runtime, config.threads)
-    prices.check_matches(runtime=config.runtime, threads=config.threads, precision="fp32")
+    prices = _table(config, table, device)
     known = {key: Counts(row.macs, row.params, row.bytes) for key, row in prices.ops.items()}
     latency, low, high = latency_interval(prices, space, estimate_missing=estimate_missing)
     counts = [CountCost(metric, known) for metric in ("macs", "params")]
@@ -166,6 +184,37 @@ def predict(
                 "peak_bytes": int(peak),
                 "estimated_share": estimated_ms / (ms - latency.intercept),
             }
+
+
+def predict_file(
+    config: Config, model: Path, *, table: Path | None = None, device: str | None = None
+) -> tuple[Forecast, LatencyTable]:
+    """Latency of an ONNX file that anybody made, and the table it was predicted from.
+
+    Raises:
+        DataError: not an ONNX model that onnxruntime can load and run.
+        MissingOps: the table is empty.
+    """
+    from edgenas.cost.kernels import forecast
+    from edgenas.profiling.onnx_file import read_kernels
+
+    prices = _table(config, table, device)
+    return forecast(read_kernels(model), prices), prices
+
+
+def _table(config: Config, file: Path | None, device: str | None) -> LatencyTable:
+    """The table of a file, or of a device by name, or this machine's own; under the conditions of `config`."""
+    from edgenas.cost.table import read_table
+    from edgenas.profiling.devices import device_table
+    from edgenas.profiling.host import cached_table
+
+    if file and device:
+        raise UsageError("--device and --table both name a latency table; give one of them")
+    if device:
+        return device_table(device, runtime=config.runtime, threads=config.threads)
+    table = read_table(file) if file else cached_table(config.runtime, config.threads)
+    table.check_matches(runtime=config.runtime, threads=config.threads, precision="fp32")
+    return table
 
 
 def train(config: Config, arch: str, reporter: Reporter, stop: Callable[[], bool] = never) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import edgenas
 from edgenas import plugins, text
 from edgenas.commands import _flags, _output
 from edgenas.errors import EdgeNASError
@@ -55,24 +54,19 @@ def described(kind: str) -> list[dict[str, Any]]:
 def tables() -> list[dict[str, Any]]:
     """The latency tables that come with edgenas, and those that were measured here."""
     from edgenas.cost.table import read_table
-    from edgenas.profiling.host import cached_table_path
+    from edgenas.profiling.devices import table_files
 
-    package = Path(edgenas.__file__).parent
-    shipped = next((f for f in (package / "latency_tables", package.parent / "latency_tables") if f.is_dir()), package)
     rows = []
-    for root in (shipped, cached_table_path("onnxruntime", 1).parents[1]):
-        for file in sorted(root.glob("*/*.csv")):
-            row: dict[str, Any] = {"name": file.parent.name, "file": str(file)}
-            try:
-                table = read_table(file)
-            except EdgeNASError as error:
-                rows.append({**row, "error": str(error)})
-                continue
-            header = {
-                name: table.header.get(name, "") for name in ("runtime", "version", "threads", "precision", "date")
-            }
-            error_share = float(table.header.get("repeat_error", "nan"))
-            rows.append({**row, **header, "ops": len(table.ops), "nets": len(table.nets), "repeat_error": error_share})
+    for file in table_files():
+        row: dict[str, Any] = {"name": file.parent.name, "file": str(file)}
+        try:
+            table = read_table(file)
+        except EdgeNASError as error:
+            rows.append({**row, "error": str(error)})
+            continue
+        header = {name: table.header.get(name, "") for name in ("runtime", "version", "threads", "precision", "date")}
+        error_share = float(table.header.get("repeat_error", "nan"))
+        rows.append({**row, **header, "ops": len(table.ops), "nets": len(table.nets), "repeat_error": error_share})
     return rows
 
 

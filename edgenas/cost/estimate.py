@@ -18,13 +18,13 @@ _CONV = re.compile(r"conv k(\d+) s\d+ g(\d+) (\w+) \d+ \| (\d+)x")
 
 
 def op_kind(key: str) -> str:
-    """Kind of a table key for pricing: `pointwise`, `depthwise`, `conv`, or the op's own name."""
+    """Kind of a table key for pricing: `pointwise`, `depthwise`, `conv`, or the op's own name; of no key, none."""
     if match := _CONV.match(key):
         kernel, groups, _, channels = match.groups()
         if groups == channels and groups != "1":
             return "depthwise"
         return "pointwise" if kernel == "1" else "conv"
-    return key.split(maxsplit=1)[0]
+    return key.partition(" ")[0]
 
 
 def _family(key: str) -> str:
