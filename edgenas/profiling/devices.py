@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from pathlib import Path
 
-import edgenas
+from edgenas import plugins
 from edgenas.cost.table import LatencyTable, read_table
 from edgenas.errors import EdgeNASError, UnknownName
 from edgenas.profiling.host import cached_table_path
@@ -13,7 +13,7 @@ from edgenas.profiling.host import cached_table_path
 
 def table_files() -> list[Path]:
     """Every table there is, `<device>/<conditions>.csv`, shipped ones first."""
-    package = Path(edgenas.__file__).parent
+    package = Path(plugins.__file__).parent
     shipped = next((f for f in (package / "latency_tables", package.parent / "latency_tables") if f.is_dir()), package)
     roots = (shipped, cached_table_path("onnxruntime", 1).parents[1])
     return [file for root in roots for file in sorted(root.glob("*/*.csv"))]
