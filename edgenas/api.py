@@ -107,6 +107,7 @@ def profile(
     """
     from edgenas.cost.table import write_table
     from edgenas.profiling import host
+    from edgenas.stages.latency import PATIENCE
 
     process.tune()
     rng = np.random.default_rng(config.seed)
@@ -117,7 +118,13 @@ def profile(
     missing = sum(node.key not in table.ops for node in nodes)
     with reporter.stage(f"profile {missing} ops and {len(nets)} networks") as tell:
         table = host.extend_table(
-            table, nodes, nets, seconds=seconds or host.SECONDS_EACH * (missing + len(nets)), rng=rng, progress=tell
+            table,
+            nodes,
+            nets,
+            seconds=seconds or host.SECONDS_EACH * (missing + len(nets)),
+            rng=rng,
+            patience=1 if seconds else PATIENCE,
+            progress=tell,
         )
     write_table(path, table)
     return path, table

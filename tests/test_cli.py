@@ -9,7 +9,6 @@ import subprocess
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -465,10 +464,8 @@ def timed(monkeypatch) -> list[dict[str, object]]:
 
     def fake(models, **how):
         asked.append({"models": list(models), **how})
-        facts = SimpleNamespace(ms=1.5, p90_ms=2.0, repeat_error=0.05, runs=300, clean_share=1.0, threads=1)
-        return [
-            Bench(path.name, runtime="ort", version="1", input=port, outputs=(port,), **vars(facts)) for path in models
-        ]
+        facts = dict(ms=1.5, p90_ms=2.0, repeat_error=0.05, runs=300, clean_share=1.0, reference_ms=0.05, threads=1)
+        return [Bench(path.name, runtime="ort", version="1", input=port, outputs=(port,), **facts) for path in models]
 
     monkeypatch.setattr(bench, "bench_in_fresh_process", fake)
     return asked

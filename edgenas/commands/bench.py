@@ -14,8 +14,6 @@ EXAMPLE = """\
 edgenas bench model.onnx
 edgenas bench model.onnx model.int8.onnx --threads 2 --json"""
 
-MOST_REPEAT_ERROR = 0.04
-
 
 def configure(parser: ArgumentParser) -> None:
     """Files and conditions."""
@@ -31,6 +29,7 @@ def run(arguments: Namespace) -> int:
     """Time all files in the same rounds, in a process of their own."""
     config = _flags.settings(arguments)
     from edgenas.bench import bench_in_fresh_process
+    from edgenas.runtimes._timing import MAX_REPEAT_ERROR
 
     reporter = _output.reporter(arguments)
     with reporter.stage("time " + ", ".join(path.name for path in arguments.models)) as tell:
@@ -39,11 +38,10 @@ def run(arguments: Namespace) -> int:
             threads=config.threads,
             runtime=config.runtime,
             seconds=arguments.seconds,
-            max_repeat_error=MOST_REPEAT_ERROR,
             progress=tell,
         )
     for item in benches:
-        if item.repeat_error > MOST_REPEAT_ERROR:
+        if item.repeat_error > MAX_REPEAT_ERROR:
             reporter.say(
                 f"{item.model}: repeat error {text.percent(item.repeat_error)}; measure again when less runs beside it"
             )

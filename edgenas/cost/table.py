@@ -57,6 +57,11 @@ class LatencyTable:
         """Name of the device it was measured on."""
         return self.header["device"]
 
+    @property
+    def reference_ms(self) -> float:
+        """The reference op's time on that device at its quietest; infinite in tables that do not tell."""
+        return float(self.header.get("reference_ms", math.inf))
+
     def extended(self, ops: Mapping[str, OpRow], nets: Iterable[NetRow], **header: str) -> LatencyTable:
         """With more rows; a row measured again replaces the old one."""
         by_name = {(net.spec, net.code): net for net in (*self.nets, *nets)}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgenas import plugins
-from edgenas.bench import bench_in_fresh_process, met
+from edgenas.bench import Bench, bench_in_fresh_process, met
 from edgenas.data._base import Split, preprocess
 from edgenas.engine.checkpoint import load
 from edgenas.engine.train import evaluate
@@ -23,6 +24,7 @@ from edgenas.export.quantize import collapse, quantize
 from edgenas.folder import write_atomically
 from edgenas.graph import Arch
 from edgenas.nn.network import Network
+from edgenas.profiling.host import SLOWED, TRIES
 from edgenas.run import Run
 from edgenas.runtimes._host import needs_reduce_range
 from edgenas.stages.finalists import Finalist
@@ -79,11 +81,9 @@ def measure(run: Run, finalist: Finalist, number: int) -> dict[str, Any]:
     if int8 is not None:
         paths.append(run.folder.path / f"finalist-{number}.int8.onnx")
         write_atomically(paths[1], int8)
-    timings = bench_in_fresh_process(
-        paths, threads=run.config.threads, runtime=run.config.runtime, seconds=BENCH_SECONDS, progress=run.tell
-    )
     budget_ms = run.config.budget_ms
     assert budget_ms is not None
+    timings = _timed(run, paths)
     fp32 = asdict(timings[0])
     value: dict[str, Any] = {
         "fp32": {**fp32, "met": met(timings[0].ms, timings[0].repeat_error, budget_ms)},
@@ -104,6 +104,19 @@ def measure(run: Run, finalist: Finalist, number: int) -> dict[str, Any]:
             f"{100 * (accuracy - finalist.scores.accuracy):+.2f} points"
         )
     return value
+
+
+def _timed(run: Run, paths: list[Path]) -> list[Bench]:
+    """Timings of files in a fresh process; taken again while the reference says that a neighbour has the machine."""
+    found = []
+    for _ in range(TRIES):
+        timings = bench_in_fresh_process(
+            paths, threads=run.config.threads, runtime=run.config.runtime, seconds=BENCH_SECONDS, progress=run.tell
+        )
+        found.append(timings)
+        if timings[0].reference_ms <= SLOWED * run.table.reference_ms:
+            return timings
+    return min(found, key=lambda timings: timings[0].reference_ms)
 
 
 def test(run: Run, finalist: Finalist, number: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from edgenas.nn.network import Network
 from edgenas.objective import Metrics
 from edgenas.profiling.host import time_graphs
 from edgenas.run import Run
+from edgenas.runtimes._timing import MAX_REPEAT_ERROR
 from edgenas.strategies._base import Strategy
 from edgenas.strategies._feasible import grow, networks, repair
 from edgenas.study import Study
@@ -115,6 +116,8 @@ def _measure(run: Run, archs: Sequence[Arch], attempt: int) -> dict[Arch, dict[s
         run.config.threads,
         seconds=SECONDS_EACH * len(graphs),
         rng=run.rng(f"measure {attempt}"),
+        quiet_ms=run.table.reference_ms,
+        max_repeat_error=MAX_REPEAT_ERROR,
         progress=run.tell,
     )
     predicted = run.problem.preview(list(archs))

@@ -17,6 +17,7 @@ from edgenas.graph import Arch, Node
 from edgenas.profiling.host import SECONDS_EACH, cached_table, cached_table_path, extend_table, time_graphs
 from edgenas.run import Costs, Run, extremes
 from edgenas.runtimes import _host
+from edgenas.runtimes._timing import MAX_REPEAT_ERROR
 from edgenas.spaces._base import SearchSpace, Statics
 from edgenas.spaces._genes import sample
 
@@ -25,6 +26,7 @@ MOST_OPS = 200
 NETS = 30  # whole networks behind a host's correction
 SAMPLES = 400  # architectures a combination of statics is judged by
 BOUND_SECONDS = 2.0
+PATIENCE = 3  # a budget that binds is only used up where the interval is narrow
 
 
 def bounds(run: Run) -> dict[str, Any]:
@@ -36,7 +38,15 @@ def bounds(run: Run) -> dict[str, Any]:
     smallest, largest = extremes(run.space, CountCost("bytes"))
     graphs = {"smallest": run.space.graph(smallest), "largest": run.space.graph(largest)}
     timings = time_graphs(
-        graphs, run.config.runtime, run.config.threads, seconds=BOUND_SECONDS, rng=run.rng("bounds"), progress=run.tell
+        graphs,
+        run.config.runtime,
+        run.config.threads,
+        seconds=BOUND_SECONDS,
+        rng=run.rng("bounds"),
+        quiet_ms=cached_table(run.config.runtime, run.config.threads).reference_ms,
+        max_repeat_error=MAX_REPEAT_ERROR,
+        tries=2,  # what is impossible is to be refused soon
+        progress=run.tell,
     )
     low, high = timings["smallest"], timings["largest"]
     budget_ms = run.config.budget_ms
@@ -109,7 +119,8 @@ def profile_rest(run: Run, table: LatencyTable) -> LatencyTable:
     rng = run.rng("networks")
     nets = [(run.space, arch) for arch in _training_networks(run, table, rng)]
     seconds = SECONDS_EACH * (len(nodes) + len(nets))
-    return extend_table(table, nodes, nets, seconds=seconds, rng=rng, progress=run.tell)
+    patience = PATIENCE if run.binds else 1
+    return extend_table(table, nodes, nets, seconds=seconds, rng=rng, patience=patience, progress=run.tell)
 
 
 def store(run: Run, table: LatencyTable) -> None:

@@ -44,7 +44,9 @@ def main() -> None:
     graphs = {space.code(arch): space.graph(arch) for arch in archs}
     for _ in range(TRIES):  # a figure counts at a repeat error of 4 % or less
         with reporter.stage("measure unseen networks") as tell:
-            timings = time_graphs(graphs, "onnxruntime", 1, seconds=20.0, rng=rng, progress=tell)
+            timings = time_graphs(
+                graphs, "onnxruntime", 1, seconds=20.0, rng=rng, quiet_ms=table.reference_ms, progress=tell
+            )
         measured = np.array([timings[code].ms for code in graphs])
         repeat = np.quantile([timings[code].repeat_error for code in graphs], 0.9)
         if repeat <= MOST_REPEAT_ERROR:

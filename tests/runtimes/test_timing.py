@@ -270,3 +270,18 @@ def test_the_file_works_alone_on_a_device():
     }
     assert modules <= {"__future__", "math", "time", "resource", "collections.abc", "dataclasses", "typing", "numpy"}
     assert not any(isinstance(node, ast.Match) for node in ast.walk(tree))
+
+
+def test_rounds_are_added_while_figures_do_not_repeat():
+    wavering = FakeSession(1.0, plan=[1.5] * 20 + [1.5, 1.0] * 2)
+    timings, _ = run_measure({"a": [wavering]}, rounds=24, max_repeat_error=0.04, patience=3)
+    assert timings["a"].runs == 48 and timings["a"].ms == 1.0 and timings["a"].repeat_error == 0.0
+
+
+def test_steady_figures_get_no_more_rounds_and_shaky_ones_no_end_of_them():
+    assert run_measure({"a": [FakeSession(1.0)]}, rounds=20, max_repeat_error=0.04, patience=3)[0]["a"].runs == 20
+    plan = [1.0, 2.0] * 100
+    assert (
+        run_measure({"a": [FakeSession(1.0, plan=plan)]}, rounds=20, max_repeat_error=0.04, patience=3)[0]["a"].runs
+        == 60
+    )
