@@ -193,20 +193,21 @@ def predict(
             }
 
 
-def predict_file(
-    config: Config, model: Path, *, table: Path | None = None, device: str | None = None
-) -> tuple[Forecast, LatencyTable]:
-    """Latency of an ONNX file that anybody made, and the table it was predicted from.
+def predict_files(
+    config: Config, models: Sequence[Path], *, table: Path | None = None, device: str | None = None
+) -> tuple[LatencyTable, list[Forecast]]:
+    """Latencies of ONNX files that anybody made, and the table they are predicted from.
 
     Raises:
         DataError: not an ONNX model that onnxruntime can load and run.
         MissingOps: the table is empty.
     """
-    from edgenas.cost.kernels import forecast
+    from edgenas.cost.kernels import Forecaster
     from edgenas.profiling.onnx_file import read_kernels
 
     prices = _table(config, table, device)
-    return forecast(read_kernels(model), prices), prices
+    forecaster = Forecaster(prices)
+    return prices, [forecaster(read_kernels(model)) for model in models]
 
 
 def _table(config: Config, file: Path | None, device: str | None) -> LatencyTable:

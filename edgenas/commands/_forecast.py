@@ -26,15 +26,14 @@ def run(files: Sequence[Path], config: Config, arguments: Namespace) -> int:
     """Predict each file and print it; `--csv` prints all kernels, `--json` everything."""
     from edgenas import api
 
-    results = [
-        (file, *api.predict_file(config, file, table=arguments.table, device=arguments.device)) for file in files
-    ]
+    table, forecasts = api.predict_files(config, files, table=arguments.table, device=arguments.device)
+    results = list(zip(files, forecasts, strict=True))
     if arguments.json:
-        _output.write_json([_plain(*result) for result in results])
+        _output.write_json([_plain(*result, table) for result in results])
     elif arguments.csv:
-        _output.write_lines(_csv([row for file, forecast, _ in results for row in _rows(file, forecast)]))
+        _output.write_lines(_csv([row for result in results for row in _rows(*result)]))
     else:
-        _output.write("\n\n".join(_page(*result) for result in results) + "\n")
+        _output.write("\n\n".join(_page(*result, table) for result in results) + "\n")
     return 0
 
 

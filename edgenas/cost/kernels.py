@@ -9,7 +9,7 @@ import numpy as np
 
 from edgenas.cost.correction import features, fit_correction
 from edgenas.cost.counts import Counts
-from edgenas.cost.estimate import op_kind
+from edgenas.cost.estimate import fit_estimator, op_kind
 from edgenas.cost.latency import Prices, training_rows
 from edgenas.cost.table import LatencyTable
 
@@ -62,36 +62,46 @@ class Forecast:
         return dict(sorted(kinds.items(), key=lambda item: -sum(part.ms for part in item[1])))
 
 
-def forecast(kernels: Sequence[Kernel], table: LatencyTable) -> Forecast:
-    """Predict one network. The correction is fitted on all whole networks of the table, whatever their space.
+class Forecaster:
+    """Predicts any network from one table; the correction is fitted on all whole networks of it, whatever their space.
 
     Raises:
         MissingOps: the table has no rows at all.
     """
-    prices = Prices(table, estimate_missing=True)
-    nets, net_ms = _networks(prices)
-    correction = fit_correction(nets, net_ms)
-    measured = [kernel.exact and kernel.key in table.ops for kernel in kernels]
-    raw_ms = [
-        table.ops[kernel.key].ms if known else prices.estimator(kernel.key, kernel.counts)
-        for kernel, known in zip(kernels, measured, strict=True)
-    ]
-    rows = [features(k.key, ms, k.counts.bytes, k.counts.macs) for k, ms in zip(kernels, raw_ms, strict=True)]
-    ms = np.array(rows) @ np.array(correction.coefficients)
-    width = correction.margin + np.where(measured, 0.0, prices.estimator.error)
-    low_ms, high_ms = (
-        float(ms @ np.maximum(0, 1 + side * width)) + correction.intercept * max(0, 1 + side * correction.margin)
-        for side in (-1, 1)
-    )
-    return Forecast(
-        latency_ms=float(ms.sum()) + correction.intercept,
-        low_ms=low_ms,
-        high_ms=high_ms,
-        macs_only_ms=sum(kernel.counts.macs for kernel in kernels) * _ms_per_mac(table, nets, net_ms),
-        rest_ms=correction.intercept,
-        nets=correction.nets,
-        parts=tuple(Part(k, float(m), not known) for k, m, known in zip(kernels, ms, measured, strict=True)),
-    )
+
+    def __init__(self, table: LatencyTable) -> None:
+        """Fits the estimates and the correction, once for many networks."""
+        self.table = table
+        self.estimator = fit_estimator(table)
+        nets, net_ms = _networks(Prices(table, estimate_missing=True))
+        self.correction = fit_correction(nets, net_ms)
+        self.ms_per_mac = _ms_per_mac(table, nets, net_ms)
+
+    def __call__(self, kernels: Sequence[Kernel]) -> Forecast:
+        """The latency of a network of these kernels; each adds to it, and what has no row of its own is estimated."""
+        measured = np.array([kernel.exact and kernel.key in self.table.ops for kernel in kernels])
+        ms = np.array([self._features(kernel) for kernel in kernels]) @ np.array(self.correction.coefficients)
+        width = self.correction.margin + np.where(measured, 0.0, self.estimator.error)
+        rest_ms, margin = self.correction.intercept, self.correction.margin
+        low_ms, high_ms = (
+            float(ms @ np.maximum(0, 1 + side * width)) + rest_ms * max(0, 1 + side * margin) for side in (-1, 1)
+        )
+        return Forecast(
+            latency_ms=float(ms.sum()) + rest_ms,
+            low_ms=low_ms,
+            high_ms=high_ms,
+            macs_only_ms=sum(kernel.counts.macs for kernel in kernels) * self.ms_per_mac,
+            rest_ms=rest_ms,
+            nets=self.correction.nets,
+            parts=tuple(Part(k, m, not row) for k, m, row in zip(kernels, ms.tolist(), measured, strict=True)),
+        )
+
+    def _features(self, kernel: Kernel) -> np.ndarray:
+        """As `features`; of what only resembles an op that does not convolve, under no kind of ours."""
+        row = self.table.ops.get(kernel.key) if kernel.exact else None
+        ms = row.ms if row else self.estimator(kernel.key, kernel.counts)
+        kin = kernel.exact or kernel.key.startswith("conv ")
+        return features(kernel.key if kin else "", ms, kernel.counts.bytes, kernel.counts.macs)
 
 
 def _networks(prices: Prices) -> tuple[list[np.ndarray], list[float]]:

@@ -24,7 +24,7 @@ from edgenas import api
 from edgenas.bench import Bench, bench_in_fresh_process
 from edgenas.config import make_config
 from edgenas.cost.kernels import Forecast
-from edgenas.cost.table import LatencyTable, read_table
+from edgenas.cost.table import LatencyTable
 from edgenas.progress import PlainReporter
 from tests.benchmarks._common import record
 
@@ -47,11 +47,11 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         models = [exported(name, side, folder) for name, side in NETWORKS]
         table = arguments.table or measured_table(folder / "general.csv")
-        forecasts = [api.predict_file(make_config({}), model, table=table)[0] for model in models]
+        prices, forecasts = api.predict_files(make_config({}), models, table=table)
         reporter = PlainReporter(sys.stderr)
         with reporter.stage(f"time {len(models)} networks") as tell:
             benches = bench_in_fresh_process(models, seconds=5.0, progress=tell)
-        lines = report(forecasts, benches, read_table(table))
+        lines = report(forecasts, benches, prices)
     if arguments.dry:
         print("\n".join(lines))
     else:

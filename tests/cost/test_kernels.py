@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgenas.cost.counts import Counts, count_ops
-from edgenas.cost.kernels import Kernel, forecast
+from edgenas.cost.kernels import Forecaster, Kernel
 from edgenas.cost.table import LatencyTable
 from edgenas.errors import MissingOps
 from edgenas.spaces._base import build_space
@@ -31,14 +31,19 @@ def table(space):
 
 
 @pytest.fixture(scope="module")
+def forecast(table):
+    return Forecaster(table)
+
+
+@pytest.fixture(scope="module")
 def kernels(space):
     nodes = space.graph(sample(space, np.random.default_rng(5))).priced
     counts = count_ops(nodes)
     return [Kernel(node.name, node.op.kind, node.key, True, counts[node.key]) for node in nodes]
 
 
-def test_a_network_of_the_tables_space_is_priced_as_its_graph(space, table, kernels):
-    found = forecast(kernels, table)
+def test_a_network_of_the_tables_space_is_priced_as_its_graph(space, forecast, kernels):
+    found = forecast(kernels)
     arch = sample(space, np.random.default_rng(5))
     (row,) = net_rows(space, [arch], np.random.default_rng(0))
     assert found.estimated_share == 0 and found.nets == 60
@@ -46,8 +51,8 @@ def test_a_network_of_the_tables_space_is_priced_as_its_graph(space, table, kern
     assert found.low_ms < found.latency_ms < found.high_ms
 
 
-def test_parts_add_up(table, kernels):
-    found = forecast([*kernels, UNKNOWN, COPY], table)
+def test_parts_add_up(forecast, kernels):
+    found = forecast([*kernels, UNKNOWN, COPY])
     assert sum(part.ms for part in found.parts) + found.rest_ms == pytest.approx(found.latency_ms)
     assert sum(part.ms for parts in found.by_kind().values() for part in parts) == pytest.approx(
         found.latency_ms - found.rest_ms
@@ -55,39 +60,39 @@ def test_parts_add_up(table, kernels):
 
 
 @pytest.mark.parametrize("more", [UNKNOWN, COPY, HUGE, VIEW], ids=lambda kernel: kernel.name)
-def test_a_kernel_more_is_marked_and_never_free(table, kernels, more):
-    before, after = forecast(kernels, table), forecast([*kernels, more], table)
+def test_a_kernel_more_is_marked_and_never_free(forecast, kernels, more):
+    before, after = forecast(kernels), forecast([*kernels, more])
     assert after.parts[-1].estimated and after.parts[-1].ms > 0
     assert after.latency_ms > before.latency_ms and after.high_ms > before.high_ms
     assert 0 < after.estimated_share < 1
 
 
-def test_one_more_of_each_never_lowers_the_price(table, kernels):
-    before = forecast(kernels, table).latency_ms
+def test_one_more_of_each_never_lowers_the_price(forecast, kernels):
+    before = forecast(kernels).latency_ms
     for kernel in kernels:
-        assert forecast([*kernels, kernel], table).latency_ms >= before
+        assert forecast([*kernels, kernel]).latency_ms >= before
 
 
 @pytest.mark.parametrize("kernel", [UNKNOWN, COPY, HUGE])
-def test_more_work_of_a_kind_never_costs_less(table, kernel):
+def test_more_work_of_a_kind_never_costs_less(forecast, kernel):
     ms = []
     for factor in (0.25, 1, 4, 16):
         counts = Counts(*(factor * getattr(kernel.counts, name) for name in ("macs", "params", "bytes")))
-        ms.append(forecast([replace(kernel, counts=counts)], table).parts[0].ms)
+        ms.append(forecast([replace(kernel, counts=counts)]).parts[0].ms)
     assert ms == sorted(ms) and ms[0] > 0
 
 
-def test_a_row_is_used_only_for_what_it_measures(table, kernels):
+def test_a_row_is_used_only_for_what_it_measures(forecast, kernels):
     like = replace(kernels[0], exact=False)
-    assert forecast([like], table).parts[0].estimated and not forecast(kernels[:1], table).parts[0].estimated
+    assert forecast([like]).parts[0].estimated and not forecast(kernels[:1]).parts[0].estimated
 
 
 def test_a_table_without_networks_still_prices(space, table, kernels):
     bare = replace(table, nets=())
-    found = forecast(kernels, bare)
+    found = Forecaster(bare)(kernels)
     assert found.nets == 0 and found.latency_ms > 0 and found.macs_only_ms > 0
 
 
 def test_an_empty_table_prices_nothing(kernels):
     with pytest.raises(MissingOps):
-        forecast(kernels, LatencyTable(HEADER))
+        Forecaster(LatencyTable(HEADER))(kernels)
