@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.cost.correction import features, fit_correction
+from edgenas.cost.correction import ENOUGH_NETS, features, fit_correction
 from edgenas.cost.counts import Counts
 from edgenas.cost.estimate import fit_estimator, op_kind
 from edgenas.cost.latency import Prices, training_rows
 from edgenas.cost.table import LatencyTable
+from edgenas.spaces import _general
+
+LEAST = 0.1  # of its time alone: what other networks' kernels lose to fusing, this one may keep
+LEAST_MS = 1e-5
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,7 @@ class Forecast:
 
 
 class Forecaster:
-    """Predicts any network from one table; the correction is fitted on all whole networks of it, whatever their space.
+    """Predicts any network from one table, corrected on its whole networks: those of all usual blocks if it has them.
 
     Raises:
         MissingOps: the table has no rows at all.
@@ -80,9 +84,11 @@ class Forecaster:
     def __call__(self, kernels: Sequence[Kernel]) -> Forecast:
         """The latency of a network of these kernels; each adds to it, and what has no row of its own is estimated."""
         measured = np.array([kernel.exact and kernel.key in self.table.ops for kernel in kernels])
-        ms = np.array([self._features(kernel) for kernel in kernels]) @ np.array(self.correction.coefficients)
-        width = self.correction.margin + np.where(measured, 0.0, self.estimator.error)
-        rest_ms, margin = self.correction.intercept, self.correction.margin
+        ms = np.array([self._part_ms(kernel) for kernel in kernels])
+        margin = self.correction.margin
+        width = margin + np.where(measured, 0.0, self.estimator.error)
+        # Fitted on other networks, the intercept may be below zero, but a small network is no gift.
+        rest_ms = max(self.correction.intercept, -0.5 * float(ms.sum()))
         low_ms, high_ms = (
             float(ms @ np.maximum(0, 1 + side * width)) + rest_ms * max(0, 1 + side * margin) for side in (-1, 1)
         )
@@ -93,22 +99,26 @@ class Forecaster:
             macs_only_ms=sum(kernel.counts.macs for kernel in kernels) * self.ms_per_mac,
             rest_ms=rest_ms,
             nets=self.correction.nets,
-            parts=tuple(Part(k, m, not row) for k, m, row in zip(kernels, ms.tolist(), measured, strict=True)),
+            parts=tuple(Part(k, m, not row) for k, m, row in zip(kernels, ms.tolist(), measured.tolist(), strict=True)),
         )
 
-    def _features(self, kernel: Kernel) -> np.ndarray:
-        """As `features`; of what only resembles an op that does not convolve, under no kind of ours."""
+    def _part_ms(self, kernel: Kernel) -> float:
+        """Corrected ms; what only resembles an op that does not convolve is of no kind that the correction knows."""
         row = self.table.ops.get(kernel.key) if kernel.exact else None
         ms = row.ms if row else self.estimator(kernel.key, kernel.counts)
         kin = kernel.exact or kernel.key.startswith("conv ")
-        return features(kernel.key if kin else "", ms, kernel.counts.bytes, kernel.counts.macs)
+        found = features(kernel.key if kin else "", ms, kernel.counts.bytes, kernel.counts.macs)
+        return max(LEAST * ms, float(found @ np.array(self.correction.coefficients)), LEAST_MS)
 
 
 def _networks(prices: Prices) -> tuple[list[np.ndarray], list[float]]:
-    """Features and measured ms of all networks of the table."""
+    """Features and measured ms of the networks of all usual blocks, or, where those are few, of all networks."""
     names = sorted({net.spec.split()[0] for net in prices.table.nets})
-    found = [training_rows(prices, name) for name in names]
-    return [row for rows, _ in found for row in rows], [ms for _, times in found for ms in times]
+    found = {name: training_rows(prices, name) for name in names}
+    general = found.get(_general.__name__, ([], []))
+    if len(general[1]) >= ENOUGH_NETS:
+        return general
+    return [row for rows, _ in found.values() for row in rows], [ms for _, times in found.values() for ms in times]
 
 
 def _ms_per_mac(table: LatencyTable, nets: Sequence[np.ndarray], net_ms: Sequence[float]) -> float:

@@ -9,10 +9,11 @@ import numpy as np
 
 from edgenas.graph import Arch, Graph, Node
 from edgenas.ops import Act, Add, Concat, Conv, GlobalPool, Linear, Op, Pool, Shape, SqueezeExcite
+from edgenas.spaces import _general
 from edgenas.spaces._base import SearchSpace, build_space
 from edgenas.spaces._genes import sample
 
-SPACE, SHAPE, CLASSES = "edgenas.spaces._general", (3, 224, 224), 1000
+SHAPE, CLASSES = (3, 224, 224), 1000
 NETS = 40
 # Where no op takes more than about 30 ms on one core of a small board, at 5 to 10 multiply-adds a nanosecond for dense
 # convolutions and a tenth of it for those that runtimes do not block.
@@ -42,7 +43,7 @@ def general_ops(limit: int = 400, seed: int = 0) -> list[Node]:
 def general_nets(limit: int = NETS, seed: int = 0) -> list[tuple[SearchSpace, Arch]]:
     """Whole networks of all usual blocks, evenly over the logarithm of their multiply-adds, at most `limit`."""
     rng = np.random.default_rng(seed)
-    space = build_space(SPACE, SHAPE, CLASSES)
+    space = build_space(_general.__name__, SHAPE, CLASSES)
     drawn = {arch: _work(space.graph(arch)) for arch in (sample(space, rng) for _ in range(4 * limit))}
     fitting = sorted((arch for arch in drawn if drawn[arch] <= MOST_NET_MACS), key=lambda arch: drawn[arch])
     work = np.log([drawn[arch] for arch in fitting])

@@ -7,11 +7,12 @@ import pytest
 
 from edgenas.cost.counts import Counts, count_ops
 from edgenas.cost.kernels import Forecaster, Kernel
-from edgenas.cost.table import LatencyTable
+from edgenas.cost.table import LatencyTable, NetRow
 from edgenas.errors import MissingOps
+from edgenas.profiling.general import general_nets
 from edgenas.spaces._base import build_space
 from edgenas.spaces._genes import sample
-from tests.cost._tables import HEADER, net_rows, table_of
+from tests.cost._tables import HEADER, net_rows, op_row, op_rows, table_of
 
 UNKNOWN = Kernel("odd", "Softmax", "", False, Counts(0.0, 0.0, 8e5))
 COPY = Kernel("copy", "Transpose", "concat | 32x56x56", False, Counts(0.0, 0.0, 8e5))
@@ -96,3 +97,25 @@ def test_a_table_without_networks_still_prices(space, table, kernels):
 def test_an_empty_table_prices_nothing(kernels):
     with pytest.raises(MissingOps):
         Forecaster(LatencyTable(HEADER))(kernels)
+
+
+def test_networks_of_all_usual_blocks_are_preferred(space, table):
+    """Twelve of them, twice as slow as their ops say, outweigh sixty of another space."""
+    nets = general_nets(12)
+    rows = op_rows(node for general, arch in nets for node in general.graph(arch))
+    slow = [NetRow(g.spec, g.code(arch), 2 * sum(op_row(n).ms for n in g.graph(arch).priced), 1, 1) for g, arch in nets]
+    found = Forecaster(replace(table, ops={**table.ops, **rows}, nets=(*table.nets, *slow)))
+    assert found.correction.nets == len(nets)
+    general, arch = nets[len(nets) // 2]
+    nodes = general.graph(arch).priced
+    kernels = [
+        Kernel(n.name, n.op.kind, n.key, True, Counts(r.macs, r.params, r.bytes)) for n in nodes for r in [op_row(n)]
+    ]
+    assert found(kernels).latency_ms == pytest.approx(slow[len(nets) // 2].ms, rel=0.1)
+
+
+def test_a_single_small_kernel_is_never_free(table):
+    """Whatever intercept the large networks left."""
+    nets = [replace(net, ms=net.ms - 0.02) for net in table.nets]
+    found = Forecaster(replace(table, nets=tuple(nets)))([VIEW])
+    assert found.latency_ms > 0 and found.low_ms >= 0
