@@ -8,7 +8,7 @@ Layers; imports go down only, and torch starts at `nn`:
     cli  commands  config  api  pipeline  run  stages
     driver  export  bench  profiling  report  progress
     problem  strategies  evaluators
-    study  objective  pareto | engine  data | cost | runtimes
+    study  objective  pareto | engine  data | cost | runtimes | child
     nn
     spaces
     graph  ops  errors  plugins  text  folder

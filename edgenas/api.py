@@ -14,17 +14,21 @@ from edgenas.config import Config
 from edgenas.engine import process
 from edgenas.errors import EnvironmentFault, UsageError
 from edgenas.folder import RunFolder, read_artefact, write_atomically
+from edgenas.graph import Arch, Node
 from edgenas.ops import Shape
 from edgenas.progress import Reporter
 from edgenas.report import Result
 from edgenas.run import Run
-from edgenas.spaces._base import build_space
+from edgenas.spaces._base import SearchSpace, build_space
 
 if TYPE_CHECKING:
+    from edgenas.cost.kernels import Forecast
     from edgenas.cost.table import LatencyTable
 
+Probes = tuple[list[Node], list[tuple[SearchSpace, Arch]]]  # to be timed: ops, and whole networks
+
 CHUNK = 2000  # architectures priced at a time
-PROFILE_NETS = 60
+PROFILE_NETS, GENERAL_NETS = 60, 40
 
 
 def never() -> bool:
@@ -91,23 +95,27 @@ def profile(
     classes: int,
     seconds: float | None = None,
     out: Path | None = None,
+    general: bool = False,
 ) -> tuple[Path, LatencyTable]:
     """Measure all ops of a space on this machine, and whole networks for the correction.
+
+    With `general`, ops of all kinds and sizes instead, and networks of all usual blocks: to predict files that edgenas
+    did not make.
 
     Raises:
         NoisyMachine: the machine is too busy to time on; nothing is written.
     """
     from edgenas.cost.table import write_table
     from edgenas.profiling import host
-    from edgenas.spaces._genes import sample
-    from edgenas.stages.latency import PATIENCE, distinct_nodes
+    from edgenas.stages.latency import PATIENCE
 
     process.tune()
-    space = build_space(config.space, shape, classes)
     rng = np.random.default_rng(config.seed)
-    nets = [(space, sample(space, rng)) for _ in range(PROFILE_NETS)]
+    if general:
+        nodes, nets = _general(config.seed, GENERAL_NETS)
+    else:
+        nodes, nets = _of_space(build_space(config.space, shape, classes), PROFILE_NETS, rng)
     path = out or host.cached_table_path(config.runtime, config.threads)
-    nodes = distinct_nodes(space)
     table = host.cached_table(config.runtime, config.threads) if out is None else None
     table = table or host.empty_table(config.runtime, config.threads)
     missing = sum(node.key not in table.ops for node in nodes)
@@ -125,6 +133,22 @@ def profile(
     return path, table
 
 
+def _of_space(space: SearchSpace, nets: int, rng: np.random.Generator) -> Probes:
+    """All ops of a space, and so many of its networks, none twice."""
+    from edgenas.spaces._genes import sample
+    from edgenas.stages.latency import distinct_nodes
+
+    archs = dict.fromkeys(sample(space, rng) for _ in range(10 * nets))
+    return distinct_nodes(space), [(space, arch) for arch in list(archs)[:nets]]
+
+
+def _general(seed: int, nets: int) -> Probes:
+    """Ops and networks that stand for those that edgenas did not build."""
+    from edgenas.profiling.general import general_nets, general_ops
+
+    return general_ops(seed=seed), general_nets(limit=nets, seed=seed)
+
+
 def kit(
     config: Config,
     reporter: Reporter,
@@ -136,27 +160,30 @@ def kit(
     tests: int,
     precisions: Sequence[str],
     out: Path,
+    general: bool = False,
     page: bool = True,
 ) -> dict[str, Any]:
     """Write the device kit of a space, narrowed to the options in `only` (texts, by choice); returns its manifest.
 
-    With `page` it also runs in browsers; where onnxruntime-web is not to be had, a notice says why it does not.
+    `general` as in `profile`. With `page` it also runs in browsers; where onnxruntime-web is not to be had, a notice
+    says why it does not.
 
     Raises:
         UsageError: the space has no such choice or option.
     """
     from edgenas.profiling.kit import write_kit
     from edgenas.profiling.probes import probes
-    from edgenas.spaces._genes import sample
-    from edgenas.stages.latency import distinct_nodes
 
-    space = build_space(config.space, shape, classes)
-    space = space.restrict({name: space.options_named(name, values) for name, values in only.items()})
     rng = np.random.default_rng(config.seed)
-    archs = list(dict.fromkeys(sample(space, rng) for _ in range(10 * (nets + tests))))[: nets + tests]
-    drawn = [(space, arch) for arch in archs]
-    nodes = distinct_nodes(space)
-    facts = {"space": space.spec, "only": {name: list(values) for name, values in only.items()}, "seed": config.seed}
+    facts: dict[str, Any] = {"general": general, "seed": config.seed}
+    if general:
+        nodes, sorted_nets = _general(config.seed, nets + tests)
+        drawn = [sorted_nets[i] for i in rng.permutation(len(sorted_nets))]
+    else:
+        space = build_space(config.space, shape, classes)
+        space = space.restrict({name: space.options_named(name, values) for name, values in only.items()})
+        nodes, drawn = _of_space(space, nets + tests, rng)
+        facts |= {"space": space.spec, "only": {name: list(values) for name, values in only.items()}}
     made = probes(nodes, drawn[:nets], drawn[nets:], precisions, rng)
     with reporter.stage(f"make probes of {len(nodes)} ops and {len(drawn)} networks") as tell:
         total = len(precisions) * (len(nodes) + len(drawn))
@@ -201,6 +228,7 @@ def predict(
     archs: Sequence[str] | None = None,
     samples: int | None = None,
     table: Path | None = None,
+    device: str | None = None,
     estimate_missing: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Latency with its interval, counts and memory of architectures given by code, or of `samples` random ones.
@@ -213,13 +241,10 @@ def predict(
     from edgenas.cost.counts import CountCost, Counts
     from edgenas.cost.latency import EstimatedMs, latency_interval
     from edgenas.cost.memory import PeakBytes
-    from edgenas.cost.table import read_table
-    from edgenas.profiling.host import cached_table
     from edgenas.spaces._genes import sample
 
     space = build_space(config.space, shape, classes)
-    prices = read_table(table) if table else cached_table(config.runtime, config.threads)
-    prices.check_matches(runtime=config.runtime, threads=config.threads, precision="fp32")
+    prices = _table(config, table, device)
     known = {key: Counts(row.macs, row.params, row.bytes) for key, row in prices.ops.items()}
     latency, low, high = latency_interval(prices, space, estimate_missing=estimate_missing)
     counts = [CountCost(metric, known) for metric in ("macs", "params")]
@@ -240,6 +265,38 @@ def predict(
                 "peak_bytes": int(peak),
                 "estimated_share": estimated_ms / (ms - latency.intercept),
             }
+
+
+def predict_files(
+    config: Config, models: Sequence[Path], *, table: Path | None = None, device: str | None = None
+) -> tuple[LatencyTable, list[Forecast]]:
+    """Latencies of ONNX files that anybody made, and the table they are predicted from.
+
+    Raises:
+        DataError: not an ONNX model that onnxruntime can load and run.
+        MissingOps: the table is empty.
+    """
+    from edgenas.cost.kernels import Forecaster
+    from edgenas.profiling.onnx_file import read_kernels
+
+    prices = _table(config, table, device)
+    forecaster = Forecaster(prices)
+    return prices, [forecaster(read_kernels(model)) for model in models]
+
+
+def _table(config: Config, file: Path | None, device: str | None) -> LatencyTable:
+    """The table of a file, or of a device by name, or this machine's own; under the conditions of `config`."""
+    from edgenas.cost.table import read_table
+    from edgenas.profiling.devices import device_table
+    from edgenas.profiling.host import cached_table
+
+    if file and device:
+        raise UsageError("--device and --table both name a latency table; give one of them")
+    if device:
+        return device_table(device, runtime=config.runtime, threads=config.threads)
+    table = read_table(file) if file else cached_table(config.runtime, config.threads)
+    table.check_matches(runtime=config.runtime, threads=config.threads, precision="fp32")
+    return table
 
 
 def train(config: Config, arch: str, reporter: Reporter, stop: Callable[[], bool] = never) -> dict[str, Any]:

@@ -1,33 +1,23 @@
-"""Time ONNX files: several at once, in the same rounds, so that their ratios hold on a machine that is never quiet.
-
-`python -m edgenas.bench` is the child of `bench_in_fresh_process`: a request as JSON on stdin, JSON lines on stdout.
-"""
+"""Time ONNX files: several at once, in the same rounds, so that their ratios hold on a machine that is never quiet."""
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import signal
-import subprocess
-import sys
-import tempfile
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
-from edgenas import errors, plugins
-from edgenas.errors import DataError, EdgeNASError, EnvironmentFault, NoisyMachine
+from edgenas import plugins
+from edgenas.child import Progress, Say, call, serve
+from edgenas.errors import DataError, NoisyMachine
 from edgenas.runtimes import _reference
 from edgenas.runtimes._base import Runtime
 from edgenas.runtimes._timing import MAX_REPEAT_ERROR, Session, Timing, TooNoisy, measure
-
-Progress = Callable[[int, int], None]
 
 ROUND_MS = 10.0
 MAX_FILE_BYTES = 2**31 - 1  # of one protobuf message; what is larger keeps its weights in other files
@@ -154,7 +144,8 @@ def bench_in_fresh_process(
         "tries": tries,
     }
     limit_s = 60 + 20 * seconds * tries * len(models) if timeout_s is None else timeout_s
-    return _in_child(request, limit_s, progress)
+    reply = call("edgenas.bench", request, limit_s=limit_s, done="timed", progress=progress)
+    return [_from_json(fields) for fields in reply["benches"]]
 
 
 def read_model(path: Path) -> bytes:
@@ -255,101 +246,22 @@ def _repeatable(
     return best
 
 
-def _in_child(request: Mapping[str, Any], limit_s: float, progress: Progress | None) -> list[Bench]:
-    command = [sys.executable, "-P", "-m", "edgenas.bench"]
-    # The child finds what this process finds, edgenas first, whatever the working directory holds.
-    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, sys.path)])
-    late = threading.Event()
-
-    def stop() -> None:
-        late.set()
-        child.kill()
-
-    with tempfile.TemporaryFile() as complaints:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            encoding="utf-8",
-            env=os.environ | {"PYTHONPATH": path, "ORT_DISABLE_TELEMETRY": "1"},
-        )
-        timer = threading.Timer(limit_s, stop)
-        timer.start()
-        try:
-            reply = _converse(child, request, progress)
-        finally:
-            timer.cancel()
-            child.kill()
-            child.wait()
-        complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - 2000))
-        last_words = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
-    if late.is_set():
-        raise EnvironmentFault(f"{reply['file']}: not timed within {limit_s:.0f} s; is it too large for this machine?")
-    return _judge(reply, child.returncode, last_words)
-
-
-def _converse(child: subprocess.Popen[str], request: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
-    """Send the request, pass progress on, and return what came last under each key."""
-    assert child.stdin is not None and child.stdout is not None
-    reply: dict[str, Any] = {"file": "bench"}
-    with child.stdout:
-        try:
-            with child.stdin:
-                json.dump(request, child.stdin)
-        except BrokenPipeError:  # it died at once; its exit code says why
-            pass
-        for line in child.stdout:
-            if not line.endswith("\n"):  # killed in the middle of it
-                break
-            said = json.loads(line)
-            reply.update(said)
-            if progress and "progress" in said:
-                progress(*said["progress"])
-    child.wait()
-    return reply
-
-
-def _judge(reply: Mapping[str, Any], returncode: int, last_words: Sequence[str]) -> list[Bench]:
-    """The child's result, or its error as ours."""
-    if "benches" in reply:
-        return [_from_json(fields) for fields in reply["benches"]]
-    if "error" in reply:
-        kind, message = reply["error"]
-        raise cast(type[EdgeNASError], getattr(errors, kind))(message)
-    if returncode < 0:
-        name = signal.Signals(-returncode).name
-        raise DataError(f"{reply['file']}: killed the process that ran it ({name}); the file is damaged or too large")
-    raise EnvironmentFault(f"the benchmark process failed: {''.join(last_words) or f'exit code {returncode}'}")
-
-
 def _from_json(fields: Mapping[str, Any]) -> Bench:
     ports = [Port(p["name"], tuple(p["shape"]), p["dtype"]) for p in (fields["input"], *fields["outputs"])]
     return Bench(**{**fields, "input": ports[0], "outputs": tuple(ports[1:])})
 
 
-def _child(request: IO[str], reply: IO[str]) -> None:
-    """Serve one request; each line of the reply is a JSON object."""
-
-    def say(**message: object) -> None:
-        print(json.dumps(message), file=reply, flush=True)
-
-    asked = json.load(request)
+def _answer(asked: dict[str, Any], say: Say) -> None:
+    """Serve one request of `bench_in_fresh_process`."""
     models = [Path(path) for path in asked.pop("models")]
-    try:
-        benches = bench(
-            models,
-            **asked,
-            progress=lambda done, total: say(progress=[done, total]),
-            opening=lambda path: say(file=os.fspath(path)),
-        )
-        say(benches=[asdict(result) for result in benches])
-    except EdgeNASError as error:
-        say(error=[type(error).__name__, str(error)])
+    benches = bench(
+        models,
+        **asked,
+        progress=lambda done, total: say(progress=[done, total]),
+        opening=lambda path: say(file=os.fspath(path)),
+    )
+    say(benches=[asdict(result) for result in benches])
 
 
 if __name__ == "__main__":
-    # The reply keeps stdout for itself: what libraries print goes to stderr.
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as own_stdout:
-        os.dup2(2, 1)
-        _child(sys.stdin, own_stdout)
+    serve(_answer)

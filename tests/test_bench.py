@@ -1,6 +1,7 @@
 """Timing files: which figures are kept, and what damaged or hostile files come to."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -245,7 +246,7 @@ def test_sessions_are_closed_after_success_and_failure(monkeypatch, model, tmp_p
 def test_json_keeps_a_result_whole():
     ports = Port("x", (1, 3, 8, 8), "float32"), Port("y", (1, 10), "float32")
     result = Bench("m.onnx", 1.5, 1.7, 0.01, 100, 0.9, 0.05, 1, "onnxruntime", "1.31", ports[0], ports[1:])
-    fields = bench_module.json.loads(bench_module.json.dumps(dataclasses.asdict(result)))
+    fields = json.loads(json.dumps(dataclasses.asdict(result)))
     assert bench_module._from_json(fields) == result
 
 

@@ -427,7 +427,8 @@ def test_predict_of_codes_from_the_line_a_file_and_stdin(rows, api, tmp_path, mo
     monkeypatch.setattr(sys, "stdin", io.StringIO("012\n345\n"))
     for words in (["012", "345"], ["--archs", str(file)], ["--archs", "-"]):
         assert cli.main(["predict", *words, "--shape", "3x96x96", "--classes", "7", "--estimate-missing"]) == 0
-    expected = dict(shape=(3, 96, 96), classes=7, archs=["012", "345"], samples=None, table=None, estimate_missing=True)
+    expected = dict(shape=(3, 96, 96), classes=7, archs=["012", "345"], samples=None, table=None)
+    expected |= dict(device=None, estimate_missing=True)
     assert [how for _, how in api.calls] == [expected] * 3
 
 
@@ -435,7 +436,7 @@ def test_profile(api, capsys):
     assert cli.main(["profile", "--threads", "2", "--seconds", "5"]) == 0
     assert capsys.readouterr().out == "some-cpu: 1 ops and 1 whole networks, repeat error 1.2 %\ntables/a b.csv\n"
     config, how = api.calls[0]
-    assert config.threads == 2 and how == dict(shape=(1, 32, 32), classes=10, seconds=5.0, out=None)
+    assert config.threads == 2 and how == dict(shape=(1, 32, 32), classes=10, seconds=5.0, out=None, general=False)
 
 
 def test_profile_prints_json(api, capsys):

@@ -20,7 +20,7 @@ LAYERS = (
     ("", "__main__", "api", "cli", "commands", "config", "pipeline", "run", "stages"),
     ("driver", "export", "bench", "profiling", "report"),
     ("problem", "strategies", "evaluators"),
-    ("study", "objective", "pareto", "engine", "data", "cost", "runtimes", "folder", "progress"),
+    ("study", "objective", "pareto", "engine", "data", "cost", "runtimes", "folder", "progress", "child"),
     ("nn",),
     ("spaces",),
     ("graph", "conditions", "ops", "errors", "plugins", "text"),

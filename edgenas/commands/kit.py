@@ -11,7 +11,8 @@ from edgenas.commands import _flags, _output
 HELP = "make a kit that measures a space's ops on another device"
 EXAMPLE = """\
 edgenas kit --space mbconv --resolution 96 -o kit.zip
-edgenas kit --shape 1x28x28 --only width=0.5,1 --only resolution=24,28 -o kit.zip"""
+edgenas kit --shape 1x28x28 --only width=0.5,1 --only resolution=24,28 -o kit.zip
+edgenas kit --general -o general.zip"""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -28,6 +29,9 @@ def configure(parser: ArgumentParser) -> None:
         default=[],
         metavar="CHOICE=VALUE,...",
         help="keep these options of a choice, such as width=0.5,1; the fewer, the shorter the measurement",
+    )
+    parser.add_argument(
+        "--general", action="store_true", help="400 ops of all kinds and sizes, for networks that edgenas did not make"
     )
     parser.add_argument("--nets", type=_flags.ranged(int, 8, 1000), default=100, metavar="N", help="whole networks")
     parser.add_argument(
@@ -68,6 +72,7 @@ def run(arguments: Namespace) -> int:
         tests=arguments.tests,
         precisions=("fp32", "int8") if arguments.precision == "all" else (arguments.precision,),
         out=arguments.out,
+        general=arguments.general,
         page=arguments.page,
     )
     facts = {"path": str(arguments.out), "kit": manifest["kit"], "probes": len(manifest["probes"])}

@@ -1,4 +1,4 @@
-"""`edgenas predict`: latency and size of architectures, from a table, without training or measuring anything."""
+"""`edgenas predict`: latency and size of architectures or ONNX files, without training or measuring anything."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from edgenas import text
-from edgenas.commands import _flags, _output
+from edgenas.commands import _flags, _forecast, _output
 from edgenas.errors import UsageError
 
-HELP = "predict latency, multiply-adds, parameters and memory of architectures"
+HELP = "predict latency and size of architectures, or the latency of ONNX files"
 EXAMPLE = """\
 edgenas predict --samples 5
+edgenas predict model.onnx --device pi5
 edgenas predict --samples 10000 --table pi5.csv > samples.csv
 edgenas predict --archs codes.txt --json"""
 
@@ -27,13 +28,17 @@ MOST_IN_A_TABLE = 20
 def configure(parser: ArgumentParser) -> None:
     """Which architectures, of which space, on which table."""
     parser.add_argument(
-        "archs", nargs="*", metavar="ARCH", help="codes of architectures, as `search` and this command print"
+        "archs",
+        nargs="*",
+        metavar="ARCH",
+        help="codes of architectures, as `search` and this command print; or ONNX files, which end in .onnx",
     )
     parser.add_argument(
         "--samples", type=_flags.ranged(int, 1, 10**7), metavar="N", help="draw N architectures at random"
     )
     parser.add_argument("--archs", dest="file", metavar="FILE", help="read codes from a file, one a line; - is stdin")
     parser.add_argument("--table", type=Path, metavar="FILE", help="latency table (default: this machine's own)")
+    parser.add_argument("--device", metavar="NAME", help="device whose table to use, as `edgenas list devices` shows")
     parser.add_argument(
         "--estimate-missing", action="store_true", help="estimate ops that the table lacks, instead of stopping"
     )
@@ -44,8 +49,10 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """One row an architecture."""
+    """One row an architecture; for ONNX files, where the time goes."""
     config = _flags.settings(arguments)
+    if files := _files(arguments):
+        return _forecast.run(files, config, arguments)
     codes = _codes(arguments)
     from edgenas import api
 
@@ -57,6 +64,7 @@ def run(arguments: Namespace) -> int:
             archs=codes,
             samples=arguments.samples,
             table=arguments.table,
+            device=arguments.device,
             estimate_missing=arguments.estimate_missing,
         )
     )
@@ -69,6 +77,14 @@ def run(arguments: Namespace) -> int:
     else:
         _output.write(_table(few))
     return 0
+
+
+def _files(arguments: Namespace) -> list[Path]:
+    """The ONNX files that were named; a mix with codes is a UsageError."""
+    files = [Path(word) for word in arguments.archs if word.lower().endswith(".onnx")]
+    if files and (len(files) < len(arguments.archs) or arguments.file is not None or arguments.samples is not None):
+        raise UsageError("ONNX files and architectures are predicted apart; give one or the other")
+    return files
 
 
 def _codes(arguments: Namespace) -> list[str] | None:

@@ -11,6 +11,7 @@ from edgenas.commands import _flags, _output
 HELP = "measure this machine's latency table for a space"
 EXAMPLE = """\
 edgenas profile
+edgenas profile --general
 edgenas profile --shape 3x96x96 --classes 20 --threads 2 --out pi5.csv"""
 
 
@@ -18,6 +19,11 @@ def configure(parser: ArgumentParser) -> None:
     """Space and conditions."""
     _flags.add_settings(parser, ("space", "threads", "runtime", "seed"))
     _flags.add_input(parser)
+    parser.add_argument(
+        "--general",
+        action="store_true",
+        help="measure ops of all kinds and sizes instead, to predict ONNX files that edgenas did not make",
+    )
     parser.add_argument(
         "--seconds",
         type=_flags.ranged(float, 1, 86_400),
@@ -42,6 +48,7 @@ def run(arguments: Namespace) -> int:
         classes=arguments.classes,
         seconds=arguments.seconds,
         out=arguments.out,
+        general=arguments.general,
     )
     error = float(table.header.get("repeat_error", "nan"))
     if arguments.json:

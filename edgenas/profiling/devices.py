@@ -8,7 +8,7 @@ from pathlib import Path
 
 import edgenas
 from edgenas.cost.table import LatencyTable, read_table
-from edgenas.errors import EnvironmentFault, TableError, UnknownName
+from edgenas.errors import EdgeNASError, EnvironmentFault, UnknownName
 from edgenas.folder import cache_folder
 
 
@@ -42,27 +42,33 @@ def table_name(table: LatencyTable) -> str:
     return f"{h['device']}/{h['runtime']}-{h['threads']}t-{h['precision']}.csv"
 
 
-def device_table(device: str, *, runtime: str | None = None, threads: int = 1, precision: str = "fp32") -> LatencyTable:
-    """The table of a device under these conditions; `runtime` None takes the one there is.
+def device_table(device: str, *, runtime: str, threads: int, precision: str = "fp32") -> LatencyTable:
+    """The table of a device under these conditions; of several the one with most ops.
 
     Raises:
-        UnknownName: no such device, with the nearest names.
-        TableError: the device has tables, but none under these conditions, or two.
+        UnknownName: there is none; what there is for the device, or devices of like names, are listed.
     """
-    files = list(table_files())
-    mine = [file for file in files if file.parent.name == device]
-    if not mine:
-        known = sorted({file.parent.name for file in files})
-        near = get_close_matches(device, known, n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
-        raise UnknownName(f"no device {device!r}; {hint}; `edgenas kit` measures a new one")
-    wanted = {"threads": str(threads), "precision": precision} | ({"runtime": runtime} if runtime else {})
-    fitting = [t for t in map(read_table, mine) if all(t.header[name] == value for name, value in wanted.items())]
-    runtimes = sorted({table.header["runtime"] for table in fitting})
-    if len(runtimes) == 1:
-        return fitting[0]
-    conditions = ", ".join(f"{name} {value}" for name, value in wanted.items())
-    if runtimes:
-        raise TableError(f"device {device}: tables of {' and '.join(runtimes)}; say which with --runtime")
-    there = "; ".join(sorted(file.stem for file in mine))
-    raise TableError(f"device {device}: no table with {conditions}; there are {there}")
+    tables = _readable(device)
+    wanted = {"runtime": runtime, "threads": str(threads), "precision": precision}
+    fitting = [table for table in tables if all(table.header[name] == value for name, value in wanted.items())]
+    if fitting:
+        return max(fitting, key=lambda table: len(table.ops))
+    if tables:
+        there = ", ".join(sorted({" ".join(table.header[name] for name in wanted) for table in tables}))
+        raise UnknownName(f"device {device}: no table for {' '.join(wanted.values())}; there are {there}")
+    names = sorted({file.parent.name for file in table_files()})
+    near = get_close_matches(device, names, n=2) or names
+    hint = f"there are {', '.join(near)}" if near else "make a kit to measure one with `edgenas kit`"
+    raise UnknownName(f"device: no {device!r}; {hint}")
+
+
+def _readable(device: str) -> list[LatencyTable]:
+    """The device's tables that can be read; a damaged one must not hide a good one."""
+    tables = []
+    for file in table_files():
+        if file.parent.name == device:
+            try:
+                tables.append(read_table(file))
+            except EdgeNASError:
+                continue
+    return tables

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,18 @@ def describe(model: Path | bytes) -> dict[str, list[dict[str, Any]]]:
         return session.describe()
     finally:
         session.close()
+
+
+def fused(model: bytes) -> bytes:
+    """The model as this runtime fuses it, before it takes the layout of one processor.
+
+    Raises:
+        DataError: the model cannot be loaded.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fused.onnx"
+        _load(model, 1, fused_path=path)
+        return path.read_bytes()
 
 
 def host(threads: int = 1) -> dict[str, str | int | float]:
@@ -132,7 +145,7 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
-def _load(model: Path | bytes, threads: int) -> Any:
+def _load(model: Path | bytes, threads: int, fused_path: Path | None = None) -> Any:
     ort = _onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
@@ -141,6 +154,9 @@ def _load(model: Path | bytes, threads: int) -> Any:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4
+    if fused_path:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.optimized_model_filepath = os.fspath(fused_path)
     label, source = ("the model", model) if isinstance(model, bytes) else (str(model), os.fspath(model))
     try:
         return ort.InferenceSession(source, options, providers=[PROVIDER])

@@ -63,6 +63,39 @@ def test_a_kind_without_rows_uses_the_rates_of_all():
     assert estimator("se 4 | 16x8x8", Counts(2e5, 0, 1e4)) == pytest.approx(0.03, rel=1e-3)
 
 
+@pytest.mark.parametrize("block", [1, 8, 16])
+def test_finds_the_block_that_channels_are_computed_in(block):
+    def padded(channels):
+        return -(-channels // block) * block
+
+    ops = {}
+    for c in (12, 16, 20, 24, 36, 48):
+        for out in (12, 20, 28, 32, 40):
+            work = padded(c) * padded(out) * 64
+            ops[f"conv k1 s1 g1 relu {out} | {c}x8x8"] = OpRow(1e-7 * work + 0.001, 1, 1, c * out * 64, 0, 1e4)
+    estimator = fit_estimator(LatencyTable(HEADER, ops))
+    assert estimator.block == block and estimator.error < 1e-3
+    ms = estimator("conv k1 s1 g1 relu 44 | 44x8x8", Counts(44 * 44 * 64, 0, 1e4))
+    assert ms == pytest.approx(1e-7 * padded(44) ** 2 * 64 + 0.001, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "key, rate",
+    [
+        ("conv k3 s1 g4 relu 32 | 32x8x8", 4.0),  # groups run at a rate of their own
+        ("conv k1 s1 g1 relu 58 | 58x8x8", 3.0),  # so do channels that are no multiple of 4
+        ("conv k1 s1 g1 hswish 64 | 64x8x8", 1.0),  # no rows of its own: the rate of its kind
+        ("conv k1 s1 g1 hswish 58 | 58x8x8", 3.0),
+    ],
+)
+def test_an_op_is_estimated_from_its_closest_kin(key, rate):
+    ops = {f"conv k3 s1 g4 relu {c} | {c}x8x8": law(1e5 * c, 1, (4e-7, 0, 0)) for c in range(16, 128, 16)}
+    ops |= {f"conv k1 s1 g1 relu {c} | {c}x8x8": law(1e5 * c, 1, (3e-7, 0, 0)) for c in range(6, 60, 8)}
+    ops |= {f"conv k1 s1 g1 relu {c} | {c}x8x8": law(1e5 * c, 1, (1e-7, 0, 0)) for c in range(16, 720, 16)}
+    ms = fit_estimator(LatencyTable(HEADER, ops))(key, Counts(1e7, 0, 1))
+    assert ms == pytest.approx(rate, rel=0.2)
+
+
 def test_the_error_is_that_of_rows_left_out():
     """A kind whose times jump by 2 cannot be estimated better than that."""
     ops = {key: OpRow(1.0 + i % 2, 1, 1, 1e5, 0, 1e4) for i, key in enumerate(POINTWISE)}

@@ -1,0 +1,115 @@
+"""`edgenas predict model.onnx`: its latency on a device, and where the time goes."""
+
+from __future__ import annotations
+
+import csv
+import io
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgenas import text
+from edgenas.commands import _output
+from edgenas.config import Config
+
+if TYPE_CHECKING:
+    from edgenas.cost.kernels import Forecast, Part
+    from edgenas.cost.table import LatencyTable
+
+LONGEST = 12  # kernels in the table for people
+BAR = 20
+COLUMNS = ("model", "kernel", "kind", "op", "ms", "share", "estimated", "macs", "params", "bytes")
+
+
+def run(files: Sequence[Path], config: Config, arguments: Namespace) -> int:
+    """Predict each file and print it; `--csv` prints all kernels, `--json` everything."""
+    from edgenas import api
+
+    table, forecasts = api.predict_files(config, files, table=arguments.table, device=arguments.device)
+    results = list(zip(files, forecasts, strict=True))
+    if arguments.json:
+        _output.write_json([_plain(*result, table) for result in results])
+    elif arguments.csv:
+        _output.write_lines(_csv([row for result in results for row in _rows(*result)]))
+    else:
+        _output.write("\n\n".join(_page(*result, table) for result in results) + "\n")
+    return 0
+
+
+def _page(file: Path, f: Forecast, table: LatencyTable) -> str:
+    """Latency, kinds of kernel, the kernels that take longest."""
+    counts = [part.kernel.counts for part in f.parts]
+    macs, params = (sum(getattr(count, name) for count in counts) for name in ("macs", "params"))
+    header = table.header
+    threads = "1 thread" if header["threads"] == "1" else f"{header['threads']} threads"
+    conditions = f"{header['runtime']}, {threads}, {header['precision']}"
+    lines = [
+        f"{text.printable(file.name)} on {text.printable(table.device)} ({conditions})",
+        f"{text.ms(f.latency_ms)} ms, 90 % interval {text.ms(f.low_ms)} to {text.ms(f.high_ms)} ms, "
+        f"corrected on {f.nets} networks; {text.percent(f.estimated_share, 0)} of it estimated",
+        f"{text.count(macs)} multiply-adds, which alone would say {text.ms(f.macs_only_ms)} ms; "
+        f"{text.count(params)} parameters; {len(f.parts)} kernels",
+    ]
+    longest = sorted(f.parts, key=lambda part: -part.ms)[:LONGEST]
+    heads = [f"the {len(longest)} longest of {len(f.parts)} kernels", "ms", "share", "", "", "op"]
+    rows = [[_short(part.kernel.name), *_figures([part], f), _op(part)] for part in longest]
+    return "\n\n".join(["\n".join(lines), _kinds(f), text.table(heads, rows, right=(1, 2))])
+
+
+def _kinds(f: Forecast) -> str:
+    heads = ["where the time goes", "ms", "share", "", "", "kernels"]
+    rows = [[text.printable(kind), *_figures(parts, f), str(len(parts))] for kind, parts in f.by_kind().items()]
+    return text.table(heads, rows, right=(1, 2, 5))
+
+
+def _figures(parts: Sequence[Part], f: Forecast) -> list[str]:
+    """ms, share, bar, and a mark on what was estimated, wholly or in part."""
+    ms = sum(part.ms for part in parts)
+    share = ms / sum(part.ms for part in f.parts)
+    mark = "estimated" if all(part.estimated for part in parts) else "partly" if any(p.estimated for p in parts) else ""
+    return [text.ms(ms), text.percent(share), text.bar(share, BAR), mark]
+
+
+def _op(part: Part) -> str:
+    """The row that prices it; one that only resembles it has a wave before it."""
+    kernel = part.kernel
+    return kernel.key if kernel.exact else f"~ {kernel.key}" if kernel.key else text.printable(kernel.kind)
+
+
+def _short(name: str, most: int = 48) -> str:
+    """The end of a long name tells most."""
+    name = text.printable(name)
+    return name if len(name) <= most else "..." + name[3 - most :]
+
+
+def _rows(file: Path, f: Forecast) -> Iterator[dict[str, Any]]:
+    total = sum(part.ms for part in f.parts)
+    for part in f.parts:
+        k = part.kernel
+        values = (k.name, k.kind, k.key, part.ms, part.ms / total, part.estimated)
+        yield dict(zip(COLUMNS, (file.name, *values, k.counts.macs, k.counts.params, k.counts.bytes), strict=True))
+
+
+def _csv(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    yield ",".join(COLUMNS)
+    for row in rows:
+        buffer = io.StringIO()
+        cells = [f"{cell:.6g}" if name in ("ms", "share") else cell for name, cell in row.items()]
+        csv.writer(buffer, lineterminator="").writerow(cells)
+        yield buffer.getvalue()
+
+
+def _plain(file: Path, f: Forecast, table: LatencyTable) -> dict[str, Any]:
+    return {
+        "model": file.name,
+        "device": table.device,
+        "latency_ms": f.latency_ms,
+        "low_ms": f.low_ms,
+        "high_ms": f.high_ms,
+        "estimated_share": f.estimated_share,
+        "macs_only_ms": f.macs_only_ms,
+        "rest_ms": f.rest_ms,
+        "nets": f.nets,
+        "kernels": list(_rows(file, f)),
+    }
