@@ -33,7 +33,7 @@ class Config:
     data_root: str | None = _setting(None, "folder or file of the data set")
     size: int | None = _setting(None, "side in pixels that images of a folder are resized to", low=1, high=4096)
     space: str = _setting("mbconv", "search space")
-    strategy: str = _setting("evolution", "search strategy")
+    strategy: str = _setting("random", "search strategy")
     evaluator: str = _setting("supernet", "how architectures are scored: supernet (shared weights) or scratch")
     reward: str | None = _setting(None, "reward form: hard, soft or absolute; default: the strategy's own")
     seed: int = _setting(0, "seed of everything random", low=0, high=2**31 - 1)
