@@ -159,7 +159,7 @@ def _mobilenet(folder: Path, settings: dict[str, Any], budget_ms: float, reporte
         raise SystemExit(f"no width of MobileNetV3-small meets {budget_ms} ms: {[t.ms for t in timings]}")
     i = max(fitting)
     network = _mobilenet_network(WIDTHS[i]).to(memory_format=torch.channels_last)
-    macs = flop_counter(network, (torch.zeros(1, 1, 28, 28),)).total()
+    macs = flop_counter(network.eval(), (torch.zeros(1, 1, 28, 28),)).total()
     epochs = settings["supernet_epochs"] + settings["final_epochs"]
     training = finalists.Settings(epochs, finalists.batch_size_for(len(run.data.train)))
     with run.stage("training", f"train MobileNetV3-small x{WIDTHS[i]}"):
