@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edgenas.errors import UsageError
-from edgenas.objective import FORMS, Objective
+from edgenas.objective import FORMS, SCORED_UP_TO, Objective
 
 MS, KB = "latency_ms@test", "peak_bytes"
 ANY = st.floats(allow_nan=True, allow_infinity=True)
@@ -65,10 +65,11 @@ def test_reward_is_always_finite(form, latency_ms, peak_bytes, quality):
     assert math.isfinite(objective.reward(metrics))
 
 
-@given(st.sampled_from(FORMS), COST, COST, QUALITY, QUALITY)
-def test_scored_trials_beat_unscored_and_failed_ones(form, scored_ms, other_ms, quality, other_quality):
+@given(st.sampled_from(FORMS), st.floats(1e-6, 1.0), COST, QUALITY, QUALITY)
+def test_scored_trials_beat_unscored_and_failed_ones(form, share, other_ms, quality, other_quality):
     objective = Objective({MS: 20.0}, form=form)
-    assume(objective.scored({MS: scored_ms}))
+    scored_ms = 20.0 * SCORED_UP_TO[form] * share
+    assert objective.scored({MS: scored_ms})
     reward = objective.reward({MS: scored_ms, "accuracy": quality})
     assert reward > objective.reward({MS: other_ms})
     assert reward > objective.reward({MS: other_ms, "accuracy": math.nan})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-import edgenas
+from edgenas import plugins
 from edgenas.cost.table import LatencyTable, read_table
 from edgenas.errors import EdgeNASError, EnvironmentFault, UnknownName
 from edgenas.folder import cache_folder
@@ -14,7 +14,7 @@ from edgenas.folder import cache_folder
 
 def shipped_tables() -> Path:
     """The folder `latency_tables` of the package, or of its source."""
-    package = Path(edgenas.__file__).parent
+    package = Path(plugins.__file__).parent
     return next((f for f in (package / "latency_tables", package.parent / "latency_tables") if f.is_dir()), package)
 
 

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import edgenas
+from edgenas import plugins
 from edgenas.errors import EnvironmentFault
 from edgenas.profiling.probes import Probe
 from edgenas.profiling.runner import MANIFEST, kit_hash
 
-PACKAGE = Path(edgenas.__file__).parent
+PACKAGE = Path(plugins.__file__).parent
 # Runs on the device as it stands here; a test holds these files to Python 3.9 and to numpy and onnxruntime.
 SOURCES = (
     "errors.py",
