@@ -12,10 +12,9 @@ from edgenas.cost.correction import KINDS
 from edgenas.cost.counts import Counts
 from edgenas.cost.estimate import fit_estimator, op_kind
 from edgenas.cost.latency import net_graphs
-from edgenas.cost.table import LARGEST_MS, LatencyTable, NetRow, OpRow
+from edgenas.cost.table import LARGEST_MS, LEAST_MS, LatencyTable, NetRow, OpRow
 from edgenas.errors import TableError, UsageError
 
-LEAST_MS = 1e-4  # as profiling writes: no op is free
 NetName = tuple[str, str]  # spec and code
 
 

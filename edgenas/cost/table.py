@@ -15,10 +15,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgenas.errors import EnvironmentFault, TableError
+from edgenas.runtimes._timing import Timing
 
 COLUMNS = ("kind", "key", "ms", "p90_ms", "runs", "macs", "params", "bytes")
 REQUIRED = ("unit", "device", "runtime", "threads", "precision")
 LARGEST_MS = 60_000.0
+LEAST_MS = 1e-4  # an op that an empty session hides: never free
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,12 @@ class LatencyTable:
                     f"table of {self.device}: measured with {name} {self.header[name]}, the run wants {wanted}; "
                     "profile under the run's conditions, or change the run's"
                 )
+
+
+def net_of(hidden_ms: float, timing: Timing, *counts: float) -> OpRow:
+    """The row of an op that was timed together with `hidden_ms` of something else; counts: macs, params, bytes."""
+    ms, p90_ms = (max(LEAST_MS, figure - hidden_ms) for figure in (timing.ms, timing.p90_ms))
+    return OpRow(ms, p90_ms, timing.runs, *counts)
 
 
 def read_table(path: Path) -> LatencyTable:

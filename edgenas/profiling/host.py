@@ -12,23 +12,29 @@ import numpy as np
 
 from edgenas import plugins
 from edgenas.cost.counts import count_ops
-from edgenas.cost.table import LatencyTable, NetRow, OpRow, read_table
+from edgenas.cost.table import LatencyTable, NetRow, net_of, read_table
 from edgenas.errors import NoisyMachine
 from edgenas.export.onnx import identity, probe, random_weights, to_bytes, to_onnx
 from edgenas.graph import Arch, Graph, Node
 from edgenas.profiling.devices import own_tables
 from edgenas.runtimes import _host, _reference
-from edgenas.runtimes._timing import MAX_REPEAT_ERROR, Session, Timing, TooNoisy, measure, repeat_error_of_table
+from edgenas.runtimes._timing import (
+    MAX_REPEAT_ERROR,
+    PROTOCOL,
+    ROUND_MS,
+    SESSIONS,
+    Session,
+    Timing,
+    TooNoisy,
+    measure,
+    repeat_error_of_table,
+)
 from edgenas.spaces._base import SearchSpace
 
-SESSIONS = 3
 FEWEST_ROUNDS, MOST_ROUNDS = 16, 48
-ROUND_MS = 5.0
-PROTOCOL = f"10 % quantile of round medians, interleaved rounds of {ROUND_MS:g} ms, {SESSIONS} sessions a model"
 SECONDS_EACH = 0.12  # for about 24 rounds
 TRIES, PAUSE_S = 3, 2.0
 SLOWED = 1.08  # a reference so much slower than at its best: a neighbour has the machine, and figures would be his
-LEAST_MS = 1e-4  # an op that an empty session hides: never free
 EMPTY = "identity"
 
 Progress = Callable[[int, int, str], None]
@@ -83,11 +89,10 @@ def extend_table(
     )
     empty_ms = timings[EMPTY].ms
     counts = count_ops(distinct.values())
-    ops = {}
-    for key in distinct:
-        t = timings[f"op {key}"]
-        net_ms, net_p90_ms = (max(LEAST_MS, ms - empty_ms) for ms in (t.ms, t.p90_ms))
-        ops[key] = OpRow(net_ms, net_p90_ms, t.runs, counts[key].macs, counts[key].params, counts[key].bytes)
+    ops = {
+        key: net_of(empty_ms, timings[f"op {key}"], counts[key].macs, counts[key].params, counts[key].bytes)
+        for key in distinct
+    }
     rows = []
     for space, arch in nets:
         code = space.code(arch)

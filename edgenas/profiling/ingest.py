@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 
 from edgenas.cost.latency import relative_errors
-from edgenas.cost.table import LARGEST_MS, LatencyTable, NetRow, OpRow
+from edgenas.cost.table import LARGEST_MS, LatencyTable, NetRow, OpRow, net_of
 from edgenas.errors import NoisyMachine, TableError
 from edgenas.profiling.runner import CONDITIONS, kit_hash
 from edgenas.runtimes._timing import MIN_CLEAN_SHARE, Round, Timing, repeat_error_of_table, summarise_slots
 
-LEAST_MS = 1e-4  # an op that an empty session hides: never free
 FEWEST_SLOTS = 6
 
 
@@ -180,5 +179,4 @@ class _Measured:
         """
         shapes = [shape for side in entry.get("pairs", ()) for shape in side] if self.pairs else []
         hidden = self.empty_ms + sum(0.5 * self.pairs.get(shape, 0.0) for shape in shapes)
-        ms, p90_ms = (max(LEAST_MS, figure - hidden) for figure in (timing.ms, timing.p90_ms))
-        return OpRow(ms, p90_ms, timing.runs, entry["macs"], entry["params"], entry["bytes"])
+        return net_of(hidden, timing, entry["macs"], entry["params"], entry["bytes"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 from edgenas import plugins
 from edgenas.errors import EnvironmentFault
+from edgenas.folder import write_atomically
 from edgenas.profiling.probes import Probe
 from edgenas.profiling.runner import MANIFEST, kit_hash
 
@@ -76,7 +76,11 @@ def write_kit(
             _add(archive, f"code/edgenas/{source}", (PACKAGE / source).read_bytes())
         for folder in ("", "profiling/", "runtimes/"):
             _add(archive, f"code/edgenas/{folder}__init__.py", b'"""The part of edgenas that runs on a device."""\n')
-    _write(path, content.getvalue())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content.getvalue())
+    except OSError as error:
+        raise EnvironmentFault(f"{path}: cannot be written ({error.strerror}); choose another -o") from error
     return manifest
 
 
@@ -99,13 +103,3 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
     archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise EnvironmentFault(f"{path}: cannot be written ({error.strerror}); choose another -o") from error

@@ -26,8 +26,7 @@ from edgenas.runtimes import _host, _timing
 from edgenas.runtimes import onnxruntime as runtime
 
 MANIFEST = "manifest.json"
-SESSIONS, SLOTS = 3, 24
-ROUND_MS = 5.0
+SLOTS = 24
 PAUSES_S = (2.0, 10.0, 60.0)
 # What must be the same for figures to stand in one table; clocks and temperatures drift and are only recorded.
 CONDITIONS = ("device", "processor", "runtime", "version", "provider", "optimisation", "threads")
@@ -84,8 +83,8 @@ def measure(kit: Path, options: argparse.Namespace, log: TextIO) -> Path:
             if not file.tell():
                 _append(file, [{"kit": manifest["kit"], "header": header, "manifest": manifest}])
             work = _Work(kit, manifest["probes"], header["threads"], file, Progress(log, total, left))
-            per_session = -(-options.slots // SESSIONS)
-            for session in range(SESSIONS):
+            per_session = -(-options.slots // _timing.SESSIONS)
+            for session in range(_timing.SESSIONS):
                 work.measure(session, due[session * per_session : (session + 1) * per_session], session * per_session)
     except OSError as error:
         raise EnvironmentFault(f"{out}: cannot be written ({error.strerror}); give another with --out") from error
@@ -139,7 +138,7 @@ class _Work:
         raise NoisyMachine(f"only {share:.0%} of the timing samples were clean; close other programs and start again")
 
     def _round(self, i: int) -> dict[str, Any]:
-        figure = self.sessions[i].rounds(1, ROUND_MS)[0]
+        figure = self.sessions[i].rounds(1, _timing.ROUND_MS)[0]
         self.progress.step(1)
         ms = None if math.isnan(figure) else float(figure)
         return {"ms": ms, "runs": figure.runs, "clean_share": round(figure.clean_share, 4)}
@@ -164,12 +163,11 @@ def _manifest(kit: Path) -> dict[str, Any]:
 def _header(manifest: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """Everything that decides a number."""
     facts: dict[str, Any] = runtime.host(options.threads)
-    protocol = f"10 % quantile of round medians, interleaved rounds of {ROUND_MS:g} ms, {SESSIONS} sessions a model"
     return {
         "unit": "ms",
         "device": options.name or _host.host_name(),
         **facts,
-        "protocol": protocol,
+        "protocol": _timing.PROTOCOL,
         "date": time.strftime("%Y-%m-%d"),
         "kit": manifest["kit"],
     }

@@ -27,6 +27,9 @@ REPEATS_OF_SLOW_ROUNDS = 2
 ATTEMPTS = 3
 PAUSE_S = 2.0
 WARM_UP_RUNS, WARM_UP_MS = 3, 10.0
+# Of a latency table, wherever it is measured.
+SESSIONS, ROUND_MS = 3, 5.0
+PROTOCOL = f"10 % quantile of round medians, interleaved rounds of {ROUND_MS:g} ms, {SESSIONS} sessions a model"
 # A sample is at least 100 ticks of the clock, and long beside the 3 us that reading all gauges takes.
 MIN_TICKS, MIN_SAMPLE_NS = 100, 200_000
 
