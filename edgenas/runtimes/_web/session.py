@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,21 +80,51 @@ class WebSession:
         return _ask(self._place, {**command, "id": self._id}, f"the model {failure}")
 
 
-def describe(pool: Pool, model: Path | bytes) -> dict[str, list[dict[str, Any]]]:
-    """A plugin's `describe`."""
-    session = WebSession(pool, model, 1)
-    try:
-        return session.describe()
-    finally:
-        session.close()
+class WebRuntime:
+    """The functions of a runtime plugin whose models run in the engines of one pool."""
 
+    def __init__(self, name: str, executable: Callable[[], str], pool: Pool) -> None:
+        """`executable` finds the program that engines run in, or raises EnvironmentFault."""
+        self.name, self._executable, self._pool = name, executable, pool
 
-def host(pool: Pool, name: str, threads: int) -> dict[str, str | int | float]:
-    """A plugin's `host`: the machine's facts, the engine's, and the runtime's."""
-    facts = _host.host(threads)
-    told = pool.place(int(facts["threads"])).engine.ask({"do": "facts"})
-    runtime = {"runtime": name, "version": assets().version, "provider": "wasm", "simd": "on", "optimisation": "all"}
-    return facts | runtime | told
+    def version(self) -> str:
+        """Version of the npm package, which is fetched if need be.
+
+        Raises:
+            EnvironmentFault: the engine's program or the package is not to be had.
+        """
+        self._executable()
+        return assets().version
+
+    def open(self, model: Path | bytes, threads: int = 1) -> WebSession:
+        """A session of an ONNX file, or of its bytes, on as many threads as the engine can give of those asked for.
+
+        Raises:
+            DataError: the model cannot be loaded, or has an input of a type that cannot be made up.
+            UsageError: `threads` is below 1.
+            EnvironmentFault: the engine's program or the npm package is not to be had, or the engine stopped.
+        """
+        return WebSession(self._pool, model, threads)
+
+    def describe(self, model: Path | bytes) -> dict[str, list[dict[str, Any]]]:
+        """Name, shape (dynamic dimensions are 1) and dtype of each of `inputs` and `outputs`.
+
+        Raises:
+            DataError: the model cannot be loaded.
+            EnvironmentFault: as `open`.
+        """
+        session = self.open(model)
+        try:
+            return session.describe()
+        finally:
+            session.close()
+
+    def host(self, threads: int = 1) -> dict[str, str | int | float]:
+        """The machine's facts, the engine's, and the runtime's."""
+        facts = _host.host(threads)
+        told = self._pool.place(int(facts["threads"])).engine.ask({"do": "facts"})
+        runtime = {"runtime": self.name, "version": assets().version, "provider": "wasm"}
+        return facts | runtime | {"simd": "on", "optimisation": "all"} | told
 
 
 def _content(model: Path | bytes) -> tuple[bytes, str]:
