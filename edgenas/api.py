@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
     process.tune()
     for kind in ("data", "space", "strategy", "evaluator", "runtime"):  # names first: they cost nothing to check
         plugins.check({"data": "data", "strategy": "strategies"}.get(kind, f"{kind}s"), getattr(config, kind))
+    config = _for_device(config)
     folder = RunFolder(output_path(config), resume=config.resume)
     try:
         from edgenas import pipeline  # torch with it
@@ -61,6 +63,17 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
         return pipeline.finish(run, *pipeline.search(run))
     finally:
         folder.unlock()
+
+
+def _for_device(config: Config) -> Config:
+    """With the whole name of the device's table, and the runtime and threads that it is of."""
+    if config.device is None or (config.resume and "/" in config.device):
+        return config
+    from edgenas.profiling.devices import device_table, table_name
+
+    table = device_table(config.device, runtime=config.runtime, threads=config.threads)
+    header = table.header
+    return replace(config, device=table_name(table), runtime=header["runtime"], threads=int(header["threads"]))
 
 
 def output_path(config: Config) -> Path:
@@ -191,6 +204,40 @@ def kit(
         return write_kit(out, made, facts, files, lambda done, kind: tell(min(done, total), total, kind))
 
 
+def bundle_kit(run_folder: Path, reporter: Reporter, *, out: Path, page: bool = True) -> dict[str, Any]:
+    """Write a kit that measures the finalists of a run on the device that it was for; returns its manifest.
+
+    Raises:
+        UsageError: the run has no finished finalists.
+    """
+    from edgenas.profiling.kit import write_kit
+    from edgenas.profiling.settle import finalist_probes
+
+    return write_kit(out, finalist_probes(run_folder), {"bundle": True}, _page(reporter) if page else {})
+
+
+def settle(results: Path, run_folder: Path, reporter: Reporter, *, kit: Path | None = None) -> Result:
+    """Take what `bundle_kit` measured on a device into the run that searched for it, and deliver by it.
+
+    Raises:
+        TableError: the results cannot be trusted, or are of other models, another device or runtime.
+        NoisyMachine: a figure repeats too badly; measure again.
+    """
+    from edgenas import pipeline
+    from edgenas.config import resolve
+    from edgenas.cost.table import read_table
+    from edgenas.profiling.ingest import read_results
+    from edgenas.profiling.kit import read_manifest
+    from edgenas.profiling.settle import finalist_timings
+
+    found = read_results(results, read_manifest(kit) if kit else None)
+    config = resolve({"resume": True, "output": str(run_folder)})
+    if config.device is None:
+        raise UsageError(f"{run_folder}: searched for this machine, where its models were measured already")
+    pipeline.settle(run_folder, finalist_timings(found, run_folder, read_table(run_folder / "table.csv")))
+    return search(config, reporter)
+
+
 def _page(reporter: Reporter) -> Mapping[str, bytes]:
     from edgenas.profiling.page import files
 
@@ -213,8 +260,11 @@ def ingest(results: Path, *, kit: Path | None = None, out: Path | None = None) -
     from edgenas.profiling.ingest import read_results, tables
     from edgenas.profiling.kit import read_manifest
 
-    found = tables(read_results(results, read_manifest(kit) if kit else None))
-    written = [((out or own_tables()) / table_name(table), table) for table in found]
+    read = read_results(results, read_manifest(kit) if kit else None)
+    if read.manifest.get("bundle"):
+        raise UsageError(f"{results}: measured finalists of a search; say whose, with --bundle and the run's folder")
+    found = tables(read)
+    written = [((out or own_tables()) / f"{table_name(table)}.csv", table) for table in found]
     for path, table in written:
         write_table(path, table)
     return written
@@ -228,7 +278,6 @@ def predict(
     archs: Sequence[str] | None = None,
     samples: int | None = None,
     table: Path | None = None,
-    device: str | None = None,
     estimate_missing: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Latency with its interval, counts and memory of architectures given by code, or of `samples` random ones.
@@ -244,7 +293,7 @@ def predict(
     from edgenas.spaces._genes import sample
 
     space = build_space(config.space, shape, classes)
-    prices = _table(config, table, device)
+    prices = _table(config, table)
     known = {key: Counts(row.macs, row.params, row.bytes) for key, row in prices.ops.items()}
     latency, low, high = latency_interval(prices, space, estimate_missing=estimate_missing)
     counts = [CountCost(metric, known) for metric in ("macs", "params")]
@@ -268,7 +317,7 @@ def predict(
 
 
 def predict_files(
-    config: Config, models: Sequence[Path], *, table: Path | None = None, device: str | None = None
+    config: Config, models: Sequence[Path], *, table: Path | None = None
 ) -> tuple[LatencyTable, list[Forecast]]:
     """Latencies of ONNX files that anybody made, and the table they are predicted from.
 
@@ -279,21 +328,21 @@ def predict_files(
     from edgenas.cost.kernels import Forecaster
     from edgenas.profiling.onnx_file import read_kernels
 
-    prices = _table(config, table, device)
+    prices = _table(config, table)
     forecaster = Forecaster(prices)
     return prices, [forecaster(read_kernels(model)) for model in models]
 
 
-def _table(config: Config, file: Path | None, device: str | None) -> LatencyTable:
+def _table(config: Config, file: Path | None) -> LatencyTable:
     """The table of a file, or of a device by name, or this machine's own; under the conditions of `config`."""
     from edgenas.cost.table import read_table
     from edgenas.profiling.devices import device_table
     from edgenas.profiling.host import cached_table
 
-    if file and device:
+    if file and config.device:
         raise UsageError("--device and --table both name a latency table; give one of them")
-    if device:
-        return device_table(device, runtime=config.runtime, threads=config.threads)
+    if config.device:
+        return device_table(config.device, runtime=config.runtime, threads=config.threads)
     table = read_table(file) if file else cached_table(config.runtime, config.threads)
     table.check_matches(runtime=config.runtime, threads=config.threads, precision="fp32")
     return table

@@ -43,6 +43,7 @@ class Config:
     trials: int = _setting(100, "architectures to try", low=1, high=10**6)
     minutes: float | None = _setting(None, "stop the search after this time", low=0.001, high=1e6)
     batch: int = _setting(8, "architectures asked for at a time", low=1, high=10_000)
+    device: str | None = _setting(None, "device, by its latency table in `edgenas list devices`; default: this machine")
     threads: int = _setting(1, "threads of the runtime on the device", low=1, high=1024)
     runtime: str = _setting("onnxruntime", "runtime that the latency is of")
     train_device: str = _setting("auto", "where networks are trained: auto, cpu, cuda")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import shutil
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +21,12 @@ from edgenas.report import Result
 from edgenas.run import Run
 from edgenas.stages import delivery, finalists, latency, outcome
 from edgenas.stages.finalists import Finalist
+from edgenas.stages.outcome import Chosen
 from edgenas.strategies._base import Strategy
 from edgenas.study import Study
 
 REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
+SETTLED = "settled"  # artefact: what a kit measured of the finalists on a device that is not this machine
 
 
 def keep_config(run: Run) -> None:
@@ -57,22 +61,26 @@ def _reuse(run: Run, source: Path) -> None:
 def prepare(run: Run) -> None:
     """Bounds, profile, narrowing; then the run has its table and its problem."""
     folder, config = run.folder, run.config
+    known = None if config.device is None else latency.known_table(run)
     with run.stage("bounds", "fastest and slowest network"):
-        bounds = folder.artefact("bounds", lambda: latency.bounds(run))
+        if known is None or run.is_here:
+            bounds = folder.artefact("bounds", lambda: latency.bounds(run))
+        else:
+            bounds = folder.artefact("bounds", partial(latency.predicted_bounds, run, known))
     assert config.budget_ms is not None
     if bounds["smallest_ms"] > config.budget_ms:
         raise BudgetError(
-            f"the fastest {run.space.name} network takes {bounds['smallest_ms']:.3f} ms here; "
+            f"the fastest {run.space.name} network takes {bounds['smallest_ms']:.3f} ms on {run.device}; "
             f"ask for --budget-ms {1.1 * bounds['smallest_ms']:.2g} or more"
         )
 
     def spread() -> LatencyTable:
-        return latency.load_or(run, "table-spread", lambda: latency.profile_spread(run))
+        return known or latency.load_or(run, "table-spread", lambda: latency.profile_spread(run))
 
-    with run.stage("profile", "profile this device"):
+    with run.stage("profile", f"latencies of {run.device}" if known else "profile this device"):
         narrowed = folder.artefact("narrow", lambda: latency.narrow(run, spread()))
         run.space = run.space.restrict(narrowed["allowed"])
-        run.set_table(latency.load_or(run, "table", lambda: latency.profile_rest(run, spread())))
+        run.set_table(known or latency.load_or(run, "table", lambda: latency.profile_rest(run, spread())))
     for line in latency.describe_narrowing(narrowed):
         run.reporter.say(line)
 
@@ -111,42 +119,99 @@ def search(run: Run) -> tuple[Study, Strategy]:
 
 
 def finish(run: Run, study: Study, strategy: Strategy) -> Result:
-    """Choose finalists, train them, deliver the most accurate that is measured within the budget.
+    """Choose finalists, train them, and deliver the most accurate that is measured within the budget.
 
-    If all are measured above it, the correction is refitted on them and the next on the front are tried.
+    For a device that is not this machine, the most accurate of all, until the device's measurements have come.
     """
     trained: list[Finalist] = []
+    chosen = (_measured_here if run.is_here else _awaited)(run, study, strategy, trained)
+    finalist, code = trained[chosen.number], str(chosen.number)
+    with run.stage("bundle", "test and bundle"):
+        opened = {chosen.number: finalist} if run.is_here else dict(enumerate(trained))
+        tested = run.folder.artefact("test", partial(delivery.test, run, opened))
+        delivery.bundle(run, finalist, chosen.number, chosen.judged, tested["images"], tested["finalists"][code])
+        value = run.folder.artefact("result", partial(outcome.result, run, study, finalist, chosen, tested))
+    return Result(**{**value, "bundle": str(run.folder.path)})
+
+
+def _measured_here(run: Run, study: Study, strategy: Strategy, trained: list[Finalist]) -> Chosen:
+    """Train and measure finalists; if all are above the budget, refit the correction and try the next on the front.
+
+    Raises:
+        BudgetError: all missed, again and again.
+    """
     misses: dict[Arch, dict[str, Any]] = {}
     for attempt in range(finalists.ATTEMPTS):
-        with run.stage("finalists", "choose finalists"):
-            chosen = run.folder.artefact(
-                _finalists_file(attempt), partial(finalists.select, run, study, strategy, attempt, set(misses))
-            )
-        first = len(trained)
-        for number, code in enumerate(chosen["finalists"], start=first):
-            with run.stage("training", f"train finalist {number + 1} of {first + len(chosen['finalists'])}"):
-                trained.append(finalists.train_finalist(run, run.space.parse(code), number))
+        selection = _train_finalists(run, study, strategy, attempt, set(misses), trained)
+        first = len(trained) - len(selection["finalists"])
         for number in sorted(range(first, len(trained)), key=lambda i: -trained[i].scores.accuracy):
-            finalist = trained[number]
+            exported = _exported(run, trained[number], number)
             with run.stage("measure", f"measure finalist {number + 1} in a fresh process"):
-                measured = run.folder.artefact(f"measured-{number}", partial(delivery.measure, run, finalist, number))
-            if not measured["fp32"]["met"]:
-                misses[finalist.arch] = measured["fp32"]
-                continue
-            with run.stage("bundle", "test and bundle"):
-                tested = run.folder.artefact("test", partial(delivery.test, run, finalist, number))
-                delivery.bundle(run, finalist, number, measured, tested)
-                value = run.folder.artefact(
-                    "result",
-                    partial(outcome.result, run, study, finalist, chosen["measured"], measured, tested, len(misses)),
-                )
-            return Result(**{**value, "bundle": str(run.folder.path)})
+                timings = run.folder.artefact(f"measured-{number}", partial(delivery.measure, run, number))
+            judged = delivery.judged(run, exported, timings)
+            if judged["met"]:
+                return Chosen(number, selection["measured"], judged, len(misses))
+            misses[trained[number].arch] = judged[run.precision] or judged["fp32"]
         finalists.refit(run, {arch: row["ms"] for arch, row in misses.items()})
     closest = min(misses.values(), key=lambda row: float(row["ms"]))
     raise BudgetError(
         f"none of {len(misses)} finalists met {run.config.budget_ms:g} ms: the closest was measured "
         f"{closest['ms']:.3f} ms (repeat error {closest['repeat_error']:.1%}); raise the budget"
     )
+
+
+def _awaited(run: Run, study: Study, strategy: Strategy, trained: list[Finalist]) -> Chosen:
+    """As `_measured_here`, for a device whose measurements are to come, or have come into the artefact `settled`.
+
+    Of finalists that all missed the fastest is delivered, as a miss.
+
+    Raises:
+        BudgetError: the budget is for int8, and no finalist can be quantised.
+    """
+    selection = _train_finalists(run, study, strategy, 0, set(), trained)
+    exported = [_exported(run, finalist, number) for number, finalist in enumerate(trained)]
+    settled = has_settled(run.folder.path)
+    timings = read_artefact(run.folder.path, SETTLED)["timings"] if settled else {}
+    judged = [delivery.judged(run, made, timings.get(str(number), {})) for number, made in enumerate(exported)]
+    usable = [number for number, made in enumerate(exported) if made["accuracy"][run.precision] is not None]
+    if not usable:
+        raise BudgetError(f"no finalist runs in int8: {exported[0]['reason']}; search with the device's table of fp32")
+    ranked = sorted(usable, key=lambda i: -exported[i]["accuracy"][run.precision])
+    within = [number for number in ranked if judged[number]["met"] is not False]
+    number = within[0] if within else min(ranked, key=lambda i: float(judged[i][run.precision]["ms"]))
+    return Chosen(number, selection["measured"], judged[number], ranked.index(number) if within else len(ranked))
+
+
+def _train_finalists(
+    run: Run, study: Study, strategy: Strategy, attempt: int, excluded: set[Arch], trained: list[Finalist]
+) -> dict[str, Any]:
+    """Choose finalists, and add them to `trained`."""
+    with run.stage("finalists", "choose finalists"):
+        chosen = run.folder.artefact(
+            _finalists_file(attempt), partial(finalists.select, run, study, strategy, attempt, excluded)
+        )
+    first = len(trained)
+    for number, code in enumerate(chosen["finalists"], start=first):
+        with run.stage("training", f"train finalist {number + 1} of {first + len(chosen['finalists'])}"):
+            trained.append(finalists.train_finalist(run, run.space.parse(code), number))
+    return chosen
+
+
+def _exported(run: Run, finalist: Finalist, number: int) -> dict[str, Any]:
+    with run.stage("export", f"export finalist {number + 1}"):
+        return run.folder.artefact(f"exported-{number}", partial(delivery.exported, run, finalist, number))
+
+
+def settle(folder: Path, timings: Mapping[str, Any]) -> None:
+    """Keep what the device measured, by number of finalist and precision; the run's next end is decided by it."""
+    for name in ("result", "report"):
+        (folder / f"{name}.json").unlink(missing_ok=True)
+    write_atomically(folder / f"{SETTLED}.json", json.dumps({"timings": timings}, indent=1).encode())
+
+
+def has_settled(folder: Path) -> bool:
+    """Whether the measurements of the device have come."""
+    return (folder / f"{SETTLED}.json").exists()
 
 
 def _finalists_file(attempt: int) -> str:

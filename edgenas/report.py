@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -22,8 +23,9 @@ BAR = 12
 class Result:
     """The outcome of a search; the JSON that `--json` prints, field for field.
 
-    `measured_ms`, `measured_p90_ms`, `repeat_error` and `precision` are of model.onnx, `int8_*` of its quantised twin,
-    None where there is none; `model` is the file of the bundle to use. Latency is in ms per image, accuracies and
+    `predicted_*`, `measured_ms`, `measured_p90_ms` and `repeat_error` are of the model of `precision`, which the budget
+    is for, `int8_*` of the quantised twin; None where there is none, or where the device has not measured it yet, as
+    `met_budget` then is. `model` is the file of the bundle to use. Latency is in ms per image, accuracies and
     errors are shares in 0..1, `macs` counts multiply-adds, `seconds` goes by stage. None stands for unknown, never NaN.
     """
 
@@ -36,9 +38,9 @@ class Result:
     predicted_ms: float
     predicted_low_ms: float
     predicted_high_ms: float
-    measured_ms: float
-    measured_p90_ms: float
-    repeat_error: float
+    measured_ms: float | None
+    measured_p90_ms: float | None
+    repeat_error: float | None
     largest_ms: float
     smallest_ms: float
     validation_accuracy: float
@@ -111,12 +113,36 @@ def summary(
     if front:
         blocks.append(_front(result, front, width))
     lines = [textwrap.fill(f"note: {text.printable(note)}", width, subsequent_indent="  ") for note in notes]
-    return "\n\n".join([*blocks, *(["\n".join(lines)] if lines else [])]) + "\n"
+    if lines:
+        blocks.append("\n".join(lines))
+    if result.measured_ms is None:
+        blocks.append("\n".join(to_settle(result)))
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_settle(result: Result) -> list[str]:
+    """What a person types to have a model measured that was found for a device which was not at hand."""
+    folder = text.printable(shlex.quote(result.bundle))
+    there = f"python run.py --threads {result.threads} --out settled.jsonl"
+    if result.runtime.startswith("onnxruntime-web"):
+        there = "open index.html in its browser, and save the results file as settled.jsonl"
+    return [
+        f"To have it measured on {text.printable(result.device)}:",
+        f"  edgenas kit --bundle {folder} -o settle.zip",
+        f"  # unpack settle.zip there; then, in its folder: {there}",
+        f"  edgenas ingest settled.jsonl --bundle {folder}",
+    ]
 
 
 def _verdict(result: Result) -> str:
+    if result.measured_ms is None:
+        low, high = text.ms(result.predicted_low_ms), text.ms(result.predicted_high_ms)
+        return (
+            f"Budget not settled: {text.ms(result.predicted_ms)} ms predicted ({low} to {high}), "
+            f"{result.budget_ms:g} ms allowed; nothing was measured on {text.printable(result.device)}."
+        )
     measured = f"{_latency(result)} measured"
-    if result.budget_ms is None or result.met_budget is None:
+    if result.budget_ms is None:
         return f"No budget was given: {measured}."
     if result.met_budget:
         return f"Budget met: {measured}, {result.budget_ms:g} ms allowed."
@@ -127,13 +153,12 @@ def _verdict(result: Result) -> str:
 def _facts(result: Result, images: Mapping[str, int]) -> list[tuple[str, str]]:
     """Pairs of what and how much."""
     r, test = result, images.get("test")
-    used = f", {text.percent(r.measured_ms / r.budget_ms, 0)} of the budget" if r.budget_ms else ""
     low, high = text.ms(r.predicted_low_ms), text.ms(r.predicted_high_ms)
     threads = f"{r.threads} thread" + "s" * (r.threads > 1)
     validation = text.accuracy(r.validation_accuracy, images.get("validation"))
     pairs = [
         ("model", f"{r.bundle.rstrip('/')}/{r.model}"),
-        ("latency", f"{_latency(r)}, 90 % of runs within {text.ms(r.measured_p90_ms)} ms{used}"),
+        ("latency", _measured(r)),
         ("", f"predicted {text.ms(r.predicted_ms)} ms ({low} to {high})"),
         ("", f"this space reaches from {text.ms(r.smallest_ms)} to {text.ms(r.largest_ms)} ms"),
         ("device", f"{r.device}, {r.runtime}, {threads}, {r.precision}"),
@@ -150,9 +175,18 @@ def _facts(result: Result, images: Mapping[str, int]) -> list[tuple[str, str]]:
     return [("  " + name, text.printable(value)) for name, value in pairs if name != "int8" or r.int8_measured_ms]
 
 
+def _measured(result: Result) -> str:
+    if result.measured_ms is None:
+        return "not measured"
+    p90 = "" if result.measured_p90_ms is None else f", 90 % of runs within {text.ms(result.measured_p90_ms)} ms"
+    used = f", {text.percent(result.measured_ms / result.budget_ms, 0)} of the budget" if result.budget_ms else ""
+    return f"{_latency(result)}{p90}{used}"
+
+
 def _latency(result: Result) -> str:
     """Never without its repeat error."""
-    return f"{text.ms(result.measured_ms)} ms ± {text.percent(result.repeat_error)}"
+    error = "unknown" if result.repeat_error is None else text.percent(result.repeat_error)
+    return f"{text.ms(result.measured_ms)} ms ± {error}"
 
 
 def _time(seconds: Mapping[str, float]) -> str:

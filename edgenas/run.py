@@ -17,16 +17,18 @@ from edgenas import plugins
 from edgenas.config import Config
 from edgenas.cost.base import CostModel
 from edgenas.cost.counts import CountCost, Counts
-from edgenas.cost.latency import latency_interval
+from edgenas.cost.latency import Latency, latency_interval
 from edgenas.cost.memory import PeakBytes
 from edgenas.cost.table import LatencyTable
 from edgenas.errors import EnvironmentFault, Interrupted, UsageError
 from edgenas.evaluators._base import Evaluator
+from edgenas.export.facts import Precision
 from edgenas.folder import RunFolder
 from edgenas.graph import Arch
 from edgenas.objective import SCORED_UP_TO, Objective
 from edgenas.problem import Problem
 from edgenas.progress import Reporter
+from edgenas.runtimes import _host
 from edgenas.spaces._base import SearchSpace, build_space
 from edgenas.strategies._feasible import grow, random_feasible
 
@@ -38,9 +40,9 @@ if TYPE_CHECKING:
 class Costs(NamedTuple):
     """What a run knows of an architecture before training it; `gate`, the interval's high end, meets the budget."""
 
-    latency: CostModel
-    low: CostModel
-    gate: CostModel
+    latency: Latency
+    low: Latency
+    gate: Latency
     macs: CostModel
     params: CostModel
     peak: CostModel
@@ -96,6 +98,21 @@ class Run:
         """What scores architectures; a supernet is trained here."""
         evaluator: Evaluator = plugins.load("evaluators", self.config.evaluator).build(self)
         return evaluator
+
+    @property
+    def device(self) -> str:
+        """Name of the device that the budget is for."""
+        return _host.host_name() if self.config.device is None else self.config.device.partition("/")[0]
+
+    @property
+    def precision(self) -> Precision:
+        """Of the model that the budget is for: that of the device's table, which its whole name ends with."""
+        return "int8" if (self.config.device or "").endswith("-int8") else "fp32"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the device is this machine, where latency is measured; elsewhere it is predicted."""
+        return self.device == _host.host_name()
 
     def rng(self, name: str) -> Generator:
         """An independent stream of random numbers for each name."""

@@ -56,6 +56,8 @@ RESULT = Result(
     bundle="runs/one",
 )
 
+UNMEASURED = {"met_budget": None, "measured_ms": None, "measured_p90_ms": None, "repeat_error": None}
+
 
 def front(points: int, mine: int | None = None) -> list[dict[str, object]]:
     """Points of 1, 2, ... ms; number `mine` is the delivered architecture."""
@@ -120,6 +122,7 @@ def test_the_summary_says_what_was_measured_and_how_sure_that_is():
             "Budget missed: 21.30 ms ± 1.2 % measured, 18.20 ms predicted, 20 ms",
         ),
         ({"met_budget": None, "budget_ms": None}, "No budget was given: 18.42 ms ± 1.2 % measured"),
+        (UNMEASURED, "Budget not settled: 18.20 ms predicted (17.40 to 19.10), 20 ms allowed; nothing was measured on"),
     ],
 )
 def test_the_verdict(changes, text):
@@ -129,6 +132,15 @@ def test_the_verdict(changes, text):
 def test_what_there_is_not_is_not_shown():
     shown = summary(replace(RESULT, int8_measured_ms=None, int8_test_accuracy=None), [], [])
     assert "int8" not in shown and "front" not in shown and "note" not in shown
+
+
+@pytest.mark.parametrize(
+    "runtime, there", [("onnxruntime", "python run.py --threads 1"), ("onnxruntime-web-chromium", "open index.html")]
+)
+def test_what_is_not_measured_comes_with_the_commands_that_measure_it(runtime, there):
+    shown = summary(replace(RESULT, **UNMEASURED, runtime=runtime, bundle="runs/a b"), [], [])
+    assert "edgenas kit --bundle 'runs/a b'" in shown and there in shown
+    assert shown.endswith("edgenas ingest settled.jsonl --bundle 'runs/a b'\n")
 
 
 def test_names_cannot_break_lines():

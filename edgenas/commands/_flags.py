@@ -15,6 +15,7 @@ PLACEHOLDERS = {
     "budget_ms": "MS",
     "minutes": "MINUTES",
     "data_root": "PATH",
+    "device": "NAME",
     "output": "FOLDER",
     "reuse": "FOLDER",
     "validation_share": "SHARE",

@@ -26,7 +26,7 @@ def run(files: Sequence[Path], config: Config, arguments: Namespace) -> int:
     """Predict each file and print it; `--csv` prints all kernels, `--json` everything."""
     from edgenas import api
 
-    table, forecasts = api.predict_files(config, files, table=arguments.table, device=arguments.device)
+    table, forecasts = api.predict_files(config, files, table=arguments.table)
     results = list(zip(files, forecasts, strict=True))
     if arguments.json:
         _output.write_json([_plain(*result, table) for result in results])

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edgenas.progress import Reporter, abandon, make_reporter
 from edgenas.text import ascii_only
+
+if TYPE_CHECKING:
+    from edgenas.report import Result
 
 
 def reporter(arguments: Namespace) -> Reporter:
@@ -36,6 +41,23 @@ def write_lines(lines: Iterable[str]) -> None:
         stream.flush()
     except BrokenPipeError:
         abandon(stream)
+
+
+def show_result(result: Result, arguments: Namespace) -> int:
+    """A search's result, for a person or as JSON; returns the exit code."""
+    from edgenas import api, report
+
+    if arguments.json:
+        write(result.to_json())
+        if result.measured_ms is None:
+            for line in report.to_settle(result):
+                reporter(arguments).say(line)
+    else:
+        folder = Path(result.bundle)
+        width = min(report.WIDTH, shutil.get_terminal_size((report.WIDTH, 24)).columns)
+        front, notes, images = api.front(folder), api.notes(folder), api.images(folder)
+        write(report.summary(result, front, notes, images, width))
+    return 1 if result.met_budget is False else 0
 
 
 def write_json(value: Any) -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 HELP = "check a kit's results file and write the device's latency tables"
 EXAMPLE = """\
 edgenas ingest results-pi5-1t.jsonl
-edgenas ingest results-pi5-1t.jsonl --kit kit.zip --out latency_tables"""
+edgenas ingest results-pi5-1t.jsonl --kit kit.zip --out latency_tables
+edgenas ingest settled.jsonl --bundle runs/pi5"""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -23,13 +24,19 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("results", type=Path, metavar="RESULTS", help="file that the kit's run.py or page wrote")
     parser.add_argument("--kit", type=Path, metavar="FILE", help="the kit that must have been measured")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of tables (default: your own, in the cache)")
+    parser.add_argument(
+        "--bundle", type=Path, metavar="RUN", help="take what a kit of a run's finalists measured into that run"
+    )
     _flags.add_json(parser)
 
 
 def run(arguments: Namespace) -> int:
-    """One table for each precision in the file."""
+    """One table for each precision in the file; for a run's finalists, the result of the run."""
     from edgenas import api
 
+    if arguments.bundle:
+        result = api.settle(arguments.results, arguments.bundle, _output.reporter(arguments), kit=arguments.kit)
+        return _output.show_result(result, arguments)
     written = api.ingest(arguments.results, kit=arguments.kit, out=arguments.out)
     if arguments.json:
         _output.write_json([_facts(path, table) for path, table in written])

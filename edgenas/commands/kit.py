@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from pathlib import Path
+from typing import Any
 
 from edgenas import text
 from edgenas.commands import _flags, _output
@@ -12,7 +13,8 @@ HELP = "make a kit that measures a space's ops on another device"
 EXAMPLE = """\
 edgenas kit --space mbconv --resolution 96 -o kit.zip
 edgenas kit --shape 1x28x28 --only width=0.5,1 --only resolution=24,28 -o kit.zip
-edgenas kit --general -o general.zip"""
+edgenas kit --general -o general.zip
+edgenas kit --bundle runs/pi5 -o settle.zip"""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -32,6 +34,12 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--general", action="store_true", help="400 ops of all kinds and sizes, for networks that edgenas did not make"
+    )
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="RUN",
+        help="instead: the finalists of a search for another device, to be measured there",
     )
     parser.add_argument("--nets", type=_flags.ranged(int, 8, 1000), default=100, metavar="N", help="whole networks")
     parser.add_argument(
@@ -58,13 +66,32 @@ def only(words: str) -> tuple[str, list[str]]:
 
 def run(arguments: Namespace) -> int:
     """Write the zip, and say what to do with it."""
+    manifest = _made(arguments)
+    facts = {"path": str(arguments.out), "kit": manifest["kit"], "probes": len(manifest["probes"])}
+    if arguments.json:
+        _output.write_json(facts)
+        return 0
+    size = text.size(arguments.out.stat().st_size)
+    bundle = f" --bundle {text.printable(str(arguments.bundle))}" if arguments.bundle else ""
+    _output.write(
+        f"{text.printable(facts['path'])}: {facts['probes']} probes, {size}\n"
+        "on a board: unpack it and run `python run.py`; on a phone or in a browser: open its index.html\n"
+        f"then bring the results file back, and: edgenas ingest RESULTS.jsonl{bundle}\n"
+    )
+    return 0
+
+
+def _made(arguments: Namespace) -> dict[str, Any]:
+    """The kit's manifest, once it is written."""
     config = _flags.settings(arguments)
-    side = arguments.resolution
+    side, reporter = arguments.resolution, _output.reporter(arguments)
     from edgenas import api
 
-    manifest = api.kit(
+    if arguments.bundle:
+        return api.bundle_kit(arguments.bundle, reporter, out=arguments.out, page=arguments.page)
+    return api.kit(
         config,
-        _output.reporter(arguments),
+        reporter,
         shape=(3, side, side) if side else arguments.shape,
         classes=arguments.classes,
         only=dict(arguments.only),
@@ -75,14 +102,3 @@ def run(arguments: Namespace) -> int:
         general=arguments.general,
         page=arguments.page,
     )
-    facts = {"path": str(arguments.out), "kit": manifest["kit"], "probes": len(manifest["probes"])}
-    if arguments.json:
-        _output.write_json(facts)
-        return 0
-    size = text.size(arguments.out.stat().st_size)
-    _output.write(
-        f"{text.printable(facts['path'])}: {facts['probes']} probes, {size}\n"
-        "on a board: unpack it and run `python run.py`; on a phone or in a browser: open its index.html\n"
-        "then bring the results file back, and: edgenas ingest RESULTS.jsonl\n"
-    )
-    return 0

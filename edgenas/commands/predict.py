@@ -38,12 +38,11 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--archs", dest="file", metavar="FILE", help="read codes from a file, one a line; - is stdin")
     parser.add_argument("--table", type=Path, metavar="FILE", help="latency table (default: this machine's own)")
-    parser.add_argument("--device", metavar="NAME", help="device whose table to use, as `edgenas list devices` shows")
     parser.add_argument(
         "--estimate-missing", action="store_true", help="estimate ops that the table lacks, instead of stopping"
     )
     _flags.add_input(parser)
-    _flags.add_settings(parser, ("space", "threads", "runtime", "seed"))
+    _flags.add_settings(parser, ("space", "device", "threads", "runtime", "seed"))
     parser.add_argument("--csv", action="store_true", help=f"print CSV (default for more than {MOST_IN_A_TABLE})")
     _flags.add_json(parser)
 
@@ -64,7 +63,6 @@ def run(arguments: Namespace) -> int:
             archs=codes,
             samples=arguments.samples,
             table=arguments.table,
-            device=arguments.device,
             estimate_missing=arguments.estimate_missing,
         )
     )

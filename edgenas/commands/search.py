@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
@@ -26,7 +25,7 @@ PATIENCE_S = 5.0
 GROUPS = {
     "task": ("budget_ms", "data", "data_root", "size", "download", "strict", "validation_share"),
     "search": ("space", "strategy", "evaluator", "reward", "trials", "minutes", "batch", "statics", "finalists"),
-    "device": ("runtime", "threads", "int8"),
+    "device": ("device", "runtime", "threads", "int8"),
     "training": ("train_device", "supernet_epochs", "final_epochs", "scratch_epochs"),
 }
 
@@ -44,7 +43,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """0 if a model was measured to meet the budget, else 1."""
+    """1 if the model was measured above the budget, else 0: within it, or its device is yet to measure it."""
     config = _flags.settings(arguments)
     with Stopper(PATIENCE_S) as stop:
         from edgenas import api
@@ -57,16 +56,7 @@ def run(arguments: Namespace) -> int:
             if stop.signum is None:
                 raise
             raise _interrupted(config, stop.signum) from error
-    if arguments.json:
-        _output.write(result.to_json())
-    else:
-        from edgenas import report
-
-        folder = Path(str(config.output))
-        width = min(report.WIDTH, shutil.get_terminal_size((report.WIDTH, 24)).columns)
-        front, notes, images = api.front(folder), api.notes(folder), api.images(folder)
-        _output.write(report.summary(result, front, notes, images, width))
-    return 1 if result.met_budget is False else 0
+    return _output.show_result(result, arguments)
 
 
 def _interrupted(config: Config, signum: int) -> Interrupted:

@@ -121,7 +121,8 @@ def _manifest(facts: Facts, labels: Sequence[str], hashes: Mapping[str, str]) ->
         "schema": SCHEMA,
         "default": {"file": MODELS[facts.default], "reason": facts.reason},
         "models": models,
-        "measured_on": {
+        "predicted_ms": list(facts.predicted_ms),
+        "measured_on" if facts.is_measured else "not_measured_on": {
             "device": facts.device,
             "runtime": facts.runtime,
             "runtime_version": facts.runtime_version,

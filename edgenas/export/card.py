@@ -29,8 +29,7 @@ The default is `{MODELS[facts.default]}`: {facts.reason}.
 |---|---|---|---|
 {rows}
 
-Latency is the 10 % quantile over interleaved rounds, on {html.escape(facts.device)},
-{facts.runtime} {facts.runtime_version}, threads: {facts.threads}. The repeat error compares two halves of the rounds.
+{_latency(facts)}
 Accuracy is on {facts.test_images} test images of {data}, which had no part in the search; ± is its standard error.
 
 ## Intended use
@@ -66,8 +65,20 @@ print(session.run(None, {{"input": numpy.load("golden.npz")["input"][:1]}})[0])
 """
 
 
+def _latency(facts: Facts) -> str:
+    device = f"{html.escape(facts.device)},\n{facts.runtime} {facts.runtime_version}, threads: {facts.threads}"
+    if facts.is_measured:
+        return (
+            f"Latency is the 10 % quantile over interleaved rounds, on {device}. The repeat error compares two halves "
+            "of the rounds."
+        )
+    ms, low_ms, high_ms = facts.predicted_ms
+    return f"Latency was not measured yet. Predicted are {ms:.3f} ms ({low_ms:.3f} to {high_ms:.3f}) on {device}."
+
+
 def _row(facts: Facts, precision: Precision, measured: Measured) -> str:
     share, repeat = measured.test_accuracy, measured.repeat_error
     error = math.sqrt(share * (1 - share) / facts.test_images)
     repeat_text = "unknown" if repeat is None or not math.isfinite(repeat) else f"{repeat:.1%}"
-    return f"| `{MODELS[precision]}` | {measured.ms:.3f} | {repeat_text} | {share:.2%} ± {error:.2%} |"
+    ms = "not measured" if measured.ms is None else f"{measured.ms:.3f}"
+    return f"| `{MODELS[precision]}` | {ms} | {repeat_text} | {share:.2%} ± {error:.2%} |"

@@ -17,7 +17,7 @@ MODELS: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
 class Measured:
     """One model on the device and on the test split; shares in 0..1, None for what was not measured."""
 
-    ms: float
+    ms: float | None
     p90_ms: float | None
     repeat_error: float | None
     test_accuracy: float
@@ -35,6 +35,7 @@ class Facts:
     fp32: Measured
     int8: Measured | None
     budget_ms: float
+    predicted_ms: tuple[float, float, float]  # of the model that the budget is for, and its 90 % interval
     device: str
     runtime: str
     runtime_version: str
@@ -42,6 +43,11 @@ class Facts:
     data: str
     test_images: int
     network: Mapping[str, Any] = field(default_factory=dict)  # space, arch, macs, params, ...: what JSON can hold
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether latencies were measured on the device."""
+        return self.fp32.ms is not None
 
     @property
     def delivered(self) -> dict[Precision, Measured]:

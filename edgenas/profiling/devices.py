@@ -31,35 +31,40 @@ def own_tables() -> Path:
 
 
 def table_files() -> Iterator[Path]:
-    """All tables there are, `<device>/<runtime>-<threads>t-<precision>.csv`; the user's own first."""
+    """All tables there are, `<device>/<name>.csv`; the user's own first."""
     for root in (own_tables(), shipped_tables()):
         yield from sorted(root.glob("*/*.csv"))
 
 
 def table_name(table: LatencyTable) -> str:
-    """`<device>/<runtime>-<threads>t-<precision>.csv`, from the header."""
-    h = table.header
-    return f"{h['device']}/{h['runtime']}-{h['threads']}t-{h['precision']}.csv"
+    """`<device>/<runtime>-<threads>t-<precision>`, from the header; with `.csv`, where it is kept in a folder."""
+    return f"{table.device}/{_conditions(table)}"
 
 
-def device_table(device: str, *, runtime: str, threads: int, precision: str = "fp32") -> LatencyTable:
-    """The table of a device under these conditions; of several the one with most ops.
+def device_table(name: str, *, runtime: str, threads: int, precision: str = "fp32") -> LatencyTable:
+    """The table of a device under these conditions, or by its whole `table_name`; of several the one with most ops.
 
     Raises:
         UnknownName: there is none; what there is for the device, or devices of like names, are listed.
     """
+    device, _, conditions = name.partition("/")
+    wanted = conditions or f"{runtime}-{threads}t-{precision}"
     tables = _readable(device)
-    wanted = {"runtime": runtime, "threads": str(threads), "precision": precision}
-    fitting = [table for table in tables if all(table.header[name] == value for name, value in wanted.items())]
+    fitting = [table for table in tables if _conditions(table) == wanted]
     if fitting:
         return max(fitting, key=lambda table: len(table.ops))
     if tables:
-        there = ", ".join(sorted({" ".join(table.header[name] for name in wanted) for table in tables}))
-        raise UnknownName(f"device {device}: no table for {' '.join(wanted.values())}; there are {there}")
+        there = ", ".join(sorted({table_name(table) for table in tables}))
+        raise UnknownName(f"device {device}: no table {wanted}; there are {there}")
     names = sorted({file.parent.name for file in table_files()})
     near = get_close_matches(device, names, n=2) or names
     hint = f"there are {', '.join(near)}" if near else "make a kit to measure one with `edgenas kit`"
     raise UnknownName(f"device: no {device!r}; {hint}")
+
+
+def _conditions(table: LatencyTable) -> str:
+    h = table.header
+    return f"{h['runtime']}-{h['threads']}t-{h['precision']}"
 
 
 def _readable(device: str) -> list[LatencyTable]:

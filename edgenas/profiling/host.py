@@ -14,9 +14,10 @@ from edgenas import plugins
 from edgenas.cost.counts import count_ops
 from edgenas.cost.table import LatencyTable, NetRow, net_of, read_table
 from edgenas.errors import NoisyMachine
-from edgenas.export.onnx import identity, probe, random_weights, to_bytes, to_onnx
+from edgenas.export.onnx import identity, probe
 from edgenas.graph import Arch, Graph, Node
 from edgenas.profiling.devices import own_tables
+from edgenas.profiling.probes import random_model
 from edgenas.runtimes import _host, _reference
 from edgenas.runtimes._timing import (
     MAX_REPEAT_ERROR,
@@ -115,6 +116,7 @@ def time_graphs(
     *,
     seconds: float,
     rng: np.random.Generator,
+    precision: str = "fp32",
     quiet_ms: float = math.inf,
     max_repeat_error: float = math.inf,
     patience: int = 1,
@@ -133,7 +135,7 @@ def time_graphs(
     open_session = plugins.load("runtimes", runtime).open
     sessions: dict[str, list[Session]] = {}
     for i, (name, graph) in enumerate(graphs.items()):
-        model = to_bytes(to_onnx(graph, random_weights(graph, rng)))
+        model = random_model(graph, precision, rng)
         sessions[name] = [open_session(model, threads) for _ in range(SESSIONS)]
         progress(i, 2 * len(graphs), "building")
     sessions[_reference.NAME] = [open_session(_reference.reference_model(), threads)]

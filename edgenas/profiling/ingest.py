@@ -18,6 +18,8 @@ from edgenas.profiling.runner import CONDITIONS, kit_hash
 from edgenas.runtimes._timing import MIN_CLEAN_SHARE, Round, Timing, repeat_error_of_table, summarise_slots
 
 FEWEST_SLOTS = 6
+WORST_REPEAT_ERROR = 0.1  # what the predictor itself promises; above, the rows say more of the neighbours
+REFERENCE = 0  # the first probe of every kit
 
 
 @dataclass
@@ -113,35 +115,59 @@ def _add(where: str, line: Mapping[str, Any], results: Results) -> None:
 
 
 def tables(results: Results) -> list[LatencyTable]:
-    """One table for each precision that was measured.
+    """One table for each precision that was measured; its header says how well it predicts the kit's test networks.
 
     Raises:
-        NoisyMachine: too few clean samples; no table can be made.
+        NoisyMachine: too few clean samples, or one row of ten repeats worse than 10 %; no table can be made.
         TableError: the measurement is not finished.
     """
-    timings = summarise_slots([results.slots[slot] for slot in sorted(results.slots)], reference=0)
+    found = []
+    for table, tests in fitted_and_tests(results):
+        if (error := float(table.header["repeat_error"])) > WORST_REPEAT_ERROR:
+            raise NoisyMachine(
+                f"repeat error {error:.1%}, over {WORST_REPEAT_ERROR:.0%}: measure again on a quiet device"
+            )
+        header = {"test": _tested(relative_errors(table, tests))} if tests else {}
+        found.append(table.extended({}, tests, **header))
+    return found
+
+
+def fitted_and_tests(results: Results) -> list[tuple[LatencyTable, list[NetRow]]]:
+    """For each precision the table of ops and of networks for the correction, and the networks that test it.
+
+    Raises:
+        NoisyMachine, TableError: as `tables`.
+    """
     entries = results.manifest["probes"]
-    measured = {i: timing for i, timing in timings.items() if not math.isnan(timing.ms)}
-    share = float(np.mean([timing.clean_share for timing in timings.values()]))
-    if share < MIN_CLEAN_SHARE:
-        raise NoisyMachine(f"only {share:.0%} of the timing samples were clean; measure again on a quiet device")
+    measured = timings_of(results)
     precisions = sorted({entries[i]["precision"] for i in measured if entries[i]["kind"] == "op"})
     if len(results.slots) < FEWEST_SLOTS or not precisions:
         raise TableError(f"{len(results.slots)} rounds of {len(measured)} probes: not finished; start run.py again")
     return [_table(results, measured, precision) for precision in precisions]
 
 
-def _table(results: Results, measured: Mapping[int, Timing], precision: str) -> LatencyTable:
+def timings_of(results: Results) -> dict[int, Timing]:
+    """Timings by number of the probe, of those that have one.
+
+    Raises:
+        NoisyMachine: too few clean samples.
+    """
+    timings = summarise_slots([results.slots[slot] for slot in sorted(results.slots)], REFERENCE)
+    share = float(np.mean([timing.clean_share for timing in timings.values()]))
+    if share < MIN_CLEAN_SHARE:
+        raise NoisyMachine(f"only {share:.0%} of the timing samples were clean; measure again on a quiet device")
+    return {i: timing for i, timing in timings.items() if not math.isnan(timing.ms)}
+
+
+def _table(results: Results, measured: Mapping[int, Timing], precision: str) -> tuple[LatencyTable, list[NetRow]]:
     of = _Measured(results.manifest["probes"], measured, precision)
     ops = {entry["id"]: of.op_row(entry, timing) for entry, timing in of.rows("op")}
     header = {name: str(value) for name, value in results.header.items()}
     repeat_error = repeat_error_of_table({str(i): timing for i, timing in of.timings.items()})
     header |= {"precision": precision, "repeat_error": f"{repeat_error:.4f}", "empty_call_ms": f"{of.empty_ms:.6f}"}
-    table = LatencyTable(header, ops, tuple(_nets(of.rows("net"))))
-    tests = list(_nets(of.rows("test")))
-    if tests:
-        header["test"] = _tested(relative_errors(table, tests))
-    return table.extended({}, tests, **header)
+    if REFERENCE in measured:
+        header["reference_ms"] = f"{measured[REFERENCE].ms:.6f}"
+    return LatencyTable(header, ops, tuple(_nets(of.rows("net")))), list(_nets(of.rows("test")))
 
 
 def _tested(errors: Sequence[float]) -> str:

@@ -48,7 +48,7 @@ def probes(
     distinct = {node.key: node for node in nodes}
     counts = count_ops(distinct.values())
     for precision in precisions:
-        yield Probe("empty", "", precision, _model(identity((1, 1, 1)), "fp32", rng), {})
+        yield Probe("empty", "", precision, random_model(identity((1, 1, 1)), "fp32", rng), {})
         if precision == "int8":
             shapes = {shape for node in distinct.values() for shape in (*node.in_shapes, node.shape)}
             for shape in sorted(shapes):
@@ -56,11 +56,11 @@ def probes(
         for key, node in distinct.items():
             c = counts[key]
             entry = {"macs": c.macs, "params": c.params, "bytes": c.bytes, "pairs": _pairs(node)}
-            yield Probe("op", key, precision, _model(probe(node), precision, rng), entry)
+            yield Probe("op", key, precision, random_model(probe(node), precision, rng), entry)
         for kind, several in (("net", nets), ("test", tests)):
             for space, arch in several:
                 name = f"{space.spec} {space.code(arch)}"
-                yield Probe(kind, name, precision, _model(space.graph(arch), precision, rng), {})
+                yield Probe(kind, name, precision, random_model(space.graph(arch), precision, rng), {})
 
 
 def _pairs(node: Node) -> list[list[str]]:
@@ -68,8 +68,8 @@ def _pairs(node: Node) -> list[list[str]]:
     return [[shape_text(shape) for shape in node.in_shapes], [shape_text(node.shape)]]
 
 
-def _model(graph: Graph, precision: str, rng: np.random.Generator) -> bytes:
-    """With random weights; in int8 calibrated on random inputs: a kernel's time depends on neither."""
+def random_model(graph: Graph, precision: str, rng: np.random.Generator) -> bytes:
+    """A graph as ONNX with random weights; in int8 calibrated on random inputs: a kernel's time depends on neither."""
     model = to_bytes(to_onnx(graph, random_weights(graph, rng)))
     if precision == "fp32":
         return model

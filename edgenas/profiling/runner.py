@@ -26,7 +26,7 @@ from edgenas.runtimes import _host, _timing
 from edgenas.runtimes import onnxruntime as runtime
 
 MANIFEST = "manifest.json"
-SLOTS = 24
+SLOTS, PATIENCE = 24, 3
 PAUSES_S = (2.0, 10.0, 60.0)
 # What must be the same for figures to stand in one table; clocks and temperatures drift and are only recorded.
 CONDITIONS = ("device", "processor", "runtime", "version", "provider", "optimisation", "threads")
@@ -60,6 +60,8 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--name", help="name of the device in tables (default: the processor, and a hash of which one)")
     parser.add_argument("--out", type=Path, help="results file (default: results-<device>-<threads>t.jsonl)")
     parser.add_argument("--slots", type=int, default=SLOTS, help=f"rounds of every probe (default: {SLOTS})")
+    text = f"how often as many rounds are taken, at most, while figures repeat badly (default: {PATIENCE})"
+    parser.add_argument("--patience", type=int, default=PATIENCE, help=text)
     return parser.parse_args(arguments)
 
 
@@ -74,30 +76,49 @@ def measure(kit: Path, options: argparse.Namespace, log: TextIO) -> Path:
     manifest = _manifest(kit)
     header = _header(manifest, options)
     out = options.out or Path(f"results-{header['device']}-{header['threads']}t.jsonl")
-    done = _done(out, manifest["kit"], header)
+    rounds = _rounds(out, manifest["kit"], header)
     chosen = [i for i, probe in enumerate(manifest["probes"]) if _wanted(probe, options.precision)]
-    due = [[i for i in chosen if (i, slot) not in done] for slot in range(options.slots)]
-    total, left = len(chosen) * options.slots, sum(map(len, due))
     try:
         with out.open("a", encoding="utf-8") as file:
             if not file.tell():
                 _append(file, [{"kit": manifest["kit"], "header": header, "manifest": manifest}])
-            work = _Work(kit, manifest["probes"], header["threads"], file, Progress(log, total, left))
-            per_session = -(-options.slots // _timing.SESSIONS)
-            for session in range(_timing.SESSIONS):
-                work.measure(session, due[session * per_session : (session + 1) * per_session], session * per_session)
+            work = _Work(kit, manifest["probes"], header["threads"], file, rounds)
+            for first in range(0, options.patience * options.slots, options.slots):
+                work.measure_slots(chosen, range(first, first + options.slots), log)
+                if _repeat_error(rounds) <= _timing.MAX_REPEAT_ERROR:
+                    break
     except OSError as error:
         raise EnvironmentFault(f"{out}: cannot be written ({error.strerror}); give another with --out") from error
     return out
 
 
-class _Work:
-    """What is measured, on how many threads, into which file."""
+_Rounds = dict[int, dict[int, float]]  # by slot and probe
 
-    def __init__(self, kit: Path, probes: list[dict[str, Any]], threads: int, file: TextIO, progress: Progress) -> None:
+
+def _repeat_error(rounds: _Rounds) -> float:
+    """Nine probes of ten repeat within it."""
+    timings = _timing.summarise_slots([rounds[slot] for slot in sorted(rounds)], 0)
+    run = {str(i): timing for i, timing in timings.items() if not math.isnan(timing.ms)}
+    return _timing.repeat_error_of_table(run) if run else 0.0
+
+
+class _Work:
+    """What is measured, on how many threads, into which file; `rounds` are those that it holds."""
+
+    def __init__(self, kit: Path, probes: list[dict[str, Any]], threads: int, file: TextIO, rounds: _Rounds) -> None:
         """Of the kit in folder `kit`."""
-        self.kit, self.probes, self.threads, self.file, self.progress = kit, probes, threads, file, progress
+        self.kit, self.probes, self.threads, self.file, self.rounds = kit, probes, threads, file, rounds
+        self.progress = Progress(sys.stderr, 0, 0)
         self.sessions: dict[int, Any] = {}
+
+    def measure_slots(self, chosen: list[int], slots: range, log: TextIO) -> None:
+        """What these slots lack of the chosen probes, in several sessions of each."""
+        due = [[i for i in chosen if i not in self.rounds.get(slot, {})] for slot in slots]
+        self.progress = Progress(log, len(chosen) * slots.stop, sum(map(len, due)))
+        per_session = -(-len(slots) // _timing.SESSIONS)
+        for session in range(_timing.SESSIONS):
+            part = slice(session * per_session, (session + 1) * per_session)
+            self.measure(session, due[part], slots.start + part.start)
 
     def measure(self, session: int, due: list[list[int]], first_slot: int) -> None:
         """One session of each probe that these slots lack, and their rounds in random order."""
@@ -109,6 +130,7 @@ class _Work:
             random.Random(slot).shuffle(order)
             rows = self._clean_slot(order)
             _append(self.file, [{"probe": i, "session": session, "slot": slot, **row} for i, row in rows.items()])
+            self.rounds.setdefault(slot, {}).update((i, _figure(row)) for i, row in rows.items())
         while self.sessions:
             self.sessions.popitem()[1].close()
 
@@ -120,6 +142,8 @@ class _Work:
             _timing.warm_up(session)
         except DataError as error:
             _append(self.file, [{"probe": i, "slot": slot, "error": str(error)[:300]} for slot in slots])
+            for slot in slots:
+                self.rounds.setdefault(slot, {})[i] = math.nan
             self.progress.step(len(slots))
         else:
             self.sessions[i] = session
@@ -177,10 +201,10 @@ def _wanted(probe: dict[str, Any], precision: str) -> bool:
     return precision in ("all", probe["precision"]) or probe["kind"] == "reference"
 
 
-def _done(out: Path, kit: str, header: dict[str, Any]) -> set[tuple[int, int]]:
-    """(probe, slot) pairs that the file holds; a torn last line is cut off."""
+def _rounds(out: Path, kit: str, header: dict[str, Any]) -> _Rounds:
+    """What the file holds; a torn last line is cut off."""
     if not out.exists() or not out.stat().st_size:
-        return set()
+        return {}
     content = out.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
@@ -192,7 +216,15 @@ def _done(out: Path, kit: str, header: dict[str, Any]) -> set[tuple[int, int]]:
         before, now = lines[0]["header"].get(name), header.get(name)
         if before != now:
             raise UsageError(f"{out}: begun with {name} {before}, this is {now}; give another file with --out")
-    return {(line["probe"], line["slot"]) for line in lines[1:]}
+    rounds: _Rounds = {}
+    for line in lines[1:]:
+        rounds.setdefault(line["slot"], {})[line["probe"]] = _figure(line)
+    return rounds
+
+
+def _figure(row: dict[str, Any]) -> float:
+    """A round's figure; nan if it had no clean sample, or the probe does not run here."""
+    return math.nan if row.get("ms") is None else float(row["ms"])
 
 
 def _append(file: TextIO, rows: list[dict[str, Any]]) -> None:

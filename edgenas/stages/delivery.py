@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from edgenas.engine.train import evaluate
 from edgenas.errors import ExportError
 from edgenas.export._session import outputs
 from edgenas.export.bundle import write_bundle
-from edgenas.export.facts import Facts, Measured
+from edgenas.export.facts import Facts, Measured, Precision
 from edgenas.export.gate import check, check_private
 from edgenas.export.onnx import to_bytes, to_onnx
 from edgenas.export.quantize import collapse, quantize
@@ -32,6 +32,8 @@ from edgenas.stages.finalists import Finalist
 CHECKED_IMAGES, CALIBRATION_IMAGES, GOLDEN_IMAGES = 256, 128, 16
 INT8_MAY_LOSE = 0.005  # of validation accuracy, to be the default model
 BENCH_SECONDS = 3.0
+PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+NOT_TIMED = {"ms": None, "p90_ms": None, "repeat_error": None, "threads": None}
 
 
 def export(run: Run, network: Network, number: int, *, dynamic_batch: bool = False) -> bytes:
@@ -72,37 +74,57 @@ def quantised(run: Run, finalist: Finalist, model: bytes) -> tuple[bytes | None,
     return (None, reason) if reason else (int8, "")
 
 
-def measure(run: Run, finalist: Finalist, number: int) -> dict[str, Any]:
-    """Export one finalist, measure it and its int8 twin in a fresh process, and decide which is the default."""
+def exported(run: Run, finalist: Finalist, number: int) -> dict[str, Any]:
+    """Write `finalist-N.onnx` and, if it is of use, `finalist-N.int8.onnx`; their accuracies on validation."""
     model = export(run, finalist.network, number)
     int8, reason = quantised(run, finalist, model)
-    paths = [run.folder.path / f"finalist-{number}.onnx"]
-    write_atomically(paths[0], model)
+    write_atomically(model_path(run.folder.path, number, "fp32"), model)
+    accuracy = None
     if int8 is not None:
-        paths.append(run.folder.path / f"finalist-{number}.int8.onnx")
-        write_atomically(paths[1], int8)
-    budget_ms = run.config.budget_ms
-    assert budget_ms is not None
-    timings = _timed(run, paths)
-    fp32 = asdict(timings[0])
-    value: dict[str, Any] = {
-        "fp32": {**fp32, "met": met(timings[0].ms, timings[0].repeat_error, budget_ms)},
-        "validation_accuracy": finalist.scores.accuracy,
-        "int8": None,
-        "default": "fp32",
-        "reason": reason,
-    }
-    if int8 is not None:
+        write_atomically(model_path(run.folder.path, number, "int8"), int8)
         accuracy = _onnx_accuracy(run, int8, run.data.validation, finalist.network)
-        is_met = met(timings[1].ms, timings[1].repeat_error, budget_ms)
-        value["int8"] = {**asdict(timings[1]), "met": is_met, "validation_accuracy": accuracy}
-        faster = timings[1].ms * (1 + timings[1].repeat_error) < timings[0].ms
-        kept = accuracy >= finalist.scores.accuracy - INT8_MAY_LOSE
-        value["default"] = "int8" if faster and kept and is_met else "fp32"
+    return {"accuracy": {"fp32": finalist.scores.accuracy, "int8": accuracy}, "reason": reason}
+
+
+def model_path(folder: Path, number: int, precision: Precision) -> Path:
+    """Where finalist `number` is kept."""
+    return folder / f"finalist-{number}{'.int8' * (precision == 'int8')}.onnx"
+
+
+def measure(run: Run, number: int) -> dict[str, dict[str, Any]]:
+    """Timings of a finalist's files by precision, in a fresh process on this machine."""
+    paths = {p: path for p in PRECISIONS if (path := model_path(run.folder.path, number, p)).exists()}
+    return {p: asdict(timing) for p, timing in zip(paths, _timed(run, list(paths.values())), strict=True)}
+
+
+def judged(run: Run, exported: Mapping[str, Any], timings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Whether a finalist meets the budget, in the precision that this is for, and which file is the default.
+
+    `met` is None where there are no timings; the fields of a timing then are None too.
+    """
+    accuracy, budget_ms = exported["accuracy"], run.config.budget_ms
+    assert budget_ms is not None
+    rows: dict[str, dict[str, Any]] = {
+        p: {**NOT_TIMED, **timings.get(p, {})} for p in PRECISIONS if accuracy[p] is not None
+    }
+    value: dict[str, Any] = {"int8": None, **rows, "met": False, "default": run.precision, "reason": exported["reason"]}
+    if run.precision in rows:
+        row = rows[run.precision]
+        value["met"] = None if row["ms"] is None else met(row["ms"], row["repeat_error"], budget_ms)
+    if run.precision == "int8":
+        value["reason"] = exported["reason"] or "the budget is for int8"
+    elif "int8" in rows and timings:
+        fp32, int8 = rows["fp32"], rows["int8"]
+        lost = accuracy["fp32"] - accuracy["int8"]
+        faster = int8["ms"] * (1 + int8["repeat_error"]) < fp32["ms"]
+        is_met = met(int8["ms"], int8["repeat_error"], budget_ms)
+        value["default"] = "int8" if faster and lost <= INT8_MAY_LOSE and is_met else "fp32"
         value["reason"] = (
-            f"int8 is {timings[0].ms / timings[1].ms:.2f} times as fast as fp32 and its validation accuracy "
-            f"{100 * (accuracy - finalist.scores.accuracy):+.2f} points"
+            f"int8 is {fp32['ms'] / int8['ms']:.2f} times as fast as fp32 and its validation accuracy "
+            f"{-100 * lost:+.2f} points"
         )
+    elif "int8" in rows:
+        value["reason"] = "it is what the budget is for; how fast int8 is there was not measured"
     return value
 
 
@@ -119,44 +141,50 @@ def _timed(run: Run, paths: list[Path]) -> list[Bench]:
     return min(found, key=lambda timings: timings[0].reference_ms)
 
 
-def test(run: Run, finalist: Finalist, number: int) -> dict[str, Any]:
-    """Open the test split, once, for the chosen model and its int8 twin."""
+def test(run: Run, finalists: Mapping[int, Finalist]) -> dict[str, Any]:
+    """Open the test split, once, for these finalists and their int8 twins."""
     split = run.data.test()
-    network = finalist.network
-    size = network.graph.input.shape[1]
-    model, int8 = _files(run, number)
-    return {
-        "images": len(split),
-        "test_accuracy": evaluate(network, split.batches(256, size=size)).accuracy,
-        "onnx_test_accuracy": _onnx_accuracy(run, model, split, network),
-        "int8_test_accuracy": None if int8 is None else _onnx_accuracy(run, int8, split, network),
-        "test_reads": run.data.test_reads,
-    }
+    rows = {}
+    for number, finalist in finalists.items():
+        network = finalist.network
+        batches = split.batches(256, size=network.graph.input.shape[1])
+        model, int8 = _files(run, number)
+        rows[str(number)] = {
+            "test_accuracy": evaluate(network, batches).accuracy,
+            "onnx_test_accuracy": _onnx_accuracy(run, model, split, network),
+            "int8_test_accuracy": None if int8 is None else _onnx_accuracy(run, int8, split, network),
+        }
+    return {"images": len(split), "test_reads": run.data.test_reads, "finalists": rows}
 
 
-def bundle(run: Run, finalist: Finalist, number: int, measured: dict[str, Any], tested: dict[str, Any]) -> None:
+def bundle(
+    run: Run, finalist: Finalist, number: int, judged: Mapping[str, Any], test_images: int, tested: Mapping[str, Any]
+) -> None:
     """Write the bundle into the run folder."""
     network = finalist.network
     model, int8 = _files(run, number)
     images = run.data.validation.images(np.arange(min(GOLDEN_IMAGES, len(run.data.validation))))
     golden = _preprocessed(run, images, network)
-    fp32, twin = measured["fp32"], measured["int8"]
+    fp32, twin = judged["fp32"], judged["int8"]
+    latency, low, high, *_ = run.costs
+    prediction = run.problem.preview([finalist.arch])[0]
     assert run.config.budget_ms is not None
     facts = Facts(
         shape=network.graph.input.shape,
         mean=run.data.mean,
         std=run.data.std,
-        default=measured["default"],
-        reason=measured["reason"] or "it is the only one",
+        default=judged["default"],
+        reason=judged["reason"] or "it is the only one",
         fp32=Measured(fp32["ms"], fp32["p90_ms"], fp32["repeat_error"], tested["onnx_test_accuracy"]),
         int8=twin and Measured(twin["ms"], twin["p90_ms"], twin["repeat_error"], tested["int8_test_accuracy"]),
         budget_ms=run.config.budget_ms,
-        device=run.table.device,
+        predicted_ms=(prediction[latency.metric], prediction[low.metric], prediction[high.metric]),
+        device=run.device,
         runtime=run.config.runtime,
-        runtime_version=plugins.load("runtimes", run.config.runtime).version(),
-        threads=fp32["threads"],
+        runtime_version=_runtime_version(run),
+        threads=fp32["threads"] or run.config.threads,
         data=run.data.name,
-        test_images=tested["images"],
+        test_images=test_images,
         network={"space": run.space.name, "arch": run.space.code(finalist.arch), **run.space.values(finalist.arch)},
     )
     write_bundle(
@@ -171,10 +199,15 @@ def bundle(run: Run, finalist: Finalist, number: int, measured: dict[str, Any], 
     )
 
 
+def _runtime_version(run: Run) -> str:
+    """Of the runtime here, or that which the device's table was measured with."""
+    return str(plugins.load("runtimes", run.config.runtime).version() if run.is_here else run.table.header["version"])
+
+
 def _files(run: Run, number: int) -> tuple[bytes, bytes | None]:
     """The exported finalist and its int8 twin."""
-    int8 = run.folder.path / f"finalist-{number}.int8.onnx"
-    model = (run.folder.path / f"finalist-{number}.onnx").read_bytes()
+    int8 = model_path(run.folder.path, number, "int8")
+    model = model_path(run.folder.path, number, "fp32").read_bytes()
     return model, int8.read_bytes() if int8.exists() else None
 
 

@@ -41,6 +41,8 @@ class Finalist:
 def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: Set[Arch]) -> dict[str, Any]:
     """Choose the finalists: architectures that were measured to meet the budget, best shared-weight accuracy first.
 
+    Where the device is not this machine, those that the gate lets pass are taken unmeasured.
+
     Candidates are what the strategy recommends, the best trials, and larger variants of these that still fit, all
     scored again on the final weights and the whole validation split. Those that are measured above the budget are
     recorded as misses and refit the correction; the next ones are tried. `earlier` counts the selections before this
@@ -58,7 +60,7 @@ def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: S
         for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
             rows = _measure(run, group, attempt)
             tried |= {arch: {**row, "accuracy": scores[arch]["accuracy"]} for arch, row in rows.items()}
-            accepted += [arch for arch, row in rows.items() if row["met"]]
+            accepted += [arch for arch, row in rows.items() if row["met"] is not False]
             if len(accepted) >= wanted:
                 break
         if accepted:
@@ -71,7 +73,7 @@ def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: S
             and f"; the fastest was predicted {closest['predicted_ms']:.3f}, measured {closest['measured_ms']:.3f} ms"
         )
         raise BudgetError(
-            f"no architecture was measured within {run.config.budget_ms:g} ms{figures or ''}; raise the budget"
+            f"no architecture was found within {run.config.budget_ms:g} ms{figures or ''}; raise the budget"
         )
     measured = [{**row, "arch": run.space.code(arch)} for arch, row in tried.items()]
     return {"finalists": [run.space.code(arch) for arch in accepted[:wanted]], "measured": measured}
@@ -108,7 +110,22 @@ def _ranked(run: Run, scores: Mapping[Arch, Metrics]) -> list[Arch]:
 
 
 def _measure(run: Run, archs: Sequence[Arch], attempt: int) -> dict[Arch, dict[str, Any]]:
-    """Time architectures with random weights, in one interleaved run: latency does not depend on the weights."""
+    """Time architectures with random weights, in one interleaved run: latency does not depend on the weights.
+
+    What is not measured is None.
+    """
+    predicted = run.problem.preview(list(archs))
+    rows: dict[Arch, dict[str, Any]] = {
+        arch: {
+            "predicted_ms": metrics[run.costs.latency.metric],
+            "measured_ms": None,
+            "repeat_error": None,
+            "met": None,
+        }
+        for arch, metrics in zip(archs, predicted, strict=True)
+    }
+    if not run.is_here:
+        return rows
     graphs = {run.space.code(arch): run.space.graph(arch) for arch in archs}
     timings = time_graphs(
         graphs,
@@ -116,21 +133,16 @@ def _measure(run: Run, archs: Sequence[Arch], attempt: int) -> dict[Arch, dict[s
         run.config.threads,
         seconds=SECONDS_EACH * len(graphs),
         rng=run.rng(f"measure {attempt}"),
+        precision=run.precision,
         quiet_ms=run.table.reference_ms,
         max_repeat_error=MAX_REPEAT_ERROR,
         progress=run.tell,
     )
-    predicted = run.problem.preview(list(archs))
     assert run.config.budget_ms is not None
-    rows = {}
-    for arch, metrics in zip(archs, predicted, strict=True):
+    for arch, row in rows.items():
         t = timings[run.space.code(arch)]
-        rows[arch] = {
-            "predicted_ms": metrics[run.costs.latency.metric],
-            "measured_ms": t.ms,
-            "repeat_error": t.repeat_error,
-            "met": met(t.ms * (1 + RESERVE), t.repeat_error, run.config.budget_ms),
-        }
+        is_met = met(t.ms * (1 + RESERVE), t.repeat_error, run.config.budget_ms)
+        row |= {"measured_ms": t.ms, "repeat_error": t.repeat_error, "met": is_met}
     return rows
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ import numpy as np
 from edgenas.cost.base import many_metrics
 from edgenas.cost.counts import CountCost, moved_bytes
 from edgenas.cost.estimate import op_kind
+from edgenas.cost.latency import latency_interval
 from edgenas.cost.table import LatencyTable, read_table, write_table
 from edgenas.errors import BudgetError, EnvironmentFault
 from edgenas.graph import Arch, Node
+from edgenas.profiling.devices import device_table
 from edgenas.profiling.host import SECONDS_EACH, cached_table, cached_table_path, extend_table, time_graphs
 from edgenas.run import Costs, Run, extremes
-from edgenas.runtimes import _host
 from edgenas.runtimes._timing import MAX_REPEAT_ERROR
 from edgenas.spaces._base import SearchSpace, Statics
 from edgenas.spaces._genes import sample
@@ -26,6 +27,7 @@ MOST_OPS = 200
 NETS = 30  # whole networks behind a host's correction
 SAMPLES = 400  # architectures a combination of statics is judged by
 BOUND_SECONDS = 2.0
+MAY_LACK = 0.05  # of its ops, for a combination of statics to count as one that a device's table covers
 PATIENCE = 3  # a budget that binds is only used up where the interval is narrow
 
 
@@ -43,6 +45,7 @@ def bounds(run: Run) -> dict[str, Any]:
         run.config.threads,
         seconds=BOUND_SECONDS,
         rng=run.rng("bounds"),
+        precision=run.precision,
         quiet_ms=cached_table(run.config.runtime, run.config.threads).reference_ms,
         max_repeat_error=MAX_REPEAT_ERROR,
         tries=2,  # what is impossible is to be refused soon
@@ -60,8 +63,38 @@ def bounds(run: Run) -> dict[str, Any]:
         "smallest_ms": low.ms,
         "largest": run.space.code(largest),
         "largest_ms": high.ms,
-        "repeat_error": max(low.repeat_error, high.repeat_error),
     }
+
+
+def predicted_bounds(run: Run, table: LatencyTable) -> dict[str, Any]:
+    """The smallest and the largest architecture on a device that is not at hand.
+
+    Raises:
+        BudgetError: the upper end of what the smallest may take is above the budget: nothing could be promised.
+    """
+    smallest, largest = extremes(run.space, CountCost("bytes"))
+    latency, _, high = latency_interval(table, run.space, estimate_missing=True)
+    low_ms, high_ms = latency.many(run.space, [smallest, largest]).tolist()
+    safe_ms = float(high.many(run.space, [smallest])[0])
+    if run.config.budget_ms is not None and safe_ms > run.config.budget_ms:
+        raise BudgetError(
+            f"no {run.space.name} network is sure to run in {run.config.budget_ms:g} ms on {run.device}: the fastest "
+            f"is predicted to take {low_ms:.3f} ms, up to {safe_ms:.3f}; ask for --budget-ms {1.1 * safe_ms:.2g}"
+        )
+    return {
+        "smallest": run.space.code(smallest),
+        "smallest_ms": low_ms,
+        "largest": run.space.code(largest),
+        "largest_ms": high_ms,
+    }
+
+
+def known_table(run: Run) -> LatencyTable:
+    """The table of the device that was asked for, as it was when the run began."""
+    config = run.config
+    assert config.device is not None
+    device = config.device
+    return load_or(run, "table", lambda: device_table(device, runtime=config.runtime, threads=config.threads))
 
 
 def profile_spread(run: Run) -> LatencyTable:
@@ -73,7 +106,7 @@ def profile_spread(run: Run) -> LatencyTable:
         return table
     rng = run.rng("spread")
     spread = _spread([node for node in nodes if node.key not in table.ops], SPREAD_OPS - len(known))
-    return extend_table(table, spread, [], seconds=SPREAD_SECONDS, rng=rng, progress=run.tell)
+    return _stored(run, extend_table(table, spread, [], seconds=SPREAD_SECONDS, rng=rng, progress=run.tell))
 
 
 def narrow(run: Run, table: LatencyTable) -> dict[str, Any]:
@@ -85,7 +118,8 @@ def narrow(run: Run, table: LatencyTable) -> dict[str, Any]:
     """
     space = run.space
     costs = run.costs_by(table)
-    scores = {statics: _score(run, space, statics, costs) for statics in space.all_statics()}
+    combinations = space.all_statics() if run.config.device is None else _covered(space, table)
+    scores = {statics: _score(run, space, statics, costs) for statics in combinations}
     feasible = {statics: score for statics, score in scores.items() if score > 0}
     chosen = _best_product(feasible, run.config.statics) if feasible else [min(scores)]
     kept: dict[str, list[int]] = {}
@@ -96,6 +130,16 @@ def narrow(run: Run, table: LatencyTable) -> dict[str, Any]:
         for statics, score in scores.items()
     ]
     return {"allowed": kept, "combinations": rows}
+
+
+def _covered(space: SearchSpace, table: LatencyTable) -> list[Statics]:
+    """Combinations whose ops the table holds, nearly all of them; all combinations if it holds those of none."""
+    combinations = list(space.all_statics())
+    lacking = []
+    for statics in combinations:
+        keys = {node.key for node in space.supergraph(statics).priced}
+        lacking.append(sum(key not in table.ops for key in keys) / len(keys))
+    return [c for c, share in zip(combinations, lacking, strict=True) if share <= MAY_LACK] or combinations
 
 
 def describe_narrowing(value: Mapping[str, Any]) -> list[str]:
@@ -120,26 +164,30 @@ def profile_rest(run: Run, table: LatencyTable) -> LatencyTable:
     nets = [(run.space, arch) for arch in _training_networks(run, table, rng)]
     seconds = SECONDS_EACH * (len(nodes) + len(nets))
     patience = PATIENCE if run.binds else 1
-    return extend_table(table, nodes, nets, seconds=seconds, rng=rng, patience=patience, progress=run.tell)
+    table = extend_table(table, nodes, nets, seconds=seconds, rng=rng, patience=patience, progress=run.tell)
+    return _stored(run, table)
 
 
-def store(run: Run, table: LatencyTable) -> None:
-    """Keep a table in this machine's cache, for the next run."""
+def _stored(run: Run, table: LatencyTable) -> LatencyTable:
+    """The table, kept in this machine's cache for the next run."""
     try:
         write_table(cached_table_path(run.config.runtime, run.config.threads), table)
     except EnvironmentFault as error:
         run.reporter.say(f"the latency table is not cached: {error}")
+    return table
 
 
-def load_or(run: Run, name: str, make: Any) -> LatencyTable:
-    """The table `<name>.csv` of the run folder, made if it is not there."""
+def load_or(run: Run, name: str, make: Callable[[], LatencyTable]) -> LatencyTable:
+    """The table `<name>.csv` of the run folder, made if it is not there.
+
+    Raises:
+        TableError: it is of another device, runtime or precision than the run.
+    """
     path = run.folder.path / f"{name}.csv"
     if not path.exists():
-        table = make()
-        store(run, table)
-        write_table(path, table)
+        write_table(path, make())
     table = read_table(path)
-    table.check_matches(device=_host.host_name(), runtime=run.config.runtime, precision="fp32")
+    table.check_matches(device=run.device, runtime=run.config.runtime, precision=run.precision)
     return table
 
 

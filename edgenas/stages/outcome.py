@@ -3,54 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from edgenas.cost.latency import EstimatedMs
+from edgenas.export.facts import MODELS
 from edgenas.graph import Arch
 from edgenas.run import Run
 from edgenas.stages.finalists import Finalist
 from edgenas.study import Study
 
+WORTH_TELLING = 0.01  # share of a prediction
 
-def result(
-    run: Run,
-    study: Study,
-    finalist: Finalist,
-    selected: Sequence[dict[str, Any]],
-    measured: dict[str, Any],
-    tested: dict[str, Any],
-    misses: int,
-) -> dict[str, Any]:
+
+class Chosen(NamedTuple):
+    """The finalist to deliver: its number, the rows of the selection that it came from, what was measured of it.
+
+    `misses` counts more accurate finalists that were measured above the budget, or all of them if this one is too.
+    """
+
+    number: int
+    selected: Sequence[Mapping[str, Any]]
+    judged: Mapping[str, Any]
+    misses: int
+
+
+def result(run: Run, study: Study, finalist: Finalist, chosen: Chosen, tested: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of `Result`; the Pareto front, notes and image counts go to `report.json`.
 
-    `selected` are the rows of the selection that the finalist came from. Where it was no trial but grown from one, it
-    joins the front that is shown.
+    A finalist that was no trial but grown from one joins the front that is shown.
     """
     config, arch = run.config, finalist.arch
     bounds = run.folder.artefact("bounds", dict)
     latency, low, high, macs, params, peak = run.costs
     metrics = run.problem.preview([arch])[0]
-    fp32, int8 = measured["fp32"], measured["int8"]
-    model = {"fp32": "model.onnx", "int8": "model.int8.onnx"}[measured["default"]]
+    judged, accuracies = chosen.judged, tested["finalists"][str(chosen.number)]
+    timing, int8 = judged[run.precision], judged["int8"]
+    model = MODELS[judged["default"]]
     assert config.budget_ms is not None
     result = {
-        "met_budget": fp32["met"],
+        "met_budget": judged["met"],
         "budget_ms": config.budget_ms,
-        "device": run.table.device,
+        "device": run.device,
         "runtime": config.runtime,
-        "threads": fp32["threads"],
-        "precision": "fp32",
+        "threads": timing["threads"] or config.threads,
+        "precision": run.precision,
         "predicted_ms": metrics[latency.metric],
         "predicted_low_ms": metrics[low.metric],
         "predicted_high_ms": metrics[high.metric],
-        "measured_ms": fp32["ms"],
-        "measured_p90_ms": fp32["p90_ms"],
-        "repeat_error": fp32["repeat_error"],
+        "measured_ms": timing["ms"],
+        "measured_p90_ms": timing["p90_ms"],
+        "repeat_error": timing["repeat_error"],
         "largest_ms": bounds["largest_ms"],
         "smallest_ms": bounds["smallest_ms"],
         "validation_accuracy": finalist.scores.accuracy,
-        "test_accuracy": tested["test_accuracy"],
-        "onnx_test_accuracy": tested["onnx_test_accuracy"],
-        "int8_test_accuracy": tested["int8_test_accuracy"],
+        "test_accuracy": accuracies["test_accuracy"],
+        "onnx_test_accuracy": accuracies["onnx_test_accuracy"],
+        "int8_test_accuracy": accuracies["int8_test_accuracy"],
         "int8_measured_ms": int8 and int8["ms"],
         "macs": metrics[macs.metric],
         "params": metrics[params.metric],
@@ -71,14 +79,21 @@ def result(
         "bundle": ".",
     }
     front = [_point(run, trial.arch, trial.metrics) for trial in study.front()]
-    notes = _notes(run, bounds, front, measured, misses)
+    notes = _notes(run, arch, bounds, front, chosen)
     code = run.space.code(arch)
     if code not in {point["arch"] for point in front}:
-        accuracy = next(row["accuracy"] for row in selected if row["arch"] == code)
+        accuracy = next(row["accuracy"] for row in chosen.selected if row["arch"] == code)
         front.append(_point(run, arch, {**metrics, "accuracy": accuracy}))
     images = {"validation": finalist.scores.images, "test": tested["images"]}
     run.folder.artefact("report", lambda: {"front": front, "notes": notes, "images": images})
     return result
+
+
+def _estimated_share(run: Run, arch: Arch) -> float:
+    """How much of the predicted latency comes from ops that the table has no row for."""
+    latency = run.costs.latency
+    estimated_ms, ms = (float(cost.many(run.space, [arch])[0]) for cost in (EstimatedMs(latency), latency))
+    return estimated_ms / (ms - latency.intercept)
 
 
 def _point(run: Run, arch: Arch, metrics: Mapping[str, float]) -> dict[str, Any]:
@@ -87,19 +102,25 @@ def _point(run: Run, arch: Arch, metrics: Mapping[str, float]) -> dict[str, Any]
     return {"latency_ms": metrics[run.costs.latency.metric], **shown, "arch": run.space.code(arch)}
 
 
-def _notes(
-    run: Run, bounds: dict[str, Any], front: Sequence[dict[str, Any]], measured: dict[str, Any], misses: int
-) -> list[str]:
-    lines = []
+def _notes(run: Run, arch: Arch, bounds: dict[str, Any], front: Sequence[dict[str, Any]], chosen: Chosen) -> list[str]:
+    judged, lines = chosen.judged, []
     if not run.binds:
-        text = f"the budget does not bind: the largest network takes {bounds['largest_ms']:.3f} ms"
+        takes = "takes" if run.is_here else "is predicted to take"
+        text = f"the budget does not bind: the largest network {takes} {bounds['largest_ms']:.3f} ms"
         if len(front) > 1:
             middle = front[len(front) // 2]
             loss = 100 * (front[0]["accuracy"] - middle["accuracy"])
             text += f"; {middle['latency_ms']:.3f} ms would cost {loss:.1f} points on shared weights"
         lines.append(text)
-    if misses:
-        lines.append(f"{misses} more accurate finalist(s) were measured above the budget and passed over")
-    if measured["reason"]:
-        lines.append(f"{measured['default']} is the default model: {measured['reason']}")
+    if judged["met"] is False:
+        lines.append(
+            f"all {chosen.misses} finalists were measured above the budget; search again with a smaller --budget-ms, "
+            "and --reuse this run"
+        )
+    elif chosen.misses:
+        lines.append(f"{chosen.misses} more accurate finalist(s) were measured above the budget and passed over")
+    if (share := _estimated_share(run, arch)) >= WORTH_TELLING:
+        lines.append(f"{share:.0%} of the predicted latency is estimated: the table of {run.device} lacks its ops")
+    if judged["reason"]:
+        lines.append(f"{judged['default']} is the default model: {judged['reason']}")
     return lines

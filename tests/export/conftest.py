@@ -57,6 +57,7 @@ def facts() -> Facts:
         fp32=Measured(1.25, 1.5, 0.013, 0.9),
         int8=Measured(1.75, None, float("inf"), 0.89),
         budget_ms=2.0,
+        predicted_ms=(1.2, 1.1, 1.3),
         device="test device",
         runtime="onnxruntime",
         runtime_version="1.31",

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -8,6 +9,7 @@ from onnx import numpy_helper
 
 from edgenas.errors import EnvironmentFault
 from edgenas.export.bundle import MANIFEST, verify_bundle
+from edgenas.export.facts import Measured
 
 FILES = {"model.onnx", "model.int8.onnx", "manifest.json", "golden.npz", "labels.txt", "MODEL_CARD.md"}
 
@@ -61,6 +63,16 @@ def test_manifest_says_all_that_an_app_needs(write, tmp_path):
     assert manifest["labels"] == ["cat", "dog", "</td><script>", "two\nlines", "Käse"]
     assert set(manifest["versions"]) >= {"edgenas", "torch", "onnx", "onnxruntime"}
     assert (manifest["measured_on"]["budget_ms"], manifest["measured_on"]["threads"]) == (2.0, 1)
+
+
+def test_what_no_device_has_measured_is_called_so(write, facts, tmp_path):
+    unknown = Measured(None, None, None, 0.9)
+    folder = write(tmp_path, facts=replace(facts, fp32=unknown, int8=unknown))
+    manifest, card = manifest_of(folder), (folder / "MODEL_CARD.md").read_text("utf-8")
+    assert "measured_on" not in manifest and manifest["not_measured_on"]["device"] == "test device"
+    assert manifest["predicted_ms"] == [1.2, 1.1, 1.3] and manifest["models"]["model.onnx"]["ms"] is None
+    assert "| `model.onnx` | not measured | unknown | 90.00% ± 1.50% |" in card
+    assert "1.200 ms (1.100 to 1.300)" in card and verify_bundle(folder) == []
 
 
 def test_numbers_that_json_lacks_are_null(write, tmp_path):

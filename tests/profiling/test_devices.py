@@ -28,12 +28,14 @@ def test_the_table_of_a_device_fits_the_conditions(tables):
     assert {file.name for file in table_files()} >= {"few.csv", "many.csv", "two.csv", "torn.csv"}
     assert len(device_table("pi5", runtime="onnxruntime", threads=1).ops) == 3
     assert len(device_table("pi5", runtime="onnxruntime", threads=2).ops) == 1
+    assert len(device_table("pi5/onnxruntime-2t-fp32", runtime="onnxruntime", threads=1).ops) == 1
 
 
 @pytest.mark.parametrize(
     "device, threads, words",
     [
-        ("pi5", 4, "no table for onnxruntime 4 fp32; there are onnxruntime 1 fp32, onnxruntime 2 fp32"),
+        ("pi5", 4, "no table onnxruntime-4t-fp32; there are pi5/onnxruntime-1t-fp32, pi5/onnxruntime-2t-fp32"),
+        ("pi5/onnxruntime-1t-int8", 1, "no table onnxruntime-1t-int8; there are pi5/onnxruntime-1t-fp32"),
         ("pi6", 1, "pi5"),
     ],
 )

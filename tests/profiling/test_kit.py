@@ -3,6 +3,7 @@
 import ast
 import io
 import json
+import math
 import re
 import shutil
 import signal
@@ -18,7 +19,7 @@ import pytest
 from edgenas import api
 from edgenas.config import make_config
 from edgenas.errors import NoisyMachine, TableError, UsageError
-from edgenas.profiling import kit, runner
+from edgenas.profiling import ingest, kit, runner
 from edgenas.progress import SilentReporter
 
 SLOTS = 6
@@ -41,7 +42,8 @@ def folder(tmp_path_factory):
 
 
 def command(folder, out, *more):
-    return [sys.executable, str(folder / "run.py"), "--slots", str(SLOTS), "--name", "board", "--out", str(out), *more]
+    few = ["--slots", str(SLOTS), "--patience", "1"]
+    return [sys.executable, str(folder / "run.py"), *few, "--name", "board", "--out", str(out), *more]
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,12 @@ def results(folder, tmp_path_factory):
     assert done.returncode == 0, done.stderr
     assert "edgenas ingest results.jsonl" in done.stdout and "100%" in done.stderr
     return out
+
+
+@pytest.fixture(autouse=True)
+def any_noise(monkeypatch):
+    """A few rounds beside other tests repeat as they may."""
+    monkeypatch.setattr(ingest, "WORST_REPEAT_ERROR", math.inf)
 
 
 def lines_of(path):
@@ -119,7 +127,7 @@ def test_results_become_one_table_for_each_precision(results, tmp_path):
 
 def test_one_precision_can_be_measured_alone(folder, tmp_path):
     out = tmp_path / "results.jsonl"
-    options = Namespace(threads=1, precision="fp32", name="board", out=out, slots=SLOTS)
+    options = Namespace(threads=1, precision="fp32", name="board", out=out, slots=SLOTS, patience=1)
     runner.measure(folder, options, io.StringIO())
     assert [path.name for path, _ in api.ingest(out, out=tmp_path)] == ["onnxruntime-1t-fp32.csv"]
 
@@ -199,6 +207,13 @@ def test_results_of_another_kit_are_refused(results, tmp_path):
         api.ingest(results, kit=tmp_path / "other.zip", out=tmp_path)
 
 
+def test_rows_that_do_not_repeat_make_no_table(results, tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest, "WORST_REPEAT_ERROR", -1.0)
+    with pytest.raises(NoisyMachine, match="repeat error"):
+        api.ingest(results, out=tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
+
+
 def test_noisy_results_make_no_table(results, tmp_path):
     lines = lines_of(results)
     noisy = [lines[0], *({**line, "clean_share": 0.1} for line in lines[1:])]
@@ -220,7 +235,7 @@ def test_a_busy_device_is_waited_for_then_given_up(folder, tmp_path, monkeypatch
 
     monkeypatch.setattr(runner.runtime, "open", lambda *_: Busy())
     monkeypatch.setattr(runner, "PAUSES_S", (0.0, 0.0))
-    options = Namespace(threads=1, precision="fp32", name="board", out=tmp_path / "r.jsonl", slots=SLOTS)
+    options = Namespace(threads=1, precision="fp32", name="board", out=tmp_path / "r.jsonl", slots=SLOTS, patience=1)
     with pytest.raises(NoisyMachine, match="10% of the timing samples"):
         runner.measure(folder, options, io.StringIO())
     assert len(lines_of(tmp_path / "r.jsonl")) == 1

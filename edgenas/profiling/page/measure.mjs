@@ -2,12 +2,13 @@
 //
 // A slot is one round of each probe of the group, in random order, with the reference and the empty model in every one.
 // Slots are numbered on over all groups, so that each slot has a reference of its own. A probe is measured in SLOTS
-// slots, in SESSIONS sessions one after the other.
+// slots, in SESSIONS sessions one after the other. While one probe of ten repeats worse than MAX_REPEAT_ERROR, all of them
+// are measured in as many slots more, up to PATIENCE times as many.
 
 import { Model } from "./sessions.mjs";
 import { readProbe } from "./kit.mjs";
 
-export const SESSIONS = 3, SLOTS = 24, ROUND_MS = 5;
+export const SESSIONS = 3, SLOTS = 24, ROUND_MS = 5, PATIENCE = 3, MAX_REPEAT_ERROR = 0.04;
 const SLOTS_PER_SESSION = SLOTS / SESSIONS;
 const GROUP_PROBES = 150, GROUP_BYTES = 96 * 2 ** 20;
 const TAKE_BREATH_MS = 100;
@@ -18,33 +19,47 @@ export class Measurement {
     Object.assign(this, { kit, ort, gauges, save, tell });
     this.always = kit.probes.filter((probe) => probe.inEverySlot);
     this.due = kit.probes.filter((probe) => !probe.inEverySlot);
-    this.counts = new Map(kit.probes.map(({ index }) => [index, 0]));
+    this.rounds = new Map(kit.probes.map(({ index }) => [index, []]));
+    this.target = SLOTS;
     this.failed = new Map();
     this.slot = 0;
     this.breath = 0;
     for (const line of lines) this.count(line);
   }
 
-  count({ probe, slot, error }) {
-    this.counts.set(probe, this.counts.get(probe) + 1);
+  count({ probe, slot, ms, error }) {
+    this.rounds.get(probe).push(ms);
     if (error !== undefined) this.failed.set(probe, error);
     this.slot = Math.max(this.slot, slot + 1);
   }
 
   done() {
-    return this.due.reduce((sum, probe) => sum + SLOTS - this.left(probe), 0);
+    return this.due.reduce((sum, probe) => sum + this.target - this.left(probe), 0);
   }
 
   left({ index }) {
-    return this.failed.has(index) ? 0 : Math.max(0, SLOTS - this.counts.get(index));
+    return this.failed.has(index) ? 0 : Math.max(0, this.target - this.rounds.get(index).length);
   }
 
   async run() {
-    this.tell(this.done(), this.due.length * SLOTS);
-    for (let group; (group = await this.nextGroup()); ) {
-      const first = Math.min(...group.map(({ probe }) => SLOTS - this.left(probe)));
-      for (let done = first; done < SLOTS; done = sessionEnd(done)) await this.runSession(group, done);
+    for (this.target = SLOTS; ; this.target += SLOTS) {
+      await this.runToTarget();
+      if (this.target === PATIENCE * SLOTS || this.repeatError() <= MAX_REPEAT_ERROR) break;
     }
+  }
+
+  async runToTarget() {
+    this.tell(this.done(), this.due.length * this.target);
+    for (let group; (group = await this.nextGroup()); ) {
+      const first = Math.min(...group.map(({ probe }) => this.target - this.left(probe)));
+      for (let done = first; done < this.target; done = sessionEnd(done)) await this.runSession(group, done);
+    }
+  }
+
+  // Nine probes of ten repeat within it: the low quantile of their even rounds against that of the odd ones.
+  repeatError() {
+    const measured = this.due.filter(({ index }) => !this.failed.has(index));
+    return quantile(measured.map(({ index }) => repeatError(this.rounds.get(index))), 0.9);
   }
 
   // The first probes that lack rounds, with their bytes, as many as fit; null when none is left.
@@ -66,7 +81,7 @@ export class Measurement {
     const models = await this.openAll(group);
     try {
       for (; done < sessionEnd(session * SLOTS_PER_SESSION); done++) {
-        const due = [...models.keys()].filter((probe) => probe.inEverySlot || SLOTS - this.left(probe) <= done);
+        const due = [...models.keys()].filter((probe) => probe.inEverySlot || this.target - this.left(probe) <= done);
         await this.runSlot(models, shuffled(due), session);
       }
     } finally {
@@ -115,7 +130,7 @@ export class Measurement {
   async keep(lines) {
     await this.save(this.slot, lines);
     for (const line of lines) this.count(line);
-    this.tell(this.done(), this.due.length * SLOTS);
+    this.tell(this.done(), this.due.length * this.target);
   }
 
   // Between rounds the page may redraw, and it waits while it is hidden: browsers slow down what nobody sees.
@@ -129,6 +144,17 @@ export class Measurement {
 
 function sessionEnd(done) {
   return (Math.floor(done / SLOTS_PER_SESSION) + 1) * SLOTS_PER_SESSION;
+}
+
+function repeatError(rounds) {
+  const [even, odd] = [0, 1].map((rest) => quantile(rounds.filter((ms, i) => i % 2 === rest && ms !== null), 0.1));
+  return Math.abs(even / odd - 1);
+}
+
+// Linear between ranks; 0 of nothing.
+function quantile(numbers, share) {
+  const sorted = [...numbers].sort((a, b) => a - b), place = share * (sorted.length - 1), low = Math.floor(place);
+  return sorted.length ? sorted[low] + (place - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]) : 0;
 }
 
 // Fisher and Yates.

@@ -11,7 +11,7 @@ SLOTS, GROUP = 24, 150
 SCRIPT = """
 import { Measurement } from "./measure.mjs";
 
-const { count, stopAfter, bad } = JSON.parse(process.argv[2]);
+const { count, stopAfter, bad, noisy } = JSON.parse(process.argv[2]);
 globalThis.document = { hidden: false };
 let open = 0, most = 0, now = 0;
 const session = () => ({
@@ -24,7 +24,7 @@ const ort = { InferenceSession: { create: async (bytes) => {
   most = Math.max(most, ++open);
   return session();
 } } };
-const gauges = { now: () => (now += 1), tick: 0.01, cpu: null, switches: () => 0 };
+const gauges = { now: () => (now += noisy && slots % 2 ? 3 : 1), tick: 0.01, cpu: null, switches: () => 0 };
 const probes = Array.from({ length: count }, (_, index) => ({ index, file: String(index), inEverySlot: index < 2 }));
 const kit = { probes, read: async (name) => Uint8Array.of(Number(name)) };
 
@@ -54,8 +54,8 @@ def measured(tmp_path_factory):
             (folder / name).write_bytes(files(package).joinpath(name).read_bytes())
     (folder / "run.mjs").write_text(SCRIPT)
 
-    def run(count, stop_after=-1, bad=()):
-        asked = json.dumps({"count": count, "stopAfter": stop_after, "bad": list(bad)})
+    def run(count, stop_after=-1, bad=(), noisy=False):
+        asked = json.dumps({"count": count, "stopAfter": stop_after, "bad": list(bad), "noisy": noisy})
         done = subprocess.run(
             [node, folder / "run.mjs", asked], capture_output=True, text=True, timeout=60, check=False
         )
@@ -79,6 +79,14 @@ def test_every_probe_has_all_slots_once_each_with_its_reference(measured, stop_a
     assert sessions == [0] * 8 + [1] * 8 + [2] * 8
     assert told["open"] == 0 and told["most"] == GROUP + 2
     assert told["told"][-1] == [GROUP * SLOTS + 10 * SLOTS] * 2
+
+
+@pytest.mark.parametrize("stop_after", [-1, 3, 40])
+def test_while_figures_repeat_badly_there_are_more_rounds(measured, stop_after):
+    lines = measured(6, stop_after, noisy=True)["lines"]
+    rounds = {(line["probe"], line["slot"]) for line in lines}
+    assert len(rounds) == len(lines) == 6 * 3 * SLOTS
+    assert {line["session"] for line in lines} == set(range(9))
 
 
 def test_the_order_is_drawn_anew_in_each_slot(measured):

@@ -95,9 +95,11 @@ def check(text, kit):
     rounds = [line for line in lines if "error" not in line]
     assert all(line["ms"] > 0 and line["runs"] > 0 and line["clean_share"] == 1 for line in rounds)
     slots = [{line["slot"] for line in rounds if line["probe"] == probe} for probe in range(4)]
-    assert len(slots[2]) == SLOTS and all(these == slots[2] for these in slots)
-    assert len(rounds) == 4 * SLOTS, "no round twice"
-    assert [sum(line["session"] == s for line in rounds) for s in range(3)] == [4 * SLOTS / 3] * 3
+    passes = len(slots[2]) // SLOTS
+    assert 1 <= passes <= 3 and len(slots[2]) == passes * SLOTS, "more of them while they repeat badly"
+    assert all(these == slots[2] for these in slots)
+    assert len(rounds) == 4 * passes * SLOTS, "no round twice"
+    assert [sum(line["session"] == s for line in rounds) for s in range(3 * passes)] == [4 * SLOTS / 3] * 3 * passes
 
 
 def test_served_and_reloaded_half_way(browser, kit, address):

@@ -1,0 +1,71 @@
+"""Finalists of a search for a device that was not at hand: as probes of a kit, and what the kit measured of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edgenas.cost.table import LatencyTable
+from edgenas.errors import NoisyMachine, TableError, UsageError
+from edgenas.profiling.ingest import Results, timings_of
+from edgenas.profiling.probes import Probe
+from edgenas.runtimes import _reference
+from edgenas.runtimes._timing import MAX_REPEAT_ERROR
+
+KIND = "finalist"
+CONDITIONS = ("processor", "runtime", "threads")  # a device's name may be anybody's choice
+
+
+def finalist_probes(run_folder: Path) -> Iterator[Probe]:
+    """The reference, then each exported finalist; `id` is its number.
+
+    Raises:
+        UsageError: none is exported.
+    """
+    models = _models(run_folder)
+    if not models:
+        raise UsageError(f"{run_folder}: no finalist is exported there; let `edgenas search` come to its end")
+    yield Probe("reference", "", "fp32", _reference.reference_model(), {})
+    for (number, precision), path in models.items():
+        yield Probe(KIND, number, precision, path.read_bytes(), {})
+
+
+def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) -> dict[str, Any]:
+    """Timings by finalist's number and precision, as `delivery.judged` takes them; `table` is that of the search.
+
+    Raises:
+        TableError: they are of other models, or measured under other conditions than the table.
+        NoisyMachine: a figure repeats worse than 4 %.
+    """
+    for condition in CONDITIONS:
+        found, wanted = str(results.header.get(condition, "")), table.header.get(condition, "")
+        if found and wanted and found != wanted:
+            raise TableError(f"measured with {condition} {found}, the search was for {wanted}; measure on its device")
+    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _models(run_folder).items()}
+    rows: dict[str, Any] = {}
+    for i, timing in timings_of(results).items():
+        entry = results.manifest["probes"][i]
+        if entry["kind"] != KIND:
+            continue
+        name = entry["id"], entry["precision"]
+        if hashes.pop(name, None) != entry["sha256"]:
+            raise TableError(f"finalist {name[0]}, {name[1]}: the measured model is not that of {run_folder}")
+        if not timing.repeat_error <= MAX_REPEAT_ERROR:
+            raise NoisyMachine(f"finalist {name[0]}: repeat error {timing.repeat_error:.1%}; measure again when quiet")
+        rows.setdefault(name[0], {})[name[1]] = {**asdict(timing), "threads": int(results.header["threads"])}
+    if hashes:
+        number, precision = next(iter(hashes))
+        raise TableError(f"finalist {number}, {precision}, was not measured; make the kit again with --bundle")
+    return rows
+
+
+def _models(run_folder: Path) -> dict[tuple[str, str], Path]:
+    """Exported finalists by number and precision."""
+    models = {}
+    for path in sorted(run_folder.glob("finalist-*.onnx")):
+        number, *twin = path.name.removeprefix("finalist-").removesuffix(".onnx").split(".")
+        models[number, "int8" if twin else "fp32"] = path
+    return models

@@ -1,0 +1,157 @@
+"""A search for a device that is not at hand, by its shipped table; then what settles it, measured on this machine."""
+
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from edgenas import api
+from edgenas.cli import main
+from edgenas.config import make_config
+from edgenas.errors import BudgetError, NoisyMachine, TableError, UnknownName, UsageError
+from edgenas.export.bundle import verify_bundle
+from edgenas.profiling import settle
+from edgenas.progress import SilentReporter
+from tests.test_search import TINY
+
+DEVICE, BUDGET_MS = "amd-epyc-zen4", 0.15
+
+
+def search(folder, **changes):
+    config = {**TINY, "budget_ms": BUDGET_MS, "device": DEVICE, "output": folder, **changes}
+    return api.search(make_config(config), SilentReporter())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "elsewhere"
+    return folder, search(folder)
+
+
+@pytest.fixture(scope="module")
+def results(finished, tmp_path_factory):
+    """The run's finalists, measured here by the kit's runner."""
+    folder = tmp_path_factory.mktemp("settle")
+    api.bundle_kit(finished[0], SilentReporter(), out=folder / "kit.zip", page=False)
+    with zipfile.ZipFile(folder / "kit.zip") as archive:
+        archive.extractall(folder)
+    out = folder / "settled.jsonl"
+    command = [sys.executable, folder / "run.py", "--slots", "9", "--patience", "1", "--out", out]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture
+def any_noise(monkeypatch):
+    """A few rounds beside other tests repeat as they may."""
+    monkeypatch.setattr(settle, "MAX_REPEAT_ERROR", np.inf)
+
+
+def altered(results, tmp_path, **header):
+    """The results as if measured under other conditions."""
+    first, *lines = results.read_text().splitlines()
+    line = json.loads(first)
+    line["header"] |= header
+    path = tmp_path / "altered.jsonl"
+    path.write_text("\n".join([json.dumps(line), *lines]) + "\n")
+    return path
+
+
+def test_it_is_predicted_to_fit_and_nobody_says_more(finished):
+    folder, result = finished
+    assert result.met_budget is None and result.measured_ms is None and result.repeat_error is None
+    assert (result.device, result.runtime, result.threads, result.precision) == (DEVICE, "onnxruntime", 1, "fp32")
+    assert result.predicted_low_ms <= result.predicted_ms <= result.predicted_high_ms <= BUDGET_MS < result.largest_ms
+    assert result.test_reads == 1 and verify_bundle(folder) == []
+    assert "not_measured_on" in json.loads((folder / "manifest.json").read_text())
+    assert not list(folder.glob("measured-*")), "this machine's times are not the device's"
+
+
+def test_only_what_the_table_covers_is_searched(finished):
+    kept = json.loads((finished[0] / "narrow.json").read_text())
+    named = {(row["width"], row["resolution"]) for row in kept["combinations"]}
+    assert named == {(0.5, 28), (0.5, 32), (1.0, 28), (1.0, 32)}
+
+
+def test_the_command_ends_well_and_says_how_to_settle_it(finished, capsys):
+    folder, result = finished
+    assert main(["search", "--output", str(folder), "--resume", "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("Budget not settled") and f"edgenas kit --bundle {folder}" in shown
+
+
+def test_what_the_device_measured_decides(finished, results, any_noise, tmp_path, capsys):
+    """Settled twice: by times that fit, and by times that do not."""
+    folder, before = finished
+    for factor, met in ((1e-3, True), (1e3, False)):
+        scaled = tmp_path / f"{met}.jsonl"
+        head, *lines = results.read_text().splitlines()
+        rounds = [json.loads(line) for line in lines]
+        rounds = [{**row, "ms": row["ms"] and row["ms"] * factor} for row in rounds]
+        scaled.write_text("\n".join([head, *map(json.dumps, rounds)]) + "\n")
+        assert main(["ingest", str(scaled), "--bundle", str(folder), "--quiet"]) == (0 if met else 1)
+        shown = capsys.readouterr().out
+        result = json.loads((folder / "result.json").read_text())
+        assert result["met_budget"] is met and 0 < result["measured_ms"] and result["repeat_error"] >= 0
+        assert shown.startswith("Budget met" if met else "Budget missed")
+        assert result["test_reads"] == 1 and result["predicted_ms"] > 0 and verify_bundle(folder) == []
+        assert json.loads((folder / "manifest.json").read_text())["measured_on"]["device"] == DEVICE
+    assert "search again with a smaller" in " ".join(shown.split())
+    assert before.arch in {row["arch"] for row in json.loads((folder / "finalists.json").read_text())["measured"]}
+
+
+@pytest.mark.parametrize("header", [{"threads": 2}, {"runtime": "tflite"}, {"processor": "Another"}])
+def test_times_of_other_conditions_are_refused(finished, results, any_noise, tmp_path, header):
+    with pytest.raises(TableError, match=next(iter(header))):
+        api.settle(altered(results, tmp_path, **header), finished[0], SilentReporter())
+
+
+def test_times_of_other_models_are_refused(finished, results, any_noise, tmp_path):
+    for name in ("table.csv", "config.toml"):
+        (tmp_path / name).write_bytes((finished[0] / name).read_bytes())
+    (tmp_path / "finalist-0.onnx").write_bytes(b"another")
+    with pytest.raises(TableError, match="not that of"):
+        api.settle(results, tmp_path, SilentReporter())
+
+
+def test_times_that_do_not_repeat_are_refused(finished, results, monkeypatch):
+    monkeypatch.setattr(settle, "MAX_REPEAT_ERROR", -1.0)
+    with pytest.raises(NoisyMachine, match="measure again"):
+        api.settle(results, finished[0], SilentReporter())
+
+
+def test_finalists_make_no_table(results):
+    with pytest.raises(UsageError, match="--bundle"):
+        api.ingest(results)
+
+
+def test_a_budget_that_nothing_is_sure_to_meet_is_refused(tmp_path):
+    with pytest.raises(BudgetError, match="on amd-epyc-zen4: the fastest is predicted"):
+        search(tmp_path / "run", budget_ms=0.001)
+
+
+def test_another_device_s_profile_is_not_reused(finished, tmp_path):
+    with pytest.raises(TableError, match="precision"):
+        search(tmp_path / "run", device=f"{DEVICE}/onnxruntime-1t-int8", reuse=finished[0])
+
+
+def test_a_device_without_a_table_is_refused(tmp_path):
+    with pytest.raises(UnknownName, match="amd-epyc-zen4"):
+        search(tmp_path / "run", device="amd-epyc-zen5")
+
+
+def test_under_a_budget_for_int8_the_int8_model_is_delivered(tmp_path):
+    result = search(tmp_path / "run", device=f"{DEVICE}/onnxruntime-1t-int8")
+    assert (result.precision, result.model, result.met_budget) == ("int8", "model.int8.onnx", None)
+    assert result.predicted_high_ms <= BUDGET_MS and result.int8_test_accuracy is not None
