@@ -44,7 +44,8 @@ def unpack(folder: str, digest: str, size: str) -> None:
 
 def measure(folder: str, *arguments: str) -> None:
     """Become the kit's runner, which takes the lock along."""
-    os.set_inheritable(_locked(folder).fileno(), True)
+    lock = _locked(folder)
+    os.set_inheritable(lock.fileno(), True)
     os.execv(sys.executable, [sys.executable, os.path.join(folder, "run.py"), *arguments])
 
 

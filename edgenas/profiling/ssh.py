@@ -60,9 +60,13 @@ class Remote:
             lines = out.read().decode(errors="replace").splitlines()
         if code in NOT_FOUND:
             raise EnvironmentFault(f"{self.host}: no {self.python} there; name Python 3.9 or later with --python")
-        if code or not lines:
-            raise EnvironmentFault(f"{self.host}: {self.python} fails there ({words}); name another with --python")
-        self._check_facts(json.loads(lines[-1]))
+        try:
+            facts = json.loads(lines[-1])  # what a login script prints comes before
+        except (IndexError, ValueError):
+            raise EnvironmentFault(
+                f"{self.host}: {self.python} fails there ({words or 'it is no Python'}); name another with --python"
+            ) from None
+        self._check_facts(facts)
 
     def copy(self, kit: Path, folder: str) -> None:
         """Unpack a kit into `folder` there, unless it is there.
@@ -88,7 +92,7 @@ class Remote:
         arguments = ["--threads", str(threads), "--out", there, *(["--name", name] if name else [])]
         with self.reporter.stage(f"measure on {self.host}") as tell:
             code, words = self._python("measure", folder, *arguments, tell=tell)
-        if NOISY in words:
+        if code and NOISY in words:
             raise NoisyMachine(f"{self.host}: {words}")
         if code:
             raise EnvironmentFault(f"{self.host}: {words or code}; to begin anew, remove {folder} there")
@@ -104,7 +108,7 @@ class Remote:
         except EnvironmentFault as error:
             code, words = BROKEN, str(error)
         if code:
-            self.reporter.say(f"{self.host}: {folder} is left over there ({words})")
+            self._say(f"{folder} is left over there ({words})")
 
     def _check_facts(self, facts: dict[str, Any]) -> None:
         if facts["version"] < OLDEST_PYTHON:
@@ -125,14 +129,16 @@ class Remote:
         self, *words: str, stdin: IO[bytes] | None = None, out: IO[bytes] | None = None, tell: Tell = silent
     ) -> tuple[int, str]:
         """Run a function of far.py there; as `_run`."""
-        # A quoted ~ would be no home; commands start there anyway.
-        command = shlex.join([self.python.removeprefix("~/"), "-c", FAR.read_text(encoding="utf-8"), *words])
+        python = re.sub("^~/", "./", self.python)  # a quoted ~ would be no home; commands start there anyway
+        command = shlex.join([python, "-c", FAR.read_text(encoding="utf-8"), *words])
         return self._run(command, stdin=stdin, out=out, tell=tell)
 
     def _run(
         self, command: str, *, stdin: IO[bytes] | None = None, out: IO[bytes] | None = None, tell: Tell = silent
     ) -> tuple[int, str]:
         """Exit code of a shell command there, and the last line of its stderr, which is passed on as it comes.
+
+        The last line of a command that fails is for the error's message alone.
 
         Raises:
             EnvironmentFault: no connection, or it broke.
@@ -160,10 +166,12 @@ class Remote:
                 f"{self.host}: no connection ({words or 'it broke'}); once `ssh {self.host}` works, the same command "
                 "goes on where it was"
             )
+        if words and not code:
+            self._say(words)
         return code, words
 
     def _listen(self, child: subprocess.Popen[str], tell: Tell) -> str:
-        """Progress to `tell`, other lines to the reporter; the last of these is held back for an error's message."""
+        """Progress to `tell`, other lines to the reporter; the last of these is held back and returned."""
         assert child.stderr is not None
         last = ""
         for line in filter(None, map(str.strip, child.stderr)):
@@ -171,6 +179,9 @@ class Remote:
                 tell(int(progress[1]), int(progress[2]), progress[3])
             else:
                 if last:
-                    self.reporter.say(f"{self.host}: {last}")
-                last = line
-        return last.removeprefix("run.py: ")
+                    self._say(last)
+                last = line.removeprefix("run.py: ")
+        return last
+
+    def _say(self, words: str) -> None:
+        self.reporter.say(f"{self.host}: {words}")

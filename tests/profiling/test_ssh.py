@@ -29,7 +29,14 @@ from edgenas.progress import SilentReporter
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 needs_sshd = pytest.mark.skipif(not (SSHD and shutil.which("ssh")), reason="needs ssh and sshd")
-CHOICES = dict(shape=(3, 8, 8), classes=4, only={"width": ["4"]}, nets=5, tests=0, precisions=("fp32",))
+CHOICES = dict(
+    shape=(3, 8, 8),
+    classes=4,
+    only={"width": ["4"], "kernel": ["3"], "gate": ["False"]},
+    nets=2,
+    tests=0,
+    precisions=("fp32",),
+)
 
 
 class Witness(SilentReporter):
@@ -138,7 +145,7 @@ def test_broken_in_the_middle_the_same_call_goes_on_and_leaves_nothing_there(boa
         return sum(file.read_bytes().count(b"\n") for file in board.glob("edgenas-kit-*/results-board-1t.jsonl"))
 
     def cut():
-        wait_for(lambda: lines() > 100)
+        wait_for(lambda: lines() > 40)
         os.kill(int((tmp_path / "pids").read_text().split()[-1]), signal.SIGKILL)
 
     thread = threading.Thread(target=cut)
@@ -152,9 +159,9 @@ def test_broken_in_the_middle_the_same_call_goes_on_and_leaves_nothing_there(boa
     again = Witness()
     [(path, table)] = profile(tmp_path / "tables", again)  # the runner of before may not have noticed yet
     _, done, total, _ = next(told for told in again.told if told[0] == "measure on board")
-    assert 100 <= measured <= done < total
+    assert 40 <= measured <= done < total
     assert path == tmp_path / "tables/board/onnxruntime-1t-fp32.csv" and path.exists()
-    assert len(table.ops) > 5 and len(table.nets) == 5 and table.device == "board"
+    assert len(table.ops) > 5 and len(table.nets) == 2 and table.device == "board"
     assert not list(board.iterdir())
 
 
@@ -172,24 +179,24 @@ def test_what_python_lacks_is_said_before_anything_is_copied(board, tmp_path):
 @pytest.mark.parametrize(
     "host, python, says",
     [
-        ("closed", sys.executable, "closed: no connection (.*Connection refused); once `ssh closed` works"),
-        ("nobody@board", sys.executable, "nobody@board: no connection (.*Permission denied"),
+        ("closed", sys.executable, r"closed: no connection \(.*Connection refused\); once `ssh closed` works"),
+        ("nobody@board", sys.executable, r"nobody@board: no connection \(.*Permission denied"),
         ("board", "venv/bin/python", "board: no venv/bin/python there; name Python 3.9 or later with --python"),
         ("board", "false", "board: false fails there .*; name another with --python"),
+        ("board", "echo", r"board: echo fails there \(it is no Python\); name another with --python"),
     ],
 )
 def test_what_cannot_be_reached_is_named(board, host, python, says):
-    with pytest.raises(EnvironmentFault, match=says.replace("(", r"\(").replace(")", r"\)")):
+    with pytest.raises(EnvironmentFault, match=says):
         Remote(host, python, SilentReporter()).check()
 
 
 @needs_sshd
 @pytest.mark.parametrize("python", [sys.executable, "~/python"])
 def test_a_python_with_all_of_it_will_do(board, python):
-    link = board / "python"
-    link.symlink_to(sys.executable)
+    own = script(board / "python", f'exec {sys.executable} "$@"')
     Remote("board", python, SilentReporter()).check()
-    link.unlink()
+    own.unlink()
 
 
 @pytest.mark.parametrize(
@@ -201,7 +208,7 @@ def test_a_python_with_all_of_it_will_do(board, python):
             "python3 lacks onnxruntime; install: ssh board 'python3 -m venv venv && venv/bin/pip install numpy "
             "onnxruntime', then add --python venv/bin/python",
         ),
-        ({"missing": ["numpy"], "venv": True}, "lacks numpy; install: ssh board python3 -m pip install numpy"),
+        ({"missing": ["numpy"], "venv": True}, "python3 lacks numpy; install: ssh board python3 -m pip install numpy"),
     ],
 )
 def test_the_next_step_fits_the_python_there(stand_in, facts, says):
@@ -260,7 +267,7 @@ def test_progress_and_remarks_are_passed_on(stand_in, tmp_path):
         progress.shown, progress.done = -60.0, progress.done + 50
         progress.say(remark)
     heard = f"7 of 12 MB\na warning\n{log.getvalue()}another\n"
-    stand_in(f"printf %s {shlex.quote(heard)} >&2")
+    stand_in(f'case "$command" in *" measure kit "*) printf %s {shlex.quote(heard)} >&2;; esac')
     witness = Witness()
     Remote("board", "python3", witness).measure("kit", tmp_path / "results", threads=1, name=None)
     assert [told[1:3] for told in witness.told] == [(7, 12), (100, 700), (150, 700)]
