@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from edgenas import plugins
 from edgenas.config import Config
 from edgenas.engine import process
-from edgenas.errors import EnvironmentFault, UsageError
+from edgenas.errors import EnvironmentFault, NoisyMachine, TableError, UsageError
 from edgenas.folder import RunFolder, read_artefact, write_atomically
 from edgenas.graph import Arch, Node
 from edgenas.ops import Shape
@@ -267,6 +268,61 @@ def ingest(results: Path, *, kit: Path | None = None, out: Path | None = None) -
     written = [((out or own_tables()) / f"{table_name(table)}.csv", table) for table in found]
     for path, table in written:
         write_table(path, table)
+    return written
+
+
+def profile_over_ssh(
+    config: Config,
+    reporter: Reporter,
+    *,
+    host: str,
+    python: str = "python3",
+    name: str | None = None,
+    shape: Shape,
+    classes: int,
+    only: Mapping[str, Sequence[str]],
+    nets: int,
+    tests: int,
+    precisions: Sequence[str],
+    out: Path | None = None,
+    general: bool = False,
+) -> list[tuple[Path, LatencyTable]]:
+    """Measure a kit, see `kit`, on the device that ssh reaches as `host`, and write its tables, see `ingest`.
+
+    `python` there has numpy and onnxruntime; `name` is the device's in tables. Broken off, the same call goes on.
+
+    Raises:
+        EnvironmentFault: no connection, or something is missing there.
+        NoisyMachine: the device is too busy to time on; nothing is written.
+    """
+    from edgenas.profiling.ssh import Remote
+
+    remote = Remote(host, python, reporter)
+    remote.check()
+    with tempfile.TemporaryDirectory() as folder:
+        archive, results = Path(folder) / "kit.zip", Path(folder) / "results.jsonl"
+        manifest = kit(
+            config,
+            reporter,
+            shape=shape,
+            classes=classes,
+            only=only,
+            nets=nets,
+            tests=tests,
+            precisions=precisions,
+            out=archive,
+            general=general,
+            page=False,
+        )
+        there = f"edgenas-kit-{manifest['kit'][:16]}"
+        remote.copy(archive, there)
+        remote.measure(there, results, threads=config.threads, name=name)
+        try:
+            written = ingest(results, kit=archive, out=out)
+        except (NoisyMachine, TableError):
+            remote.remove(there)  # whole, and of no use: the next time begins anew
+            raise
+        remote.remove(there)
     return written
 
 

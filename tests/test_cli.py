@@ -66,6 +66,13 @@ class FakeApi:
         ops = {"conv": OpRow(1, 1, 1, 1, 1, 1)}
         return Path("tables/a b.csv"), LatencyTable(header, ops, (NetRow("mbconv 1x32x32 10", "0", 1, 1, 1),))
 
+    def profile_over_ssh(self, config, reporter, **how):
+        self.calls.append((config, how))
+        if self.failure:
+            raise self.failure
+        header = {"device": "pi5", "repeat_error": "0.0123", "precision": "fp32"}
+        return [(Path("tables/pi5.csv"), LatencyTable(header, {"conv": OpRow(1, 1, 1, 1, 1, 1)}, ()))]
+
     def train(self, config, arch, reporter):
         self.calls.append((config, arch))
         return {"arch": arch, "validation_accuracy": float("nan")}
@@ -225,6 +232,12 @@ def test_a_terminal_that_knows_only_ascii(api, monkeypatch):
         (["profile", "--shape", "3x96x0"], "for example 3x96x96"),
         (["profile", "--classes", "1"], "from 2 to 100,000"),
         (["profile", "--seconds", "nan"], "expected a number from 1"),
+        (["profile", "--only", "width=1"], "--only is for another device; name it with --ssh user@host"),
+        (["profile", "--tests", "0"], "--tests is for another device"),
+        (["profile", "--ssh", "pi@board", "--seconds", "5"], "leave --seconds and --runtime out"),
+        (["profile", "--ssh", "pi@board", "--runtime", "onnxruntime-web"], "leave --seconds and --runtime out"),
+        (["profile", "--ssh", "pi@board", "--name", "../pi"], "'../pi' is not a name"),
+        (["profile", "--ssh", "pi@board", "--only", "width"], "is not CHOICE=VALUE"),
         (["bench"], "required: FILE"),
         (["export", "runs/one"], "required: --out"),
         (["list", "spacs"], "spaces"),
@@ -443,6 +456,26 @@ def test_profile_prints_json(api, capsys):
     assert cli.main(["profile", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["ops"], shown["nets"], shown["repeat_error"]) == (1, 1, 0.0123)
+
+
+def test_profile_over_ssh(api, capsys):
+    words = "--ssh pi@board --python venv/bin/python --name pi5 --only width=0.5,1 --tests 0 --precision fp32"
+    assert cli.main(["profile", *words.split(), "--threads", "4"]) == 0
+    assert capsys.readouterr().out == "pi5, fp32: 1 ops and 0 whole networks, repeat error 1.2 %\ntables/pi5.csv\n"
+    assert cli.main(["profile", "--ssh", "board", "--json"]) == 0
+    assert [table["device"] for table in json.loads(capsys.readouterr().out)] == ["pi5"]
+    (config, chosen), (_, default) = api.calls
+    default_of = dict(host="board", python="python3", name=None, only={}, nets=100, tests=50, out=None, general=False)
+    default_of |= dict(precisions=("fp32", "int8"), shape=(1, 32, 32), classes=10)
+    assert config.threads == 4 and default == default_of
+    given = dict(host="pi@board", python="venv/bin/python", name="pi5", tests=0, precisions=("fp32",))
+    assert chosen == default_of | given | dict(only={"width": ["0.5", "1"]})
+
+
+def test_profile_over_ssh_interrupted_says_how_to_go_on(api, capsys):
+    api.failure = KeyboardInterrupt()
+    assert cli.main(["profile", "--ssh", "board"]) == 130
+    assert "the same command goes on" in capsys.readouterr().err
 
 
 def test_train(api, capsys):

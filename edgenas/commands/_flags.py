@@ -21,6 +21,8 @@ PLACEHOLDERS = {
     "validation_share": "SHARE",
 }
 WORDS = {int: "N", float: "X", str: "NAME"}
+KIT_NETS, KIT_TESTS = 100, 50
+KIT_FLAGS = ("only", "nets", "tests", "precision")
 DIGITS_SHAPE, DIGITS_CLASSES = (1, 32, 32), 10
 
 
@@ -73,6 +75,32 @@ def add_input(parser: ArgumentParser) -> None:
     )
 
 
+def add_kit(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """`--only`, `--nets`, `--tests` and `--precision`: how much a kit measures. What is not given is None."""
+    parser.add_argument(
+        "--only",
+        type=only,
+        action="append",
+        metavar="CHOICE=VALUE,...",
+        help="keep these options of a choice, such as width=0.5,1; the fewer, the shorter the measurement",
+    )
+    parser.add_argument("--nets", type=ranged(int, 8, 1000), metavar="N", help=f"whole networks (default: {KIT_NETS})")
+    parser.add_argument(
+        "--tests", type=ranged(int, 0, 1000), metavar="N", help=f"networks that test the table (default: {KIT_TESTS})"
+    )
+    parser.add_argument("--precision", choices=("all", "fp32", "int8"), help="(default: all)")
+
+
+def kit_choices(arguments: Namespace) -> dict[str, Any]:
+    """What `add_kit` has parsed, as keywords of `api.kit`."""
+    return {
+        "only": dict(arguments.only or ()),
+        "nets": KIT_NETS if arguments.nets is None else arguments.nets,
+        "tests": KIT_TESTS if arguments.tests is None else arguments.tests,
+        "precisions": (arguments.precision,) if arguments.precision in ("fp32", "int8") else ("fp32", "int8"),
+    }
+
+
 def add_json(parser: ArgumentParser | _ArgumentGroup) -> None:
     """`--json`."""
     parser.add_argument("--json", action="store_true", help="print JSON on stdout, and nothing else")
@@ -88,6 +116,14 @@ def ranged(kind: type[int] | type[float], low: float, high: float) -> Callable[[
             raise ArgumentTypeError(str(error)) from error
 
     return parse
+
+
+def only(words: str) -> tuple[str, list[str]]:
+    """For `type=`: `width=0.5,1` as the choice's name and the texts of its options."""
+    name, equals, values = words.partition("=")
+    if not (name and equals and values):
+        raise ArgumentTypeError(f"{words!r} is not CHOICE=VALUE,...; for example width=0.5,1")
+    return name, values.split(",")
 
 
 def shape(text: str) -> Shape:

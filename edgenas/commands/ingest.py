@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from edgenas import text
-from edgenas.commands import _flags, _output
-
-if TYPE_CHECKING:
-    from edgenas.cost.table import LatencyTable
+from edgenas.commands import _flags, _tables
 
 HELP = "check a kit's results file and write the device's latency tables"
 EXAMPLE = """\
@@ -38,26 +33,5 @@ def run(arguments: Namespace) -> int:
         result = api.settle(arguments.results, arguments.bundle, _output.reporter(arguments), kit=arguments.kit)
         return _output.show_result(result, arguments)
     written = api.ingest(arguments.results, kit=arguments.kit, out=arguments.out)
-    if arguments.json:
-        _output.write_json([_facts(path, table) for path, table in written])
-        return 0
-    for path, table in written:
-        facts = _facts(path, table)
-        test = f"test: {facts['test']}\n" if facts["test"] else ""
-        _output.write(
-            f"{text.printable(table.device)}, {facts['precision']}: {facts['ops']} ops and {facts['nets']} whole "
-            f"networks, repeat error {text.percent(facts['repeat_error'])}\n{test}{text.printable(str(path))}\n"
-        )
+    _tables.show(written, as_json=arguments.json)
     return 0
-
-
-def _facts(path: Path, table: LatencyTable) -> dict[str, Any]:
-    return {
-        "path": str(path),
-        "device": table.device,
-        "precision": table.header["precision"],
-        "ops": len(table.ops),
-        "nets": len(table.nets),
-        "repeat_error": float(table.header["repeat_error"]),
-        "test": table.header.get("test"),
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,6 @@ def configure(parser: ArgumentParser) -> None:
         "--resolution", type=_flags.ranged(int, 1, 4096), metavar="N", help="short for --shape 3xNxN: colour images"
     )
     parser.add_argument(
-        "--only",
-        type=only,
-        action="append",
-        default=[],
-        metavar="CHOICE=VALUE,...",
-        help="keep these options of a choice, such as width=0.5,1; the fewer, the shorter the measurement",
-    )
-    parser.add_argument(
         "--general", action="store_true", help="400 ops of all kinds and sizes, for networks that edgenas did not make"
     )
     parser.add_argument(
@@ -41,11 +33,7 @@ def configure(parser: ArgumentParser) -> None:
         metavar="RUN",
         help="instead: the finalists of a search for another device, to be measured there",
     )
-    parser.add_argument("--nets", type=_flags.ranged(int, 8, 1000), default=100, metavar="N", help="whole networks")
-    parser.add_argument(
-        "--tests", type=_flags.ranged(int, 0, 1000), default=50, metavar="N", help="networks that test the table"
-    )
-    parser.add_argument("--precision", choices=("all", "fp32", "int8"), default="all", help="(default: all)")
+    _flags.add_kit(parser)
     parser.add_argument(
         "--page",
         action=BooleanOptionalAction,
@@ -54,14 +42,6 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--out", type=Path, default=Path("kit.zip"), metavar="FILE", help="(default: kit.zip)")
     _flags.add_json(parser)
-
-
-def only(words: str) -> tuple[str, list[str]]:
-    """For `type=`: `width=0.5,1` as the choice's name and the texts of its options."""
-    name, equals, values = words.partition("=")
-    if not (name and equals and values):
-        raise ArgumentTypeError(f"{words!r} is not CHOICE=VALUE,...; for example width=0.5,1")
-    return name, values.split(",")
 
 
 def run(arguments: Namespace) -> int:
@@ -94,10 +74,7 @@ def _made(arguments: Namespace) -> dict[str, Any]:
         reporter,
         shape=(3, side, side) if side else arguments.shape,
         classes=arguments.classes,
-        only=dict(arguments.only),
-        nets=arguments.nets,
-        tests=arguments.tests,
-        precisions=("fp32", "int8") if arguments.precision == "all" else (arguments.precision,),
+        **_flags.kit_choices(arguments),
         out=arguments.out,
         general=arguments.general,
         page=arguments.page,

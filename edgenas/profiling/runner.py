@@ -27,6 +27,7 @@ from edgenas.runtimes import onnxruntime as runtime
 
 MANIFEST = "manifest.json"
 SLOTS, PATIENCE = 24, 3
+NOISY = "of the timing samples were clean"  # how a NoisyMachine reads, for whom only sees stderr
 PAUSES_S = (2.0, 10.0, 60.0)
 # What must be the same for figures to stand in one table; clocks and temperatures drift and are only recorded.
 CONDITIONS = ("device", "processor", "runtime", "version", "provider", "optimisation", "threads")
@@ -159,7 +160,7 @@ class _Work:
             self.progress.step(-len(rows))
             self.progress.say(f"only {share:.0%} of the samples were clean; waiting {pause_s:.0f} s")
             time.sleep(pause_s)
-        raise NoisyMachine(f"only {share:.0%} of the timing samples were clean; close other programs and start again")
+        raise NoisyMachine(f"only {share:.0%} {NOISY}; close other programs and start again")
 
     def _round(self, i: int) -> dict[str, Any]:
         figure = self.sessions[i].rounds(1, _timing.ROUND_MS)[0]

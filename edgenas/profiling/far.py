@@ -1,0 +1,94 @@
+"""The far side of `ssh.py`: sent as source to a Python there, before anything of edgenas is.
+
+Standard library only, in Python 3.6's syntax, so that a Python that is too old can say so.
+"""
+
+import fcntl
+import importlib.util
+import json
+import os
+import signal
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TextIO
+
+NEEDED = ("numpy", "onnxruntime")
+CHUNK_BYTES, EVERY_S = 1 << 20, 1.0
+
+
+def check() -> None:
+    """Say what this Python is, and what it lacks."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    in_venv = sys.prefix != sys.base_prefix
+    print(json.dumps({"version": sys.version_info[:2], "venv": in_venv, "missing": missing}))
+
+
+def unpack(folder: str, digest: str, size: str) -> None:
+    """The kit that comes on stdin, of `size` bytes, into `folder`; stdin is left alone where it is there already."""
+    os.makedirs(folder, exist_ok=True)
+    lock = _locked(folder)
+    archive, mark = os.path.join(folder, "kit.zip"), os.path.join(folder, "unpacked")
+    if not os.path.exists(mark) or _text(mark) != digest:
+        _receive(archive, int(size))
+        with zipfile.ZipFile(archive) as kit:
+            kit.extractall(folder)
+        os.remove(archive)
+        os.sync()  # the mark must not outlive a power cut that the files do not
+        with open(mark, "w") as file:
+            file.write(digest)
+    lock.close()
+
+
+def measure(folder: str, *arguments: str) -> None:
+    """Become the kit's runner, which takes the lock along."""
+    lock = _locked(folder)
+    os.set_inheritable(lock.fileno(), True)
+    os.execv(sys.executable, [sys.executable, os.path.join(folder, "run.py"), *arguments])
+
+
+def _locked(folder: str) -> TextIO:
+    """The folder's lock, held while the file is open; what a broken connection left running here is ended.
+
+    It may not have noticed yet, and two runners would spoil one another's figures.
+    """
+    lock = open(os.path.join(folder, "lock"), "a+")
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            lock.seek(0)
+            with suppress(ValueError, ProcessLookupError):  # its number is not written yet, or it has just ended
+                os.kill(int(lock.read()), signal.SIGTERM)
+            time.sleep(0.1)
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _receive(path: str, size: int) -> None:
+    """Stdin into a file, with a line on stderr each second."""
+    done, spoken = 0, time.monotonic()
+    with open(path, "wb") as file:
+        while True:
+            chunk = sys.stdin.buffer.read(CHUNK_BYTES)
+            if not chunk:
+                return
+            done += file.write(chunk)
+            if time.monotonic() - spoken > EVERY_S:
+                spoken = time.monotonic()
+                print(f"{done >> 20} of {size >> 20} MB", file=sys.stderr, flush=True)
+
+
+def _text(path: str) -> str:
+    with open(path) as file:
+        return file.read()
+
+
+if __name__ == "__main__":
+    COMMANDS: "dict[str, Callable[..., None]]" = {"check": check, "unpack": unpack, "measure": measure}
+    COMMANDS[sys.argv[1]](*sys.argv[2:])
