@@ -12,7 +12,7 @@ import numpy as np
 from edgenas import plugins
 from edgenas.config import Config
 from edgenas.engine import process
-from edgenas.errors import EnvironmentFault, UsageError
+from edgenas.errors import EnvironmentFault, TableError, UsageError
 from edgenas.folder import RunFolder, read_artefact, write_atomically
 from edgenas.graph import Arch, Node
 from edgenas.ops import Shape
@@ -24,6 +24,7 @@ from edgenas.spaces._base import SearchSpace, build_space
 if TYPE_CHECKING:
     from edgenas.cost.kernels import Forecast
     from edgenas.cost.table import LatencyTable
+    from edgenas.profiling.known import Scope
 
 Probes = tuple[list[Node], list[tuple[SearchSpace, Arch]]]  # to be timed: ops, and whole networks
 
@@ -191,6 +192,64 @@ def kit(
         return write_kit(out, made, facts, files, lambda done, kind: tell(min(done, total), total, kind))
 
 
+def few_kit(
+    config: Config,
+    reporter: Reporter,
+    *,
+    shape: Shape,
+    classes: int,
+    only: Mapping[str, Sequence[str]],
+    count: int,
+    known: Sequence[str],
+    precisions: Sequence[str],
+    out: Path,
+    general: bool = False,
+    page: bool = True,
+) -> dict[str, Any]:
+    """Write a kit as `kit` does, of the `count` ops and networks that tell most about a new device, for `adapt`.
+
+    `known` names the devices they are chosen by, as in `adapt`.
+
+    Raises:
+        UsageError: the space has no such choice or option; no known table is of use.
+    """
+    from edgenas.profiling.devices import table_name
+    from edgenas.profiling.kit import write_kit
+    from edgenas.profiling.known import known_tables
+    from edgenas.profiling.probes import few_probes
+
+    facts: dict[str, Any] = {"general": general, "seed": config.seed}
+    if not general:
+        spec = build_space(config.space, shape, classes).spec
+        facts |= {"space": spec, "only": {name: list(values) for name, values in only.items()}}
+    scope = _scope(facts)
+    with reporter.stage(f"choose {count} probes"):
+        tables = {precision: known_tables(known, scope, precision) for precision in precisions}
+        chosen = {precision: scope.choose(tables[precision], count) for precision in precisions}
+    facts["known"] = {precision: [table_name(table) for table in tables[precision]] for precision in precisions}
+    made = few_probes(chosen, np.random.default_rng(config.seed))
+    with reporter.stage("make probes"):
+        return write_kit(out, made, facts, _page(reporter) if page else {})
+
+
+def _scope(manifest: Mapping[str, Any]) -> Scope:
+    """What a kit is about, by its manifest."""
+    from edgenas.profiling.general import general_ops, general_space
+    from edgenas.profiling.known import Scope
+    from edgenas.spaces._base import parse_spec
+    from edgenas.stages.latency import distinct_nodes
+
+    try:
+        if manifest["general"]:
+            return Scope({node.key: node for node in general_ops(seed=manifest["seed"])}, general_space())
+        space = parse_spec(manifest["space"])
+        only = {name: space.options_named(name, values) for name, values in manifest["only"].items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise TableError(f"the kit does not say what it is of ({error}); make another with `edgenas kit`") from error
+    space = space.restrict(only)
+    return Scope({node.key: node for node in distinct_nodes(space)}, space)
+
+
 def _page(reporter: Reporter) -> Mapping[str, bytes]:
     from edgenas.profiling.page import files
 
@@ -215,6 +274,45 @@ def ingest(results: Path, *, kit: Path | None = None, out: Path | None = None) -
 
     found = tables(read_results(results, read_manifest(kit) if kit else None))
     written = [((out or own_tables()) / table_name(table), table) for table in found]
+    for path, table in written:
+        write_table(path, table)
+    return written
+
+
+def adapt(
+    results: Path,
+    *,
+    known: Sequence[str],
+    precisions: Sequence[str],
+    kit: Path | None = None,
+    out: Path | None = None,
+) -> list[tuple[Path, LatencyTable]]:
+    """Check a kit's results as `ingest` does, and write tables of all that tables of `known` devices hold of its space.
+
+    `known` are names, files or `all`, see `known_tables`.
+
+    Raises:
+        TableError: the results cannot be trusted, or lie where a table of more measured rows is.
+        NoisyMachine: too few clean samples.
+        UsageError: no known table is of use, or too few rows were measured. Nothing is written then.
+    """
+    from edgenas.cost.adapted import adapted_table
+    from edgenas.cost.table import write_table
+    from edgenas.profiling.devices import own_tables, table_name
+    from edgenas.profiling.ingest import read_results, tables
+    from edgenas.profiling.kit import read_manifest
+    from edgenas.profiling.known import check_replaceable, known_tables
+
+    read = read_results(results, read_manifest(kit) if kit else None)
+    scope = _scope(read.manifest)
+    written = []
+    for table in tables(read):
+        precision, path = table.header["precision"], (out or own_tables()) / table_name(table)
+        if precision in precisions:
+            check_replaceable(path, table)
+            written.append((path, adapted_table(known_tables(known, scope, precision, table), table)))
+    if not written:
+        raise UsageError(f"{results}: nothing was measured in {' or '.join(precisions)}; give another --precision")
     for path, table in written:
         write_table(path, table)
     return written

@@ -72,6 +72,28 @@ def add_input(parser: ArgumentParser) -> None:
     )
 
 
+def add_precision(parser: ArgumentParser) -> None:
+    """`--precision`; see `precisions`."""
+    parser.add_argument("--precision", choices=("all", "fp32", "int8"), default="all", help="(default: all)")
+
+
+def precisions(arguments: Namespace) -> tuple[str, ...]:
+    """What `--precision` stands for."""
+    return ("fp32", "int8") if arguments.precision == "all" else (arguments.precision,)
+
+
+def add_known(parser: ArgumentParser) -> None:
+    """`--from`: whose latency tables a new device is adapted from."""
+    parser.add_argument(
+        "--from",
+        dest="known",
+        action="append",
+        metavar="DEVICE",
+        help="known device, as `edgenas list devices` names it, or a table's file; again for more; all: every one "
+        "that has enough rows in common (default: all)",
+    )
+
+
 def add_json(parser: ArgumentParser | _ArgumentGroup) -> None:
     """`--json`."""
     parser.add_argument("--json", action="store_true", help="print JSON on stdout, and nothing else")

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from pathlib import Path
+from typing import Any
 
 from edgenas import text
 from edgenas.commands import _flags, _output
+from edgenas.errors import UsageError
+
+LEAST_PROBES = 3  # as in cost/adapt.py, which `--help` does not wait for
 
 HELP = "make a kit that measures a space's ops on another device"
 EXAMPLE = """\
 edgenas kit --space mbconv --resolution 96 -o kit.zip
 edgenas kit --shape 1x28x28 --only width=0.5,1 --only resolution=24,28 -o kit.zip
+edgenas kit --probes 10 --from all -o few.zip
 edgenas kit --general -o general.zip"""
 
 
@@ -33,11 +38,19 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--general", action="store_true", help="400 ops of all kinds and sizes, for networks that edgenas did not make"
     )
+    parser.add_argument(
+        "--probes",
+        type=_flags.ranged(int, LEAST_PROBES, 1000),
+        metavar="N",
+        help="only the N ops and networks that tell most, by the tables of known devices, for `edgenas adapt`; "
+        "then --nets and --tests do not count",
+    )
+    _flags.add_known(parser)
     parser.add_argument("--nets", type=_flags.ranged(int, 8, 1000), default=100, metavar="N", help="whole networks")
     parser.add_argument(
         "--tests", type=_flags.ranged(int, 0, 1000), default=50, metavar="N", help="networks that test the table"
     )
-    parser.add_argument("--precision", choices=("all", "fp32", "int8"), default="all", help="(default: all)")
+    _flags.add_precision(parser)
     parser.add_argument(
         "--page",
         action=BooleanOptionalAction,
@@ -58,23 +71,7 @@ def only(words: str) -> tuple[str, list[str]]:
 
 def run(arguments: Namespace) -> int:
     """Write the zip, and say what to do with it."""
-    config = _flags.settings(arguments)
-    side = arguments.resolution
-    from edgenas import api
-
-    manifest = api.kit(
-        config,
-        _output.reporter(arguments),
-        shape=(3, side, side) if side else arguments.shape,
-        classes=arguments.classes,
-        only=dict(arguments.only),
-        nets=arguments.nets,
-        tests=arguments.tests,
-        precisions=("fp32", "int8") if arguments.precision == "all" else (arguments.precision,),
-        out=arguments.out,
-        general=arguments.general,
-        page=arguments.page,
-    )
+    manifest = _make(arguments)
     facts = {"path": str(arguments.out), "kit": manifest["kit"], "probes": len(manifest["probes"])}
     if arguments.json:
         _output.write_json(facts)
@@ -83,6 +80,28 @@ def run(arguments: Namespace) -> int:
     _output.write(
         f"{text.printable(facts['path'])}: {facts['probes']} probes, {size}\n"
         "on a board: unpack it and run `python run.py`; on a phone or in a browser: open its index.html\n"
-        "then bring the results file back, and: edgenas ingest RESULTS.jsonl\n"
+        f"then bring the results file back, and: edgenas {'adapt' if arguments.probes else 'ingest'} RESULTS.jsonl\n"
     )
     return 0
+
+
+def _make(arguments: Namespace) -> dict[str, Any]:
+    if arguments.known and not arguments.probes:
+        raise UsageError("--from chooses a few probes; say how many, for example --probes 10")
+    config = _flags.settings(arguments)
+    side = arguments.resolution
+    from edgenas import api
+
+    shared: dict[str, Any] = {
+        "shape": (3, side, side) if side else arguments.shape,
+        "classes": arguments.classes,
+        "only": dict(arguments.only),
+        "precisions": _flags.precisions(arguments),
+        "out": arguments.out,
+        "general": arguments.general,
+        "page": arguments.page,
+    }
+    reporter = _output.reporter(arguments)
+    if arguments.probes:
+        return api.few_kit(config, reporter, count=arguments.probes, known=arguments.known or ["all"], **shared)
+    return api.kit(config, reporter, nets=arguments.nets, tests=arguments.tests, **shared)

@@ -125,7 +125,7 @@ def tables(results: Results) -> list[LatencyTable]:
     share = float(np.mean([timing.clean_share for timing in timings.values()]))
     if share < MIN_CLEAN_SHARE:
         raise NoisyMachine(f"only {share:.0%} of the timing samples were clean; measure again on a quiet device")
-    precisions = sorted({entries[i]["precision"] for i in measured if entries[i]["kind"] == "op"})
+    precisions = sorted({entries[i]["precision"] for i in measured if entries[i]["kind"] in ("op", "net")})
     if len(results.slots) < FEWEST_SLOTS or not precisions:
         raise TableError(f"{len(results.slots)} rounds of {len(measured)} probes: not finished; start run.py again")
     return [_table(results, measured, precision) for precision in precisions]
