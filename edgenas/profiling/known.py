@@ -84,13 +84,13 @@ def check_replaceable(path: Path, measured: LatencyTable) -> None:
 
 def _of_use(name: str, tables: list[LatencyTable], precision: str, new: LatencyTable | None) -> list[LatencyTable]:
     own = table_name(new) if new else ""
-    tests: tuple[tuple[str, Callable[[LatencyTable], bool]], ...] = (
+    filters: tuple[tuple[str, Callable[[LatencyTable], bool]], ...] = (
         ("to be found", lambda table: table.header["precision"] == precision),
         ("that is not adapted itself", lambda table: "adapted" not in table.header),
         ("of another device than the new one", lambda table: table_name(table) != own),
         ("with ops of the kit's space", lambda table: bool(table.ops)),
     )
-    for words, holds in tests:
+    for words, holds in filters:
         tables = [table for table in tables if holds(table)]
         if not tables:
             hint = "`edgenas list devices` shows what there is; or choose another --precision"

@@ -17,6 +17,7 @@ from edgenas.cost.table import LatencyTable, NetRow, read_table, write_table
 from edgenas.errors import NoisyMachine, TableError, UnknownName, UsageError
 from edgenas.graph import Node
 from edgenas.profiling.devices import own_tables, table_name
+from edgenas.profiling.general import general_ops
 from edgenas.profiling.kit import read_manifest
 from edgenas.profiling.known import Scope, known_tables
 from edgenas.progress import SilentReporter
@@ -153,6 +154,17 @@ def test_its_probes_are_of_the_narrowed_space(kit):
 def test_the_same_kit_is_the_same_file(kit, tmp_path):
     make(tmp_path / "again.zip")
     assert (tmp_path / "again.zip").read_bytes() == kit.read_bytes()
+
+
+def test_a_general_kit_holds_general_ops(no_tables, tmp_path):
+    nodes = {node.key: node for node in general_ops()}
+    for i, unit in enumerate((1.0, 2.0)):
+        ops = {key: replace(op_row(node), ms=unit * op_row(node).ms) for key, node in nodes.items()}
+        table = LatencyTable({**HEADER, "device": f"board-{i}"}, ops)
+        write_table(no_tables / table_name(table), table)
+    manifest = make(tmp_path / "few.zip", general=True, precisions=("fp32",))
+    keys = [probe["id"] for probe in manifest["probes"] if probe["kind"] == "op"]
+    assert len(keys) == PROBES and set(keys) <= nodes.keys()
 
 
 # The tables
