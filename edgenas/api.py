@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ import numpy as np
 from edgenas import plugins
 from edgenas.config import Config
 from edgenas.engine import process
-from edgenas.errors import EnvironmentFault, NoisyMachine, TableError, UsageError
+from edgenas.errors import EnvironmentFault, UsageError
 from edgenas.folder import RunFolder, read_artefact, write_atomically
 from edgenas.graph import Arch, Node
 from edgenas.ops import Shape
@@ -126,9 +125,9 @@ def profile(
     process.tune()
     rng = np.random.default_rng(config.seed)
     if general:
-        nodes, nets = _general(config.seed, GENERAL_NETS)
+        nodes, nets = general_probes(config.seed, GENERAL_NETS)
     else:
-        nodes, nets = _of_space(build_space(config.space, shape, classes), PROFILE_NETS, rng)
+        nodes, nets = space_probes(build_space(config.space, shape, classes), PROFILE_NETS, rng)
     path = out or host.cached_table_path(config.runtime, config.threads)
     table = host.cached_table(config.runtime, config.threads) if out is None else None
     table = table or host.empty_table(config.runtime, config.threads)
@@ -147,7 +146,7 @@ def profile(
     return path, table
 
 
-def _of_space(space: SearchSpace, nets: int, rng: np.random.Generator) -> Probes:
+def space_probes(space: SearchSpace, nets: int, rng: np.random.Generator) -> Probes:
     """All ops of a space, and so many of its networks, none twice."""
     from edgenas.spaces._genes import sample
     from edgenas.stages.latency import distinct_nodes
@@ -156,174 +155,11 @@ def _of_space(space: SearchSpace, nets: int, rng: np.random.Generator) -> Probes
     return distinct_nodes(space), [(space, arch) for arch in list(archs)[:nets]]
 
 
-def _general(seed: int, nets: int) -> Probes:
+def general_probes(seed: int, nets: int) -> Probes:
     """Ops and networks that stand for those that edgenas did not build."""
     from edgenas.profiling.general import general_nets, general_ops
 
     return general_ops(seed=seed), general_nets(limit=nets, seed=seed)
-
-
-def kit(
-    config: Config,
-    reporter: Reporter,
-    *,
-    shape: Shape,
-    classes: int,
-    only: Mapping[str, Sequence[str]],
-    nets: int,
-    tests: int,
-    precisions: Sequence[str],
-    out: Path,
-    general: bool = False,
-    page: bool = True,
-) -> dict[str, Any]:
-    """Write the device kit of a space, narrowed to the options in `only` (texts, by choice); returns its manifest.
-
-    `general` as in `profile`. With `page` it also runs in browsers; where onnxruntime-web is not to be had, a notice
-    says why it does not.
-
-    Raises:
-        UsageError: the space has no such choice or option.
-    """
-    from edgenas.profiling.kit import write_kit
-    from edgenas.profiling.probes import probes
-
-    rng = np.random.default_rng(config.seed)
-    facts: dict[str, Any] = {"general": general, "seed": config.seed}
-    if general:
-        nodes, sorted_nets = _general(config.seed, nets + tests)
-        drawn = [sorted_nets[i] for i in rng.permutation(len(sorted_nets))]
-    else:
-        space = build_space(config.space, shape, classes)
-        space = space.restrict({name: space.options_named(name, values) for name, values in only.items()})
-        nodes, drawn = _of_space(space, nets + tests, rng)
-        facts |= {"space": space.spec, "only": {name: list(values) for name, values in only.items()}}
-    made = probes(nodes, drawn[:nets], drawn[nets:], precisions, rng)
-    with reporter.stage(f"make probes of {len(nodes)} ops and {len(drawn)} networks") as tell:
-        total = len(precisions) * (len(nodes) + len(drawn))
-        files = _page(reporter) if page else {}
-        return write_kit(out, made, facts, files, lambda done, kind: tell(min(done, total), total, kind))
-
-
-def bundle_kit(run_folder: Path, reporter: Reporter, *, out: Path, page: bool = True) -> dict[str, Any]:
-    """Write a kit that measures the finalists of a run on the device that it was for; returns its manifest.
-
-    Raises:
-        UsageError: the run has no finished finalists.
-    """
-    from edgenas.profiling.kit import write_kit
-    from edgenas.profiling.settle import finalist_probes
-
-    return write_kit(out, finalist_probes(run_folder), {"bundle": True}, _page(reporter) if page else {})
-
-
-def settle(results: Path, run_folder: Path, reporter: Reporter, *, kit: Path | None = None) -> Result:
-    """Take what `bundle_kit` measured on a device into the run that searched for it, and deliver by it.
-
-    Raises:
-        TableError: the results cannot be trusted, or are of other models, another device or runtime.
-        NoisyMachine: a figure repeats too badly; measure again.
-    """
-    from edgenas import pipeline
-    from edgenas.config import resolve
-    from edgenas.cost.table import read_table
-    from edgenas.profiling.ingest import read_results
-    from edgenas.profiling.kit import read_manifest
-    from edgenas.profiling.settle import finalist_timings
-
-    found = read_results(results, read_manifest(kit) if kit else None)
-    config = resolve({"resume": True, "output": str(run_folder)})
-    if config.device is None:
-        raise UsageError(f"{run_folder}: searched for this machine, where its models were measured already")
-    pipeline.settle(run_folder, finalist_timings(found, run_folder, read_table(run_folder / "table.csv")))
-    return search(config, reporter)
-
-
-def _page(reporter: Reporter) -> Mapping[str, bytes]:
-    from edgenas.profiling.page import files
-
-    try:
-        return files()
-    except EnvironmentFault as error:
-        reporter.say(f"the kit will not run in browsers: {error}")
-        return {}
-
-
-def ingest(results: Path, *, kit: Path | None = None, out: Path | None = None) -> list[tuple[Path, LatencyTable]]:
-    """Check a kit's results file and write a table for each precision in it, into folder `out` or the user's own.
-
-    Raises:
-        TableError: the results cannot be trusted.
-        NoisyMachine: too few clean samples; nothing is written.
-    """
-    from edgenas.cost.table import write_table
-    from edgenas.profiling.devices import own_tables, table_name
-    from edgenas.profiling.ingest import read_results, tables
-    from edgenas.profiling.kit import read_manifest
-
-    read = read_results(results, read_manifest(kit) if kit else None)
-    if read.manifest.get("bundle"):
-        raise UsageError(f"{results}: measured finalists of a search; say whose, with --bundle and the run's folder")
-    found = tables(read)
-    written = [((out or own_tables()) / f"{table_name(table)}.csv", table) for table in found]
-    for path, table in written:
-        write_table(path, table)
-    return written
-
-
-def profile_over_ssh(
-    config: Config,
-    reporter: Reporter,
-    *,
-    host: str,
-    python: str = "python3",
-    name: str | None = None,
-    shape: Shape,
-    classes: int,
-    only: Mapping[str, Sequence[str]],
-    nets: int,
-    tests: int,
-    precisions: Sequence[str],
-    out: Path | None = None,
-    general: bool = False,
-) -> list[tuple[Path, LatencyTable]]:
-    """Measure a kit, see `kit`, on the device that ssh reaches as `host`, and write its tables, see `ingest`.
-
-    `python` there has numpy and onnxruntime; `name` is the device's in tables. Broken off, the same call goes on.
-
-    Raises:
-        EnvironmentFault: no connection, or something is missing there.
-        NoisyMachine: the device is too busy to time on; nothing is written.
-    """
-    from edgenas.profiling.ssh import Remote
-
-    remote = Remote(host, python, reporter)
-    remote.check()
-    with tempfile.TemporaryDirectory() as folder:
-        archive, results = Path(folder) / "kit.zip", Path(folder) / "results.jsonl"
-        manifest = kit(
-            config,
-            reporter,
-            shape=shape,
-            classes=classes,
-            only=only,
-            nets=nets,
-            tests=tests,
-            precisions=precisions,
-            out=archive,
-            general=general,
-            page=False,
-        )
-        there = f"edgenas-kit-{manifest['kit'][:16]}"
-        remote.copy(archive, there)
-        remote.measure(there, results, threads=config.threads, name=name)
-        try:
-            written = ingest(results, kit=archive, out=out)
-        except (NoisyMachine, TableError):
-            remote.remove(there)  # whole, and of no use: the next time begins anew
-            raise
-        remote.remove(there)
-    return written
 
 
 def predict(

@@ -17,7 +17,7 @@ from edgenas import plugins
 PACKAGE = Path(edgenas.__file__).parent
 # Top to bottom, by the first name below the package; "" is edgenas/__init__.py.
 LAYERS = (
-    ("", "__main__", "api", "cli", "commands", "config", "pipeline", "run", "stages"),
+    ("", "__main__", "api", "cli", "commands", "config", "kits", "pipeline", "run", "stages"),
     ("driver", "export", "bench", "profiling", "report"),
     ("problem", "strategies", "evaluators"),
     ("study", "objective", "pareto", "engine", "data", "cost", "runtimes", "folder", "progress", "child"),
@@ -28,7 +28,7 @@ LAYERS = (
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 HEAVY = ("torch", "torchvision", "onnx", "onnxruntime", "scipy", "sklearn", "fvcore", "PIL", "plotly")
 LIGHT = (
-    *("", "api", "cli", "commands", "config", "run", "driver", "report", "problem"),
+    *("", "api", "cli", "commands", "config", "kits", "run", "driver", "report", "problem"),
     *("objective", "pareto", "study", "folder", "progress", "cost", "engine/settings"),
     *("strategies/_base", "strategies/_feasible", "strategies/random", "strategies/evolution"),
     *("spaces", "graph", "conditions", "ops", "errors", "plugins", "text"),

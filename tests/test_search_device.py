@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from edgenas import api
+from edgenas import api, kits
 from edgenas.cli import main
 from edgenas.config import make_config
 from edgenas.errors import BudgetError, NoisyMachine, TableError, UnknownName, UsageError
@@ -42,7 +42,7 @@ def finished(tmp_path_factory):
 def results(finished, tmp_path_factory):
     """The run's finalists, measured here by the kit's runner."""
     folder = tmp_path_factory.mktemp("settle")
-    api.bundle_kit(finished[0], SilentReporter(), out=folder / "kit.zip", page=False)
+    kits.bundle_kit(finished[0], SilentReporter(), out=folder / "kit.zip", page=False)
     with zipfile.ZipFile(folder / "kit.zip") as archive:
         archive.extractall(folder)
     out = folder / "settled.jsonl"
@@ -114,7 +114,7 @@ def test_what_the_device_measured_decides(finished, results, any_noise, tmp_path
 @pytest.mark.parametrize("header", [{"threads": 2}, {"runtime": "tflite"}, {"processor": "Another"}])
 def test_times_of_other_conditions_are_refused(finished, results, any_noise, tmp_path, header):
     with pytest.raises(TableError, match=next(iter(header))):
-        api.settle(altered(results, tmp_path, **header), finished[0], SilentReporter())
+        kits.settle(altered(results, tmp_path, **header), finished[0], SilentReporter())
 
 
 def test_times_of_other_models_are_refused(finished, results, any_noise, tmp_path):
@@ -122,18 +122,18 @@ def test_times_of_other_models_are_refused(finished, results, any_noise, tmp_pat
         (tmp_path / name).write_bytes((finished[0] / name).read_bytes())
     (tmp_path / "finalist-0.onnx").write_bytes(b"another")
     with pytest.raises(TableError, match="not that of"):
-        api.settle(results, tmp_path, SilentReporter())
+        kits.settle(results, tmp_path, SilentReporter())
 
 
 def test_times_that_do_not_repeat_are_refused(finished, results, monkeypatch):
     monkeypatch.setattr(settle, "MAX_REPEAT_ERROR", -1.0)
     with pytest.raises(NoisyMachine, match="measure again"):
-        api.settle(results, finished[0], SilentReporter())
+        kits.settle(results, finished[0], SilentReporter())
 
 
 def test_finalists_make_no_table(results):
     with pytest.raises(UsageError, match="--bundle"):
-        api.ingest(results)
+        kits.ingest(results)
 
 
 def test_a_budget_that_nothing_is_sure_to_meet_is_refused(tmp_path):

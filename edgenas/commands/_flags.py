@@ -88,17 +88,39 @@ def add_kit(parser: ArgumentParser | _ArgumentGroup) -> None:
     parser.add_argument(
         "--tests", type=ranged(int, 0, 1000), metavar="N", help=f"networks that test the table (default: {KIT_TESTS})"
     )
-    parser.add_argument("--precision", choices=("all", "fp32", "int8"), help="(default: all)")
+    add_precision(parser)
 
 
 def kit_choices(arguments: Namespace) -> dict[str, Any]:
-    """What `add_kit` has parsed, as keywords of `api.kit`."""
+    """What `add_kit` has parsed, as keywords of `kits.kit`."""
     return {
         "only": dict(arguments.only or ()),
         "nets": KIT_NETS if arguments.nets is None else arguments.nets,
         "tests": KIT_TESTS if arguments.tests is None else arguments.tests,
-        "precisions": (arguments.precision,) if arguments.precision in ("fp32", "int8") else ("fp32", "int8"),
+        "precisions": precisions(arguments),
     }
+
+
+def add_precision(parser: ArgumentParser) -> None:
+    """`--precision`; see `precisions`."""
+    parser.add_argument("--precision", choices=("all", "fp32", "int8"), help="(default: all)")
+
+
+def precisions(arguments: Namespace) -> tuple[str, ...]:
+    """What `--precision` stands for."""
+    return ("fp32", "int8") if arguments.precision in (None, "all") else (arguments.precision,)
+
+
+def add_known(parser: ArgumentParser) -> None:
+    """`--from`: whose latency tables a new device is adapted from."""
+    parser.add_argument(
+        "--from",
+        dest="known",
+        action="append",
+        metavar="DEVICE",
+        help="known device, as `edgenas list devices` names it, or a table's file; again for more; all: every one "
+        "that has enough rows in common (default: all)",
+    )
 
 
 def add_json(parser: ArgumentParser | _ArgumentGroup) -> None:

@@ -27,11 +27,11 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """One table for each precision in the file; for a run's finalists, the result of the run."""
-    from edgenas import api
+    from edgenas import kits
 
     if arguments.bundle:
-        result = api.settle(arguments.results, arguments.bundle, _output.reporter(arguments), kit=arguments.kit)
+        result = kits.settle(arguments.results, arguments.bundle, _output.reporter(arguments), kit=arguments.kit)
         return _output.show_result(result, arguments)
-    written = api.ingest(arguments.results, kit=arguments.kit, out=arguments.out)
+    written = kits.ingest(arguments.results, kit=arguments.kit, out=arguments.out)
     _tables.show(written, as_json=arguments.json)
     return 0

@@ -8,11 +8,15 @@ from typing import Any
 
 from edgenas import text
 from edgenas.commands import _flags, _output
+from edgenas.errors import UsageError
+
+LEAST_PROBES = 3  # as in cost/adapt.py, which `--help` does not wait for
 
 HELP = "make a kit that measures a space's ops on another device"
 EXAMPLE = """\
 edgenas kit --space mbconv --resolution 96 -o kit.zip
 edgenas kit --shape 1x28x28 --only width=0.5,1 --only resolution=24,28 -o kit.zip
+edgenas kit --probes 10 --from all -o few.zip
 edgenas kit --general -o general.zip
 edgenas kit --bundle runs/pi5 -o settle.zip"""
 
@@ -27,6 +31,14 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--general", action="store_true", help="400 ops of all kinds and sizes, for networks that edgenas did not make"
     )
+    parser.add_argument(
+        "--probes",
+        type=_flags.ranged(int, LEAST_PROBES, 1000),
+        metavar="N",
+        help="only the N ops and networks that tell most, by the tables of known devices, for `edgenas adapt`; "
+        "then --nets and --tests do not count",
+    )
+    _flags.add_known(parser)
     parser.add_argument(
         "--bundle",
         type=Path,
@@ -56,26 +68,29 @@ def run(arguments: Namespace) -> int:
     _output.write(
         f"{text.printable(facts['path'])}: {facts['probes']} probes, {size}\n"
         "on a board: unpack it and run `python run.py`; on a phone or in a browser: open its index.html\n"
-        f"then bring the results file back, and: edgenas ingest RESULTS.jsonl{bundle}\n"
+        f"then bring the results file back, and: edgenas {'adapt' if arguments.probes else 'ingest'} RESULTS.jsonl{bundle}\n"
     )
     return 0
 
 
 def _made(arguments: Namespace) -> dict[str, Any]:
     """The kit's manifest, once it is written."""
+    if arguments.known and not arguments.probes:
+        raise UsageError("--from chooses a few probes; say how many, for example --probes 10")
     config = _flags.settings(arguments)
     side, reporter = arguments.resolution, _output.reporter(arguments)
-    from edgenas import api
+    from edgenas import kits
 
     if arguments.bundle:
-        return api.bundle_kit(arguments.bundle, reporter, out=arguments.out, page=arguments.page)
-    return api.kit(
-        config,
-        reporter,
-        shape=(3, side, side) if side else arguments.shape,
-        classes=arguments.classes,
-        **_flags.kit_choices(arguments),
-        out=arguments.out,
-        general=arguments.general,
-        page=arguments.page,
-    )
+        return kits.bundle_kit(arguments.bundle, reporter, out=arguments.out, page=arguments.page)
+    choices = _flags.kit_choices(arguments) | {
+        "shape": (3, side, side) if side else arguments.shape,
+        "classes": arguments.classes,
+        "out": arguments.out,
+        "general": arguments.general,
+        "page": arguments.page,
+    }
+    if arguments.probes:
+        del choices["nets"], choices["tests"]
+        return kits.few_kit(config, reporter, count=arguments.probes, known=arguments.known or ["all"], **choices)
+    return kits.kit(config, reporter, **choices)

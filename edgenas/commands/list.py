@@ -65,15 +65,16 @@ def tables() -> list[dict[str, Any]]:
             rows.append({**row, "error": str(error)})
             continue
         header = {name: table.header.get(name, "") for name in ("runtime", "version", "threads", "precision", "date")}
-        error_share = float(table.header.get("repeat_error", "nan"))
-        rows.append({**row, **header, "ops": len(table.ops), "nets": len(table.nets), "repeat_error": error_share})
+        row |= {**header, "ops": len(table.ops), "nets": len(table.nets)}
+        row |= {"adapted": table.header.get("adapted"), "adapted_margin": table.adapted_margin}
+        rows.append({**row, "repeat_error": float(table.header.get("repeat_error", "nan"))})
     return rows
 
 
 def _block(kind: str, rows: Iterable[dict[str, Any]], named: bool) -> str:
     """The rows of one kind as a table, under its name if there are others."""
     cells = [_device(row) if kind == DEVICES else [row["name"], row["description"]] for row in rows]
-    heads = ["device", "runtime", "threads", "precision", "date", "repeat error", "ops", "nets", "file"]
+    heads = ["device", "runtime", "threads", "precision", "date", "repeat error", "ops", "nets", "adapted", "file"]
     if not cells:
         lines = ["none yet; `edgenas profile` measures this machine"]
     else:
@@ -83,8 +84,9 @@ def _block(kind: str, rows: Iterable[dict[str, Any]], named: bool) -> str:
 
 def _device(row: dict[str, Any]) -> list[str]:
     if "error" in row:
-        return [row["name"], *[""] * 7, text.printable(row["error"])]
+        return [row["name"], *[""] * 8, text.printable(row["error"])]
     runtime = f"{row['runtime']} {row['version']}"
     share = text.percent(row["repeat_error"])
-    facts = [runtime, row["threads"], row["precision"], row["date"], share, str(row["ops"]), str(row["nets"])]
+    adapted = f"± {text.percent(row['adapted_margin'])}" if row["adapted"] else ""
+    facts = [runtime, row["threads"], row["precision"], row["date"], share, str(row["ops"]), str(row["nets"]), adapted]
     return [text.printable(cell) for cell in (row["name"], *facts, row["file"])]

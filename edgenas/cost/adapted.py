@@ -9,7 +9,7 @@ import numpy as np
 
 from edgenas.cost.adapt import PROBES, Prior, adapt, choose, fit_prior
 from edgenas.cost.correction import KINDS
-from edgenas.cost.counts import Counts
+from edgenas.cost.counts import Counts, count_ops
 from edgenas.cost.estimate import fit_estimator, op_kind
 from edgenas.cost.latency import net_graphs
 from edgenas.cost.table import LARGEST_MS, LEAST_MS, LatencyTable, NetRow, OpRow
@@ -100,7 +100,7 @@ def _op_row(ms: float, counts: Counts) -> OpRow:
 
 
 def _items(known: Sequence[LatencyTable], more: Mapping[str, OpRow]) -> _Items:
-    """Ops of any table, estimated where one lacks them; networks that all tables hold and whose ops are among them."""
+    """Ops of any table, estimated where one lacks them; networks that all tables hold, of whatever ops."""
     if not known:
         raise UsageError("adapting needs the table of a known device; see `edgenas list devices`")
     if adapted := [table.device for table in known if "adapted" in table.header]:
@@ -110,15 +110,14 @@ def _items(known: Sequence[LatencyTable], more: Mapping[str, OpRow]) -> _Items:
     op_ms = [_op_ms(table, ops) for table in known]
     net_ms = [{(net.spec, net.code): net.ms for net in table.nets} for table in known]
     features = [_features([key], ops) for key in ops]
-    nets = []
-    for net, graph in net_graphs(known[0].nets):
-        name, keys = (net.spec, net.code), [node.key for node in graph.priced]
-        if all(name in each for each in net_ms) and all(key in ops for key in keys):
-            nets.append(name)
-            features.append(_features(keys, ops))
-    columns = [[*ms, *(each[name] for name in nets)] for ms, each in zip(op_ms, net_ms, strict=True)]
+    graphs = {(net.spec, net.code): graph for net, graph in net_graphs(known[0].nets)}
+    graphs = {name: graph for name, graph in graphs.items() if all(name in each for each in net_ms)}
+    others = [node for graph in graphs.values() for node in graph.priced if node.key not in ops]
+    counts = {**ops, **count_ops(others)}
+    features += [_features([node.key for node in graph.priced], counts) for graph in graphs.values()]
+    columns = [[*ms, *(each[name] for name in graphs)] for ms, each in zip(op_ms, net_ms, strict=True)]
     groups = np.array(features).transpose(1, 0, 2)
-    return _Items(ops, tuple(nets), np.array(columns).T, tuple(groups))
+    return _Items(ops, tuple(graphs), np.array(columns).T, tuple(groups))
 
 
 def _op_ms(table: LatencyTable, ops: Mapping[str, Counts]) -> list[float]:

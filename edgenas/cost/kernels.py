@@ -85,7 +85,7 @@ class Forecaster:
         """The latency of a network of these kernels; each adds to it, and what has no row of its own is estimated."""
         measured = np.array([kernel.exact and kernel.key in self.table.ops for kernel in kernels])
         ms = np.array([self._part_ms(kernel) for kernel in kernels])
-        margin = self.correction.margin
+        margin = self.correction.margin + self.table.adapted_margin
         width = margin + np.where(measured, 0.0, self.estimator.error)
         # Fitted on other networks, the intercept may be below zero, but a small network is no gift.
         rest_ms = max(self.correction.intercept, -0.5 * float(ms.sum()))

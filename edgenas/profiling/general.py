@@ -40,10 +40,15 @@ def general_ops(limit: int = 400, seed: int = 0) -> list[Node]:
     return list(found.values())
 
 
+def general_space() -> SearchSpace:
+    """The space of networks of all usual blocks."""
+    return build_space(_general.__name__, SHAPE, CLASSES)
+
+
 def general_nets(limit: int = NETS, seed: int = 0) -> list[tuple[SearchSpace, Arch]]:
     """Whole networks of all usual blocks, evenly over the logarithm of their multiply-adds, at most `limit`."""
     rng = np.random.default_rng(seed)
-    space = build_space(_general.__name__, SHAPE, CLASSES)
+    space = general_space()
     drawn = {arch: _work(space.graph(arch)) for arch in (sample(space, rng) for _ in range(4 * limit))}
     fitting = sorted((arch for arch in drawn if drawn[arch] <= MOST_NET_MACS), key=lambda arch: drawn[arch])
     work = np.log([drawn[arch] for arch in fitting])

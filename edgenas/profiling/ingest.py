@@ -140,7 +140,7 @@ def fitted_and_tests(results: Results) -> list[tuple[LatencyTable, list[NetRow]]
     """
     entries = results.manifest["probes"]
     measured = timings_of(results)
-    precisions = sorted({entries[i]["precision"] for i in measured if entries[i]["kind"] == "op"})
+    precisions = sorted({entries[i]["precision"] for i in measured if entries[i]["kind"] in ("op", "net")})
     if len(results.slots) < FEWEST_SLOTS or not precisions:
         raise TableError(f"{len(results.slots)} rounds of {len(measured)} probes: not finished; start run.py again")
     return [_table(results, measured, precision) for precision in precisions]

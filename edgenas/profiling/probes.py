@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from edgenas.cost.counts import count_ops
+from edgenas.cost.counts import Counts, count_ops
 from edgenas.export.onnx import identity, probe, random_weights, to_bytes, to_onnx
 from edgenas.graph import Arch, Graph, Node
 from edgenas.ops import Shape, shape_text
@@ -44,23 +44,45 @@ def probes(
     rng: np.random.Generator,
 ) -> Iterator[Probe]:
     """The reference first, then what each precision needs; one model at a time, for they may be many."""
-    yield Probe("reference", "", "fp32", _reference.reference_model(), {})
+    yield _reference_probe()
     distinct = {node.key: node for node in nodes}
     counts = count_ops(distinct.values())
     for precision in precisions:
-        yield Probe("empty", "", precision, random_model(identity((1, 1, 1)), "fp32", rng), {})
-        if precision == "int8":
-            shapes = {shape for node in distinct.values() for shape in (*node.in_shapes, node.shape)}
-            for shape in sorted(shapes):
-                yield Probe("pair", shape_text(shape), precision, pair_model(shape), {})
-        for key, node in distinct.items():
-            c = counts[key]
-            entry = {"macs": c.macs, "params": c.params, "bytes": c.bytes, "pairs": _pairs(node)}
-            yield Probe("op", key, precision, random_model(probe(node), precision, rng), entry)
-        for kind, several in (("net", nets), ("test", tests)):
-            for space, arch in several:
-                name = f"{space.spec} {space.code(arch)}"
-                yield Probe(kind, name, precision, random_model(space.graph(arch), precision, rng), {})
+        yield from _in_precision(distinct, counts, {"net": nets, "test": tests}, precision, rng)
+
+
+def few_probes(chosen: Mapping[str, tuple[Sequence[Node], Sequence[Net]]], rng: np.random.Generator) -> Iterator[Probe]:
+    """As `probes`, where each precision has ops and networks of its own."""
+    yield _reference_probe()
+    for precision, (nodes, nets) in chosen.items():
+        distinct = {node.key: node for node in nodes}
+        yield from _in_precision(distinct, count_ops(nodes), {"net": nets}, precision, rng)
+
+
+def _reference_probe() -> Probe:
+    return Probe("reference", "", "fp32", _reference.referencerandom_model(), {})
+
+
+def _in_precision(
+    nodes: Mapping[str, Node],
+    counts: Mapping[str, Counts],
+    nets: Mapping[str, Sequence[Net]],
+    precision: str,
+    rng: np.random.Generator,
+) -> Iterator[Probe]:
+    yield Probe("empty", "", precision, random_model(identity((1, 1, 1)), "fp32", rng), {})
+    if precision == "int8":
+        shapes = {shape for node in nodes.values() for shape in (*node.in_shapes, node.shape)}
+        for shape in sorted(shapes):
+            yield Probe("pair", shape_text(shape), precision, pairrandom_model(shape), {})
+    for key, node in nodes.items():
+        c = counts[key]
+        entry = {"macs": c.macs, "params": c.params, "bytes": c.bytes, "pairs": _pairs(node)}
+        yield Probe("op", key, precision, random_model(probe(node), precision, rng), entry)
+    for kind, several in nets.items():
+        for space, arch in several:
+            name = f"{space.spec} {space.code(arch)}"
+            yield Probe(kind, name, precision, random_model(space.graph(arch), precision, rng), {})
 
 
 def _pairs(node: Node) -> list[list[str]]:
@@ -85,7 +107,7 @@ def _inputs(graph: Graph, rng: np.random.Generator) -> list[tuple[np.ndarray[Any
     ]
 
 
-def pair_model(shape: Shape) -> bytes:
+def pairrandom_model(shape: Shape) -> bytes:
     """Quantise to uint8 and back."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -103,4 +125,4 @@ def pair_model(shape: Shape) -> bytes:
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, *shape])],
         constants,
     )
-    return to_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8))
+    return to_bytes(helper.makerandom_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8))

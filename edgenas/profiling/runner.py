@@ -50,7 +50,8 @@ def main(kit: Path, arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nrun.py: stopped; start it again to go on", file=sys.stderr)
         return 130
-    print(f"{out}\nnow, where edgenas is installed: edgenas ingest {out.name}")
+    command = "adapt" if "known" in _manifest(kit) else "ingest"
+    print(f"{out}\nnow, where edgenas is installed: edgenas {command} {out.name}")
     return 0
 
 

@@ -163,6 +163,14 @@ def test_networks_of_an_unknown_space_are_left_out(true, probes):
     assert len(adapted_table(other, measured(true, probes)).nets) == len(NETS)
 
 
+def test_networks_of_ops_that_no_table_holds_are_predicted_too(true, probes):
+    gone = SPACE.graph(NETS[0]).priced[3].key
+    holed = [replace(t, ops={key: row for key, row in t.ops.items() if key != gone}) for t in KNOWN]
+    few = measured(true, replace(probes, ops=tuple(key for key in probes.ops if key != gone)))
+    result = adapted_table(holed, few)
+    assert gone not in result.ops and len(result.nets) == len(NETS)
+
+
 def test_probes_are_chosen_among_what_can_be_measured():
     among = sorted(COUNTS)[:15]
     assert set(choose_probes(KNOWN, 6, among=among).ops) <= set(among)

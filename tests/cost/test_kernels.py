@@ -94,6 +94,13 @@ def test_a_table_without_networks_still_prices(space, table, kernels):
     assert found.nets == 0 and found.latency_ms > 0 and found.macs_only_ms > 0
 
 
+def test_an_adapted_table_widens_the_interval_by_its_margin(table, forecast, kernels):
+    wide = Forecaster(replace(table, header={**table.header, "adapted_margin": "0.2"}))(kernels)
+    found = forecast(kernels)
+    assert wide.latency_ms == found.latency_ms
+    assert wide.high_ms - found.high_ms == pytest.approx(0.2 * found.latency_ms)
+
+
 def test_an_empty_table_prices_nothing(kernels):
     with pytest.raises(MissingOps):
         Forecaster(LatencyTable(HEADER))(kernels)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from edgenas import api
+from edgenas import kits
 from edgenas.config import make_config
 from edgenas.errors import NoisyMachine, TableError, UsageError
 from edgenas.profiling import ingest, kit, runner
@@ -28,7 +28,7 @@ REQUEST = {"shape": (3, 8, 8), "classes": 4, "nets": 5, "tests": 3, "precisions"
 
 def make(path, seed=0, **changes):
     config = make_config({"space": "tests._toys", "seed": seed})
-    return api.kit(config, SilentReporter(), **{**REQUEST, "only": {"width": ["4"]}, **changes}, out=path)
+    return kits.kit(config, SilentReporter(), **{**REQUEST, "only": {"width": ["4"]}, **changes}, out=path)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_the_code_needs_python_39_numpy_and_onnxruntime_alone(folder):
 
 
 def test_results_become_one_table_for_each_precision(results, tmp_path):
-    written = dict(api.ingest(results, out=tmp_path))
+    written = dict(kits.ingest(results, out=tmp_path))
     assert {str(path.relative_to(tmp_path)) for path in written} == {
         "board/onnxruntime-1t-fp32.csv",
         "board/onnxruntime-1t-int8.csv",
@@ -129,7 +129,7 @@ def test_one_precision_can_be_measured_alone(folder, tmp_path):
     out = tmp_path / "results.jsonl"
     options = Namespace(threads=1, precision="fp32", name="board", out=out, slots=SLOTS, patience=1)
     runner.measure(folder, options, io.StringIO())
-    assert [path.name for path, _ in api.ingest(out, out=tmp_path)] == ["onnxruntime-1t-fp32.csv"]
+    assert [path.name for path, _ in kits.ingest(out, out=tmp_path)] == ["onnxruntime-1t-fp32.csv"]
 
 
 def test_killed_half_way_it_goes_on_and_measures_nothing_twice(folder, tmp_path):
@@ -149,7 +149,7 @@ def test_killed_half_way_it_goes_on_and_measures_nothing_twice(folder, tmp_path)
     assert after[: len(before)] == before
     rounds = [(line["probe"], line["slot"]) for line in after[1:]]
     assert len(rounds) == len(set(rounds)) == SLOTS * len(kit.read_manifest(folder)["probes"])
-    assert len(api.ingest(out, out=tmp_path)) == 2
+    assert len(kits.ingest(out, out=tmp_path)) == 2
 
 
 @pytest.mark.parametrize("spoil", ["manifest.json", "probes/0003.onnx"])
@@ -197,20 +197,20 @@ def _round(lines, **changes):
 def test_results_that_cannot_be_trusted_are_refused(results, tmp_path, change, reason):
     path = write(tmp_path / "spoilt.jsonl", change(lines_of(results)))
     with pytest.raises(TableError, match=reason):
-        api.ingest(path, out=tmp_path / "tables")
+        kits.ingest(path, out=tmp_path / "tables")
     assert not (tmp_path / "tables").exists()
 
 
 def test_results_of_another_kit_are_refused(results, tmp_path):
     make(tmp_path / "other.zip", seed=1)
     with pytest.raises(TableError, match="another kit"):
-        api.ingest(results, kit=tmp_path / "other.zip", out=tmp_path)
+        kits.ingest(results, kit=tmp_path / "other.zip", out=tmp_path)
 
 
 def test_rows_that_do_not_repeat_make_no_table(results, tmp_path, monkeypatch):
     monkeypatch.setattr(ingest, "WORST_REPEAT_ERROR", -1.0)
     with pytest.raises(NoisyMachine, match="repeat error"):
-        api.ingest(results, out=tmp_path / "tables")
+        kits.ingest(results, out=tmp_path / "tables")
     assert not (tmp_path / "tables").exists()
 
 
@@ -218,7 +218,7 @@ def test_noisy_results_make_no_table(results, tmp_path):
     lines = lines_of(results)
     noisy = [lines[0], *({**line, "clean_share": 0.1} for line in lines[1:])]
     with pytest.raises(NoisyMachine):
-        api.ingest(write(tmp_path / "noisy.jsonl", noisy), out=tmp_path / "tables")
+        kits.ingest(write(tmp_path / "noisy.jsonl", noisy), out=tmp_path / "tables")
     assert not Path(tmp_path / "tables").exists()
 
 

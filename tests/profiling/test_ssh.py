@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from edgenas import api
+from edgenas import kits
 from edgenas.config import make_config
 from edgenas.errors import EnvironmentFault, NoisyMachine, TableError, UsageError
 from edgenas.profiling import far, runner
@@ -56,7 +56,7 @@ class Witness(SilentReporter):
 def profile(out, reporter=None, host="board", **changes):
     config = make_config({"space": "tests._toys"})
     how = {"host": host, "python": sys.executable, "name": "board", "out": out, **CHOICES, **changes}
-    return api.profile_over_ssh(config, reporter or SilentReporter(), **how)
+    return kits.profile_over_ssh(config, reporter or SilentReporter(), **how)
 
 
 def script(path, text):

@@ -55,7 +55,7 @@ async function measure() {
   localStorage.removeItem(RUNNING);
   lock?.release();
   const failed = measurement.failed.size ? ` ${measurement.failed.size} models do not run here.` : "";
-  say(`Done.${failed} Save the results, and where edgenas is installed run: edgenas ingest results.jsonl`);
+  say(`Done.${failed} Save the results, and where edgenas is installed run: edgenas ${kit.command} results.jsonl`);
   document.body.dataset.state = "done";
   await offer();
 }
