@@ -13,7 +13,7 @@ import numpy as np
 from edgenas import plugins
 from edgenas.config import Config
 from edgenas.engine import process
-from edgenas.errors import EnvironmentFault, UsageError
+from edgenas.errors import UsageError
 from edgenas.folder import RunFolder, read_artefact, write_atomically
 from edgenas.graph import Arch, Node
 from edgenas.ops import Shape

@@ -101,7 +101,7 @@ def kit_choices(arguments: Namespace) -> dict[str, Any]:
     }
 
 
-def add_precision(parser: ArgumentParser) -> None:
+def add_precision(parser: ArgumentParser | _ArgumentGroup) -> None:
     """`--precision`; see `precisions`."""
     parser.add_argument("--precision", choices=("all", "fp32", "int8"), help="(default: all)")
 

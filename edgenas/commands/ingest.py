@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from edgenas.commands import _flags, _tables
+from edgenas.commands import _flags, _output, _tables
 
 HELP = "check a kit's results file and write the device's latency tables"
 EXAMPLE = """\

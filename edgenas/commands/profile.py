@@ -65,7 +65,7 @@ def run(arguments: Namespace) -> int:
     idle = next((item for item in FAR_FLAGS if getattr(arguments, item) is not None), None)
     if idle:
         raise UsageError(f"{flag(idle)} is for another device; name it with --ssh user@host")
-    from edgenas import api, kits
+    from edgenas import api
 
     path, table = api.profile(
         config,
@@ -92,7 +92,7 @@ def _over_ssh(config: Config, arguments: Namespace) -> int:
     """As `run`, on another device."""
     if arguments.seconds is not None or config.runtime != "onnxruntime":
         raise UsageError("--ssh measures a kit, by onnxruntime and to its end; leave --seconds and --runtime out")
-    from edgenas import api, kits
+    from edgenas import kits
 
     reporter = _output.reporter(arguments)
     try:

@@ -60,7 +60,7 @@ def few_probes(chosen: Mapping[str, tuple[Sequence[Node], Sequence[Net]]], rng: 
 
 
 def _reference_probe() -> Probe:
-    return Probe("reference", "", "fp32", _reference.referencerandom_model(), {})
+    return Probe("reference", "", "fp32", _reference.reference_model(), {})
 
 
 def _in_precision(
@@ -125,4 +125,4 @@ def pairrandom_model(shape: Shape) -> bytes:
         [helper.make_tensor_value_info("output", TensorProto.FLOAT, [1, *shape])],
         constants,
     )
-    return to_bytes(helper.makerandom_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8))
+    return to_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8))

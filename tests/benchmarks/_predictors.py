@@ -39,8 +39,8 @@ def comparison(table: LatencyTable, space: SearchSpace, graphs: Sequence[Graph],
     test = binomtest(inside, len(graphs), COVERAGE).proportion_ci(0.95)
     lines += [
         "",
-        f"the {COVERAGE:.0%} interval of +- {latency.correction.margin:.1%} holds {inside} of {len(graphs)} unseen networks "
-        f"(binomial 95 % interval {test.low:.0%} to {test.high:.0%})",
+        f"the {COVERAGE:.0%} interval of +- {latency.correction.margin:.1%} holds {inside} of {len(graphs)} unseen "
+        f"networks (binomial 95 % interval {test.low:.0%} to {test.high:.0%})",
     ]
     return lines
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgenas.profiling.devices import table_name
 from edgenas.profiling.ingest import fitted_and_tests, read_results
 from edgenas.runtimes._timing import MAX_REPEAT_ERROR
 from edgenas.spaces._base import parse_spec
@@ -35,8 +36,7 @@ def main() -> None:
         measured = np.array([net.ms for net in tests])
         repeat_error = float(header["repeat_error"])
         lines = [
-            f"{table.device}, {header['runtime']} {header['version']}, threads: {header['threads']}, {header['precision']}: "
-            f"{len(table.ops)} ops, {len(table.nets)} networks behind the correction, {len(tests)} unseen networks of "
+            f"{table_name(table)}, version {header['version']}: {len(table.ops)} ops, {len(table.nets)} networks behind the correction, {len(tests)} unseen networks of "
             f"{measured.min():.3f} to {measured.max():.3f} ms; repeat error {repeat_error:.1%} (9 rows of 10 within)",
             "",
             *comparison(table, space, graphs, measured),

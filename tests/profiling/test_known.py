@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgenas import kits, cli
+from edgenas import cli, kits
 from edgenas.config import make_config
 from edgenas.cost.estimate import op_kind
 from edgenas.cost.latency import latency_interval
