@@ -174,7 +174,7 @@ def ingest(results: Path, *, kit: Path | None = None, out: Path | None = None) -
         NoisyMachine: too few clean samples; nothing is written.
     """
     from edgenas.cost.table import write_table
-    from edgenas.profiling.devices import own_tables, table_name
+    from edgenas.profiling.devices import own_tables, table_path
     from edgenas.profiling.ingest import read_results, tables
     from edgenas.profiling.kit import read_manifest
 
@@ -182,7 +182,7 @@ def ingest(results: Path, *, kit: Path | None = None, out: Path | None = None) -
     if read.manifest.get("bundle"):
         raise UsageError(f"{results}: measured finalists of a search; say whose, with --bundle and the run's folder")
     found = tables(read)
-    written = [((out or own_tables()) / f"{table_name(table)}.csv", table) for table in found]
+    written = [(table_path(out or own_tables(), table), table) for table in found]
     for path, table in written:
         write_table(path, table)
     return written
@@ -262,7 +262,7 @@ def adapt(
     """
     from edgenas.cost.adapted import adapted_table
     from edgenas.cost.table import write_table
-    from edgenas.profiling.devices import own_tables, table_name
+    from edgenas.profiling.devices import own_tables, table_path
     from edgenas.profiling.ingest import read_results, tables
     from edgenas.profiling.kit import read_manifest
     from edgenas.profiling.known import check_replaceable, known_tables
@@ -271,7 +271,7 @@ def adapt(
     scope = _scope(read.manifest)
     written = []
     for table in tables(read):
-        precision, path = table.header["precision"], (out or own_tables()) / table_name(table)
+        precision, path = table.header["precision"], table_path(out or own_tables(), table)
         if precision in precisions:
             check_replaceable(path, table)
             written.append((path, adapted_table(known_tables(known, scope, precision, table), table)))

@@ -25,7 +25,7 @@ HEAVY = {"torch", "torchvision", "numpy", "onnx", "onnxruntime", "fvcore", "scip
 
 
 class FakeApi:
-    """Stands for edgenas.api: remembers what it was asked for, and answers or fails as it is told to."""
+    """Stands for edgenas.api and edgenas.kits: remembers what it was asked for, answers or fails as it is told to."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[object, ...]] = []
@@ -85,8 +85,9 @@ class FakeApi:
 @pytest.fixture
 def api(monkeypatch) -> FakeApi:
     fake = FakeApi()
-    monkeypatch.setitem(sys.modules, "edgenas.api", fake)
-    monkeypatch.setattr(edgenas, "api", fake, raising=False)
+    for name in ("api", "kits"):
+        monkeypatch.setitem(sys.modules, f"edgenas.{name}", fake)
+        monkeypatch.setattr(edgenas, name, fake, raising=False)
     return fake
 
 
@@ -180,7 +181,7 @@ def test_search_prints_the_summary_and_nothing_that_libraries_print(api, capsys)
     assert cli.main(["search", "--budget-ms", "20"]) == 0
     captured = capsys.readouterr()
     assert captured.out.startswith("Budget met: 18.42 ms")
-    assert "± 0.98" in captured.out and "note: front of runs/now" in captured.out
+    assert "± 0.98" in captured.out and "note: front of runs/one" in captured.out
     assert captured.err == "a library prints this\n"
 
 
@@ -441,7 +442,7 @@ def test_predict_of_codes_from_the_line_a_file_and_stdin(rows, api, tmp_path, mo
     for words in (["012", "345"], ["--archs", str(file)], ["--archs", "-"]):
         assert cli.main(["predict", *words, "--shape", "3x96x96", "--classes", "7", "--estimate-missing"]) == 0
     expected = dict(shape=(3, 96, 96), classes=7, archs=["012", "345"], samples=None, table=None)
-    expected |= dict(device=None, estimate_missing=True)
+    expected |= dict(estimate_missing=True)
     assert [how for _, how in api.calls] == [expected] * 3
 
 

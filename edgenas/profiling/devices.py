@@ -37,8 +37,13 @@ def table_files() -> Iterator[Path]:
 
 
 def table_name(table: LatencyTable) -> str:
-    """`<device>/<runtime>-<threads>t-<precision>`, from the header; with `.csv`, where it is kept in a folder."""
+    """`<device>/<runtime>-<threads>t-<precision>`, from the header."""
     return f"{table.device}/{_conditions(table)}"
+
+
+def table_path(folder: Path, table: LatencyTable) -> Path:
+    """Where a folder of tables keeps it."""
+    return folder / f"{table_name(table)}.csv"
 
 
 def device_table(name: str, *, runtime: str, threads: int, precision: str = "fp32") -> LatencyTable:

@@ -103,7 +103,7 @@ def _named(name: str) -> list[LatencyTable]:
     if Path(name).is_file():
         return [read_table(Path(name))]
     tables = list(_readable())
-    fitting = [table for table in tables if name in (ALL, table.device, table_name(table).removesuffix(".csv"))]
+    fitting = [table for table in tables if name in (ALL, table.device, table_name(table))]
     if fitting or name == ALL:
         return fitting
     names = sorted({table.device for table in tables})

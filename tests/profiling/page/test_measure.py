@@ -11,7 +11,7 @@ SLOTS, GROUP = 24, 150
 SCRIPT = """
 import { Measurement } from "./measure.mjs";
 
-const { count, stopAfter, bad, noisy } = JSON.parse(process.argv[2]);
+let { count, stopAfter, bad, noisy } = JSON.parse(process.argv[2]);
 globalThis.document = { hidden: false };
 let open = 0, most = 0, now = 0;
 const session = () => ({
@@ -31,7 +31,11 @@ const kit = { probes, read: async (name) => Uint8Array.of(Number(name)) };
 const lines = [], told = [];
 let slots = 0;
 const save = async (slot, these) => {
-  if (slots++ === stopAfter) throw new Error("power cut");
+  if (slots === stopAfter) {
+    stopAfter = -1;
+    throw new Error("power cut");
+  }
+  slots++;
   lines.push(...these);
 };
 const measure = () => new Measurement(kit, ort, gauges, lines, save, (...far) => told.push(far)).run();
