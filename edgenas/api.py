@@ -180,6 +180,7 @@ def predict(
     """
     from edgenas.cost.base import many_metrics
     from edgenas.cost.counts import CountCost, Counts
+    from edgenas.cost.kernels import ms_per_mac
     from edgenas.cost.latency import EstimatedMs, latency_interval
     from edgenas.cost.memory import PeakBytes
     from edgenas.spaces._genes import sample
@@ -192,6 +193,7 @@ def predict(
     costs = (latency, low, high, EstimatedMs(latency), *counts, PeakBytes())
     rng = np.random.default_rng(config.seed)
     chosen = [space.parse(code) for code in archs] if archs else [sample(space, rng) for _ in range(samples or 0)]
+    rate = ms_per_mac(prices, latency.correction)
     for start in range(0, len(chosen), CHUNK):
         part = chosen[start : start + CHUNK]
         columns = np.array(list(many_metrics(costs, space, part).values())).T.tolist()
@@ -204,8 +206,28 @@ def predict(
                 "macs": int(macs),
                 "params": int(params),
                 "peak_bytes": int(peak),
+                "macs_only_ms": macs * rate,
                 "estimated_share": estimated_ms / (ms - latency.intercept),
             }
+
+
+def predict_ops(
+    config: Config,
+    *,
+    shape: Shape,
+    classes: int,
+    archs: Sequence[str],
+    table: Path | None = None,
+    estimate_missing: bool = False,
+) -> tuple[LatencyTable, list[Forecast]]:
+    """As `predict`, op by op; and the table they are predicted from."""
+    from edgenas.cost.kernels import graph_forecast
+    from edgenas.cost.latency import latency_interval
+
+    space = build_space(config.space, shape, classes)
+    prices = _table(config, table)
+    interval = latency_interval(prices, space, estimate_missing=estimate_missing)
+    return prices, [graph_forecast(space.graph(space.parse(code)), *interval) for code in archs]
 
 
 def predict_files(

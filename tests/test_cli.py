@@ -399,6 +399,7 @@ ROW = {
     "macs": 12345678.0,
     "params": 3e5,
     "peak_bytes": 4e4,
+    "macs_only_ms": 1.75,
 }
 
 
@@ -411,8 +412,8 @@ def rows(api) -> list[dict[str, object]]:
 def test_predict_prints_a_few_as_a_table(rows, capsys):
     assert cli.main(["predict", "--samples", "3"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head.split() == ["ms", "low", "high", "mult-adds", "params", "peak", "arch"]
-    assert len(lines) == 3 and "1.250  1.000  1.500" in lines[0] and lines[0].endswith("012")
+    assert head.split() == ["ms", "low", "high", "by", "mult-adds", "mult-adds", "params", "peak", "arch"]
+    assert len(lines) == 3 and lines[0].split()[:4] == ["1.250", "1.000", "1.500", "1.750"] and lines[0].endswith("012")
 
 
 def test_predict_says_how_much_is_estimated(rows, capsys):
@@ -426,8 +427,8 @@ def test_predict_prints_many_as_csv(rows, capsys, many, words):
     rows *= many
     assert cli.main(["predict", "--samples", "3", *words]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
-    assert head == "arch,latency_ms,low_ms,high_ms,macs,params,peak_bytes,estimated_share"
-    assert lines == ["012,1.25,1,1.5,12345678,300000,40000,0"] * len(rows)
+    assert head == "arch,latency_ms,low_ms,high_ms,macs,params,peak_bytes,macs_only_ms,estimated_share"
+    assert lines == ["012,1.25,1,1.5,12345678,300000,40000,1.75,0"] * len(rows)
 
 
 def test_predict_prints_json(rows, capsys):

@@ -1,17 +1,13 @@
-"""`edgenas predict model.onnx`: its latency on a device, and where the time goes."""
+"""`edgenas predict model.onnx`, or with `--ops`: latency on a device, and where the time goes."""
 
 from __future__ import annotations
 
-import csv
-import io
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgenas import text
 from edgenas.commands import _output
-from edgenas.config import Config
 
 if TYPE_CHECKING:
     from edgenas.cost.kernels import Forecast, Part
@@ -22,12 +18,9 @@ BAR = 20
 COLUMNS = ("model", "kernel", "kind", "op", "ms", "share", "estimated", "macs", "params", "bytes")
 
 
-def run(files: Sequence[Path], config: Config, arguments: Namespace) -> int:
-    """Predict each file and print it; `--csv` prints all kernels, `--json` everything."""
-    from edgenas import api
-
-    table, forecasts = api.predict_files(config, files, table=arguments.table)
-    results = list(zip(files, forecasts, strict=True))
+def show(names: Sequence[str], forecasts: Sequence[Forecast], table: LatencyTable, arguments: Namespace) -> int:
+    """Print where the time of each model goes; `--csv` prints all kernels, `--json` everything."""
+    results = list(zip(names, forecasts, strict=True))
     if arguments.json:
         _output.write_json([_plain(*result, table) for result in results])
     elif arguments.csv:
@@ -37,7 +30,7 @@ def run(files: Sequence[Path], config: Config, arguments: Namespace) -> int:
     return 0
 
 
-def _page(file: Path, f: Forecast, table: LatencyTable) -> str:
+def _page(name: str, f: Forecast, table: LatencyTable) -> str:
     """Latency, kinds of kernel, the kernels that take longest."""
     counts = [part.kernel.counts for part in f.parts]
     macs, params = (sum(getattr(count, name) for count in counts) for name in ("macs", "params"))
@@ -45,7 +38,7 @@ def _page(file: Path, f: Forecast, table: LatencyTable) -> str:
     threads = "1 thread" if header["threads"] == "1" else f"{header['threads']} threads"
     conditions = f"{header['runtime']}, {threads}, {header['precision']}"
     lines = [
-        f"{text.printable(file.name)} on {text.printable(table.device)} ({conditions})",
+        f"{text.printable(name)} on {text.printable(table.device)} ({conditions})",
         f"{text.ms(f.latency_ms)} ms, 90 % interval {text.ms(f.low_ms)} to {text.ms(f.high_ms)} ms, "
         f"corrected on {f.nets} networks; {text.percent(f.estimated_share, 0)} of it estimated",
         f"{text.count(macs)} multiply-adds, which alone would say {text.ms(f.macs_only_ms)} ms; "
@@ -83,26 +76,23 @@ def _short(name: str, most: int = 48) -> str:
     return name if len(name) <= most else "..." + name[3 - most :]
 
 
-def _rows(file: Path, f: Forecast) -> Iterator[dict[str, Any]]:
+def _rows(name: str, f: Forecast) -> Iterator[dict[str, Any]]:
     total = sum(part.ms for part in f.parts)
     for part in f.parts:
         k = part.kernel
         values = (k.name, k.kind, k.key, part.ms, part.ms / total, part.estimated)
-        yield dict(zip(COLUMNS, (file.name, *values, k.counts.macs, k.counts.params, k.counts.bytes), strict=True))
+        yield dict(zip(COLUMNS, (name, *values, k.counts.macs, k.counts.params, k.counts.bytes), strict=True))
 
 
 def _csv(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
     yield ",".join(COLUMNS)
     for row in rows:
-        buffer = io.StringIO()
-        cells = [f"{cell:.6g}" if name in ("ms", "share") else cell for name, cell in row.items()]
-        csv.writer(buffer, lineterminator="").writerow(cells)
-        yield buffer.getvalue()
+        yield _output.csv_line([f"{cell:.6g}" if name in ("ms", "share") else cell for name, cell in row.items()])
 
 
-def _plain(file: Path, f: Forecast, table: LatencyTable) -> dict[str, Any]:
+def _plain(name: str, f: Forecast, table: LatencyTable) -> dict[str, Any]:
     return {
-        "model": file.name,
+        "model": name,
         "device": table.device,
         "latency_ms": f.latency_ms,
         "low_ms": f.low_ms,
@@ -111,5 +101,5 @@ def _plain(file: Path, f: Forecast, table: LatencyTable) -> dict[str, Any]:
         "macs_only_ms": f.macs_only_ms,
         "rest_ms": f.rest_ms,
         "nets": f.nets,
-        "kernels": list(_rows(file, f)),
+        "kernels": list(_rows(name, f)),
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 import sys
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +43,13 @@ def write_lines(lines: Iterable[str]) -> None:
         stream.flush()
     except BrokenPipeError:
         abandon(stream)
+
+
+def csv_line(cells: Sequence[object]) -> str:
+    """Cells as a line of CSV, without its end."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(cells)
+    return buffer.getvalue()
 
 
 def show_result(result: Result, arguments: Namespace) -> int:

@@ -52,9 +52,9 @@ def described(kind: str) -> list[dict[str, Any]]:
 
 
 def tables() -> list[dict[str, Any]]:
-    """This user's latency tables, and those that come with edgenas."""
+    """This user's latency tables, and those that come with edgenas, by the names that `--device` takes."""
     from edgenas.cost.table import read_table
-    from edgenas.profiling.devices import table_files
+    from edgenas.profiling.devices import table_files, table_name
 
     rows = []
     for file in table_files():
@@ -65,7 +65,7 @@ def tables() -> list[dict[str, Any]]:
             rows.append({**row, "error": str(error)})
             continue
         header = {name: table.header.get(name, "") for name in ("runtime", "version", "threads", "precision", "date")}
-        row |= {**header, "ops": len(table.ops), "nets": len(table.nets)}
+        row |= {"name": table_name(table), **header, "ops": len(table.ops), "nets": len(table.nets)}
         row |= {"adapted": table.header.get("adapted"), "adapted_margin": table.adapted_margin}
         rows.append({**row, "repeat_error": float(table.header.get("repeat_error", "nan"))})
     return rows
@@ -74,7 +74,7 @@ def tables() -> list[dict[str, Any]]:
 def _block(kind: str, rows: Iterable[dict[str, Any]], named: bool) -> str:
     """The rows of one kind as a table, under its name if there are others."""
     cells = [_device(row) if kind == DEVICES else [row["name"], row["description"]] for row in rows]
-    heads = ["device", "runtime", "threads", "precision", "date", "repeat error", "ops", "nets", "adapted", "file"]
+    heads = ["device", "runtime", "date", "repeat error", "ops", "nets", "adapted", "file"]
     if not cells:
         lines = ["none yet; `edgenas profile` measures this machine"]
     else:
@@ -84,9 +84,9 @@ def _block(kind: str, rows: Iterable[dict[str, Any]], named: bool) -> str:
 
 def _device(row: dict[str, Any]) -> list[str]:
     if "error" in row:
-        return [row["name"], *[""] * 8, text.printable(row["error"])]
+        return [row["name"], *[""] * 6, text.printable(row["error"])]
     runtime = f"{row['runtime']} {row['version']}"
     share = text.percent(row["repeat_error"])
     adapted = f"± {text.percent(row['adapted_margin'])}" if row["adapted"] else ""
-    facts = [runtime, row["threads"], row["precision"], row["date"], share, str(row["ops"]), str(row["nets"]), adapted]
+    facts = [runtime, row["date"], share, str(row["ops"]), str(row["nets"]), adapted]
     return [text.printable(cell) for cell in (row["name"], *facts, row["file"])]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import sys
 from argparse import ArgumentParser, Namespace
@@ -19,6 +17,7 @@ HELP = "predict latency and size of architectures, or the latency of ONNX files"
 EXAMPLE = """\
 edgenas predict --samples 5
 edgenas predict model.onnx --device pi5
+edgenas predict --archs codes.txt --device pi5 --ops
 edgenas predict --samples 10000 --table pi5.csv > samples.csv
 edgenas predict --archs codes.txt --json"""
 
@@ -43,18 +42,32 @@ def configure(parser: ArgumentParser) -> None:
     )
     _flags.add_input(parser)
     _flags.add_settings(parser, ("space", "device", "threads", "runtime", "seed"))
+    parser.add_argument("--ops", action="store_true", help="op by op: where the time goes, as for ONNX files")
     parser.add_argument("--csv", action="store_true", help=f"print CSV (default for more than {MOST_IN_A_TABLE})")
     _flags.add_json(parser)
 
 
 def run(arguments: Namespace) -> int:
-    """One row an architecture; for ONNX files, where the time goes."""
+    """One row an architecture; for ONNX files, and with `--ops`, where the time goes."""
     config = _flags.settings(arguments)
-    if files := _files(arguments):
-        return _forecast.run(files, config, arguments)
-    codes = _codes(arguments)
     from edgenas import api
 
+    if files := _files(arguments):
+        table, forecasts = api.predict_files(config, files, table=arguments.table)
+        return _forecast.show([file.name for file in files], forecasts, table, arguments)
+    codes = _codes(arguments)
+    if arguments.ops:
+        if codes is None:
+            raise UsageError("--ops takes codes of architectures, or --archs FILE; `predict --samples N` prints some")
+        table, forecasts = api.predict_ops(
+            config,
+            shape=arguments.shape,
+            classes=arguments.classes,
+            archs=codes,
+            table=arguments.table,
+            estimate_missing=arguments.estimate_missing,
+        )
+        return _forecast.show(codes, forecasts, table, arguments)
     rows = iter(
         api.predict(
             config,
@@ -106,7 +119,7 @@ def _csv(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     for number, row in enumerate(rows):
         if number == 0:
             yield ",".join(row)
-        yield _csv_line([_csv_cell(value) for value in row.values()])
+        yield _output.csv_line([_csv_cell(value) for value in row.values()])
 
 
 def _csv_cell(value: object) -> object:
@@ -116,18 +129,13 @@ def _csv_cell(value: object) -> object:
     return int(value) if value.is_integer() else f"{value:.6g}"
 
 
-def _csv_line(cells: Sequence[object]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(cells)
-    return buffer.getvalue()
-
-
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    heads = ["ms", "low", "high", "mult-adds", "params", "peak", "arch"]
-    columns = [text.ms_column([row[name] for row in rows]) for name in ("latency_ms", "low_ms", "high_ms")]
+    heads = ["ms", "low", "high", "by mult-adds", "mult-adds", "params", "peak", "arch"]
+    figures = ("latency_ms", "low_ms", "high_ms", "macs_only_ms")
+    columns = [text.ms_column([row[name] for row in rows]) for name in figures]
     columns += [[text.count(row[name]) for row in rows] for name in ("macs", "params")]
     columns += [[text.size(row["peak_bytes"]) for row in rows], [text.printable(row["arch"]) for row in rows]]
-    lines = text.table(heads, list(zip(*columns, strict=True)), right=range(6))
+    lines = text.table(heads, list(zip(*columns, strict=True)), right=range(7))
     share = max(row["estimated_share"] for row in rows)
     note = f"\nup to {text.percent(share, 0)} of a latency is estimated: the table lacks ops" if share else ""
     return lines + note + "\n"

@@ -34,12 +34,16 @@ def features(key: str, ms: float, moved_bytes: float, macs: float) -> np.ndarray
 
 @dataclass(frozen=True)
 class Correction:
-    """latency_ms = intercept + coefficients . features, within `margin` (relative) for 90 % of unseen networks."""
+    """latency_ms = intercept + coefficients . features, within `margin` (relative) for 90 % of unseen networks.
+
+    `ms_per_megamac` is the usual rate of the networks it is fitted on: what multiply-adds alone would say; 0 of none.
+    """
 
     coefficients: tuple[float, ...]
     intercept: float
     margin: float
     nets: int
+    ms_per_megamac: float = 0.0
 
     @property
     def approximate(self) -> bool:
@@ -58,8 +62,9 @@ def fit_correction(rows: Sequence[np.ndarray], ms: Sequence[float]) -> Correctio
     error, and those leave-one-out errors give the interval (jackknife, arXiv:1905.02928, on relative residuals).
     """
     x, y = np.array(rows, dtype=float).reshape(len(ms), len(FEATURES)), np.array(ms, dtype=float)
+    rate = float(np.median(y / x[:, -1])) if len(y) else 0.0
     if len(y) < ENOUGH_NETS:
-        return Correction(tuple(PRIOR.tolist()), 0.0, 0.5, len(y))
+        return Correction(tuple(PRIOR.tolist()), 0.0, 0.5, len(y), rate)
     scale = np.median(y)
     best: tuple[float, float, np.ndarray] | None = None
     for strength in (0.003, 0.01, 0.03, 0.1, 0.3):
@@ -71,7 +76,7 @@ def fit_correction(rows: Sequence[np.ndarray], ms: Sequence[float]) -> Correctio
     solution = _solve(x, y, best[1], scale)
     rank = min(len(y), int(np.ceil((len(y) + 1) * COVERAGE)))
     margin = float(np.sort(best[2])[rank - 1])
-    return Correction(tuple(solution[:-1].tolist()), float(solution[-1]), margin, len(y))
+    return Correction(tuple(solution[:-1].tolist()), float(solution[-1]), margin, len(y), rate)
 
 
 def _leave_one_out(x: np.ndarray, y: np.ndarray, strength: float, scale: float) -> np.ndarray:

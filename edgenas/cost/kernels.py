@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.cost.correction import ENOUGH_NETS, features, fit_correction
-from edgenas.cost.counts import Counts
+from edgenas.cost.correction import ENOUGH_NETS, Correction, features, fit_correction
+from edgenas.cost.counts import Counts, count_ops
 from edgenas.cost.estimate import fit_estimator, op_kind
-from edgenas.cost.latency import Prices, training_rows
+from edgenas.cost.latency import Latency, Prices, training_rows
 from edgenas.cost.table import LatencyTable
+from edgenas.graph import Graph
 from edgenas.spaces import _general
 
 LEAST = 0.1  # of its time alone: what other networks' kernels lose to fusing, this one may keep
@@ -66,6 +67,25 @@ class Forecast:
         return dict(sorted(kinds.items(), key=lambda item: -sum(part.ms for part in item[1])))
 
 
+def graph_forecast(graph: Graph, latency: Latency, low: Latency, high: Latency) -> Forecast:
+    """The latency of a space's own network, by the prediction and the interval's ends of `latency_interval`."""
+    prices, correction = latency.prices, latency.correction
+    counts = count_ops(graph.priced)
+    parts = [
+        Part(Kernel(n.name, op_kind(n.key), n.key, True, counts[n.key]), ms, n.key in prices.estimated)
+        for n, ms in zip(graph.priced, latency.node_costs(graph.priced).tolist(), strict=True)
+    ]
+    return Forecast(
+        latency_ms=latency(graph),
+        low_ms=low(graph),
+        high_ms=high(graph),
+        macs_only_ms=sum(part.kernel.counts.macs for part in parts) * ms_per_mac(prices.table, correction),
+        rest_ms=latency.intercept,
+        nets=correction.nets,
+        parts=tuple(parts),
+    )
+
+
 class Forecaster:
     """Predicts any network from one table, corrected on its whole networks: those of all usual blocks if it has them.
 
@@ -79,7 +99,6 @@ class Forecaster:
         self.estimator = fit_estimator(table)
         nets, net_ms = _networks(Prices(table, estimate_missing=True))
         self.correction = fit_correction(nets, net_ms)
-        self.ms_per_mac = _ms_per_mac(table, nets, net_ms)
 
     def __call__(self, kernels: Sequence[Kernel]) -> Forecast:
         """The latency of a network of these kernels; each adds to it, and what has no row of its own is estimated."""
@@ -96,7 +115,7 @@ class Forecaster:
             latency_ms=float(ms.sum()) + rest_ms,
             low_ms=low_ms,
             high_ms=high_ms,
-            macs_only_ms=sum(kernel.counts.macs for kernel in kernels) * self.ms_per_mac,
+            macs_only_ms=sum(kernel.counts.macs for kernel in kernels) * ms_per_mac(self.table, self.correction),
             rest_ms=rest_ms,
             nets=self.correction.nets,
             parts=tuple(Part(k, m, not row) for k, m, row in zip(kernels, ms.tolist(), measured.tolist(), strict=True)),
@@ -121,10 +140,10 @@ def _networks(prices: Prices) -> tuple[list[np.ndarray], list[float]]:
     return [row for rows, _ in found.values() for row in rows], [ms for _, times in found.values() for ms in times]
 
 
-def _ms_per_mac(table: LatencyTable, nets: Sequence[np.ndarray], net_ms: Sequence[float]) -> float:
+def ms_per_mac(table: LatencyTable, correction: Correction) -> float:
     """The usual rate of whole networks, or of single ops where the table has none."""
-    if net_ms:
-        return float(np.median([ms / row[-1] for ms, row in zip(net_ms, nets, strict=True)])) / 1e6
+    if correction.ms_per_megamac:
+        return correction.ms_per_megamac / 1e6
     rates = [row.ms / row.macs for row in table.ops.values() if row.macs]
     return float(np.median(rates)) if rates else 0.0
 

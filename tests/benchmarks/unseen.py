@@ -36,8 +36,8 @@ def main() -> None:
         measured = np.array([net.ms for net in tests])
         repeat_error = float(header["repeat_error"])
         lines = [
-            f"{table_name(table)}, version {header['version']}: {len(table.ops)} ops, {len(table.nets)} networks behind the "
-            f"correction, {len(tests)} unseen networks of "
+            f"{table_name(table)}, version {header['version']}: {len(table.ops)} ops, {len(table.nets)} networks "
+            f"behind the correction, {len(tests)} unseen networks of "
             f"{measured.min():.3f} to {measured.max():.3f} ms; repeat error {repeat_error:.1%} (9 rows of 10 within)",
             "",
             *comparison(table, space, graphs, measured),

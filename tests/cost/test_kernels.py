@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgenas.cost.counts import Counts, count_ops
-from edgenas.cost.kernels import Forecaster, Kernel
+from edgenas.cost.counts import CountCost, Counts, count_ops
+from edgenas.cost.kernels import Forecaster, Kernel, graph_forecast
+from edgenas.cost.latency import latency_interval
 from edgenas.cost.table import LatencyTable, NetRow
 from edgenas.errors import MissingOps
 from edgenas.profiling.general import general_nets
@@ -50,6 +51,18 @@ def test_a_network_of_the_tables_space_is_priced_as_its_graph(space, forecast, k
     assert found.estimated_share == 0 and found.nets == 60
     assert found.latency_ms == pytest.approx(row.ms, rel=0.05)
     assert found.low_ms < found.latency_ms < found.high_ms
+
+
+def test_a_graph_op_by_op_adds_up_to_its_latency(space, table):
+    latency, low, high = latency_interval(table, space)
+    graph = space.graph(sample(space, np.random.default_rng(5)))
+    found = graph_forecast(graph, latency, low, high)
+    assert found.latency_ms == pytest.approx(sum(part.ms for part in found.parts) + found.rest_ms)
+    assert (found.latency_ms, found.low_ms, found.high_ms) == (latency(graph), low(graph), high(graph))
+    assert [part.kernel.name for part in found.parts] == [node.name for node in graph.priced]
+    rates = [net.ms / CountCost("macs")(space.graph(space.parse(net.code))) for net in table.nets]
+    assert found.macs_only_ms == pytest.approx(np.median(rates) * CountCost("macs")(graph))
+    assert found.estimated_share == 0
 
 
 def test_parts_add_up(forecast, kernels):

@@ -328,7 +328,7 @@ def test_from_kit_to_prediction_by_commands(tables, tmp_path, capsys, monkeypatc
     assert f"real, fp32: 4 rows measured, {shown[0]['predicted']} predicted within ± " in capsys.readouterr().out
     assert cli.main(["list", "devices"]) == 0
     marked = [line for line in capsys.readouterr().out.splitlines() if "±" in line]
-    assert [line.split()[0] for line in marked] == ["real", "real"]
+    assert [line.split()[0] for line in marked] == ["real/onnxruntime-1t-fp32", "real/onnxruntime-1t-int8"]
     assert cli.main(["predict", *space, "--device", "real", "0000", "--json"]) == 0
     row = json.loads(capsys.readouterr().out)[0]
     assert row["high_ms"] - row["low_ms"] > 2 * shown[0]["margin"] * row["latency_ms"] * 0.9
