@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgenas.cost.adapt import PROBES, Prior, adapt, choose, fit_prior
-from edgenas.cost.correction import KINDS
+from edgenas.cost.correction import KINDS, slot
 from edgenas.cost.counts import Counts, count_ops
-from edgenas.cost.estimate import fit_estimator, op_kind
+from edgenas.cost.estimate import fit_estimator
 from edgenas.cost.latency import net_graphs
 from edgenas.cost.table import LARGEST_MS, LEAST_MS, LatencyTable, NetRow, OpRow
 from edgenas.errors import TableError, UsageError
@@ -132,9 +132,7 @@ def _features(keys: Sequence[str], ops: Mapping[str, Counts]) -> np.ndarray:
     """Multiply-adds, bytes and number of the ops (3, kinds), summed over `keys` by kind."""
     sums = np.zeros((3, len(KINDS) + 1))
     for key in keys:
-        kind = op_kind(key)
-        slot = KINDS.index(kind) if kind in KINDS else len(KINDS)
-        sums[:, slot] += ops[key].macs, ops[key].bytes, 1.0
+        sums[:, slot(key)] += ops[key].macs, ops[key].bytes, 1.0
     return sums
 
 

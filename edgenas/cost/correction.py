@@ -13,9 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgenas.cost.estimate import op_kind
+from edgenas.cost.estimate import is_unfused, op_kind
 
-KINDS = ("pointwise", "depthwise", "conv", "se", "add")  # of op; others share the last slot
+UNFUSED = " unfused"
+# Of op; others share the last slot. An activation of its own is a pass over memory, which in int8 also requantises.
+KINDS = ("pointwise", "depthwise", "conv", "se", "add", f"pointwise{UNFUSED}", f"depthwise{UNFUSED}")
 # Multiply-adds beside ms: what a kernel computes stays in a network, what surrounds it in isolation does not.
 FEATURES = (*(f"{kind}_ms" for kind in KINDS), "other_ms", "nodes", "megabytes", "megamacs")
 PRIOR = np.array([0.8] * (len(KINDS) + 1) + [0.0, 0.0, 0.0])
@@ -26,10 +28,16 @@ ENOUGH_NETS = 8  # below, the prior stands alone
 def features(key: str, ms: float, moved_bytes: float, macs: float) -> np.ndarray:
     """Additive features (len(FEATURES),) of one node."""
     row = np.zeros(len(FEATURES))
-    kind = op_kind(key)
-    row[KINDS.index(kind) if kind in KINDS else len(KINDS)] = ms
+    row[slot(key)] = ms
     row[-3:] = 1.0, moved_bytes / 1e6, macs / 1e6
     return row
+
+
+def slot(key: str) -> int:
+    """Place of an op's kind in KINDS, or after them."""
+    kind = op_kind(key)
+    kind = kind + UNFUSED if is_unfused(key) and kind + UNFUSED in KINDS else kind
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,12 @@ def op_kind(key: str) -> str:
     return key.partition(" ")[0]
 
 
+def is_unfused(key: str) -> bool:
+    """Whether it is a convolution with an activation that runtimes compute apart."""
+    match = _CONV.match(key)
+    return match is not None and match.group(3) not in FUSED_ACTIVATIONS
+
+
 def _families(key: str) -> list[str]:
     """Rows that share a rate, from the closest kin to all: the first with enough rows is used.
 
@@ -45,7 +51,7 @@ def _families(key: str) -> list[str]:
             ("grouped", grouped),
             ("first", channels <= FEW_CHANNELS),
             ("odd", channels > FEW_CHANNELS and bool(channels % 4 or out % 4)),
-            (act, act not in FUSED_ACTIVATIONS),
+            (act, is_unfused(key)),
         )
         for mark, holds in marks:
             if holds:

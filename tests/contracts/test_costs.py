@@ -24,7 +24,7 @@ from edgenas.spaces._genes import one_hot
 from tests._toys import Cell, Shared, all_archs
 from tests.cost._tables import table_of
 
-CORRECTION = Correction((0.8,) * 6 + (0.002, 0.01, 0.003), 0.03, 0.1, 100)
+CORRECTION = Correction((0.8,) * 8 + (0.002, 0.01, 0.003), 0.03, 0.1, 100)
 
 
 def latency(side: int) -> Callable[[SearchSpace], CostModel]:

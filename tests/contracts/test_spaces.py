@@ -25,7 +25,7 @@ from tests.cost._tables import table_of
 
 SHAPES = ((1, 28, 28), (3, 64, 64), (3, 224, 224))
 CLASSES = 10
-CORRECTION = Correction((0.8,) * 6 + (0.002, 0.01, 0.003), 0.03, 0.1, 100)
+CORRECTION = Correction((0.8,) * 8 + (0.002, 0.01, 0.003), 0.03, 0.1, 100)
 
 
 def fitting(name: str) -> list[SearchSpace]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edgenas.cost.correction import ENOUGH_NETS, FEATURES, PRIOR, Correction, features, fit_correction
 
-TRUTH = np.array([0.9, 0.8, 1.0, 0.85, 0.5, 0.7, 0.003, 0.02, 0.01])
+TRUTH = np.array([0.9, 0.8, 1.0, 0.85, 0.5, 0.95, 0.75, 0.7, 0.003, 0.02, 0.01])
 INTERCEPT = 0.2
 
 
@@ -34,7 +34,10 @@ def predict(correction: Correction, rows: list[np.ndarray]) -> np.ndarray:
         ("conv k3 s1 g1 relu 32 | 16x8x8", 2),
         ("se 4 | 16x8x8", 3),
         ("add | 16x8x8", 4),
-        ("global_pool | 16x8x8", 5),
+        ("conv k1 s1 g1 hswish 32 | 16x8x8", 5),
+        ("conv k3 s1 g16 hswish 16 | 16x8x8", 6),
+        ("conv k3 s1 g1 hswish 32 | 16x8x8", 2),
+        ("global_pool | 16x8x8", 7),
     ],
 )
 def test_features_are_ms_by_kind_a_node_and_its_counts(key, slot):
@@ -79,15 +82,16 @@ def test_features_that_lower_the_time_are_bounded_at_zero(rng):
     """Unbounded least squares would price a node at -0.05 ms here."""
     rows, _ = networks(rng, 60)
     x = np.array(rows)
-    ms = x[:, 0] + x[:, 1] + 10 - 0.05 * x[:, -2]
+    ms = x[:, 0] + x[:, 1] + 10 - 0.05 * x[:, -3]
     correction = fit_correction(rows, ms.tolist())
     assert correction.describe()["nodes"] == 0.0
 
 
 @pytest.mark.parametrize("nets", [0, 1, ENOUGH_NETS - 1])
 def test_with_few_networks_the_prior_stands_alone(rng, nets):
-    correction = fit_correction(*networks(rng, nets))
-    assert correction == Correction(tuple(PRIOR.tolist()), 0.0, 0.5, nets)
+    rows, ms = networks(rng, nets)
+    rate = float(np.median([t / row[-1] for t, row in zip(ms, rows, strict=True)])) if nets else 0.0
+    assert fit_correction(rows, ms) == Correction(tuple(PRIOR.tolist()), 0.0, 0.5, nets, rate)
     assert correction.approximate
 
 

@@ -16,7 +16,7 @@ from tests._toys import Shared, all_archs
 from tests.cost._tables import HEADER, net_rows, op_row, op_rows, table_of
 
 SHARED = Shared()
-PLAIN = Correction((1.0,) * 6 + (0.0, 0.0, 0.0), 0.0, 0.1, 100)  # the sum of the rows, within 10 %
+PLAIN = Correction((1.0,) * 8 + (0.0, 0.0, 0.0), 0.0, 0.1, 100)  # the sum of the rows, within 10 %
 
 
 def mbconv() -> SearchSpace:
@@ -43,7 +43,7 @@ def without(table: LatencyTable, key: str) -> LatencyTable:
 
 def test_latency_is_the_corrected_sum_of_rows():
     graph = SHARED.graph((1, 1, 1, 1))
-    latency = Latency(Prices(table_of(SHARED)), Correction((0.8,) * 6 + (0.01, 0.0, 0.0), 0.3, 0.1, 100))
+    latency = Latency(Prices(table_of(SHARED)), Correction((0.8,) * 8 + (0.01, 0.0, 0.0), 0.3, 0.1, 100))
     total = sum(op_row(node).ms for node in graph.priced)
     assert latency.metric == "latency_ms@bench"
     assert latency(graph) == pytest.approx(0.3 + 0.8 * total + 0.01 * len(graph.priced))
@@ -51,7 +51,7 @@ def test_latency_is_the_corrected_sum_of_rows():
 
 @pytest.mark.parametrize("intercept", [0.3, -0.01])
 def test_interval_ends_are_the_margin_away(intercept):
-    prices, correction = Prices(table_of(SHARED)), Correction((0.8,) * 9, intercept, 0.1, 100)
+    prices, correction = Prices(table_of(SHARED)), Correction((0.8,) * 11, intercept, 0.1, 100)
     low, middle, high = (Latency(prices, correction, side) for side in (-1, 0, 1))
     assert [cost.metric for cost in (low, high)] == ["latency_low_ms@bench", "latency_high_ms@bench"]
     for arch in all_archs(SHARED):
