@@ -91,7 +91,8 @@ def test_features_that_lower_the_time_are_bounded_at_zero(rng):
 def test_with_few_networks_the_prior_stands_alone(rng, nets):
     rows, ms = networks(rng, nets)
     rate = float(np.median([t / row[-1] for t, row in zip(ms, rows, strict=True)])) if nets else 0.0
-    assert fit_correction(rows, ms) == Correction(tuple(PRIOR.tolist()), 0.0, 0.5, nets, rate)
+    correction = fit_correction(rows, ms)
+    assert correction == Correction(tuple(PRIOR.tolist()), 0.0, 0.5, nets, rate)
     assert correction.approximate
 
 

@@ -16,7 +16,7 @@ from edgenas.cost.latency import latency_interval
 from edgenas.cost.table import LatencyTable, NetRow, read_table, write_table
 from edgenas.errors import NoisyMachine, TableError, UnknownName, UsageError
 from edgenas.graph import Node
-from edgenas.profiling import ingest
+from edgenas.profiling import devices, ingest
 from edgenas.profiling.devices import own_tables, table_name, table_path
 from edgenas.profiling.general import general_ops
 from edgenas.profiling.kit import read_manifest
@@ -58,8 +58,9 @@ KNOWN = [
 
 @pytest.fixture(scope="module", autouse=True)
 def tables(tmp_path_factory):
-    """This user's tables: four known boards."""
+    """This user's tables: four known boards. None comes with edgenas."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(devices, "shipped_tables", lambda: tmp_path_factory.mktemp("shipped"))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         for table in KNOWN:
             write_table(table_path(own_tables(), table), table)
