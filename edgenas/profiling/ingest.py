@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from edgenas.profiling.runner import CONDITIONS, kit_hash
 from edgenas.runtimes._timing import MIN_CLEAN_SHARE, Round, Timing, repeat_error_of_table, summarise_slots
 
 FEWEST_SLOTS = 6
+_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 WORST_REPEAT_ERROR = 0.1  # what the predictor itself promises; above, the rows say more of the neighbours
 REFERENCE = 0  # the first probe of every kit
 
@@ -80,6 +82,9 @@ def _begun(where: str, line: Mapping[str, Any], before: Results | None, manifest
         raise TableError(f"{where}: a header without {error}; pass the kit with --kit, or measure again") from error
     if spoiled or line["kit"] != found.manifest["kit"]:
         raise TableError(f"{where}: measured with another kit than this; ingest it with its own, by --kit")
+    for name in ("device", "runtime", "threads"):  # parts of the table's path
+        if not _NAME.fullmatch(str(found.header.get(name, ""))):
+            raise TableError(f"{where}: {name} {found.header.get(name)!r} is no name; measure again with another")
     if found.header.get("unit") != "ms":
         raise TableError(f"{where}: unit is {found.header.get('unit')!r}, expected ms")
     if before is None:

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.browser --output FOLDER [--budget-ms F] [--dry]
 
-The search predicts and leaves `met_budget: null`; the kit of its finalists runs in the kit's page, in headless Chromium;
-`ingest` takes what the page measured into the run.
+The search predicts and leaves `met_budget: null`; the kit of its finalists runs in the kit's page, in headless
+Chromium; `ingest` takes what the page measured into the run.
 """
 
 from __future__ import annotations
@@ -81,9 +81,10 @@ def report(predicted: Result, settled: Result, search_s: float, test_images: int
         f"{predicted.largest_ms:.3f} ms there; searched in {search_s / 60:.1f} minutes without the device",
         "",
         f"predicted {predicted.predicted_ms:.3f} ms ({predicted.predicted_low_ms:.3f} to "
-        f"{predicted.predicted_high_ms:.3f}); delivered after the page had measured: {settled.measured_ms:.3f} ms, repeat "
-        f"error {settled.repeat_error:.1%}, met_budget {settled.met_budget}, {settled.measured_ms / settled.budget_ms:.0%} "
-        f"of the budget used; predicted for this one {settled.predicted_ms:.3f} ms",
+        f"{predicted.predicted_high_ms:.3f}); delivered after the page had measured: {settled.measured_ms:.3f} ms, "
+        f"repeat error {settled.repeat_error:.1%}, met_budget {settled.met_budget}, "
+        f"{settled.measured_ms / settled.budget_ms:.0%} of the budget used; predicted for this one "
+        f"{settled.predicted_ms:.3f} ms",
         f"test accuracy {accuracy(settled.onnx_test_accuracy, test_images)} % on digits",
     ]
 

@@ -183,6 +183,7 @@ def _round(lines, **changes):
         (lambda lines: lines + lines[1:], "twice: two measurements"),
         (lambda lines: _header(lines, unit="s"), "unit is 's', expected ms"),
         (lambda lines: [{**lines[0], "kit": "f" * 64}, *lines[1:]], "another kit"),
+        (lambda lines: _header(lines, device="../../elsewhere"), "device '../../elsewhere' is no name"),
         (lambda lines: _round(lines, ms=float("nan")), "no plausible round"),
         (lambda lines: _round(lines, ms=-1.0), "no plausible round"),
         (lambda lines: _round(lines, ms=1e9), "no plausible round"),
