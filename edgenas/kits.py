@@ -71,9 +71,10 @@ def bundle_kit(run_folder: Path, reporter: Reporter, *, out: Path, page: bool = 
         UsageError: the run has no finished finalists.
     """
     from edgenas.profiling.kit import write_kit
-    from edgenas.profiling.settle import finalist_probes
+    from edgenas.profiling.settle import SLOTS, finalist_probes
 
-    return write_kit(out, finalist_probes(run_folder), {"bundle": True}, _page(reporter) if page else {})
+    facts = {"bundle": True, "slots": SLOTS}
+    return write_kit(out, finalist_probes(run_folder), facts, _page(reporter) if page else {})
 
 
 def settle(results: Path, run_folder: Path, reporter: Reporter, *, kit: Path | None = None) -> Result:

@@ -170,7 +170,7 @@ def _awaited(run: Run, study: Study, strategy: Strategy, trained: list[Finalist]
     """
     selection = _train_finalists(run, study, strategy, 0, set(), trained)
     exported = [_exported(run, finalist, number) for number, finalist in enumerate(trained)]
-    settled = has_settled(run.folder.path)
+    settled = (run.folder.path / f"{SETTLED}.json").exists()
     timings = read_artefact(run.folder.path, SETTLED)["timings"] if settled else {}
     judged = [delivery.judged(run, made, timings.get(str(number), {})) for number, made in enumerate(exported)]
     usable = [number for number, made in enumerate(exported) if made["accuracy"][run.precision] is not None]
@@ -207,11 +207,6 @@ def settle(folder: Path, timings: Mapping[str, Any]) -> None:
     for name in ("result", "report"):
         (folder / f"{name}.json").unlink(missing_ok=True)
     write_atomically(folder / f"{SETTLED}.json", json.dumps({"timings": timings}, indent=1).encode())
-
-
-def has_settled(folder: Path) -> bool:
-    """Whether the measurements of the device have come."""
-    return (folder / f"{SETTLED}.json").exists()
 
 
 def _finalists_file(attempt: int) -> str:

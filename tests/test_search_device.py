@@ -54,8 +54,9 @@ def results(finished, tmp_path_factory):
 
 @pytest.fixture
 def any_noise(monkeypatch):
-    """A few rounds beside other tests repeat as they may."""
+    """A few rounds beside other tests, on any machine, are what they are."""
     monkeypatch.setattr(settle, "MAX_REPEAT_ERROR", np.inf)
+    monkeypatch.setattr(settle, "SLOWED", np.inf)
 
 
 def altered(results, tmp_path, **header):
@@ -127,7 +128,14 @@ def test_times_of_other_models_are_refused(finished, results, any_noise, tmp_pat
 
 def test_times_that_do_not_repeat_are_refused(finished, results, monkeypatch):
     monkeypatch.setattr(settle, "MAX_REPEAT_ERROR", -1.0)
+    monkeypatch.setattr(settle, "SLOWED", np.inf)
     with pytest.raises(NoisyMachine, match="measure again"):
+        kits.settle(results, finished[0], SilentReporter())
+
+
+def test_times_of_a_slowed_device_are_refused(finished, results, any_noise, monkeypatch):
+    monkeypatch.setattr(settle, "SLOWED", 0.0)
+    with pytest.raises(NoisyMachine, match="reference op"):
         kits.settle(results, finished[0], SilentReporter())
 
 

@@ -37,6 +37,7 @@ SECONDS_EACH = 0.12  # for about 24 rounds
 TRIES, PAUSE_S = 3, 2.0
 SLOWED = 1.08  # a reference so much slower than at its best: a neighbour has the machine, and figures would be his
 EMPTY = "identity"
+ENGINE = "engine"  # header of what runs a web runtime, such as Chromium, whose version is not the runtime's
 
 Progress = Callable[[int, int, str], None]
 
@@ -190,6 +191,11 @@ def cached_table_path(runtime: str, threads: int) -> Path:
 
 
 def cached_table(runtime: str, threads: int) -> LatencyTable:
-    """This machine's table so far; an empty one the first time, or when the cached one is damaged."""
-    path = cached_table_path(runtime, threads)
-    return read_table(path) if path.exists() else empty_table(runtime, threads)
+    """This machine's table so far; an empty one the first time, or when it is of another version of a web engine.
+
+    Raises:
+        TableError: the cached one is damaged.
+    """
+    path, fresh = cached_table_path(runtime, threads), empty_table(runtime, threads)
+    table = read_table(path) if path.exists() else fresh
+    return table if table.header.get(ENGINE) == fresh.header.get(ENGINE) else fresh

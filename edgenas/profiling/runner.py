@@ -30,7 +30,7 @@ SLOTS, PATIENCE = 24, 3
 NOISY = "of the timing samples were clean"  # how a NoisyMachine reads, for whom only sees stderr
 PAUSES_S = (2.0, 10.0, 60.0)
 # What must be the same for figures to stand in one table; clocks and temperatures drift and are only recorded.
-CONDITIONS = ("device", "processor", "runtime", "version", "provider", "optimisation", "threads")
+CONDITIONS = ("device", "processor", "runtime", "version", "engine", "provider", "optimisation", "threads")
 
 
 def kit_hash(manifest: dict[str, Any]) -> str:
@@ -61,7 +61,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--precision", choices=("all", "fp32", "int8"), default="all", help="which probes")
     parser.add_argument("--name", help="name of the device in tables (default: the processor, and a hash of which one)")
     parser.add_argument("--out", type=Path, help="results file (default: results-<device>-<threads>t.jsonl)")
-    parser.add_argument("--slots", type=int, default=SLOTS, help=f"rounds of every probe (default: {SLOTS})")
+    parser.add_argument("--slots", type=int, help=f"rounds of every probe (default: the kit's, or {SLOTS})")
     text = f"how often as many rounds are taken, at most, while figures repeat badly (default: {PATIENCE})"
     parser.add_argument("--patience", type=int, default=PATIENCE, help=text)
     return parser.parse_args(arguments)
@@ -79,14 +79,15 @@ def measure(kit: Path, options: argparse.Namespace, log: TextIO) -> Path:
     header = _header(manifest, options)
     out = options.out or Path(f"results-{header['device']}-{header['threads']}t.jsonl")
     rounds = _rounds(out, manifest["kit"], header)
+    slots = options.slots or manifest.get("slots", SLOTS)
     chosen = [i for i, probe in enumerate(manifest["probes"]) if _wanted(probe, options.precision)]
     try:
         with out.open("a", encoding="utf-8") as file:
             if not file.tell():
                 _append(file, [{"kit": manifest["kit"], "header": header, "manifest": manifest}])
             work = _Work(kit, manifest["probes"], header["threads"], file, rounds)
-            for first in range(0, options.patience * options.slots, options.slots):
-                work.measure_slots(chosen, range(first, first + options.slots), log)
+            for first in range(0, options.patience * slots, slots):
+                work.measure_slots(chosen, range(first, first + slots), log)
                 if _repeat_error(rounds) <= _timing.MAX_REPEAT_ERROR:
                     break
     except OSError as error:

@@ -10,12 +10,14 @@ from typing import Any
 
 from edgenas.cost.table import LatencyTable
 from edgenas.errors import NoisyMachine, TableError, UsageError
-from edgenas.profiling.ingest import Results, timings_of
+from edgenas.profiling.host import SLOWED
+from edgenas.profiling.ingest import REFERENCE, Results, timings_of
 from edgenas.profiling.probes import Probe
 from edgenas.runtimes import _reference
 from edgenas.runtimes._timing import MAX_REPEAT_ERROR
 
 KIND = "finalist"
+SLOTS = 240  # rounds of each, many more than of a table's rows: these few figures decide
 CONDITIONS = ("processor", "runtime", "threads")  # a device's name may be anybody's choice
 
 
@@ -38,7 +40,7 @@ def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) ->
 
     Raises:
         TableError: they are of other models, or measured under other conditions than the table.
-        NoisyMachine: a figure repeats worse than 4 %.
+        NoisyMachine: a figure repeats worse than 4 %, or the device is slower than when its table was measured.
     """
     for condition in CONDITIONS:
         found, wanted = str(results.header.get(condition, "")), table.header.get(condition, "")
@@ -46,7 +48,13 @@ def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) ->
             raise TableError(f"measured with {condition} {found}, the search was for {wanted}; measure on its device")
     hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _models(run_folder).items()}
     rows: dict[str, Any] = {}
-    for i, timing in timings_of(results).items():
+    timings = timings_of(results)
+    if REFERENCE in timings and timings[REFERENCE].ms > SLOWED * table.reference_ms:
+        raise NoisyMachine(
+            f"the reference op takes {timings[REFERENCE].ms:.3f} ms, {table.reference_ms:.3f} when the device's table "
+            "was measured: measure again when the device is cool and quiet, or make its table anew"
+        )
+    for i, timing in timings.items():
         entry = results.manifest["probes"][i]
         if entry["kind"] != KIND:
             continue

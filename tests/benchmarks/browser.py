@@ -17,6 +17,7 @@ from pathlib import Path
 
 from edgenas import api, kits
 from edgenas.config import make_config
+from edgenas.errors import NoisyMachine
 from edgenas.progress import PlainReporter
 from edgenas.report import Result
 from edgenas.runtimes._web.chromium import Browser
@@ -24,6 +25,7 @@ from edgenas.runtimes._web.serve import make_server
 from tests.benchmarks._common import accuracy, record
 
 DEVICE = "amd-epyc-zen4/onnxruntime-web-chromium-1t-fp32"
+TRIES = 3
 SAVED = "fetch(document.getElementById('save').href).then(response => response.text())"
 
 
@@ -42,13 +44,26 @@ def main() -> None:
     kit = arguments.output / "kit"
     with zipfile.ZipFile(arguments.output / "settle.zip") as archive:
         archive.extractall(kit)
-    results = arguments.output / "settled.jsonl"
-    results.write_text(measured_by_the_page(kit), encoding="utf-8")
-    lines = report(predicted, kits.settle(results, run, reporter), search_s, api.images(run)["test"])
+    settled = settle(kit, run, arguments.output / "settled.jsonl", reporter)
+    lines = report(predicted, settled, search_s, api.images(run)["test"])
     if arguments.dry:
         print("\n".join(lines))
     else:
         record("A search for Chromium by its table, then measured there", lines)
+
+
+def settle(kit: Path, run: Path, results: Path, reporter: PlainReporter) -> Result:
+    """Measured until the machine is quiet, three times at most."""
+    for attempt in range(TRIES):
+        results.write_text(measured_by_the_page(kit), encoding="utf-8")
+        try:
+            return kits.settle(results, run, reporter)
+        except NoisyMachine as error:
+            if attempt == TRIES - 1:
+                raise
+            reporter.say(f"measuring again: {error}")
+            time.sleep(30)
+    raise AssertionError
 
 
 def measured_by_the_page(kit: Path) -> str:

@@ -7,6 +7,7 @@ export function readManifest(text) {
   const manifest = JSON.parse(text);
   return {
     hash: manifest.kit,
+    slots: manifest.slots,
     command: "known" in manifest ? "adapt" : "ingest",
     text: text.replaceAll(/[\r\n]+/g, ""),
     probes: manifest.probes.map(({ file, sha256, kind }, index) => ({ index, file, sha256, inEverySlot: kind === "reference" || kind === "empty" })),

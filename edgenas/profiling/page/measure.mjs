@@ -1,7 +1,7 @@
 // The measurement of a kit in a page: as the kit's runner, but a group of probes at a time, since a WASM heap is small.
 //
 // A slot is one round of each probe of the group, in random order, with the reference and the empty model in every one.
-// Slots are numbered on over all groups, so that each slot has a reference of its own. A probe is measured in SLOTS
+// Slots are numbered on over all groups, so that each slot has a reference of its own. A probe is measured in `slots`
 // slots, in SESSIONS sessions one after the other. While one probe of ten repeats worse than MAX_REPEAT_ERROR, all of them
 // are measured in as many slots more, up to PATIENCE times as many.
 
@@ -9,7 +9,6 @@ import { Model } from "./sessions.mjs";
 import { readProbe } from "./kit.mjs";
 
 export const SESSIONS = 3, SLOTS = 24, ROUND_MS = 5, PATIENCE = 3, MAX_REPEAT_ERROR = 0.04;
-const SLOTS_PER_SESSION = SLOTS / SESSIONS;
 const GROUP_PROBES = 150, GROUP_BYTES = 96 * 2 ** 20;
 const TAKE_BREATH_MS = 100;
 
@@ -20,7 +19,8 @@ export class Measurement {
     this.always = kit.probes.filter((probe) => probe.inEverySlot);
     this.due = kit.probes.filter((probe) => !probe.inEverySlot);
     this.rounds = new Map(kit.probes.map(({ index }) => [index, []]));
-    this.target = SLOTS;
+    this.slots = kit.slots ?? SLOTS;
+    this.target = this.slots;
     this.failed = new Map();
     this.slot = 0;
     this.breath = 0;
@@ -42,9 +42,9 @@ export class Measurement {
   }
 
   async run() {
-    for (this.target = SLOTS; ; this.target += SLOTS) {
+    for (this.target = this.slots; ; this.target += this.slots) {
       await this.runToTarget();
-      if (this.target === PATIENCE * SLOTS || this.repeatError() <= MAX_REPEAT_ERROR) break;
+      if (this.target === PATIENCE * this.slots || this.repeatError() <= MAX_REPEAT_ERROR) break;
     }
   }
 
@@ -52,7 +52,7 @@ export class Measurement {
     this.tell(this.done(), this.due.length * this.target);
     for (let group; (group = await this.nextGroup()); ) {
       const first = Math.min(...group.map(({ probe }) => this.target - this.left(probe)));
-      for (let done = first; done < this.target; done = sessionEnd(done)) await this.runSession(group, done);
+      for (let done = first; done < this.target; done = this.sessionEnd(done)) await this.runSession(group, done);
     }
   }
 
@@ -77,16 +77,21 @@ export class Measurement {
 
   // One session of each probe, from its `done` slots on.
   async runSession(group, done) {
-    const session = Math.floor(done / SLOTS_PER_SESSION);
+    const end = this.sessionEnd(done), session = (end * SESSIONS) / this.slots - 1;
     const models = await this.openAll(group);
     try {
-      for (; done < sessionEnd(session * SLOTS_PER_SESSION); done++) {
+      for (; done < end; done++) {
         const due = [...models.keys()].filter((probe) => probe.inEverySlot || this.target - this.left(probe) <= done);
         await this.runSlot(models, shuffled(due), session);
       }
     } finally {
       for (const model of models.values()) await model.release();
     }
+  }
+
+  sessionEnd(done) {
+    const each = this.slots / SESSIONS;
+    return (Math.floor(done / each) + 1) * each;
   }
 
   async openAll(group) {
@@ -140,10 +145,6 @@ export class Measurement {
     await new Promise((resolve) => setTimeout(resolve));
     this.breath = performance.now();
   }
-}
-
-function sessionEnd(done) {
-  return (Math.floor(done / SLOTS_PER_SESSION) + 1) * SLOTS_PER_SESSION;
 }
 
 function repeatError(rounds) {

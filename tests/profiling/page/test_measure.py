@@ -11,7 +11,7 @@ SLOTS, GROUP = 24, 150
 SCRIPT = """
 import { Measurement } from "./measure.mjs";
 
-let { count, stopAfter, bad, noisy } = JSON.parse(process.argv[2]);
+let { count, stopAfter, bad, noisy, slotsOfKit } = JSON.parse(process.argv[2]);
 globalThis.document = { hidden: false };
 let open = 0, most = 0, now = 0;
 const session = () => ({
@@ -26,7 +26,7 @@ const ort = { InferenceSession: { create: async (bytes) => {
 } } };
 const gauges = { now: () => (now += noisy && slots % 2 ? 3 : 1), tick: 0.01, cpu: null, switches: () => 0 };
 const probes = Array.from({ length: count }, (_, index) => ({ index, file: String(index), inEverySlot: index < 2 }));
-const kit = { probes, read: async (name) => Uint8Array.of(Number(name)) };
+const kit = { probes, slots: slotsOfKit ?? undefined, read: async (name) => Uint8Array.of(Number(name)) };
 
 const lines = [], told = [];
 let slots = 0;
@@ -58,8 +58,9 @@ def measured(tmp_path_factory):
             (folder / name).write_bytes(files(package).joinpath(name).read_bytes())
     (folder / "run.mjs").write_text(SCRIPT)
 
-    def run(count, stop_after=-1, bad=(), noisy=False):
-        asked = json.dumps({"count": count, "stopAfter": stop_after, "bad": list(bad), "noisy": noisy})
+    def run(count, stop_after=-1, bad=(), noisy=False, slots=None):
+        told = {"count": count, "stopAfter": stop_after, "bad": list(bad), "noisy": noisy, "slotsOfKit": slots}
+        asked = json.dumps(told)
         done = subprocess.run(
             [node, folder / "run.mjs", asked], capture_output=True, text=True, timeout=60, check=False
         )
@@ -91,6 +92,12 @@ def test_while_figures_repeat_badly_there_are_more_rounds(measured, stop_after):
     rounds = {(line["probe"], line["slot"]) for line in lines}
     assert len(rounds) == len(lines) == 6 * 3 * SLOTS
     assert {line["session"] for line in lines} == set(range(9))
+
+
+def test_a_kit_says_how_many_rounds_it_wants(measured):
+    lines = measured(5, slots=30)["lines"]
+    assert len(lines) == 5 * 30
+    assert [sum(line["session"] == s for line in lines) for s in range(3)] == [50, 50, 50]
 
 
 def test_the_order_is_drawn_anew_in_each_slot(measured):
