@@ -79,6 +79,14 @@ def test_it_is_predicted_to_fit_and_nobody_says_more(finished):
     assert not list(folder.glob("measured-*")), "this machine's times are not the device's"
 
 
+def test_one_finalist_keeps_clear_of_the_budget(finished):
+    folder, _ = finished
+    chosen = json.loads((folder / "finalists.json").read_text())
+    rows = {row["arch"]: row["predicted_ms"] for row in chosen["measured"]}
+    assert len(chosen["finalists"]) == 2
+    assert min(rows[arch] for arch in chosen["finalists"]) <= 0.9 * BUDGET_MS
+
+
 def test_only_what_the_table_covers_is_searched(finished):
     kept = json.loads((finished[0] / "narrow.json").read_text())
     named = {(row["width"], row["resolution"]) for row in kept["combinations"]}

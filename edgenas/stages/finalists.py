@@ -26,6 +26,7 @@ from edgenas.study import Study
 GROWN = 2  # larger variants of each of the best
 ATTEMPTS = 4  # refits of the correction before giving up
 SECONDS_EACH = 1.5
+SAFE = 0.1  # of the budget, kept free by a finalist to fall back on where nothing can be measured yet
 RESERVE = 0.02  # of the budget: two measurements of one network differ by up to 3 %, and the last one decides
 
 
@@ -41,7 +42,8 @@ class Finalist:
 def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: Set[Arch]) -> dict[str, Any]:
     """Choose the finalists: architectures that were measured to meet the budget, best shared-weight accuracy first.
 
-    Where the device is not this machine, those that the gate lets pass are taken unmeasured.
+    Where the device is not this machine, those that the gate lets pass are taken unmeasured, and the last of them
+    leaves a tenth of the budget free: a device is not always as fast as when its table was measured.
 
     Candidates are what the strategy recommends, the best trials, and larger variants of these that still fit, all
     scored again on the final weights and the whole validation split. Those that are measured above the budget are
@@ -57,6 +59,8 @@ def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: S
     for attempt in range(earlier, earlier + ATTEMPTS):
         scores = _candidates(run, study, strategy, attempt)
         ranked = [arch for arch in _ranked(run, scores) if arch not in {*tried, *excluded}]
+        if not run.is_here:
+            ranked = _with_a_safe_one(run, ranked)
         for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
             rows = _measure(run, group, attempt)
             tried |= {arch: {**row, "accuracy": scores[arch]["accuracy"]} for arch, row in rows.items()}
@@ -107,6 +111,18 @@ def _ranked(run: Run, scores: Mapping[Arch, Metrics]) -> list[Arch]:
     standard_error = max(np.sqrt(best * (1 - best) / len(run.data.validation)), 1e-9)
     macs = dict(zip(scores, run.costs.macs.many(run.space, list(scores)), strict=True))
     return sorted(scores, key=lambda arch: (int((best - scores[arch]["accuracy"]) / standard_error), -macs[arch], arch))
+
+
+def _with_a_safe_one(run: Run, ranked: list[Arch]) -> list[Arch]:
+    """The same, with the first that keeps clear of the budget among the finalists, if there are to be several."""
+    assert run.config.budget_ms is not None
+    last = run.config.finalists - 1
+    gate_ms = run.costs.gate.many(run.space, ranked)
+    safe = [arch for arch, ms in zip(ranked, gate_ms, strict=True) if ms <= (1 - SAFE) * run.config.budget_ms]
+    if not last or not safe or safe[0] in ranked[: last + 1]:
+        return ranked
+    others = [arch for arch in ranked if arch != safe[0]]
+    return [*others[:last], safe[0], *others[last:]]
 
 
 def _measure(run: Run, archs: Sequence[Arch], attempt: int) -> dict[Arch, dict[str, Any]]:
