@@ -141,6 +141,29 @@ def test_times_that_do_not_repeat_are_refused(finished, results, monkeypatch):
         kits.settle(results, finished[0], SilentReporter())
 
 
+def without(results, tmp_path, precision):
+    """The results of a device that cannot run the models of a precision."""
+    head, *lines = results.read_text().splitlines()
+    probes = json.loads(head)["manifest"]["probes"]
+    lost = {i for i, probe in enumerate(probes) if probe["precision"] == precision and probe["kind"] == settle.KIND}
+    rows = [json.loads(line) for line in lines]
+    rows = [{**row, "error": "no kernel for it"} if row["probe"] in lost else row for row in rows]
+    path = tmp_path / "lost.jsonl"
+    path.write_text("\n".join([head, *map(json.dumps, rows)]) + "\n")
+    return path
+
+
+def test_a_twin_that_does_not_run_there_is_not_the_default(finished, results, any_noise, tmp_path):
+    result = kits.settle(without(results, tmp_path, "int8"), finished[0], SilentReporter())
+    assert result.model == "model.onnx" and result.measured_ms is not None and result.int8_measured_ms is None
+    assert verify_bundle(finished[0]) == []
+
+
+def test_without_a_figure_of_the_budget_s_precision_nothing_is_settled(finished, results, any_noise, tmp_path):
+    with pytest.raises(TableError, match="no fp32 figure: no kernel for it"):
+        kits.settle(without(results, tmp_path, "fp32"), finished[0], SilentReporter())
+
+
 def test_times_of_a_slowed_device_are_refused(finished, results, any_noise, monkeypatch):
     monkeypatch.setattr(settle, "SLOWED", 0.0)
     with pytest.raises(NoisyMachine, match="reference op"):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LONGEST = 12  # kernels in the table for people
 BAR = 20
+LEAST_REST = 0.005  # of the latency, to be told
 COLUMNS = ("model", "kernel", "kind", "op", "ms", "share", "estimated", "macs", "params", "bytes")
 
 
@@ -53,6 +54,8 @@ def _page(name: str, f: Forecast, table: LatencyTable) -> str:
 def _kinds(f: Forecast) -> str:
     heads = ["where the time goes", "ms", "share", "", "", "kernels"]
     rows = [[text.printable(kind), *_figures(parts, f), str(len(parts))] for kind, parts in f.by_kind().items()]
+    if abs(f.rest_ms) >= LEAST_REST * f.latency_ms:
+        rows.append(["of the call, not of a kernel", text.ms(f.rest_ms), "", "", "", ""])
     return text.table(heads, rows, right=(1, 2, 5))
 
 

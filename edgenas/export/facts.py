@@ -47,7 +47,7 @@ class Facts:
     @property
     def is_measured(self) -> bool:
         """Whether latencies were measured on the device."""
-        return self.fp32.ms is not None
+        return any(measured.ms is not None for measured in self.delivered.values())
 
     @property
     def delivered(self) -> dict[Precision, Measured]:

@@ -64,9 +64,10 @@ def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) ->
         if not timing.repeat_error <= MAX_REPEAT_ERROR:
             raise NoisyMachine(f"finalist {name[0]}: repeat error {timing.repeat_error:.1%}; measure again when quiet")
         rows.setdefault(name[0], {})[name[1]] = {**asdict(timing), "threads": int(results.header["threads"])}
-    if hashes:
-        number, precision = next(iter(hashes))
-        raise TableError(f"finalist {number}, {precision}, was not measured; make the kit again with --bundle")
+    missing = [number for number, precision in hashes if precision == table.header["precision"]]
+    if missing:
+        why = "; ".join(dict.fromkeys(results.failed.values())) or "let run.py come to its end"
+        raise TableError(f"finalist {missing[0]} has no {table.header['precision']} figure: {why}")
     return rows
 
 

@@ -113,7 +113,7 @@ def judged(run: Run, exported: Mapping[str, Any], timings: Mapping[str, Mapping[
         value["met"] = None if row["ms"] is None else met(row["ms"], row["repeat_error"], budget_ms)
     if run.precision == "int8":
         value["reason"] = exported["reason"] or "the budget is for int8"
-    elif "int8" in rows and timings:
+    elif "int8" in rows and "int8" in timings:
         fp32, int8 = rows["fp32"], rows["int8"]
         lost = accuracy["fp32"] - accuracy["int8"]
         faster = int8["ms"] * (1 + int8["repeat_error"]) < fp32["ms"]
