@@ -19,7 +19,7 @@ LEAST_REST = 0.005  # of the latency, to be told
 COLUMNS = ("model", "kernel", "kind", "op", "ms", "share", "estimated", "macs", "params", "bytes")
 
 
-def show(names: Sequence[str], forecasts: Sequence[Forecast], table: LatencyTable, arguments: Namespace) -> int:
+def show(names: Sequence[str], forecasts: Sequence[Forecast], table: LatencyTable, arguments: Namespace) -> None:
     """Print where the time of each model goes; `--csv` prints all kernels, `--json` everything."""
     results = list(zip(names, forecasts, strict=True))
     if arguments.json:
@@ -28,7 +28,6 @@ def show(names: Sequence[str], forecasts: Sequence[Forecast], table: LatencyTabl
         _output.write_lines(_csv([row for result in results for row in _rows(*result)]))
     else:
         _output.write("\n\n".join(_page(*result, table) for result in results) + "\n")
-    return 0
 
 
 def _page(name: str, f: Forecast, table: LatencyTable) -> str:

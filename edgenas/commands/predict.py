@@ -11,6 +11,7 @@ from typing import Any
 
 from edgenas import text
 from edgenas.commands import _flags, _forecast, _output
+from edgenas.config import Config
 from edgenas.errors import UsageError
 
 HELP = "predict latency and size of architectures, or the latency of ONNX files"
@@ -48,46 +49,52 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """One row an architecture; for ONNX files, and with `--ops`, where the time goes."""
+    """One row an architecture; where the time goes for ONNX files, for one architecture alone, and with `--ops`."""
     config = _flags.settings(arguments)
     from edgenas import api
 
     if files := _files(arguments):
         table, forecasts = api.predict_files(config, files, table=arguments.table)
-        return _forecast.show([file.name for file in files], forecasts, table, arguments)
+        _forecast.show([file.name for file in files], forecasts, table, arguments)
+        return 0
     codes = _codes(arguments)
-    if arguments.ops:
-        if codes is None:
-            raise UsageError("--ops takes codes of architectures, or --archs FILE; `predict --samples N` prints some")
-        table, forecasts = api.predict_ops(
-            config,
-            shape=arguments.shape,
-            classes=arguments.classes,
-            archs=codes,
-            table=arguments.table,
-            estimate_missing=arguments.estimate_missing,
-        )
-        return _forecast.show(codes, forecasts, table, arguments)
-    rows = iter(
-        api.predict(
-            config,
-            shape=arguments.shape,
-            classes=arguments.classes,
-            archs=codes,
-            samples=arguments.samples,
-            table=arguments.table,
-            estimate_missing=arguments.estimate_missing,
-        )
-    )
+    if not arguments.ops:
+        _show_rows(config, codes, arguments)
+    elif codes is not None:
+        _show_ops(config, codes, arguments)
+    else:
+        raise UsageError("--ops takes codes of architectures, or --archs FILE; `predict --samples N` prints some")
+    return 0
+
+
+def _show_rows(config: Config, codes: Sequence[str] | None, arguments: Namespace) -> None:
+    from edgenas import api
+
+    rows = iter(api.predict(config, archs=codes, samples=arguments.samples, **_shared(arguments)))
     if arguments.json:
         _output.write_json(list(rows))
-        return 0
+        return
     few = list(itertools.islice(rows, MOST_IN_A_TABLE + 1))
     if arguments.csv or len(few) > MOST_IN_A_TABLE:
         _output.write_lines(_csv(itertools.chain(few, rows)))
-    else:
-        _output.write(_table(few))
-    return 0
+        return
+    _output.write(_table(few))
+    if len(few) == 1:
+        _output.write("\n")
+        _show_ops(config, [few[0]["arch"]], arguments)
+
+
+def _show_ops(config: Config, codes: Sequence[str], arguments: Namespace) -> None:
+    from edgenas import api
+
+    table, forecasts = api.predict_ops(config, archs=codes, **_shared(arguments))
+    _forecast.show(codes, forecasts, table, arguments)
+
+
+def _shared(arguments: Namespace) -> dict[str, Any]:
+    """What predictions of architectures are by."""
+    names = ("shape", "classes", "table", "estimate_missing")
+    return {name: getattr(arguments, name) for name in names}
 
 
 def _files(arguments: Namespace) -> list[Path]:

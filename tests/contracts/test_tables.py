@@ -57,6 +57,9 @@ def test_predict_names_it(name, capsys, tmp_path, monkeypatch):
     assert cli.main(["predict", code, "--device", name, "--ops", "--json"]) == 0
     (model,) = json.loads(capsys.readouterr().out)
     assert model["estimated_share"] == 0 and model["latency_ms"] == pytest.approx(table.nets[0].ms, rel=0.2)
+    assert cli.main(["predict", code, "--device", name]) == 0
+    shown = capsys.readouterr().out
+    assert "where the time goes" in shown and "0 % of it estimated" in shown and "which alone would say" in shown
     assert cli.main(["predict", code, "--device", name, "--csv"]) == 0
     (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
     assert float(row["latency_ms"]) == pytest.approx(model["latency_ms"], rel=1e-4)
