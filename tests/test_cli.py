@@ -341,18 +341,17 @@ sys.exit(cli.main(["search", "--budget-ms", "20", "--output", folder]))
 )
 def test_a_signal_stops_a_search_and_says_how_to_go_on(tmp_path, mode, signals, code):
     folder = tmp_path / "a run"
-    child = subprocess.Popen(
-        [sys.executable, "-c", WAITING, mode, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert child.stdout and child.stderr
-    assert child.stdout.readline() == "ready\n"
-    child.send_signal(signals[0])
-    child.stderr.readline()  # empty: it ends the line of a bar
-    assert "stopping at the next safe point" in child.stderr.readline()
-    for signum in signals[1:]:
-        child.send_signal(signum)
-    errors_said = child.stderr.read()  # `communicate` would miss what `readline` has buffered
-    assert child.wait() == code
+    command = [sys.executable, "-c", WAITING, mode, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout and child.stderr
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(signals[0])
+        child.stderr.readline()  # empty: it ends the line of a bar
+        assert "stopping at the next safe point" in child.stderr.readline()
+        for signum in signals[1:]:
+            child.send_signal(signum)
+        errors_said = child.stderr.read()  # `communicate` would miss what `readline` has buffered
+    assert child.returncode == code
     assert f"edgenas search --output '{folder}' --resume" in errors_said
     assert "Traceback" not in errors_said
 
