@@ -140,7 +140,7 @@ def _measured_here(run: Run, study: Study, strategy: Strategy, trained: list[Fin
     Raises:
         BudgetError: all missed, again and again.
     """
-    misses: dict[Arch, dict[str, Any]] = {}
+    misses: dict[Arch, dict[str, Any] | None] = {}  # None: it cannot be had in the precision of the budget
     for attempt in range(finalists.ATTEMPTS):
         selection = _train_finalists(run, study, strategy, attempt, set(misses), trained)
         first = len(trained) - len(selection["finalists"])
@@ -151,9 +151,11 @@ def _measured_here(run: Run, study: Study, strategy: Strategy, trained: list[Fin
             judged = delivery.judged(run, exported, timings)
             if judged["met"]:
                 return Chosen(number, selection["measured"], judged, len(misses))
-            misses[trained[number].arch] = judged[run.precision] or judged["fp32"]
-        finalists.refit(run, {arch: row["ms"] for arch, row in misses.items()})
-    closest = min(misses.values(), key=lambda row: float(row["ms"]))
+            misses[trained[number].arch] = judged[run.precision]
+        finalists.refit(run, {arch: row["ms"] for arch, row in misses.items() if row})
+    closest = min((row for row in misses.values() if row), key=lambda row: float(row["ms"]), default=None)
+    if closest is None:
+        raise BudgetError(f"no finalist runs in {run.precision}: {judged['reason']}; search with a table of fp32")
     raise BudgetError(
         f"none of {len(misses)} finalists met {run.config.budget_ms:g} ms: the closest was measured "
         f"{closest['ms']:.3f} ms (repeat error {closest['repeat_error']:.1%}); raise the budget"
