@@ -58,8 +58,9 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
         if folder.notice:
             reporter.say(folder.notice)
         run = Run(config, folder, reporter, stop)
-        pipeline.keep_config(run)
-        pipeline.prepare(run)
+        with pipeline.undone(run):
+            pipeline.keep_config(run)
+            pipeline.prepare(run)
         return pipeline.finish(run, *pipeline.search(run))
     finally:
         folder.unlock()
@@ -69,11 +70,31 @@ def _for_device(config: Config) -> Config:
     """With the whole name of the device's table, and the runtime and threads that it is of."""
     if config.device is None or (config.resume and "/" in config.device):
         return config
-    from edgenas.profiling.devices import device_table, table_name
+    from edgenas.profiling.devices import table_name
 
-    table = device_table(config.device, runtime=config.runtime, threads=config.threads)
+    table = named_table(config)
     header = table.header
     return replace(config, device=table_name(table), runtime=header["runtime"], threads=int(header["threads"]))
+
+
+def named_table(config: Config) -> LatencyTable:
+    """The table of `--device`.
+
+    Raises:
+        UnknownName: there is none.
+        UsageError: its whole name was given, and another runtime or number of threads beside it.
+    """
+    from edgenas.profiling.devices import device_table
+
+    assert config.device is not None
+    table = device_table(config.device, runtime=config.runtime, threads=config.threads)
+    for name in ("runtime", "threads"):
+        given = getattr(config, name)
+        if given != getattr(Config(), name) and str(given) != table.header[name]:
+            raise UsageError(
+                f"--{name} {given}: {config.device} is a table of {name} {table.header[name]}; leave it out"
+            )
+    return table
 
 
 def output_path(config: Config) -> Path:
@@ -250,13 +271,12 @@ def predict_files(
 def _table(config: Config, file: Path | None) -> LatencyTable:
     """The table of a file, or of a device by name, or this machine's own; under the conditions of `config`."""
     from edgenas.cost.table import read_table
-    from edgenas.profiling.devices import device_table
     from edgenas.profiling.host import cached_table
 
     if file and config.device:
         raise UsageError("--device and --table both name a latency table; give one of them")
     if config.device:
-        return device_table(config.device, runtime=config.runtime, threads=config.threads)
+        return named_table(config)
     table = read_table(file) if file else cached_table(config.runtime, config.threads)
     table.check_matches(runtime=config.runtime, threads=config.threads, precision="fp32")
     return table

@@ -12,6 +12,7 @@ import numpy as np
 from edgenas.api import general_probes, search, space_probes
 from edgenas.config import Config
 from edgenas.errors import EnvironmentFault, NoisyMachine, TableError, UsageError
+from edgenas.folder import CONFIG
 from edgenas.ops import Shape
 from edgenas.progress import Reporter
 from edgenas.report import Result
@@ -73,8 +74,8 @@ def bundle_kit(run_folder: Path, reporter: Reporter, *, out: Path, page: bool = 
     from edgenas.profiling.kit import write_kit
     from edgenas.profiling.settle import SLOTS, finalist_probes
 
-    facts = {"bundle": True, "slots": SLOTS}
-    return write_kit(out, finalist_probes(run_folder), facts, _page(reporter) if page else {})
+    probes = list(finalist_probes(run_folder))
+    return write_kit(out, probes, {"bundle": True, "slots": SLOTS}, _page(reporter) if page else {})
 
 
 def settle(results: Path, run_folder: Path, reporter: Reporter, *, kit: Path | None = None) -> Result:
@@ -91,6 +92,8 @@ def settle(results: Path, run_folder: Path, reporter: Reporter, *, kit: Path | N
     from edgenas.profiling.kit import read_manifest
     from edgenas.profiling.settle import finalist_timings
 
+    if not (run_folder / CONFIG).exists():
+        raise UsageError(f"--bundle {run_folder}: there is no run of a search")
     found = read_results(results, read_manifest(kit) if kit else None)
     config = resolve({"resume": True, "output": str(run_folder)})
     if config.device is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from edgenas import driver, plugins
 from edgenas.config import to_toml
 from edgenas.cost.table import LatencyTable
 from edgenas.engine import checkpoint
-from edgenas.errors import BudgetError, Interrupted, UsageError
-from edgenas.folder import CONFIG, read_artefact, write_atomically
+from edgenas.errors import BudgetError, DataError, Interrupted, TableError, UnknownName, UsageError
+from edgenas.folder import CONFIG, SECONDS, read_artefact, write_atomically
 from edgenas.graph import Arch
 from edgenas.report import Result
 from edgenas.run import Run
@@ -27,6 +28,19 @@ from edgenas.study import Study
 
 REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
 SETTLED = "settled"  # artefact: what a kit measured of the finalists on a device that is not this machine
+
+
+@contextmanager
+def undone(run: Run) -> Iterator[None]:
+    """A refusal inside, before there is anything to go on with, leaves the folder free for another search."""
+    begun = run.config.resume
+    try:
+        yield
+    except (BudgetError, DataError, TableError, UnknownName, UsageError):
+        if not begun:
+            for name in (CONFIG, SECONDS, *REUSED):
+                (run.folder.path / name).unlink(missing_ok=True)
+        raise
 
 
 def keep_config(run: Run) -> None:

@@ -46,7 +46,7 @@ def results(finished, tmp_path_factory):
     with zipfile.ZipFile(folder / "kit.zip") as archive:
         archive.extractall(folder)
     out = folder / "settled.jsonl"
-    command = [sys.executable, folder / "run.py", "--slots", "9", "--patience", "1", "--out", out]
+    command = [sys.executable, folder / "run.py", "--slots", "24", "--patience", "1", "--out", out]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return out
@@ -55,8 +55,8 @@ def results(finished, tmp_path_factory):
 @pytest.fixture
 def any_noise(monkeypatch):
     """A few rounds beside other tests, on any machine, are what they are."""
-    monkeypatch.setattr(settle, "MAX_REPEAT_ERROR", np.inf)
-    monkeypatch.setattr(settle, "SLOWED", np.inf)
+    for name in ("MAX_REPEAT_ERROR", "SLOWED", "HASTENED"):
+        monkeypatch.setattr(settle, name, np.inf)
 
 
 def altered(results, tmp_path, **header):
@@ -134,9 +134,8 @@ def test_times_of_other_models_are_refused(finished, results, any_noise, tmp_pat
         kits.settle(results, tmp_path, SilentReporter())
 
 
-def test_times_that_do_not_repeat_are_refused(finished, results, monkeypatch):
+def test_times_that_do_not_repeat_are_refused(finished, results, any_noise, monkeypatch):
     monkeypatch.setattr(settle, "MAX_REPEAT_ERROR", -1.0)
-    monkeypatch.setattr(settle, "SLOWED", np.inf)
     with pytest.raises(NoisyMachine, match="measure again"):
         kits.settle(results, finished[0], SilentReporter())
 
@@ -168,6 +167,25 @@ def test_times_of_a_slowed_device_are_refused(finished, results, any_noise, monk
     monkeypatch.setattr(settle, "SLOWED", 0.0)
     with pytest.raises(NoisyMachine, match="reference op"):
         kits.settle(results, finished[0], SilentReporter())
+    monkeypatch.setattr(settle, "SLOWED", np.inf)
+    monkeypatch.setattr(settle, "HASTENED", 0.0)
+    with pytest.raises(NoisyMachine, match="reference op"):
+        kits.settle(results, finished[0], SilentReporter())
+
+
+def test_unfinished_times_are_refused(finished, results, any_noise, tmp_path):
+    head, *lines = results.read_text().splitlines()
+    path = tmp_path / "begun.jsonl"
+    path.write_text("\n".join([head, *(line for line in lines if json.loads(line)["slot"] < 20)]) + "\n")
+    with pytest.raises(TableError, match="not finished"):
+        kits.settle(path, finished[0], SilentReporter())
+
+
+def test_a_run_that_is_none_is_named(results, tmp_path):
+    with pytest.raises(UsageError, match="no run of a search"):
+        kits.settle(results, tmp_path, SilentReporter())
+    with pytest.raises(UsageError, match="no finalist is exported"):
+        kits.bundle_kit(tmp_path, SilentReporter(), out=tmp_path / "kit.zip")
 
 
 def test_finalists_make_no_table(results):
@@ -181,8 +199,23 @@ def test_a_budget_that_nothing_is_sure_to_meet_is_refused(tmp_path):
 
 
 def test_another_device_s_profile_is_not_reused(finished, tmp_path):
-    with pytest.raises(TableError, match="precision"):
-        search(tmp_path / "run", device=f"{DEVICE}/onnxruntime-1t-int8", reuse=finished[0])
+    for other, word in (("1t-int8", "precision"), ("2t-fp32", "threads")):
+        with pytest.raises(TableError, match=word):
+            search(tmp_path / other, device=f"{DEVICE}/onnxruntime-{other}", reuse=finished[0])
+
+
+def test_a_refused_search_leaves_the_folder_free(finished, tmp_path):
+    with pytest.raises(BudgetError):
+        search(tmp_path / "run", budget_ms=0.001)
+    with pytest.raises(TableError):
+        search(tmp_path / "run", device=f"{DEVICE}/onnxruntime-2t-fp32", reuse=finished[0])
+    assert not list((tmp_path / "run").iterdir())
+
+
+@pytest.mark.parametrize("changes", [{"threads": 2}, {"runtime": "onnxruntime-web"}])
+def test_conditions_that_the_named_table_is_not_of_are_refused(tmp_path, changes):
+    with pytest.raises(UsageError, match=next(iter(changes))):
+        search(tmp_path / "run", device=f"{DEVICE}/onnxruntime-1t-fp32", **changes)
 
 
 def test_a_device_without_a_table_is_refused(tmp_path):

@@ -64,11 +64,12 @@ def run(arguments: Namespace) -> int:
         _output.write_json(facts)
         return 0
     size = text.size(arguments.out.stat().st_size)
+    browser = "; on a phone or in a browser: open its index.html" if arguments.page else ""
     command = "adapt" if arguments.probes else "ingest"
     bundle = f" --bundle {text.printable(str(arguments.bundle))}" if arguments.bundle else ""
     _output.write(
         f"{text.printable(facts['path'])}: {facts['probes']} probes, {size}\n"
-        "on a board: unpack it and run `python run.py`; on a phone or in a browser: open its index.html\n"
+        f"on a board: unpack it and run `python run.py`{browser}\n"
         f"then bring the results file back, and: edgenas {command} RESULTS.jsonl{bundle}\n"
     )
     return 0

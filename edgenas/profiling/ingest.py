@@ -130,7 +130,8 @@ def tables(results: Results) -> list[LatencyTable]:
     for table, tests in fitted_and_tests(results):
         if (error := float(table.header["repeat_error"])) > WORST_REPEAT_ERROR:
             raise NoisyMachine(
-                f"repeat error {error:.1%}, over {WORST_REPEAT_ERROR:.0%}: measure again on a quiet device"
+                f"repeat error {error:.1%}, over {WORST_REPEAT_ERROR:.0%}: measure anew on a quiet device, or "
+                "more rounds, with run.py's --patience"
             )
         header = {"test": _tested(relative_errors(table, tests))} if tests else {}
         found.append(table.extended({}, tests, **header))

@@ -54,6 +54,22 @@ def kernels_of(content: bytes) -> list[Kernel]:
     return found
 
 
+def _check_sizes(path: Path, content: bytes) -> None:
+    """Raises DataError if an input leaves more than its batch open: a network of 1x1 images says nothing."""
+    import onnx
+
+    graph = onnx.load_model_from_string(content).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    for port in graph.input:
+        shape = port.type.tensor_type.shape.dim
+        free = [i for i, size in enumerate(shape) if i and not size.HasField("dim_value")]
+        if free and port.name not in constants:
+            raise DataError(
+                f"{path}: input {port.name!r} leaves its size open in dimension {free[0]}; fix it, for example by "
+                "`python -m onnxruntime.tools.make_dynamic_shape_fixed`"
+            )
+
+
 def _values(model: onnx.ModelProto) -> dict[str, Value]:
     """Every tensor of the main graph: constants by what they are, the others by what one run makes of them."""
     from onnx import ModelProto, ValueInfoProto, numpy_helper
@@ -90,6 +106,7 @@ def _answer(asked: dict[str, Any], say: Say) -> None:
     path = Path(asked["path"])
     say(file=os.fspath(path))
     content = read_model(path)
+    _check_sizes(path, content)
     try:
         found = kernels_of(content)
     except DataError as error:

@@ -50,8 +50,10 @@ def main(kit: Path, arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nrun.py: stopped; start it again to go on", file=sys.stderr)
         return 130
-    command = "adapt" if "known" in _manifest(kit) else "ingest"
-    print(f"{out}\nnow, where edgenas is installed: edgenas {command} {out.name}")
+    manifest = _manifest(kit)
+    command = "adapt" if "known" in manifest else "ingest"
+    bundle = " --bundle RUN" if manifest.get("bundle") else ""
+    print(f"{out}\nnow, where edgenas is installed: edgenas {command} {out.name}{bundle}")
     return 0
 
 
@@ -92,6 +94,12 @@ def measure(kit: Path, options: argparse.Namespace, log: TextIO) -> Path:
                     break
     except OSError as error:
         raise EnvironmentFault(f"{out}: cannot be written ({error.strerror}); give another with --out") from error
+    repeats = _repeat_error(rounds)
+    if repeats > _timing.MAX_REPEAT_ERROR:
+        log.write(
+            f"figures repeat within {repeats:.1%} only; 4% or less is good. On a quieter device measure anew, with "
+            "another --out, or take more rounds: --patience 9\n"
+        )
     return out
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ from edgenas.profiling.host import SLOWED
 from edgenas.profiling.ingest import REFERENCE, Results, timings_of
 from edgenas.profiling.probes import Probe
 from edgenas.runtimes import _reference
-from edgenas.runtimes._timing import MAX_REPEAT_ERROR
+from edgenas.runtimes._timing import MAX_REPEAT_ERROR, Timing
 
 KIND = "finalist"
-SLOTS = 240  # rounds of each, many more than of a table's rows: these few figures decide
+HASTENED = 1.25  # so much faster than for its table, it is another device, or was not itself then
+FEWEST_SLOTS, SLOTS = 24, 240  # rounds of each, many more than of a table's rows: these few figures decide
 CONDITIONS = ("processor", "runtime", "threads")  # a device's name may be anybody's choice
 
 
@@ -42,6 +44,12 @@ def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) ->
         TableError: they are of other models, or measured under other conditions than the table.
         NoisyMachine: a figure repeats worse than 4 %, or the device is slower than when its table was measured.
     """
+    if not results.manifest.get("bundle"):
+        raise TableError("these are not results of a kit of finalists, which `edgenas kit --bundle` makes")
+    if len(results.slots) < FEWEST_SLOTS:
+        raise TableError(
+            f"{len(results.slots)} rounds of each, at least {FEWEST_SLOTS}: not finished; start run.py again"
+        )
     for condition in CONDITIONS:
         found, wanted = str(results.header.get(condition, "")), table.header.get(condition, "")
         if found and wanted and found != wanted:
@@ -49,11 +57,7 @@ def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) ->
     hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _models(run_folder).items()}
     rows: dict[str, Any] = {}
     timings = timings_of(results)
-    if REFERENCE in timings and timings[REFERENCE].ms > SLOWED * table.reference_ms:
-        raise NoisyMachine(
-            f"the reference op takes {timings[REFERENCE].ms:.3f} ms, {table.reference_ms:.3f} when the device's table "
-            "was measured: measure again when the device is cool and quiet, or make its table anew"
-        )
+    _check_speed(timings, table)
     for i, timing in timings.items():
         entry = results.manifest["probes"][i]
         if entry["kind"] != KIND:
@@ -69,6 +73,18 @@ def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) ->
         why = "; ".join(dict.fromkeys(results.failed.values())) or "let run.py come to its end"
         raise TableError(f"finalist {missing[0]} has no {table.header['precision']} figure: {why}")
     return rows
+
+
+def _check_speed(timings: Mapping[int, Timing], table: LatencyTable) -> None:
+    """Raises NoisyMachine unless the reference op says that this is the device of the table, at the same speed."""
+    if REFERENCE not in timings or not math.isfinite(table.reference_ms):
+        return
+    ms, before_ms = timings[REFERENCE].ms, table.reference_ms
+    if ms > SLOWED * before_ms or before_ms > HASTENED * ms:
+        raise NoisyMachine(
+            f"the reference op takes {ms:.3g} ms, {before_ms:.3g} when the device's table was measured: measure again "
+            "when the device is cool and quiet, or make its table anew"
+        )
 
 
 def _models(run_folder: Path) -> dict[tuple[str, str], Path]:

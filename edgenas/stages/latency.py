@@ -188,6 +188,8 @@ def load_or(run: Run, name: str, make: Callable[[], LatencyTable]) -> LatencyTab
         write_table(path, make())
     table = read_table(path)
     table.check_matches(device=run.device, runtime=run.config.runtime, precision=run.precision)
+    if run.config.device is not None:  # here, more threads than cores are capped
+        table.check_matches(threads=run.config.threads)
     return table
 
 
