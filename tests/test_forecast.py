@@ -28,6 +28,13 @@ def test_the_page_tells_latency_share_estimated_and_where_the_time_goes(words, c
     assert "where the time goes" in out and "█" in out
 
 
+def test_a_table_of_one_space_comes_with_a_warning(words, capsys):
+    assert cli.main(words) == 0
+    assert "networks of one space" in capsys.readouterr().err
+    assert cli.main([*words, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_json_holds_every_kernel(words, capsys):
     assert cli.main([*words, "--json"]) == 0
     (model,) = json.loads(capsys.readouterr().out)

@@ -12,6 +12,7 @@ from edgenas.commands import _output
 if TYPE_CHECKING:
     from edgenas.cost.kernels import Forecast, Part
     from edgenas.cost.table import LatencyTable
+    from edgenas.progress import Reporter
 
 LONGEST = 12  # kernels in the table for people
 BAR = 20
@@ -28,6 +29,17 @@ def show(names: Sequence[str], forecasts: Sequence[Forecast], table: LatencyTabl
         _output.write_lines(_csv([row for result in results for row in _rows(*result)]))
     else:
         _output.write("\n\n".join(_page(*result, table) for result in results) + "\n")
+
+
+def warn(table: LatencyTable, reporter: Reporter) -> None:
+    """Say so where a table is of one space, and files of others are predicted from it."""
+    from edgenas.cost.kernels import knows_all_blocks
+
+    if not knows_all_blocks(table):
+        reporter.say(
+            f"this table of {text.printable(table.device)} holds networks of one space: for others errors may exceed "
+            "the interval; measure one with `edgenas profile --general`, or a kit with --general"
+        )
 
 
 def _page(name: str, f: Forecast, table: LatencyTable) -> str:

@@ -56,6 +56,7 @@ def run(arguments: Namespace) -> int:
     if files := _files(arguments):
         table, forecasts = api.predict_files(config, files, table=arguments.table)
         _forecast.show([file.name for file in files], forecasts, table, arguments)
+        _forecast.warn(table, _output.reporter(arguments))
         return 0
     codes = _codes(arguments)
     if not arguments.ops:

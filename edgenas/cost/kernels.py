@@ -130,6 +130,11 @@ class Forecaster:
         return max(LEAST * ms, float(found @ np.array(self.correction.coefficients)), LEAST_MS)
 
 
+def knows_all_blocks(table: LatencyTable) -> bool:
+    """Whether its networks stand for those that edgenas did not make; else the interval holds for its space alone."""
+    return sum(net.spec.split()[0] == _general.__name__ for net in table.nets) >= ENOUGH_NETS
+
+
 def _networks(prices: Prices) -> tuple[list[np.ndarray], list[float]]:
     """Features and measured ms of the networks of all usual blocks, or, where those are few, of all networks."""
     names = sorted({net.spec.split()[0] for net in prices.table.nets})
