@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
 from edgenas import plugins
 from edgenas.cost.table import LatencyTable, read_table
-from edgenas.errors import EdgeNASError, EnvironmentFault, UnknownName
+from edgenas.errors import EnvironmentFault, TableError, UnknownName
 from edgenas.folder import cache_folder
 
 
@@ -54,7 +55,7 @@ def device_table(name: str, *, runtime: str, threads: int, precision: str = "fp3
     """
     device, _, conditions = name.partition("/")
     wanted = conditions or f"{runtime}-{threads}t-{precision}"
-    tables = _readable(device)
+    tables = list(readable_tables(device))
     fitting = [table for table in tables if _conditions(table) == wanted]
     if fitting:
         return max(fitting, key=lambda table: len(table.ops))
@@ -72,13 +73,9 @@ def _conditions(table: LatencyTable) -> str:
     return f"{h['runtime']}-{h['threads']}t-{h['precision']}"
 
 
-def _readable(device: str) -> list[LatencyTable]:
-    """The device's tables that can be read; a damaged one must not hide a good one."""
-    tables = []
+def readable_tables(device: str | None = None) -> Iterator[LatencyTable]:
+    """All tables, or one device's, that can be read; a damaged one must not hide a good one."""
     for file in table_files():
-        if file.parent.name == device:
-            try:
-                tables.append(read_table(file))
-            except EdgeNASError:
-                continue
-    return tables
+        if device in (None, file.parent.name):
+            with contextlib.suppress(TableError):
+                yield read_table(file)

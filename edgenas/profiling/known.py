@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,7 +11,7 @@ from edgenas.cost.adapted import choose_probes
 from edgenas.cost.table import LatencyTable, NetRow, read_table
 from edgenas.errors import TableError, UnknownName, UsageError
 from edgenas.graph import Node
-from edgenas.profiling.devices import table_files, table_name
+from edgenas.profiling.devices import readable_tables, table_name
 from edgenas.profiling.probes import Net
 from edgenas.spaces._base import SearchSpace
 
@@ -102,7 +102,7 @@ def _named(name: str) -> list[LatencyTable]:
     """All tables of that name that can be read; a damaged one stops only who names its file."""
     if Path(name).is_file():
         return [read_table(Path(name))]
-    tables = list(_readable())
+    tables = list(readable_tables())
     fitting = [table for table in tables if name in (ALL, table.device, table_name(table))]
     if fitting or name == ALL:
         return fitting
@@ -110,14 +110,6 @@ def _named(name: str) -> list[LatencyTable]:
     near = get_close_matches(name, names, n=2) or names
     hint = f"there are {', '.join(near)}" if near else "measure one with `edgenas kit` first"
     raise UnknownName(f"--from {name}: no such device or file; {hint}")
-
-
-def _readable() -> Iterator[LatencyTable]:
-    for file in table_files():
-        try:
-            yield read_table(file)
-        except TableError:
-            continue
 
 
 def _alike(tables: Sequence[LatencyTable]) -> list[LatencyTable]:

@@ -44,7 +44,7 @@ def probes(
     rng: np.random.Generator,
 ) -> Iterator[Probe]:
     """The reference first, then what each precision needs; one model at a time, for they may be many."""
-    yield _reference_probe()
+    yield reference_probe()
     distinct = {node.key: node for node in nodes}
     counts = count_ops(distinct.values())
     for precision in precisions:
@@ -53,13 +53,14 @@ def probes(
 
 def few_probes(chosen: Mapping[str, tuple[Sequence[Node], Sequence[Net]]], rng: np.random.Generator) -> Iterator[Probe]:
     """As `probes`, where each precision has ops and networks of its own."""
-    yield _reference_probe()
+    yield reference_probe()
     for precision, (nodes, nets) in chosen.items():
         distinct = {node.key: node for node in nodes}
         yield from _in_precision(distinct, count_ops(nodes), {"net": nets}, precision, rng)
 
 
-def _reference_probe() -> Probe:
+def reference_probe() -> Probe:
+    """What every kit begins with."""
     return Probe("reference", "", "fp32", _reference.reference_model(), {})
 
 
@@ -74,7 +75,7 @@ def _in_precision(
     if precision == "int8":
         shapes = {shape for node in nodes.values() for shape in (*node.in_shapes, node.shape)}
         for shape in sorted(shapes):
-            yield Probe("pair", shape_text(shape), precision, pairrandom_model(shape), {})
+            yield Probe("pair", shape_text(shape), precision, pair_model(shape), {})
     for key, node in nodes.items():
         c = counts[key]
         entry = {"macs": c.macs, "params": c.params, "bytes": c.bytes, "pairs": _pairs(node)}
@@ -107,7 +108,7 @@ def _inputs(graph: Graph, rng: np.random.Generator) -> list[tuple[np.ndarray[Any
     ]
 
 
-def pairrandom_model(shape: Shape) -> bytes:
+def pair_model(shape: Shape) -> bytes:
     """Quantise to uint8 and back."""
     from onnx import TensorProto, helper, numpy_helper
 

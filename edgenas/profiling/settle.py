@@ -13,8 +13,7 @@ from edgenas.cost.table import LatencyTable
 from edgenas.errors import NoisyMachine, TableError, UsageError
 from edgenas.profiling.host import SLOWED
 from edgenas.profiling.ingest import REFERENCE, Results, timings_of
-from edgenas.profiling.probes import Probe
-from edgenas.runtimes import _reference
+from edgenas.profiling.probes import Probe, reference_probe
 from edgenas.runtimes._timing import MAX_REPEAT_ERROR, Timing
 
 KIND = "finalist"
@@ -32,7 +31,7 @@ def finalist_probes(run_folder: Path) -> Iterator[Probe]:
     models = _models(run_folder)
     if not models:
         raise UsageError(f"{run_folder}: no finalist is exported there; let `edgenas search` come to its end")
-    yield Probe("reference", "", "fp32", _reference.reference_model(), {})
+    yield reference_probe()
     for (number, precision), path in models.items():
         yield Probe(KIND, number, precision, path.read_bytes(), {})
 
