@@ -166,8 +166,27 @@ class SearchSpace(ABC):
         """One base-36 digit per choice."""
         return "".join(DIGITS[option] for option in arch)
 
+    def published(self, arch: Arch) -> str:
+        """The form that papers write it in, which `parse` reads as well; of a space without one, the code."""
+        return self.code(arch)
+
+    def read_published(self, text: str) -> Arch | None:
+        """Inverse of `published`; None for text that is not of that form.
+
+        Raises:
+            UsageError: it is of that form, but no architecture of this space.
+        """
+        return None
+
     def parse(self, code: str) -> Arch:
-        """Inverse of `code`. Raises UsageError for text that is not an architecture of this space."""
+        """Inverse of `code`, and of `published`.
+
+        Raises:
+            UsageError: the text is not an architecture of this space.
+        """
+        if (arch := self.read_published(code)) is not None:
+            self.check(arch)
+            return arch
         code = code.strip().lower()
         if not code or any(digit not in DIGITS for digit in code):
             raise UsageError(f"space {self.name}: {code!r} is not an architecture ({len(self.choices)} base-36 digits)")

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from numpy.random import Generator
 
 from edgenas.graph import Arch
 from edgenas.problem import Problem
+from edgenas.spaces._base import SearchSpace
 from edgenas.study import Study, Trial
 
 
 class Strategy(ABC):
-    """Proposes architectures and learns from their trials.
+    """Proposes architectures of `problem` and learns from their trials.
 
     The driver calls, in turn: ask; tell with one trial per proposed architecture, in the order proposed; state_dict, at
     moments of its choice. Nothing else is promised and nothing else may be relied on. All randomness comes from
     generators given at construction: the same problem, generators and trials give the same proposals.
     """
+
+    problem: Problem
 
     @abstractmethod
     def ask(self, n: int = 1) -> list[Arch]:
@@ -44,6 +48,14 @@ class Strategy(ABC):
         architectures that were never evaluated.
         """
         return [trial.arch for trial in study.best(k)]
+
+    def narrow(self, space: SearchSpace) -> None:
+        """Propose from this part of the space only, from now on; what was learned outside of it may still serve.
+
+        Called between `tell` and `ask`, and before `load_state_dict` for a state from after the narrowing. Enough where
+        all that depends on what is allowed is read from `problem.space` when it is needed.
+        """
+        self.problem = replace(self.problem, space=space)
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def test_architectures_and_spaces_survive_as_text(space):
     assert parse_spec(space.spec).choices == space.choices
     assert len({choice.name for choice in space.choices}) == len(space.choices)
     for arch in samples(space, 20):
-        assert space.parse(space.code(arch)) == arch
+        assert space.parse(space.code(arch)) == space.parse(space.published(arch)) == arch
         assert list(space.values(arch)) == list(space.index)
 
 
