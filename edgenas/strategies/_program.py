@@ -29,6 +29,8 @@ class Solution:
     """What was found; `arch` is None if nothing was.
 
     No architecture of those asked for is above `bound`. `proven`: none is better than `arch`, or there is none.
+    `passed` were met on the way: excluded networks in other words, or beyond a budget by rounding. To exclude them as
+    well the next time saves time.
     """
 
     arch: Arch | None
@@ -36,6 +38,7 @@ class Solution:
     bound: float
     proven: bool
     seconds: float
+    passed: tuple[Arch, ...] = ()
 
 
 def solve(
@@ -79,7 +82,8 @@ class Program:
         search = _Search(self, space, scores, list(excluded), started + seconds)
         search.run()
         proven = search.bound <= search.quality + ROUNDING * search.spread
-        return Solution(search.arch, search.quality, search.bound, proven, time.monotonic() - started)
+        seconds_taken = time.monotonic() - started
+        return Solution(search.arch, search.quality, search.bound, proven, seconds_taken, tuple(search.passed))
 
     def part(self, statics: Statics) -> FlowProgram:
         """The program of one combination of static options."""
@@ -124,6 +128,7 @@ class _Search:
         self.cuts: dict[Statics, list[Row]] = {statics: [] for statics in self.statics}
         for arch in excluded:
             self.cut(arch)
+        self.passed: list[Arch] = []
         self.arch: Arch | None = None
         self.quality = self.bound = -math.inf
 
@@ -149,6 +154,7 @@ class _Search:
             # Within the budgets by rounding alone, or an excluded network by options that make no difference.
             if not self.program.meets(arch) or networks(self.space, [arch])[0] in self.excluded:
                 self.cut(arch)
+                self.passed.append(arch)
                 continue
             quality = math.fsum(row[option] for row, option in zip(self.scores, arch, strict=True))
             if quality > self.quality:

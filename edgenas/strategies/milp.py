@@ -12,7 +12,7 @@ from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.spaces._genes import one_hot
 from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import Proposed, feasible_samples, random_feasible
+from edgenas.strategies._feasible import DRAWS, Proposed, feasible_samples, repaired_samples
 from edgenas.strategies._flows import Scores
 from edgenas.strategies._program import SECONDS, Program, Solution
 from edgenas.study import Study, Trial
@@ -20,7 +20,7 @@ from edgenas.study import Study, Trial
 REWARD = "hard"
 
 # Samples among which a founder is chosen.
-DRAWS = 64
+POOL = 64
 # Ridge penalty, and the least share of the rewards' deviation that counts as noise: few trials can be fitted exactly.
 PENALTY, LEAST_NOISE = 1.0, 0.05
 
@@ -29,25 +29,23 @@ class Milp(Strategy):
     """The best architecture within the budgets by additive scores, proven by an integer program for each proposal.
 
     The scores are learned: a ridge regression of the rewards so far on the chosen options, drawn from its posterior, so
-    that options of which little is known are tried (linear Thompson sampling, arXiv:1209.3352; half its deviation). The
-    first proposals are feasible samples that between them show every option. Networks proposed before are cut off, so
-    the search ends exactly when no new network meets the budgets.
+    that options of which little is known are tried (linear Thompson sampling, arXiv:1209.3352). The first proposals are
+    feasible samples that between them show every option. Networks proposed before are cut off, so the search ends
+    exactly when no new network meets the budgets.
     """
 
-    def __init__(
-        self, problem: Problem, rng: Generator, *, founders: int = 16, noise: float = 0.5, seconds: float = SECONDS
-    ) -> None:
-        """`noise` scales the posterior's deviation; no proposal is sought for longer than about so many `seconds`.
+    def __init__(self, problem: Problem, rng: Generator, *, founders: int = 16, seconds: float = SECONDS) -> None:
+        """No proposal is sought for longer than about so many `seconds`; `notes` says it if one is not the best then.
 
         Raises UsageError for a budget on a metric that is no sum over the network's kernels.
         """
         self.problem = problem
         self.rng = rng
         self.founders = founders
-        self.noise = noise
         self.seconds = seconds
         self.program = Program(problem.space, problem.costs, problem.objective.budgets)
         self.proposed = Proposed(problem.space)
+        self.passed: list[Arch] = []
         self.rewards: list[tuple[Arch, float]] = []
         self.weights_version = 0
         self.unproven = 0
@@ -75,7 +73,7 @@ class Milp(Strategy):
         self.notes = []
         if not self.rewards:
             return trials
-        solution = self.program.solve(self.problem.space, self._scores(0.0), seconds=self.seconds)
+        solution = self.program.solve(self.problem.space, self._scores(draw=False), seconds=self.seconds)
         self.notes = [describe(solution, self.seconds), *self._unproven()]
         return Proposed(self.problem.space).add([arch for arch in (solution.arch, *trials) if arch is not None], k)
 
@@ -83,9 +81,9 @@ class Milp(Strategy):
         """The next architecture, or none: while there are few, a sample with options that were seldom proposed."""
         proposed = self.proposed.state()
         if len(proposed) >= self.founders and self.rewards:
-            return self._best(self._scores(self.noise))
+            return self._best(self._scores(draw=True))
         rarity = self._rarity(proposed)
-        samples = feasible_samples(self.problem, self.rng, DRAWS)
+        samples = feasible_samples(self.problem, self.rng, POOL)
         samples.sort(key=lambda arch: -sum(row[option] for row, option in zip(rarity, arch, strict=True)))
         return self.proposed.add(samples, 1) or self._best(rarity)
 
@@ -99,32 +97,44 @@ class Milp(Strategy):
 
     def _best(self, scores: Scores) -> list[Arch]:
         """The best new architecture by these scores; where the time does not suffice to find one, a feasible one."""
-        solution = self.program.solve(self.problem.space, scores, excluded=self.proposed.state(), seconds=self.seconds)
+        excluded = [*self.proposed.state(), *self.passed]
+        solution = self.program.solve(self.problem.space, scores, excluded=excluded, seconds=self.seconds)
+        self.passed += solution.passed
         self.unproven += not solution.proven
         arch = solution.arch
         if arch is None and solution.proven:
             left = "no other network meets" if self.proposed.state() else "no architecture meets"
             self.notes = [f"milp: proven that {left} the budgets"]
         elif arch is None:
-            arch = random_feasible(self.problem, self.rng)
+            return self._sample()
         return [] if arch is None else self.proposed.add([arch], 1)
 
-    def _scores(self, noise: float) -> list[list[float]]:
-        """One score per option per choice, which add up to the reward that the regression expects.
+    def _sample(self) -> list[Arch]:
+        """A new feasible architecture without a program, or none."""
+        for draws in DRAWS:
+            if new := self.proposed.add(feasible_samples(self.problem, self.rng, draws), 1):
+                return new
+        return self.proposed.add(repaired_samples(self.problem, self.rng), 1)
 
-        Of a Bayesian ridge regression, the mean plus `noise` times a draw from what is left uncertain.
+    def _scores(self, *, draw: bool) -> list[list[float]]:
+        """One score per option per choice, which add up to the reward that a ridge regression expects.
+
+        Or a draw from what the regression leaves open, on the rewards' ranks: there a network that does not train is
+        one place behind the next, and no outlier.
         """
         space = self.problem.space
         chosen = np.array([np.concatenate(one_hot(space, arch)) for arch, _ in self.rewards])
         rewards = np.array([reward for _, reward in self.rewards])
-        spread = max(float(rewards.std()), 1e-9)  # all equal: nothing but noise
+        if draw:
+            rewards = np.unique(rewards, return_inverse=True)[1].astype(np.float64)
+        spread = max(float(rewards.std()), 1e-9)  # all equal: nothing to learn yet
         x, y = chosen - chosen.mean(axis=0), (rewards - rewards.mean()) / spread
         precision = x.T @ x + PENALTY * np.eye(x.shape[1])
         weights = np.linalg.solve(precision, x.T @ y)
-        if noise:
+        if draw:
             deviation = max(LEAST_NOISE, float(np.sqrt(np.mean((y - x @ weights) ** 2))))
-            draw = self.rng.normal(size=len(weights))
-            weights += noise * deviation * np.linalg.solve(np.linalg.cholesky(precision).T, draw)
+            normal = self.rng.normal(size=len(weights))
+            weights += deviation * np.linalg.solve(np.linalg.cholesky(precision).T, normal)
         weights *= spread
         ends = np.cumsum([len(choice.options) for choice in space.choices])
         scores = np.split(weights, ends[:-1])
@@ -141,6 +151,7 @@ class Milp(Strategy):
         return {
             "rng": self.rng.bit_generator.state,
             "proposed": self.proposed.state(),
+            "passed": list(self.passed),
             "rewards": list(self.rewards),
             "weights_version": self.weights_version,
             "unproven": self.unproven,
@@ -150,6 +161,7 @@ class Milp(Strategy):
         """Go on from there."""
         self.rng.bit_generator.state = state["rng"]
         self.proposed.load(state["proposed"])
+        self.passed = list(map(tuple, state["passed"]))
         self.rewards = [(tuple(arch), reward) for arch, reward in state["rewards"]]
         self.weights_version = state["weights_version"]
         self.unproven = state["unproven"]

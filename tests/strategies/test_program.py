@@ -65,7 +65,7 @@ def assert_optimal(space: SearchSpace, costs, budgets, scores, solution: Solutio
     assert all(cost.many(space, [solution.arch])[0] <= budgets[cost.metric] for cost in costs)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(recipes(), st.integers(0, 2**31), st.floats(0, 1), st.floats(0, 1))
 def test_equals_brute_force_on_random_programs(space: Recipe, seed, share_a, share_b):
     rng = np.random.default_rng(seed)
@@ -105,11 +105,11 @@ def test_excluded_networks_are_followed_by_the_next_best_until_none_is_left(spac
     scores = random_scores(space, rng)
     qualities = brute(space, COSTS[:1], budgets, scores)
     program, found, archs = Program(space, COSTS, budgets), [], []
-    while (solution := program.solve(space, scores, excluded=archs)).arch is not None and len(found) < 25:
+    while (solution := program.solve(space, scores, excluded=archs)).arch is not None and len(found) < 12:
         assert solution.proven
         archs.append(solution.arch)
         found.append(solution.quality)
-    assert found == pytest.approx(qualities[:25], abs=1e-6)
+    assert found == pytest.approx(qualities[:12], abs=1e-6)
     assert len(set(networks(space, archs))) == len(archs)
 
 
