@@ -14,6 +14,7 @@ from edgenas.ops import Shape
 PLACEHOLDERS = {
     "budget_ms": "MS",
     "minutes": "MINUTES",
+    "ray": "ADDRESS",
     "data_root": "PATH",
     "device": "NAME",
     "output": "FOLDER",
