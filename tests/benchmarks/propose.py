@@ -3,8 +3,8 @@
     python -m tests.benchmarks.propose [STRATEGY ...] [--rounds N] [--dry]
 
 A search of 1x28x28 images narrowed to two combinations of static choices: all costs of a run on a synthetic latency
-table, a gate that a third of the samples meet, an analytic accuracy, batches of 8. Processor time, so that neighbours on
-the machine do not count; each search twice, and the repeat error is that of the second round of searches.
+table, a gate that a third of the samples meet, an analytic accuracy, batches of 8. Processor time, so that neighbours
+on the machine do not count; each search twice, and the repeat error is that of the second round of searches.
 """
 
 from __future__ import annotations
