@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgenas.conditions import FALSE, Answers, Diagrams
 
 # Conditions over so few combinations of options are listed; the diagrams of the others are walked each time.
-MOST_LISTED = 2**14
+MOST_LISTED = 2**10
 
 
 class Sums:
