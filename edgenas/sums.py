@@ -43,10 +43,13 @@ class Sums:
 
     def places(self, archs: NDArray[np.uint8]) -> NDArray[np.intp]:
         """Places (len(archs), k) in a table: its entries there add up to the sums. `archs` is (len(archs), choices)."""
+        # Row by row in memory: numpy adds up a row in the same order then, however many there are.
+        places = np.empty((len(archs), len(self._starts)), dtype=np.intp)
+        listed = self._strides.shape[1]
         # As floats, whole numbers far below 2^53 are exact, and multiplied fast.
-        places = (archs.astype(np.float64) @ self._strides).astype(np.intp)
+        places[:, :listed] = archs.astype(np.float64) @ self._strides
         if self._rest is not None:
-            places = np.hstack([places, self._rest(archs)])
+            places[:, listed:] = self._rest(archs)
         places += self._starts
         return places
 
