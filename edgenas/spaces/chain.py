@@ -28,7 +28,7 @@ _LAYER = rf" *\({_ID},{_ID}(?:,{_ID})?\) *"
 _PUBLISHED = re.compile(rf"\[{_LAYER}(?:,{_LAYER})*\]", re.ASCII)
 
 
-def halvings(side: int) -> tuple[int, int]:
+def stem_and_stages(side: int) -> tuple[int, int]:
     """Stride of the stem and number of stages, for a last feature map of 5 to 8 pixels a side."""
     return (1 if side <= 32 else 2), (3 if side <= 64 else 4)
 
@@ -59,7 +59,7 @@ class Chain(SearchSpace):
 
     def emit(self, g: Builder) -> None:
         """Stem, stages, 1x1 head, mean, classifier."""
-        stride, stages = halvings(g.input.shape[1])
+        stride, stages = stem_and_stages(g.input.shape[1])
         stem = g.conv("stem", g.input, out=WIDTH, kernel=3, stride=stride, act="relu")
         values, strides = {"image": g.input, "stem": stem}, {"image": 1, "stem": stride}
         for s in range(stages):

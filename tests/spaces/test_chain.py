@@ -12,7 +12,7 @@ from edgenas.nn.supernet import weight_groups
 from edgenas.ops import Add, Concat, Conv, Pool
 from edgenas.spaces._base import build_space
 from edgenas.spaces._genes import sample
-from edgenas.spaces.chain import LAYERS, SOURCES, Chain, halvings
+from edgenas.spaces.chain import LAYERS, SOURCES, Chain, stem_and_stages
 
 SPACE = build_space("chain", (1, 28, 28), 10)
 DIRECT, ADD, CONCAT = range(3)
@@ -38,7 +38,7 @@ def test_sides_are_halved_and_widths_doubled_from_stage_to_stage(side):
     space = Chain((3, side, side), 2)
     shapes = [node.shape for node in space.supergraph(()) if re.fullmatch(r"l\d+\.op", node.name)]
     stages = list(dict.fromkeys(shapes))
-    assert len(shapes) == LAYERS and len(stages) == halvings(side)[1]
+    assert len(shapes) == LAYERS and len(stages) == stem_and_stages(side)[1]
     assert stages[0][0] == 16 and 5 <= stages[-1][1] <= 8
     for (width, height, _), after in zip(stages, stages[1:], strict=False):
         assert after == (2 * width, -(-height // 2), -(-height // 2))
