@@ -23,7 +23,7 @@ edgenas search --output runs/photos --resume"""
 
 PATIENCE_S = 5.0
 GROUPS = {
-    "task": ("budget_ms", "data", "data_root", "size", "download", "strict", "validation_share"),
+    "task": ("budget_ms", "max_params", "data", "data_root", "size", "download", "strict", "validation_share"),
     "search": ("space", "strategy", "evaluator", "reward", "trials", "minutes", "batch", "statics", "finalists"),
     "device": ("device", "runtime", "threads", "int8"),
     "training": ("train_device", "supernet_epochs", "final_epochs", "scratch_epochs"),
