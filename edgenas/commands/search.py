@@ -23,8 +23,10 @@ edgenas search --output runs/photos --resume"""
 
 PATIENCE_S = 5.0
 GROUPS = {
-    "task": ("budget_ms", "max_params", "data", "data_root", "size", "download", "strict", "validation_share"),
-    "search": ("space", "strategy", "evaluator", "reward", "trials", "minutes", "batch", "statics", "finalists"),
+    "limits": ("budget_ms", "max_params"),
+    "task": ("data", "data_root", "size", "download", "strict", "validation_share"),
+    "search": ("space", "strategy", "reward", "trials", "minutes", "batch", "statics", "finalists"),
+    "scores": ("evaluator", "scores", "scores_name"),
     "device": ("device", "runtime", "threads", "int8"),
     "training": ("train_device", "supernet_epochs", "final_epochs", "scratch_epochs"),
 }

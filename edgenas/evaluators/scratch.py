@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-
 from edgenas.data._base import Data
 from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import Surroundings, evaluate, supervised, train
+from edgenas.evaluators._fresh import fresh_network
 from edgenas.graph import Arch
 from edgenas.nn.network import Network
 from edgenas.objective import Metrics
@@ -53,9 +52,7 @@ class ScratchEvaluator:
 
     def network(self, arch: Arch) -> Network:
         """Fresh weights."""
-        generator = torch.Generator().manual_seed(self.seed)
-        network = Network(self.space.graph(arch), generator)
-        return network.to(self.device).to(memory_format=torch.channels_last)
+        return fresh_network(self.space, arch, self.seed, self.device)
 
 
 def build(run: Run) -> ScratchEvaluator:

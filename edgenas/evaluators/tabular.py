@@ -1,0 +1,118 @@
+"""Scores read from a file: accuracies that somebody measured for the architectures of a space (`--scores FILE`).
+
+The file is an npz of `op_codes` (n, choices), the option index of each choice of each architecture; `acc_<name>` (n,),
+accuracies in %; and, if it has them, `lat_names` (devices,) and `lat_ms` (n, devices), latencies in ms.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgenas.cost.lookup import LookupCost
+from edgenas.errors import DataError, UsageError
+from edgenas.graph import Arch
+from edgenas.objective import Metrics
+from edgenas.spaces._base import SearchSpace
+
+if TYPE_CHECKING:
+    from edgenas.nn.network import Network
+    from edgenas.run import Run
+
+PREFIX = "acc_"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a file holds: for each of `archs`, accuracies (n,) in 0..1 by name, and latencies (n,) in ms by device."""
+
+    archs: tuple[Arch, ...]
+    accuracy: Mapping[str, NDArray[np.float64]]
+    latency_ms: Mapping[str, NDArray[np.float64]]
+
+    def latency(self, device: str) -> LookupCost:
+        """The latency on a device as a cost, `latency_ms@<device>`. Raises UsageError if the file does not have it."""
+        if device not in self.latency_ms:
+            raise UsageError(f"no latencies of {device!r} among the scores; there are {', '.join(self.latency_ms)}")
+        return LookupCost(f"latency_ms@{device}", self.archs, self.latency_ms[device])
+
+    def evaluator(self, name: str, space: SearchSpace, seed: int = 0, device: str = "cpu") -> TabularEvaluator:
+        """Looks accuracies up. Raises UsageError if the file does not have `name`, or is of another space."""
+        if name not in self.accuracy:
+            raise UsageError(f"no accuracies {name!r} among the scores; there are {', '.join(self.accuracy)}")
+        for arch in (self.archs[0], tuple(map(max, zip(*self.archs, strict=True)))):
+            space.check(arch)
+        return TabularEvaluator(space, dict(zip(self.archs, self.accuracy[name].tolist(), strict=True)), seed, device)
+
+
+def read_scores(path: Path) -> Scores:
+    """The content of a file.
+
+    Raises:
+        DataError: it cannot be read, or is not of the form above.
+    """
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            codes = file["op_codes"]
+            accuracy = {n.removeprefix(PREFIX): _column(file[n], codes) / 100 for n in file if n.startswith(PREFIX)}
+            devices = file["lat_names"].tolist() if "lat_names" in file else []
+            table = file["lat_ms"] if devices else np.empty((len(codes), 0))
+            latency_ms = {str(d): _column(column, codes) for d, column in zip(devices, table.T, strict=True)}
+            archs = tuple(map(tuple, codes.astype(int).tolist()))
+    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} holds no scores: {error}; see edgenas/evaluators/tabular.py for its form") from error
+    if not archs or not accuracy:
+        raise DataError(f"{path} holds no scores: no architectures, or no `{PREFIX}...` of them")
+    return Scores(archs, accuracy, latency_ms)
+
+
+def _column(values: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """One finite number per architecture."""
+    column = np.asarray(values, dtype=np.float64)
+    if column.shape != codes.shape[:1] or not np.isfinite(column).all():
+        raise ValueError(f"a column of shape {column.shape} with {codes.shape[0]} architectures, or not numbers")
+    return column
+
+
+class TabularEvaluator:
+    """Nothing is trained before the finalists, whose weights begin fresh."""
+
+    weights_version = 0
+
+    def __init__(self, space: SearchSpace, accuracy: Mapping[Arch, float], seed: int, device: str) -> None:
+        """`accuracy` in 0..1."""
+        self.space, self.accuracy, self.seed, self.device = space, accuracy, seed, device
+
+    def __call__(self, arch: Arch) -> Metrics:
+        """`accuracy`. Raises UsageError if the file does not have the architecture."""
+        if arch not in self.accuracy:
+            raise UsageError(f"the scores hold no {self.space.name} {self.space.code(arch)}; use another --scores")
+        return {"accuracy": self.accuracy[arch]}
+
+    def final(self, arch: Arch) -> Metrics:
+        """The same."""
+        return self(arch)
+
+    def network(self, arch: Arch) -> Network:
+        """Fresh weights."""
+        from edgenas.evaluators._fresh import fresh_network
+
+        return fresh_network(self.space, arch, self.seed, self.device)
+
+
+def build(run: Run) -> TabularEvaluator:
+    """The accuracies `--scores-name` of `--scores`."""
+    config = run.config
+    if config.scores is None:
+        raise UsageError("--evaluator tabular: name the file of accuracies with --scores")
+    scores = read_scores(Path(config.scores).expanduser())
+    name = config.scores_name or (next(iter(scores.accuracy)) if len(scores.accuracy) == 1 else None)
+    if name is None:
+        raise UsageError(f"--scores-name: say which accuracies, one of {', '.join(scores.accuracy)}")
+    return scores.evaluator(name, run.space, config.seed, run.torch_device)
