@@ -125,12 +125,18 @@ class Conditions:
             self._live(node.op, [nonzero[name] for name in node.inputs], nonzero[node.name], reached[node.name])
             for node in supergraph
         )
+        self.nonzero: tuple[int, ...] = tuple(nonzero.values())
         self.asked: tuple[int, ...] = self._asked(supergraph, choices, index)
 
     @cached_property
     def nodes(self) -> Answers:
         """Which nodes are live."""
         return Answers(self.diagrams, self.live)
+
+    @cached_property
+    def values(self) -> Answers:
+        """Which nodes give something else than zeros."""
+        return Answers(self.diagrams, self.nonzero)
 
     @cached_property
     def questions(self) -> Answers:
