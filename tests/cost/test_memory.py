@@ -60,7 +60,7 @@ def test_a_node_more_never_lowers_the_peak():
     assert PeakBytes()(longer) >= PeakBytes()(graph)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(recipes())
 def test_many_is_one_by_one(space: Recipe):
     archs = all_archs(space) * FEW  # more than few
