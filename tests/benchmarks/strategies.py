@@ -5,7 +5,7 @@
 CIFAR-100. Look-ups of the validation accuracy after 200 epochs are counted, latency is free, the score is the test
 accuracy of the best feasible architecture by validation. Two devices, each with the budgets that 10, 25, 50 and 75 % of
 the architectures meet; 50, 100 and 200 look-ups. Beside the strategies: the feasible architectures in order of
-multiply-adds, largest first; Optuna's TPE and NSGA-II; the oracle, the feasible architecture of best validation accuracy.
+multiply-adds, largest first; Optuna's TPE and NSGA-II; the oracle, the best feasible architecture by validation.
 The mean over the settings is compared with random's, paired over the seeds, one-sided, Holm-corrected.
 """
 
