@@ -30,6 +30,9 @@ class Config:
     """Settings of a run. None means: decided from the others, see each text."""
 
     budget_ms: float | None = _setting(None, "latency that the model must meet, in ms", low=1e-3, high=LARGEST_MS)
+    max_params: float | None = _setting(
+        None, "parameters that the model may have, for example 1e6", low=1e-3, high=10**12
+    )
     data: str = _setting("digits", "data set: a name from `edgenas list data`, or package.module")
     data_root: str | None = _setting(None, "folder or file of the data set")
     size: int | None = _setting(None, "side in pixels that images of a folder are resized to", low=1, high=4096)

@@ -19,6 +19,7 @@ from edgenas.engine import checkpoint
 from edgenas.errors import BudgetError, DataError, Interrupted, TableError, UnknownName, UsageError
 from edgenas.folder import CONFIG, SECONDS, read_artefact, write_atomically
 from edgenas.graph import Arch
+from edgenas.objective import in_words
 from edgenas.report import Result
 from edgenas.run import Run
 from edgenas.stages import delivery, finalists, latency, outcome
@@ -28,6 +29,7 @@ from edgenas.strategies._base import Strategy
 from edgenas.study import Study
 
 REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
+LIMITS = "limits"  # artefact: what the space reaches of each metric that is limited beside the latency
 SETTLED = "settled"  # artefact: what a kit measured of the finalists on a device that is not this machine
 
 
@@ -39,7 +41,7 @@ def undone(run: Run) -> Iterator[None]:
         yield
     except (BudgetError, DataError, TableError, UnknownName, UsageError):
         if not begun:
-            for name in (CONFIG, SECONDS, *REUSED):
+            for name in (CONFIG, SECONDS, f"{LIMITS}.json", *REUSED):
                 (run.folder.path / name).unlink(missing_ok=True)
         raise
 
@@ -94,6 +96,7 @@ def prepare(run: Run) -> None:
     folder, config = run.folder, run.config
     known = None if config.device is None else latency.known_table(run)
     with run.stage("bounds", "fastest and slowest network"):
+        folder.artefact(LIMITS, partial(latency.reach, run))
         if known is None or run.is_here:
             bounds = folder.artefact("bounds", lambda: latency.bounds(run))
         else:
@@ -112,6 +115,7 @@ def prepare(run: Run) -> None:
         narrowed = folder.artefact("narrow", lambda: latency.narrow(run, spread()))
         run.space = run.space.restrict(narrowed["allowed"])
         run.set_table(known or latency.load_or(run, "table", lambda: latency.profile_rest(run, spread())))
+        latency.check_together(run)
     for line in latency.describe_narrowing(narrowed):
         run.reporter.say(line)
 
@@ -194,7 +198,7 @@ def _measured_here(run: Run, study: Study, strategy: Strategy, trained: list[Fin
     if closest is None:
         raise BudgetError(f"no finalist runs in {run.precision}: {judged['reason']}; search with a table of fp32")
     raise BudgetError(
-        f"none of {len(misses)} finalists met {run.config.budget_ms:g} ms: the closest was measured "
+        f"none of {len(misses)} finalists met {in_words(run.limits[:1])}: the closest was measured "
         f"{closest['ms']:.3f} ms (repeat error {closest['repeat_error']:.1%}); raise the budget"
     )
 

@@ -57,9 +57,15 @@ def test_numbers_and_their_texts_are_taken(budget, ms):
     assert config.budget_ms == ms and type(config.budget_ms) is float
 
 
+def test_a_number_of_parameters_is_taken_as_it_is_written():
+    assert make_config({"max_params": "1e6"}).max_params == 1e6
+    assert "max_params = 1000000.0\n" in to_toml(make_config({"max_params": "1e6"}))
+
+
 @pytest.mark.parametrize(
     "name, value, message",
     [
+        ("max_params", "0", "from 0.001 to 1,000,000,000,000"),
         ("trials", 2.5, "whole number from 1 to 1,000,000"),
         ("trials", "0", "out of range"),
         ("threads", True, "not a number"),

@@ -23,7 +23,8 @@ edgenas search --output runs/photos --resume"""
 
 PATIENCE_S = 5.0
 GROUPS = {
-    "task": ("budget_ms", "data", "data_root", "size", "download", "strict", "validation_share"),
+    "limits": ("budget_ms", "max_params"),
+    "task": ("data", "data_root", "size", "download", "strict", "validation_share"),
     "search": ("space", "strategy", "reward", "trials", "minutes", "batch", "statics", "finalists"),
     "scores": ("evaluator", "scores", "scores_name"),
     "parallel": ("workers", "ray"),
