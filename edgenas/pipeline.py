@@ -7,17 +7,19 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgenas import driver, plugins
+from edgenas import driver, plugins, workers
 from edgenas.config import to_toml
 from edgenas.cost.table import LatencyTable
 from edgenas.engine import checkpoint
 from edgenas.errors import BudgetError, DataError, Interrupted, TableError, UnknownName, UsageError
 from edgenas.folder import CONFIG, SECONDS, read_artefact, write_atomically
 from edgenas.graph import Arch
+from edgenas.objective import in_words
 from edgenas.report import Result
 from edgenas.run import Run
 from edgenas.stages import delivery, finalists, latency, outcome
@@ -27,6 +29,7 @@ from edgenas.strategies._base import Strategy
 from edgenas.study import Study
 
 REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
+LIMITS = "limits"  # artefact: what the space reaches of each metric that is limited beside the latency
 SETTLED = "settled"  # artefact: what a kit measured of the finalists on a device that is not this machine
 
 
@@ -38,7 +41,7 @@ def undone(run: Run) -> Iterator[None]:
         yield
     except (BudgetError, DataError, TableError, UnknownName, UsageError):
         if not begun:
-            for name in (CONFIG, SECONDS, *REUSED):
+            for name in (CONFIG, SECONDS, f"{LIMITS}.json", *REUSED):
                 (run.folder.path / name).unlink(missing_ok=True)
         raise
 
@@ -47,7 +50,7 @@ def keep_config(run: Run) -> None:
     """Write the effective configuration; a resumed run must have the same one."""
     path = run.folder.path / CONFIG
     mine = to_toml(run.config)
-    free = ("output", "resume", "reuse")  # where a run lives is not what it is
+    free = ("output", "resume", "reuse", "workers", "ray")  # where a run lives and works is not what it is
     lines = [line for line in mine.splitlines(keepends=True) if not line.startswith(free)]
     if path.exists():
         before = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -60,6 +63,22 @@ def keep_config(run: Run) -> None:
     if run.config.reuse is not None:
         _reuse(run, Path(run.config.reuse).expanduser())
     write_atomically(path, "".join(lines).encode())
+
+
+def check_workers(run: Run) -> None:
+    """Raises UsageError if trials are to run in parallel, and the evaluator or the device cannot, or Ray is missing."""
+    config = run.config
+    if config.workers == 1 and config.ray is None:
+        return
+    asked = "--ray" if config.ray else f"--workers {config.workers}"
+    if not run.own_weights:
+        raise UsageError(
+            f"{asked}: the evaluator {config.evaluator} scores all trials in one process; leave it out, "
+            "or train each architecture by itself, with --evaluator scratch"
+        )
+    if run.torch_device != "cpu":
+        raise UsageError(f"{asked}: trials in parallel are trained on processors only; add --train-device cpu")
+    workers.import_ray()
 
 
 def _reuse(run: Run, source: Path) -> None:
@@ -77,6 +96,7 @@ def prepare(run: Run) -> None:
     folder, config = run.folder, run.config
     known = None if config.device is None else latency.known_table(run)
     with run.stage("bounds", "fastest and slowest network"):
+        folder.artefact(LIMITS, partial(latency.reach, run))
         if known is None or run.is_here:
             bounds = folder.artefact("bounds", lambda: latency.bounds(run))
         else:
@@ -95,6 +115,7 @@ def prepare(run: Run) -> None:
         narrowed = folder.artefact("narrow", lambda: latency.narrow(run, spread()))
         run.space = run.space.restrict(narrowed["allowed"])
         run.set_table(known or latency.load_or(run, "table", lambda: latency.profile_rest(run, spread())))
+        latency.check_together(run)
     for line in latency.describe_narrowing(narrowed):
         run.reporter.say(line)
 
@@ -115,15 +136,21 @@ def search(run: Run) -> tuple[Study, Strategy]:
         text = f"best {best[0].metrics['accuracy']:.2%}" if best else ""
         run.tell(len(study.trials), config.trials, text)
 
-    with run.stage("search", f"search with {config.strategy}"):
+    # All of it can be sent to a worker, as a run cannot.
+    problem = replace(run.problem, evaluator=run.evaluator)
+    with (
+        run.stage("search", f"search with {config.strategy}"),
+        workers.trial_map(config.workers, config.ray, run.reporter.say) as map_,
+    ):
         ending = driver.search(
-            run.problem,
+            problem,
             strategy,
             study,
             max_trials=config.trials,
             minutes=config.minutes or float("inf"),
             batch=config.batch,
             weights_version=run.evaluator.weights_version,
+            map_=map_,
             stop=run.stop,
             progress=progress,
         )
@@ -171,7 +198,7 @@ def _measured_here(run: Run, study: Study, strategy: Strategy, trained: list[Fin
     if closest is None:
         raise BudgetError(f"no finalist runs in {run.precision}: {judged['reason']}; search with a table of fp32")
     raise BudgetError(
-        f"none of {len(misses)} finalists met {run.config.budget_ms:g} ms: the closest was measured "
+        f"none of {len(misses)} finalists met {in_words(run.limits[:1])}: the closest was measured "
         f"{closest['ms']:.3f} ms (repeat error {closest['repeat_error']:.1%}); raise the budget"
     )
 

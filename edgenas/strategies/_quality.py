@@ -36,6 +36,13 @@ def normal_scores(qualities: Sequence[float] | np.ndarray) -> np.ndarray:
     return np.array([NormalDist().inv_cdf(share) for share in middles])[place]
 
 
+def rank_correlation(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray) -> float:
+    """Pearson's correlation of the normal scores; 0 where either side is all equal."""
+    x, y = normal_scores(a), normal_scores(b)
+    norm = np.sqrt((x @ x) * (y @ y))
+    return float(x @ y / norm) if norm > 0 else 0.0
+
+
 def shown_options(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
     """Options (n, choices) as the network shows them: `ABSENT` where a choice decides nothing, or decides for zeros."""
     options = np.array(archs, dtype=np.int64).reshape(len(archs), len(space.choices))
