@@ -146,7 +146,7 @@ def _perceptron(inputs: int, outputs: int) -> nn.Sequential:
 def train(batch: Batch, scores: Tensor, seen: Tensor, rng: Generator) -> GraphNetwork:
     """A network fitted to the scores (b,) of those `seen` (indices)."""
     network = GraphNetwork(batch, rng)
-    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY)
+    optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS)
     for _ in range(EPOCHS):
         optimizer.zero_grad()
