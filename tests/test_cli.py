@@ -143,12 +143,13 @@ def test_version(capsys):
 # Settings
 
 SAMPLES = {bool: True, int: "3", float: "0.25", str: "cpu"}
+ADDRESSES = {"ray": "auto"}
 
 
 @pytest.mark.parametrize("item", fields(Config), ids=lambda item: item.name)
 def test_every_setting_is_a_flag_and_a_keyword(api, item, tmp_path):
     kind = next(kind for kind in SAMPLES if kind.__name__ in str(item.type))
-    value = SAMPLES[kind]
+    value = ADDRESSES.get(item.name, SAMPLES[kind])
     (tmp_path / "config.toml").write_text("")
     needed = {"output": str(tmp_path)} if item.name == "resume" else {}
     words = [word for name, text in needed.items() for word in (flag(name), text)]
@@ -354,6 +355,14 @@ def test_a_signal_stops_a_search_and_says_how_to_go_on(tmp_path, mode, signals, 
     assert child.returncode == code
     assert f"edgenas search --output '{folder}' --resume" in errors_said
     assert "Traceback" not in errors_said
+
+
+@pytest.mark.parametrize("where", [{"workers": 2}, {"ray": "auto"}])
+def test_the_line_to_go_on_with_says_where_trials_run(tmp_path, where):
+    (tmp_path / "config.toml").write_text("")
+    error = search_command._interrupted(Config(output=str(tmp_path), **where), signal.SIGTERM)
+    (name, value), *_ = where.items()
+    assert str(error).endswith(f"--resume --{name} {value}")
 
 
 def test_without_anything_kept_there_is_nothing_to_resume(tmp_path):
