@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from hypothesis import given
 
+from edgenas import plugins
+from edgenas.cost import memory
 from edgenas.cost.memory import PeakBytes
 from edgenas.graph import Builder, Graph
-from tests._toys import Cell
+from edgenas.spaces._base import build_space
+from edgenas.spaces._genes import sample
+from tests._toys import Cell, Shared, all_archs, recipes
 
 
 def chain(g: Builder) -> None:
@@ -55,3 +61,36 @@ def test_a_node_more_never_lowers_the_peak():
     graph = g.graph()
     longer = Graph((*graph.nodes, g.act("end", graph.output, "relu")))
     assert PeakBytes()(longer) >= PeakBytes()(graph)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_are_many():
+    """Small groups go the way of large ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "FEW", 1)
+        yield
+
+
+def assert_equal_one_by_one(space, archs):
+    one_by_one = [PeakBytes()(space.graph(arch)) for arch in archs]
+    np.testing.assert_array_equal(PeakBytes().many(space, archs), one_by_one)
+
+
+@given(recipes())
+def test_many_peaks_are_those_of_each_graph(space):
+    assert_equal_one_by_one(space, all_archs(space))
+
+
+@pytest.mark.parametrize("space", [Cell(), Shared()], ids=["cell", "shared"])
+def test_all_peaks_of_a_toy_are_those_of_its_graphs(space):
+    assert_equal_one_by_one(space, all_archs(space))
+
+
+@pytest.mark.parametrize("name", plugins.names("spaces"))
+def test_peaks_of_samples_are_those_of_their_graphs(name, rng):
+    space = build_space(name, (3, 32, 32), 10)
+    assert_equal_one_by_one(space, [sample(space, rng) for _ in range(150)])
+
+
+def test_no_architecture_has_no_peak():
+    assert PeakBytes().many(Cell(), []).shape == (0,)
