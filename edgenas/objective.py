@@ -45,11 +45,7 @@ class Limit:
 
     def __str__(self) -> str:
         """`1 M parameters`."""
-        return self.shown(self.bound)
-
-    def shown(self, value: float) -> str:
-        """A value of this metric in words."""
-        return f"{text.figure(self.metric, value)} {self.what}"
+        return f"{text.figure(self.metric, self.bound)} {self.what}".rstrip()
 
     def asked(self, value: float) -> str:
         """The flag that asks for so much, rounded up to three digits."""

@@ -17,6 +17,7 @@ from edgenas.errors import UsageError
 WIDTH = 100
 FRONT_ROWS = 12
 BAR = 12
+NAMES = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "for the file"}
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Result:
     `limits` holds, for each further budget, `metric`, `allowed` and what the model has `used` of it; latencies on
     further devices are predicted, from `low` to `high`, and keep within their budgets with the high end. `front` are
     the trials that none beats in accuracy and every limited metric, and the delivered model. `hypervolume` is what the
-    feasible trials dominate of accuracy times all limited metrics, bounded by `reference_point`: the lowest accuracy
-    and the highest cost among them.
+    feasible trials dominate in accuracy and the limited metrics, by `reference_point`: the lowest accuracy and the
+    highest costs among them; a metric in which they are all equal is left out.
     """
 
     met_budget: bool | None
@@ -192,9 +193,9 @@ def _limit(row: Mapping[str, Any]) -> str:
     allowed = text.figure(row["metric"], row["allowed"])
     if device:
         ms, low, high = (text.ms(row[name]) for name in ("used", "low", "high"))
-        return f"{device}: predicted {ms} ms ({low} to {high}), not measured, {allowed} ms allowed"
-    what = {"params": "parameters", "peak_bytes": "activations", "file_bytes": "file"}.get(metric, metric)
-    return f"{what} {text.figure(metric, row['used'])} of {allowed} ({text.percent(row['used'] / row['allowed'], 0)})"
+        return f"{device}: predicted {ms} ms ({low} to {high}), not measured, {allowed} allowed"
+    share = text.percent(row["used"] / row["allowed"], 0)
+    return f"{text.figure(metric, row['used'])} of {allowed} {NAMES.get(metric, metric)}, {share}"
 
 
 def _measured(result: Result) -> str:
@@ -246,13 +247,17 @@ def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> st
 
 
 def _volume(result: Result) -> str:
-    """The hypervolume, and the point that it is measured from."""
+    """The hypervolume, and the point that bounds it."""
     corner = []
     for metric, value in result.reference_point.items():
-        name = metric.replace("latency_high_ms@", "ms at most on ")
-        shown = text.percent(value, 2) if metric == "accuracy" else text.figure(metric, value)
-        corner.append(f"{name} {shown}" if name == metric else f"{shown} {name}")
-    return f"hypervolume {result.hypervolume:.4g}, from the worst of the feasible trials: {', '.join(corner)}"
+        kind, _, device = metric.partition("@")
+        if kind == "accuracy":
+            corner.append(f"{text.percent(value, 2)} accuracy")
+        elif device:
+            corner.append(f"{text.ms(value)} ms as the upper end on {device}")
+        else:
+            corner.append(f"{text.figure(metric, value)} {NAMES.get(metric, metric)}")
+    return f"hypervolume {result.hypervolume:.4g}; reference point, the worst of feasible trials: {', '.join(corner)}"
 
 
 def _thinned(points: Sequence[Mapping[str, Any]], most: int, arch: str) -> list[Mapping[str, Any]]:

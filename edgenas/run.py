@@ -172,9 +172,10 @@ class Run:
         """The budgets: latency on the run's device first, then on others, by the upper ends of the intervals."""
         config = self.config
         assert config.budget_ms is not None
-        limits = [Limit(f"latency_high_ms@{self.device}", config.budget_ms, "--budget-ms ", "ms")]
+        here = f"on {self.device}" if config.budgets_ms else ""
+        limits = [Limit(f"latency_high_ms@{self.device}", config.budget_ms, "--budget-ms ", here)]
         for name, ms in config.device_budgets:
-            limits.append(Limit(f"latency_high_ms@{name}", ms, f"--budget-ms {name}=", f"ms on {name}"))
+            limits.append(Limit(f"latency_high_ms@{name}", ms, f"--budget-ms {name}=", f"on {name}"))
         if config.max_params is not None:
             limits.append(Limit("params", config.max_params, "--max-params ", "parameters"))
         if config.max_memory_mb is not None:
@@ -191,9 +192,9 @@ class Run:
 
     @property
     def any_binds(self) -> bool:
-        """Whether some network of the space exceeds some budget."""
-        reach = self.folder.artefact("limits", dict)
-        return self.binds or any(reach[limit.metric]["most"] > limit.bound for limit in self.limits[1:])
+        """Whether the largest network of the space exceeds some budget."""
+        largest = self.space.parse(self.folder.artefact("bounds", dict)["largest"])
+        return self.binds or not self.problem.feasible([largest])[0]
 
     def scored_extremes(self) -> tuple[Arch, Arch]:
         """The largest architecture that any reward form scores, and the one of least latency that it scores."""
@@ -201,7 +202,7 @@ class Run:
         budgets = {limit.metric: reach * limit.bound for limit in self.limits}
         roomy = Problem(self.space, self.problem.costs, Objective(budgets), self.evaluate)
         rng = self.rng("teacher")
-        smallest, _ = extremes(self.space, self.costs.gate)
+        smallest = extreme(self.space, self.costs.gate)
         smallest = repair(roomy, smallest, rng) or smallest  # the fastest need not meet the other budgets
         start = random_feasible(roomy, rng) or smallest
         grown = [grow(roomy, start, rng) for _ in range(4)] if roomy.feasible([start])[0] else [start]
@@ -244,35 +245,35 @@ class Run:
 
 
 def extremes(space: SearchSpace, cost: CostModel) -> tuple[Arch, Arch]:
-    """The architectures of least and of greatest cost: coordinate descent from every combination of statics.
+    """The architectures of least and of greatest cost, see `extreme`."""
+    return extreme(space, cost, 1.0), extreme(space, cost, -1.0)
+
+
+def extreme(space: SearchSpace, cost: CostModel, sign: float = 1.0) -> Arch:
+    """The architecture of least `sign` x cost: coordinate descent from every combination of statics.
 
     Exact where each choice has one best option whatever the others are, as for a sum of blocks; else a close bound.
     """
     from edgenas.spaces._genes import neighbours
 
-    found = []
-    for sign in (1.0, -1.0):
-        best: tuple[float, Arch] | None = None
-        for statics in space.all_statics():
-            fixed = dict(zip(space.static_indices, statics, strict=True))
-            arch = tuple(fixed.get(i, allowed[0]) for i, allowed in enumerate(space.allowed))
-            value = sign * float(cost.many(space, [arch])[0])
-            while True:
-                nearby = [a for a in neighbours(space, arch) if space.statics(a) == statics]
-                values = sign * cost.many(space, nearby) if nearby else np.array([np.inf])
-                if values.min() >= value:
-                    break
-                # All choices that help move together; a step that does not help as a whole moves one.
-                together = _moved_together(arch, nearby, values, value)
-                joint = sign * float(cost.many(space, [together])[0])
-                arch, value = (
-                    (together, joint) if joint < values.min() else (nearby[int(values.argmin())], values.min())
-                )
-            if best is None or value < best[0]:
-                best = value, arch
-        assert best is not None
-        found.append(best[1])
-    return found[0], found[1]
+    best: tuple[float, Arch] | None = None
+    for statics in space.all_statics():
+        fixed = dict(zip(space.static_indices, statics, strict=True))
+        arch = tuple(fixed.get(i, allowed[0]) for i, allowed in enumerate(space.allowed))
+        value = sign * float(cost.many(space, [arch])[0])
+        while True:
+            nearby = [a for a in neighbours(space, arch) if space.statics(a) == statics]
+            values = sign * cost.many(space, nearby) if nearby else np.array([np.inf])
+            if values.min() >= value:
+                break
+            # All choices that help move together; a step that does not help as a whole moves one.
+            together = _moved_together(arch, nearby, values, value)
+            joint = sign * float(cost.many(space, [together])[0])
+            arch, value = (together, joint) if joint < values.min() else (nearby[int(values.argmin())], values.min())
+        if best is None or value < best[0]:
+            best = value, arch
+    assert best is not None
+    return best[1]
 
 
 def _moved_together(arch: Arch, nearby: list[Arch], values: np.ndarray, value: float) -> Arch:

@@ -61,10 +61,10 @@ def size(value: float) -> str:
 
 
 def figure(metric: str, value: float) -> str:
-    """A metric's value without what it is of: `12.3 k` of params, `4.56 MB` of file_bytes, `0.25` of a latency."""
+    """A metric's value: `12.3 k` of params, `4.56 MB` of file_bytes, `0.25 ms` of a latency."""
     if metric.endswith("bytes"):
         return size(value)
-    return f"{value:.4g}" if "_ms" in metric else count(value)
+    return f"{value:g} ms" if "_ms@" in metric else count(value)
 
 
 def bar(share: float, width: int) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.cost.base import CostModel, many_metrics
+from edgenas import text
+from edgenas.cost.base import AdditiveCost, CostModel, many_metrics
 from edgenas.cost.counts import CountCost, moved_bytes
 from edgenas.cost.estimate import op_kind
 from edgenas.cost.latency import latency_interval
@@ -19,11 +20,11 @@ from edgenas.objective import in_words
 from edgenas.problem import Problem
 from edgenas.profiling.devices import device_table
 from edgenas.profiling.host import SECONDS_EACH, cached_table, cached_table_path, extend_table, time_graphs
-from edgenas.run import Costs, Run, extremes
+from edgenas.run import Costs, Run, extreme, extremes
 from edgenas.runtimes._timing import MAX_REPEAT_ERROR
 from edgenas.spaces._base import SearchSpace, Statics
 from edgenas.spaces._genes import sample
-from edgenas.strategies._feasible import random_feasible, repair
+from edgenas.strategies._feasible import random_feasible, repair, uniform
 
 SPREAD_OPS, SPREAD_NETS, SPREAD_SECONDS = 60, 12, 12.0
 MOST_OPS = 200
@@ -111,24 +112,29 @@ class _Unequal(CostModel):
         return total
 
 
+def least(space: SearchSpace, cost: CostModel, rng: np.random.Generator) -> float:
+    """The least that any architecture costs, see `extreme`; of what is no sum of blocks, the least of samples too."""
+    if isinstance(cost, AdditiveCost):
+        return float(cost.many(space, [extreme(space, cost)])[0])
+    return float(cost.many(space, [extreme(space, _Unequal(cost)), *uniform(space, rng, SAMPLES)]).min())
+
+
 def reach(run: Run) -> dict[str, Any]:
-    """What the space reaches, least and most, of each metric that is limited beside the latency.
+    """The least that the space has of each metric that is limited beside the latency.
 
     Raises:
-        BudgetError: a limit is below the least that any network has, which is named.
+        BudgetError: a limit is below that, which is named.
     """
     costs: list[CostModel] = [CountCost("params"), run.peak, *run.further_costs]
     known = {cost.metric: cost for cost in costs}
     found = {}
     for limit in run.limits[1:]:
-        cost = known[limit.metric]
-        least, most = cost.many(run.space, extremes(run.space, _Unequal(cost))).tolist()
-        if least > limit.bound:
+        found[limit.metric] = least(run.space, known[limit.metric], run.rng("least"))
+        if found[limit.metric] > limit.bound:
             raise BudgetError(
-                f"no {run.space.name} network keeps to {limit}: the least is {limit.shown(least)}; "
-                f"ask for {limit.asked(least)} or more"
+                f"no {run.space.name} network keeps to {limit}: the least is "
+                f"{text.figure(limit.metric, found[limit.metric])}; ask for {limit.asked(found[limit.metric])} or more"
             )
-        found[limit.metric] = {"least": least, "most": most}
     return found
 
 

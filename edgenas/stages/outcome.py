@@ -78,7 +78,7 @@ def result(run: Run, study: Study, finalist: Finalist, chosen: Chosen, tested: M
         "seed": config.seed,
         "trials": len(study.trials),
         "feasible_trials": sum(trial.feasible for trial in study.trials),
-        **_volume(study),
+        **volume(study),
         "test_reads": tested["test_reads"],
         "seconds": dict(run.folder.seconds),
         "model": model,
@@ -114,14 +114,18 @@ def _limits(run: Run, metrics: Mapping[str, float], number: int) -> list[dict[st
     return rows
 
 
-def _volume(study: Study) -> dict[str, Any]:
-    """Hypervolume of the feasible trials in quality and every budgeted metric, above the worst of each among them."""
-    quality, costs = study.objective.quality, list(study.objective.budgets)
-    points = np.array([[-t.metrics[quality], *(t.metrics[cost] for cost in costs)] for t in study.candidates()])
-    if not len(points):
+def volume(study: Study) -> dict[str, Any]:
+    """Hypervolume of the feasible trials in quality and the budgeted metrics, bounded by the worst of each among them.
+
+    A metric that is the same for all of them is left out; without any other it is 0.
+    """
+    quality, trials = study.objective.quality, study.candidates()
+    budgeted = [m for m in study.objective.budgets if len({trial.metrics[m] for trial in trials}) > 1]
+    if not budgeted:
         return {"hypervolume": 0.0, "reference_point": {}}
+    points = np.array([[-trial.metrics[quality], *(trial.metrics[m] for m in budgeted)] for trial in trials])
     worst = points.max(axis=0)
-    reference = dict(zip([quality, *costs], [-worst[0], *worst[1:]], strict=True))
+    reference = dict(zip([quality, *budgeted], [-worst[0], *worst[1:]], strict=True))
     return {"hypervolume": hypervolume(points, worst), "reference_point": reference}
 
 
