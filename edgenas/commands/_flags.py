@@ -18,6 +18,7 @@ PLACEHOLDERS = {
     "max_memory_mb": "MB",
     "max_file_mb": "MB",
     "minutes": "MINUTES",
+    "ray": "ADDRESS",
     "data_root": "PATH",
     "device": "NAME",
     "output": "FOLDER",

@@ -1,21 +1,19 @@
-"""Peak activation memory by liveness: of one program, and of many architectures at once."""
+"""Peak activation memory by liveness."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.cost.base import CostModel
-from edgenas.graph import Arch, Graph, Node
+from edgenas.graph import Arch, Graph
 from edgenas.ops import Add, Choose, Concat, Linear
 from edgenas.spaces._base import SearchSpace, Statics
 
-Rows = NDArray[np.int64]
-FEW = 24  # architectures of equal statics, whose graphs are derived sooner than they are looked at together
-ZEROS = -1  # in place of a node's row: zeros that no node has written
+FEW = 16  # so many graphs are derived sooner than a supergraph is walked
 
 
 class PeakBytes(CostModel):
@@ -46,86 +44,68 @@ class PeakBytes(CostModel):
         return float(peak * self.element_bytes)
 
     def many(self, space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-        """Peaks (len(archs),), vectorised over the architectures that share their statics."""
-        peaks = np.empty(len(archs))
-        groups: dict[Statics, list[int]] = {}
-        for i, arch in enumerate(archs):
-            groups.setdefault(space.statics(arch), []).append(i)
-        for statics, members in groups.items():
-            if len(members) < FEW:
-                peaks[members] = super().many(space, [archs[i] for i in members])
-                continue
-            peaks[members] = self.element_bytes * _peaks(space, statics, [archs[i] for i in members])
+        """Peaks (len(archs),), of many by one walk over the supergraph that they share."""
+        if len(archs) <= FEW:
+            return super().many(space, archs)
+        rows, peaks = space.rows(archs), np.empty(len(archs))
+        for statics, members in space.by_statics(rows).items():
+            peaks[members] = self.element_bytes * _Walk(space, statics, rows[members]).peak()
         return peaks
 
 
-def _peaks(space: SearchSpace, statics: Statics, archs: Sequence[Arch]) -> NDArray[np.float64]:
-    """Peaks (n,) in elements of `n` architectures with these statics.
+class _Walk:
+    """All architectures of one supergraph at once; `rows` (n, choices) are their options.
 
-    Row r of the nodes that any of them keeps runs in slot 2r + 1; in slot 2r zeros are written that it has to read.
+    Each node has a step. Before those that read zeros, as `derive` writes them, come the steps of the zeros.
     """
-    supergraph = space.supergraph(statics)
-    live = space.live(statics, archs).T.copy()
-    live[0] = True  # the image is there, read or not
-    # A sum with zeros is no live node, but stands for its other term.
-    sums = np.array([isinstance(node.op, Add) for node in supergraph])
-    kept = np.flatnonzero(live.any(axis=1) | sums).tolist()
-    nodes, runs = [supergraph.nodes[i] for i in kept], live[kept]
-    runs[[isinstance(node.op, Choose) for node in nodes]] = False  # one of several values, none of its own
-    rows = {node.name: row for row, node in enumerate(nodes)}
-    options = np.asarray(archs, dtype=np.int64).T
-    holders = _holders(nodes, rows, {name: options[i] for name, i in space.index.items()}, len(archs))
-    reads = [
-        (row, rows.get(source, ZEROS), math.prod(shape))
-        for row, node in enumerate(nodes)
-        for source, shape in zip(node.inputs, node.in_shapes, strict=True)
-    ]
-    readers, sources, in_sizes = np.array(reads, dtype=np.int64).reshape(-1, 3).T
-    output = holders[rows.get(supergraph.output.name, ZEROS)]
-    sizes = np.array([math.prod(node.shape) for node in nodes])
 
-    end = 2 * len(nodes)
-    last_read = np.zeros(runs.shape, dtype=np.int64)
-    changes = np.zeros((end + 2, len(archs)))  # of what is held, from one slot to the next
-    changes[1:end:2] = runs * sizes[:, None]
-    changes[end] = (output == ZEROS) * math.prod(supergraph.output.shape)
-    last_read[np.maximum(output, 0), np.arange(len(archs))] = end  # in place of an output of zeros the image is read
-    held, reading = holders[sources], runs[readers]
-    read, arch = np.nonzero(reading & (held != ZEROS))
-    np.maximum.at(last_read, (held[read, arch], arch), 2 * readers[read] + 1)
-    read, arch = np.nonzero(reading & (held == ZEROS))
-    slot = 2 * readers[read]
-    np.maximum.at(last_read[0], arch, slot)
-    np.add.at(changes, (slot, arch), in_sizes[read])
-    np.subtract.at(changes, (slot + 2, arch), in_sizes[read])
-    row, arch = np.nonzero(runs)
-    np.subtract.at(changes, (last_read[row, arch] + 1, arch), sizes[row])
-    peaks: NDArray[np.float64] = changes.cumsum(axis=0).max(axis=0)
-    return peaks
+    def __init__(self, space: SearchSpace, statics: Statics, rows: NDArray[np.uint8]) -> None:
+        self.graph, self.index, self.rows = space.supergraph(statics), space.index, rows
+        conditions = space.conditions(statics)
+        self.live, self.nonzero = conditions.nodes(rows).T, conditions.values(rows).T
+        widths = [1 + len(node.inputs) * isinstance(node.op, Concat | Linear) for node in self.graph]
+        self.steps = np.cumsum(widths) - 1
+        self.end = int(self.steps[-1]) + 2  # after the zeros that stand for an output of zeros
+        self.changes = np.zeros((self.end + 2, len(rows)))
 
+    def peak(self) -> NDArray[np.float64]:
+        """The most elements (n,) that are held at once."""
+        last = self._last_readers()
+        kept = self.live & np.array([[not isinstance(node.op, Choose)] for node in self.graph])
+        kept[0] = True
+        last[0][last[0] < 0] = self.end  # an input that nobody reads stays
+        sizes = np.array([[math.prod(node.shape)] for node in self.graph]) * kept
+        self.changes[self.steps] += sizes
+        columns = np.arange(len(self.rows))
+        freed = np.bincount((columns + (last + 1) * len(columns))[kept], sizes[kept], self.changes.size)
+        self.changes -= freed.reshape(self.changes.shape)
+        peak: NDArray[np.float64] = self.changes.cumsum(axis=0).max(axis=0)
+        return peak
 
-def _holders(nodes: Sequence[Node], rows: Mapping[str, int], options: Mapping[str, Rows], n: int) -> Rows:
-    """Which row of `nodes` has written each node's value: (nodes + 1, n), all ZEROS in the last; as `graph.derive`.
+    def _last_readers(self) -> NDArray[np.intp]:
+        """The step (nodes, n) of what reads each value last, through choices and sums of one term; -1 of none."""
+        place = {node.name: i for i, node in enumerate(self.graph)}
+        last = np.full(self.live.shape, -1, dtype=np.intp)
+        last[-1] = self.end
+        self._zeros(last[0], self.end - 1, self.end, math.prod(self.graph.output.shape), ~self.nonzero[-1])
+        used: NDArray[np.bool_] = self.live.any(axis=1)
+        for i, node in reversed(list(enumerate(self.graph))):
+            if not used[i] and not isinstance(node.op, Add):
+                continue
+            for k, source in enumerate(place[name] for name in node.inputs):
+                until, reads = self.steps[i], self.live[i]
+                if isinstance(node.op, Choose):
+                    until, reads = last[i], self.rows[:, self.index[node.op.choice]] == node.op.options[k]
+                elif isinstance(node.op, Add):
+                    until, reads = np.where(reads, until, last[i]), np.ones_like(reads)
+                elif isinstance(node.op, Concat | Linear):
+                    size = math.prod(node.in_shapes[k])
+                    self._zeros(last[0], until - len(node.inputs) + k, until, size, reads & ~self.nonzero[source])
+                np.maximum(last[source], until, out=last[source], where=reads)
+        return last
 
-    `options` holds the option index of every choice (n,).
-    """
-    held = np.repeat(np.arange(len(nodes) + 1)[:, None], n, axis=1)
-    held[-1] = ZEROS
-    maybe_zeros = {ZEROS}
-    for row, node in enumerate(nodes):
-        sources = [rows.get(name, ZEROS) for name in node.inputs]
-        if isinstance(node.op, Choose):
-            picked = options[node.op.choice]
-            held[row] = ZEROS
-            for option, source in zip(node.op.options, sources, strict=True):
-                np.copyto(held[row], held[source], where=picked == option)
-        elif maybe_zeros.isdisjoint(sources) or isinstance(node.op, Concat | Linear):
-            continue
-        elif isinstance(node.op, Add):
-            x, y = held[sources]
-            held[row] = np.where(x == ZEROS, y, np.where(y == ZEROS, x, row))
-        else:
-            held[row, held[sources[0]] == ZEROS] = ZEROS
-        if (held[row] == ZEROS).any():
-            maybe_zeros.add(row)
-    return held
+    def _zeros(self, input_last: NDArray[np.intp], step: int, until: int, size: int, where: NDArray[np.bool_]) -> None:
+        """Zeros that are written at a step, from the input for its batch, and held `until` another."""
+        self.changes[step] += size * where
+        self.changes[until + 1] -= size * where
+        np.maximum(input_last, step, out=input_last, where=where)

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
-from edgenas import plugins
-from edgenas.cost import memory
-from edgenas.cost.memory import PeakBytes
+from edgenas.cost.memory import FEW, PeakBytes
 from edgenas.graph import Builder, Graph
 from edgenas.spaces._base import build_space
-from edgenas.spaces._genes import sample
-from tests._toys import Cell, Shared, all_archs, recipes
+from edgenas.strategies._feasible import uniform
+from tests._toys import Cell, Recipe, Shared, all_archs, recipes
 
 
 def chain(g: Builder) -> None:
@@ -63,34 +60,22 @@ def test_a_node_more_never_lowers_the_peak():
     assert PeakBytes()(longer) >= PeakBytes()(graph)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_are_many():
-    """Small groups go the way of large ones."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(memory, "FEW", 1)
-        yield
-
-
-def assert_equal_one_by_one(space, archs):
-    one_by_one = [PeakBytes()(space.graph(arch)) for arch in archs]
-    np.testing.assert_array_equal(PeakBytes().many(space, archs), one_by_one)
-
-
-@given(recipes())
-def test_many_peaks_are_those_of_each_graph(space):
-    assert_equal_one_by_one(space, all_archs(space))
-
-
 @pytest.mark.parametrize("space", [Cell(), Shared()], ids=["cell", "shared"])
-def test_all_peaks_of_a_toy_are_those_of_its_graphs(space):
-    assert_equal_one_by_one(space, all_archs(space))
+def test_many_is_one_by_one_in_all_of_a_toy(space):
+    peak, archs = PeakBytes(), all_archs(space)
+    assert peak.many(space, archs * 3).tolist() == [peak(space.graph(arch)) for arch in archs] * 3
 
 
-@pytest.mark.parametrize("name", plugins.names("spaces"))
-def test_peaks_of_samples_are_those_of_their_graphs(name, rng):
-    space = build_space(name, (3, 32, 32), 10)
-    assert_equal_one_by_one(space, [sample(space, rng) for _ in range(150)])
+@settings(max_examples=100)
+@given(recipes())
+def test_many_is_one_by_one(space: Recipe):
+    archs = all_archs(space) * FEW  # more than few
+    peak = PeakBytes()
+    assert peak.many(space, archs).tolist() == [peak(space.graph(arch)) for arch in all_archs(space)] * FEW
 
 
-def test_no_architecture_has_no_peak():
-    assert PeakBytes().many(Cell(), []).shape == (0,)
+@pytest.mark.parametrize("name, shape", [("mbconv", (1, 28, 28)), ("nasbench201", (3, 32, 32))])
+def test_many_is_one_by_one_in_large_spaces(rng, name, shape):
+    space, peak = build_space(name, shape, 10), PeakBytes()
+    archs = uniform(space, rng, 8 * FEW)
+    assert peak.many(space, archs).tolist() == [peak(space.graph(arch)) for arch in archs]
