@@ -14,8 +14,8 @@ from edgenas.report import FRONT_ROWS, Result, _thinned, summary
 
 FIELDS = """met_budget budget_ms device runtime threads precision predicted_ms predicted_low_ms predicted_high_ms
 measured_ms measured_p90_ms repeat_error largest_ms smallest_ms validation_accuracy test_accuracy onnx_test_accuracy
-int8_test_accuracy int8_measured_ms macs params peak_bytes file_bytes space arch choices strategy evaluator data seed
-trials feasible_trials test_reads seconds model bundle""".split()
+int8_test_accuracy int8_measured_ms macs params peak_bytes file_bytes limits space arch choices strategy evaluator data
+seed trials feasible_trials hypervolume reference_point test_reads seconds model bundle front""".split()
 
 RESULT = Result(
     met_budget=True,
@@ -41,6 +41,7 @@ RESULT = Result(
     params=1_234_567,
     peak_bytes=1_500_000,
     file_bytes=4_800_000,
+    limits=[],
     space="mbconv",
     arch="2" * 46,
     choices={"width": 1.0, "s1.b1.se": True, "s1.act": "relu"},
@@ -50,10 +51,13 @@ RESULT = Result(
     seed=0,
     trials=200,
     feasible_trials=143,
+    hypervolume=0.0,
+    reference_point={},
     test_reads=1,
     seconds={"profile": 41.2, "supernet": 70.0},
     model="model.onnx",
     bundle="runs/one",
+    front=[],
 )
 
 UNMEASURED = {"met_budget": None, "measured_ms": None, "measured_p90_ms": None, "repeat_error": None}
