@@ -112,13 +112,20 @@ class Proposed:
 
     def add(self, archs: Iterable[Arch], most: int) -> list[Arch]:
         """Remember and return the first architectures whose networks are new, at most so many."""
-        candidates = list(archs)
-        added: list[Arch] = []
-        for key, arch in zip(networks(self._space, candidates), candidates, strict=True):
-            if len(added) < most and key not in self._archs:
-                self._archs[key] = arch
-                added.append(arch)
-        return added
+        added = self._new(list(archs), most)
+        self._archs |= added
+        return list(added.values())
+
+    def new(self, archs: Iterable[Arch], most: int) -> list[Arch]:
+        """As `add`, without remembering them."""
+        return list(self._new(list(archs), most).values())
+
+    def _new(self, archs: list[Arch], most: int) -> dict[bytes, Arch]:
+        new: dict[bytes, Arch] = {}
+        for key, arch in zip(networks(self._space, archs), archs, strict=True):
+            if len(new) < most and key not in self._archs:
+                new.setdefault(key, arch)
+        return new
 
     def state(self) -> list[Arch]:
         """The architectures, in order."""
