@@ -16,6 +16,7 @@ from edgenas.errors import UsageError
 from edgenas.folder import CONFIG
 
 LARGEST_MS = 60_000.0
+_CLUSTER = re.compile(r"auto|(ray://)?([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -46,8 +47,10 @@ class Config:
     resume: bool = _setting(False, "go on with the run in --output where it was interrupted")
     reuse: str | None = _setting(None, "run folder whose profile, narrowed space and supernet are taken over")
     trials: int = _setting(100, "architectures to try", low=1, high=10**6)
-    minutes: float | None = _setting(None, "stop the search after this time", low=0.001, high=1e6)
+    minutes: float | None = _setting(None, "stop the search after this time on the clock", low=0.001, high=1e6)
     batch: int = _setting(8, "architectures asked for at a time", low=1, high=10_000)
+    workers: int = _setting(1, "trials that run at once on this machine; scratch only", low=1, high=1024)
+    ray: str | None = _setting(None, "Ray cluster to run trials on: host:port, ray://host:port or auto; scratch only")
     device: str | None = _setting(None, "device, by its latency table in `edgenas list devices`; default: this machine")
     threads: int = _setting(1, "threads of the runtime on the device", low=1, high=1024)
     runtime: str = _setting("onnxruntime", "runtime that the latency is of")
@@ -71,6 +74,10 @@ class Config:
             object.__setattr__(self, item.name, checked)
         if self.train_device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"--train-device: {self.train_device!r} is none of auto, cpu, cuda")
+        if self.ray is not None and not _CLUSTER.fullmatch(self.ray):
+            raise UsageError(f"--ray: {self.ray!r} is none of host:port, ray://host:port, auto")
+        if self.ray is not None and self.workers > 1:
+            raise UsageError("--workers starts Ray on this machine and --ray joins a cluster; give one of them")
 
     def seeing(self, images: int, at_least: int, train_images: int) -> int:
         """Epochs that show about so many images."""

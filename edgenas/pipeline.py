@@ -7,11 +7,12 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgenas import driver, plugins
+from edgenas import driver, plugins, workers
 from edgenas.config import to_toml
 from edgenas.cost.table import LatencyTable
 from edgenas.engine import checkpoint
@@ -49,7 +50,7 @@ def keep_config(run: Run) -> None:
     """Write the effective configuration; a resumed run must have the same one."""
     path = run.folder.path / CONFIG
     mine = to_toml(run.config)
-    free = ("output", "resume", "reuse")  # where a run lives is not what it is
+    free = ("output", "resume", "reuse", "workers", "ray")  # where a run lives and works is not what it is
     lines = [line for line in mine.splitlines(keepends=True) if not line.startswith(free)]
     if path.exists():
         before = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -62,6 +63,22 @@ def keep_config(run: Run) -> None:
     if run.config.reuse is not None:
         _reuse(run, Path(run.config.reuse).expanduser())
     write_atomically(path, "".join(lines).encode())
+
+
+def check_workers(run: Run) -> None:
+    """Raises UsageError if trials are to run in parallel, and the evaluator or the device cannot, or Ray is missing."""
+    config = run.config
+    if config.workers == 1 and config.ray is None:
+        return
+    asked = "--ray" if config.ray else f"--workers {config.workers}"
+    if not run.own_weights:
+        raise UsageError(
+            f"{asked}: the evaluator {config.evaluator} scores all trials in one process; leave it out, "
+            "or train each architecture by itself, with --evaluator scratch"
+        )
+    if run.torch_device != "cpu":
+        raise UsageError(f"{asked}: trials in parallel are trained on processors only; add --train-device cpu")
+    workers.import_ray()
 
 
 def _reuse(run: Run, source: Path) -> None:
@@ -119,15 +136,21 @@ def search(run: Run) -> tuple[Study, Strategy]:
         text = f"best {best[0].metrics['accuracy']:.2%}" if best else ""
         run.tell(len(study.trials), config.trials, text)
 
-    with run.stage("search", f"search with {config.strategy}"):
+    # All of it can be sent to a worker, as a run cannot.
+    problem = replace(run.problem, evaluator=run.evaluator)
+    with (
+        run.stage("search", f"search with {config.strategy}"),
+        workers.trial_map(config.workers, config.ray, run.reporter.say) as map_,
+    ):
         ending = driver.search(
-            run.problem,
+            problem,
             strategy,
             study,
             max_trials=config.trials,
             minutes=config.minutes or float("inf"),
             batch=config.batch,
             weights_version=run.evaluator.weights_version,
+            map_=map_,
             stop=run.stop,
             progress=progress,
         )

@@ -100,6 +100,11 @@ class Run:
         return evaluator
 
     @property
+    def own_weights(self) -> bool:
+        """Whether the evaluator trains each architecture by itself, so that trials need nothing of each other."""
+        return bool(getattr(plugins.load("evaluators", self.config.evaluator), "OWN_WEIGHTS", False))
+
+    @property
     def device(self) -> str:
         """Name of the device that the budget is for."""
         return _host.host_name() if self.config.device is None else self.config.device.partition("/")[0]

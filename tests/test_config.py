@@ -78,12 +78,24 @@ def test_a_number_of_parameters_is_taken_as_it_is_written():
         ("output", "a\0b", "zero byte"),
         ("output", "\udc80", "UTF-8"),
         ("train_device", "tpu", "auto, cpu, cuda"),
+        ("workers", 0, "from 1 to 1,024"),
+        *(
+            ("ray", bad, "host:port, ray://host:port, auto")
+            for bad in ("local", "host", "host:", "ray://auto", ":6379", "http://a:1")
+        ),
     ],
 )
 def test_each_kind_of_setting_is_checked(name, value, message):
     with pytest.raises(UsageError, match=message) as caught:
         make_config({name: value})
     assert flag(name) in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["auto", "10.0.0.7:6379", "head.local:6379", "ray://head:10001", "[::1]:6379"])
+def test_addresses_of_a_cluster(address):
+    assert make_config({"ray": address}).ray == address
+    with pytest.raises(UsageError, match="--workers .* --ray .* give one"):
+        make_config({"ray": address, "workers": 2})
 
 
 @given(st.floats(allow_nan=False), st.floats(-1e6, 0), st.floats(1e-9, 1e6))

@@ -15,6 +15,7 @@ PLACEHOLDERS = {
     "budget_ms": "MS",
     "max_params": "N",
     "minutes": "MINUTES",
+    "ray": "ADDRESS",
     "data_root": "PATH",
     "device": "NAME",
     "output": "FOLDER",

@@ -93,9 +93,10 @@ def _candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> dic
     if run.any_binds:
         proposed += [grow(run.problem, arch, rng) for arch in proposed[:wanted] for _ in range(GROWN)]
     unique = dict(zip(networks(run.space, proposed), proposed, strict=True))
+    known = {trial.arch: trial.metrics for trial in study.candidates()} if run.own_weights else {}
     scores = {}
     for i, arch in enumerate(unique.values()):
-        scores[arch] = run.evaluator.final(arch)
+        scores[arch] = known.get(arch) or run.evaluator.final(arch)
         run.tell(i + 1, len(unique), "scoring again")
     return scores
 

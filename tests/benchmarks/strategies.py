@@ -5,7 +5,7 @@
 CIFAR-100. Look-ups of the validation accuracy after 200 epochs are counted, latency is free, the score is the test
 accuracy of the best feasible architecture by validation. Two devices, each with the budgets that 10, 25, 50 and 75 % of
 the architectures meet; 50, 100 and 200 look-ups. Beside the strategies: the feasible architectures in order of
-multiply-adds, largest first; Optuna's TPE and NSGA-II; the oracle, the feasible architecture of best validation accuracy.
+multiply-adds, largest first; Optuna's TPE and NSGA-II; the oracle, the best feasible architecture by validation.
 The mean over the settings is compared with random's, paired over the seeds, one-sided, Holm-corrected.
 """
 
@@ -107,7 +107,9 @@ def trials_of(job: Job, table: Table) -> list[Trial]:
         return searched(job.name, problem, job.seed, LOOK_UPS[-1])
     if job.name in SAMPLERS:
         return optuna_searched(job.name, problem, job.seed, LOOK_UPS[-1])
-    feasible = [arch for arch, fits in zip(table.scores.archs, problem.feasible(table.scores.archs), strict=True) if fits]
+    feasible = [
+        arch for arch, fits in zip(table.scores.archs, problem.feasible(table.scores.archs), strict=True) if fits
+    ]
     macs = dict(zip(feasible, table.macs.many(table.space, feasible), strict=True))
     ordered: list[Arch] = sorted(feasible, key=lambda arch: (-macs[arch], arch))[: LOOK_UPS[-1]]
     return [Trial(i, arch, problem.evaluate(arch), 0.0, True) for i, arch in enumerate(ordered)]
@@ -144,12 +146,16 @@ def report(scores: Mapping[str, np.ndarray], best: np.ndarray, settings: bool) -
             lines += ["", f"{name}: test accuracy - oracle at {LOOK_UPS[1:]} look-ups"]
             for d, device in enumerate(DEVICES):
                 gaps = values.mean(axis=0)[d] - best[d][:, None]
-                row = "; ".join(f"{100 * share:.0f} % {gap[1]:+.2f} {gap[2]:+.2f}" for share, gap in zip(SHARES, gaps, strict=True))
+                row = "; ".join(
+                    f"{100 * share:.0f} % {gap[1]:+.2f} {gap[2]:+.2f}" for share, gap in zip(SHARES, gaps, strict=True)
+                )
                 lines.append(f"  {device}: {row}")
     return lines
 
 
-def p_values(means: Mapping[str, np.ndarray], names: Sequence[str]) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+def p_values(
+    means: Mapping[str, np.ndarray], names: Sequence[str]
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Of the hypotheses that a strategy is not below random, and not above it: at 100 and at 200 look-ups each."""
     sides = []
     for side in ("less", "greater"):
