@@ -106,7 +106,8 @@ class Generational(Strategy):
         if not self.told:
             return
         best = max((reward for _, reward in self.survivors), default=-math.inf)
-        ranked = sorted([*self.survivors, *self.told], key=lambda member: member[1], reverse=True)
+        # Of equals the newer: steps that change nothing lead off a plateau.
+        ranked = sorted([*self.told, *self.survivors], key=lambda member: member[1], reverse=True)
         self.survivors, self.told = ranked[: self.parents], []
         self.stale = 0 if self.survivors[0][1] > best else self.stale + 1
         if self.stale >= self.patience:

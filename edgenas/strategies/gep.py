@@ -161,12 +161,12 @@ class GeneExpression(Generational):
         rng: Generator,
         *,
         head: int = 3,
-        tournament_size: int = 2,
-        parents: int = 8,
+        tournament_size: int = 3,
+        parents: int = 6,
         children: int = 8,
         founders: int = 16,
         grown_share: float = 0.25,
-        patience: int = 4,
+        patience: int = 5,
     ) -> None:
         """See `Generational`. Heads of so many symbols, two at least."""
         super().__init__(
