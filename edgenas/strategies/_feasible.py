@@ -63,7 +63,7 @@ def repair(problem: Problem, arch: Arch, rng: Generator) -> Arch | None:
     excess = problem.excess([arch])[0]
     while excess > 0:
         nearby = neighbours(problem.space, arch)
-        work, left = _survey(problem, nearby)
+        work, left = survey(problem, nearby)
         if (left == 0).any():
             return nearby[int(np.argmax(np.where(left == 0, work, -np.inf)))]
         gains = np.maximum(0.0, excess - left)
@@ -78,14 +78,14 @@ def grow(problem: Problem, arch: Arch, rng: Generator) -> Arch:
     """A feasible `arch` made larger, one random choice at a time, until no single change fits the budget any more."""
     while True:
         nearby = neighbours(problem.space, arch)
-        work, excess = _survey(problem, [arch, *nearby])
+        work, excess = survey(problem, [arch, *nearby])
         fitting = np.flatnonzero((work[1:] > work[0]) & (excess[1:] == 0))
         if not len(fitting):
             return arch
         arch = nearby[int(rng.choice(fitting))]
 
 
-def _survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Work and excess (len(archs),) each. Work is multiply-adds if they are a cost, else the first budgeted metric."""
     budgeted = list(problem.objective.budgets)
     metric = WORK if any(cost.metric == WORK for cost in problem.costs) else next(iter(budgeted), "")
