@@ -50,7 +50,7 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
     process.tune()
     for kind in ("data", "space", "strategy", "evaluator", "runtime"):  # names first: they cost nothing to check
         plugins.check({"data": "data", "strategy": "strategies"}.get(kind, f"{kind}s"), getattr(config, kind))
-    config = _for_devices(config)
+    config = with_devices(config)
     folder = RunFolder(output_path(config), resume=config.resume)
     try:
         from edgenas import pipeline  # torch with it
@@ -67,7 +67,7 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
         folder.unlock()
 
 
-def _for_devices(config: Config) -> Config:
+def with_devices(config: Config) -> Config:
     """With a main device, and the whole name of every device's table.
 
     Raises:
