@@ -36,6 +36,7 @@ def search(
     weights_version: int = 0,
     map_: Map = map,
     stop: Callable[[], bool] = lambda: False,
+    prune: Callable[[Study], None] = lambda study: None,
     progress: Callable[[Study], None] = lambda study: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Ending:
@@ -70,6 +71,7 @@ def search(
                 )
             trials.append(trial)
         strategy.tell(trials)
+        prune(study)
         study.checkpoint(strategy)
         progress(study)
     study.checkpoint(strategy, force=True)
