@@ -59,6 +59,7 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
             reporter.say(folder.notice)
         run = Run(config, folder, reporter, stop)
         with pipeline.undone(run):
+            pipeline.check_workers(run)
             pipeline.keep_config(run)
             pipeline.prepare(run)
         return pipeline.finish(run, *pipeline.search(run))

@@ -16,6 +16,7 @@ from edgenas.errors import UsageError
 from edgenas.folder import CONFIG
 
 LARGEST_MS = 60_000.0
+_CLUSTER = re.compile(r"auto|(ray://)?([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -29,6 +30,9 @@ class Config:
     """Settings of a run. None means: decided from the others, see each text."""
 
     budget_ms: float | None = _setting(None, "latency that the model must meet, in ms", low=1e-3, high=LARGEST_MS)
+    max_params: float | None = _setting(
+        None, "parameters that the model may have, for example 1e6", low=1e-3, high=10**12
+    )
     data: str = _setting("digits", "data set: a name from `edgenas list data`, or package.module")
     data_root: str | None = _setting(None, "folder or file of the data set")
     size: int | None = _setting(None, "side in pixels that images of a folder are resized to", low=1, high=4096)
@@ -43,8 +47,11 @@ class Config:
     resume: bool = _setting(False, "go on with the run in --output where it was interrupted")
     reuse: str | None = _setting(None, "run folder whose profile, narrowed space and supernet are taken over")
     trials: int = _setting(100, "architectures to try", low=1, high=10**6)
-    minutes: float | None = _setting(None, "stop the search after this time", low=0.001, high=1e6)
+    minutes: float | None = _setting(None, "stop the search after this time on the clock", low=0.001, high=1e6)
     batch: int = _setting(8, "architectures asked for at a time", low=1, high=10_000)
+    prune: bool = _setting(True, "drop options that no good architecture has, before and during the search")
+    workers: int = _setting(1, "trials that run at once on this machine; scratch only", low=1, high=1024)
+    ray: str | None = _setting(None, "Ray cluster to run trials on: host:port, ray://host:port or auto; scratch only")
     device: str | None = _setting(None, "device, by its latency table in `edgenas list devices`; default: this machine")
     threads: int = _setting(1, "threads of the runtime on the device", low=1, high=1024)
     runtime: str = _setting("onnxruntime", "runtime that the latency is of")
@@ -68,6 +75,10 @@ class Config:
             object.__setattr__(self, item.name, checked)
         if self.train_device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"--train-device: {self.train_device!r} is none of auto, cpu, cuda")
+        if self.ray is not None and not _CLUSTER.fullmatch(self.ray):
+            raise UsageError(f"--ray: {self.ray!r} is none of host:port, ray://host:port, auto")
+        if self.ray is not None and self.workers > 1:
+            raise UsageError("--workers starts Ray on this machine and --ray joins a cluster; give one of them")
 
     def seeing(self, images: int, at_least: int, train_images: int) -> int:
         """Epochs that show about so many images."""

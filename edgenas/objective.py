@@ -11,9 +11,10 @@ holds for every form, so a strategy can rank whatever it is told.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from edgenas import text
 from edgenas.errors import UsageError
 
 Metrics = dict[str, float]
@@ -27,6 +28,35 @@ SCORED_UP_TO = {"hard": 1.0, "soft": 1.5, "absolute": 1.5}
 WORST_EXCESS = 100.0
 # Excess of a cost that is not a number.
 NO_NUMBER = 1e9
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A budget as the user gave it: an upper bound on `metric`, set by `flag` in units of so many of the metric's."""
+
+    metric: str
+    bound: float
+    flag: str
+    unit: float = 1.0
+
+    def __str__(self) -> str:
+        """`1 M parameters`."""
+        return self.shown(self.bound)
+
+    def shown(self, value: float) -> str:
+        """A value of this metric in words."""
+        return f"{text.count(value)} parameters" if self.metric == "params" else f"{value:g} ms"
+
+    def asked(self, value: float) -> str:
+        """The flag that asks for so much, rounded up to three digits."""
+        step = 10.0 ** (math.floor(math.log10(value / self.unit)) - 2)
+        return f"{self.flag} {math.ceil(value / self.unit / step) * step:g}"
+
+
+def in_words(limits: Sequence[Limit]) -> str:
+    """`20 ms, 1 M parameters and 2 MB of activations`."""
+    *others, last = map(str, limits)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 @dataclass(frozen=True)

@@ -108,36 +108,41 @@ class Pruning:
                 self.strategy.narrow(narrowed)
 
     def _before(self) -> SearchSpace:
-        """Without options that no feasible sample has; one of a choice may be all that is left."""
+        """Without options that no feasible sample has; one option of a choice may be all that is left."""
         archs = uniform(self.space, self.rng, SAMPLES)
         feasible = [arch for arch, kept in zip(archs, self.problem.feasible(archs), strict=True) if kept]
-        return self._without(absences(self.space, archs, feasible), 1, 0, f"{len(feasible)} feasible of {SAMPLES}")
+        found = absences(self.space, archs, feasible)
+        return self._without(found, 1, self.planned, f"of {len(archs)} samples, none of the {len(feasible)} feasible")
 
     def _during(self, trials: Sequence[Trial]) -> SearchSpace:
-        """Without options that none of the best trials has; two of a choice stay.
+        """Without options that none of the best trials has; two options of each choice stay.
 
-        What looks bad may only be so in the company tried so far, and with one option left there is no way back.
+        What looks bad may be so only in the company it was tried in, and where one option is left nothing is compared.
         """
         objective = self.problem.objective
         seen = comparable(trials, objective.quality)
         best = best_of(seen, objective.quality, list(objective.budgets))
         found = absences(self.space, [trial.arch for trial in seen], [trial.arch for trial in best])
-        return self._without(found, 2, len(trials), f"{len(best)} best of {len(seen)}")
+        return self._without(
+            found, 2, self.planned - len(trials), f"of {len(seen)} feasible trials, none of the {len(best)} best"
+        )
 
-    def _without(self, found: Sequence[Absence], least: int, done: int, text: str) -> SearchSpace:
+    def _without(self, found: Sequence[Absence], least: int, to_come: int, text: str) -> SearchSpace:
         """The space without these options, as far as `least` of each choice stay, and room for the trials to come."""
         space = self.space
         for absence in found:
-            choice, allowed = space.choices[absence.choice], space.allowed[absence.choice]
-            part = space.restrict({choice.name: [o for o in allowed if o != absence.option]}) if len(allowed) > 1 else space
-            if len(allowed) <= least or self._room(part) < ROOM * (self.planned - done):
+            choice = space.choices[absence.choice]
+            others = [option for option in space.allowed[absence.choice] if option != absence.option]
+            if len(others) < least:
                 continue
-            space = part
-            self.say(f"pruned {choice.name} {choice.options[absence.option]}: {absence.tried} had it, of the {text}")
+            part = space.restrict({choice.name: others})
+            if self._room(part) >= ROOM * to_come:
+                space = part
+                self.say(f"pruned: {choice.name} {choice.options[absence.option]} (in {absence.tried} {text})")
         return space
 
     def _room(self, space: SearchSpace) -> float:
-        """About how many feasible networks there are; too few where the sample covers the space."""
+        """About how many feasible networks there are; fewer than there are where the sample covers the space."""
         archs = uniform(space, self.rng, ROOM_SAMPLES)
         feasible = [arch for arch, kept in zip(archs, self.problem.feasible(archs), strict=True) if kept]
         return len(set(networks(space, feasible))) / len(archs) * math.prod(map(len, space.allowed))

@@ -25,12 +25,12 @@ from edgenas.evaluators._base import Evaluator
 from edgenas.export.facts import Precision
 from edgenas.folder import RunFolder
 from edgenas.graph import Arch
-from edgenas.objective import SCORED_UP_TO, Objective
+from edgenas.objective import SCORED_UP_TO, Limit, Objective
 from edgenas.problem import Problem
 from edgenas.progress import Reporter
 from edgenas.runtimes import _host
 from edgenas.spaces._base import SearchSpace, build_space
-from edgenas.strategies._feasible import grow, random_feasible
+from edgenas.strategies._feasible import grow, random_feasible, repair
 
 if TYPE_CHECKING:
     from edgenas.data._base import Data
@@ -100,6 +100,11 @@ class Run:
         return evaluator
 
     @property
+    def own_weights(self) -> bool:
+        """Whether the evaluator trains each architecture by itself, so that trials need nothing of each other."""
+        return bool(getattr(plugins.load("evaluators", self.config.evaluator), "OWN_WEIGHTS", False))
+
+    @property
     def device(self) -> str:
         """Name of the device that the budget is for."""
         return _host.host_name() if self.config.device is None else self.config.device.partition("/")[0]
@@ -122,7 +127,7 @@ class Run:
         """Price with this table from now on."""
         self.table = table
         self.costs = self.costs_by(table)
-        self.problem = Problem(self.space, tuple(self.costs), self.objective(table), self._evaluate)
+        self.problem = Problem(self.space, tuple(self.costs), self.objective(), self._evaluate)
 
     def costs_by(self, table: LatencyTable) -> Costs:
         """The costs under a table; what it lacks is estimated."""
@@ -130,26 +135,41 @@ class Run:
         macs, params = (CountCost(metric, known) for metric in ("macs", "params"))
         return Costs(*latency_interval(table, self.space, estimate_missing=True), macs, params, PeakBytes())
 
-    def objective(self, table: LatencyTable) -> Objective:
-        """Accuracy, under the upper end of the latency interval as the gate."""
+    def objective(self) -> Objective:
+        """Accuracy under the run's limits."""
         form = self.config.reward or plugins.load("strategies", self.config.strategy).REWARD
-        assert self.config.budget_ms is not None
-        return Objective({f"latency_high_ms@{table.device}": self.config.budget_ms}, form=form)
+        return Objective({limit.metric: limit.bound for limit in self.limits}, form=form)
+
+    @cached_property
+    def limits(self) -> tuple[Limit, ...]:
+        """The budgets: latency on the run's device first, by the upper end of its interval."""
+        config = self.config
+        assert config.budget_ms is not None
+        limits = [Limit(f"latency_high_ms@{self.device}", config.budget_ms, "--budget-ms")]
+        if config.max_params is not None:
+            limits.append(Limit("params", config.max_params, "--max-params"))
+        return tuple(limits)
 
     @property
     def binds(self) -> bool:
-        """Whether some network of the space exceeds the budget."""
+        """Whether some network of the space exceeds the latency budget."""
         bounds = self.folder.artefact("bounds", dict)
         return bool(self.config.budget_ms is not None and bounds["largest_ms"] > self.config.budget_ms)
 
+    @property
+    def any_binds(self) -> bool:
+        """Whether some network of the space exceeds some budget."""
+        reach = self.folder.artefact("limits", dict)
+        return self.binds or any(reach[limit.metric]["most"] > limit.bound for limit in self.limits[1:])
+
     def scored_extremes(self) -> tuple[Arch, Arch]:
-        """The largest architecture that any reward form scores, and the one of least latency."""
-        gate = self.costs.gate
-        smallest, _ = extremes(self.space, gate)
-        assert self.config.budget_ms is not None
-        reach = max(SCORED_UP_TO.values()) * self.config.budget_ms
-        roomy = Problem(self.space, tuple(self.costs), Objective({gate.metric: reach}), self._evaluate)
+        """The largest architecture that any reward form scores, and the one of least latency that it scores."""
+        reach = max(SCORED_UP_TO.values())
+        budgets = {limit.metric: reach * limit.bound for limit in self.limits}
+        roomy = Problem(self.space, tuple(self.costs), Objective(budgets), self._evaluate)
         rng = self.rng("teacher")
+        smallest, _ = extremes(self.space, self.costs.gate)
+        smallest = repair(roomy, smallest, rng) or smallest  # the fastest need not meet the other budgets
         start = random_feasible(roomy, rng) or smallest
         grown = [grow(roomy, start, rng) for _ in range(4)] if roomy.feasible([start])[0] else [start]
         macs = self.costs.macs.many(self.space, grown)

@@ -18,8 +18,8 @@ PACKAGE = Path(edgenas.__file__).parent
 # Top to bottom, by the first name below the package; "" is edgenas/__init__.py.
 LAYERS = (
     ("", "__main__", "api", "cli", "commands", "config", "kits", "pipeline", "run", "stages"),
-    ("driver", "export", "bench", "profiling", "report"),
-    ("problem", "strategies", "evaluators"),
+    ("driver", "workers", "export", "bench", "profiling", "report"),
+    ("problem", "strategies", "evaluators", "pruning"),
     ("study", "objective", "pareto", "engine", "data", "cost", "runtimes", "folder", "progress", "child"),
     ("nn",),
     ("spaces",),

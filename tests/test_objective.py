@@ -7,11 +7,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edgenas.errors import UsageError
-from edgenas.objective import FORMS, SCORED_UP_TO, Objective
+from edgenas.objective import FORMS, SCORED_UP_TO, Limit, Objective, in_words
 
 MS, KB = "latency_ms@test", "peak_bytes"
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 COST = st.floats(0.001, 1000.0)
+PARAMS = Limit("params", 1e6, "--max-params")
 QUALITY = st.floats(0.0, 1.0)
 
 
@@ -113,3 +114,20 @@ def test_bad_fields_are_named(arguments, named):
 
 def test_a_cost_of_zero_keeps_the_soft_reward_finite():
     assert math.isfinite(Objective({MS: 20.0}, form="soft").reward({MS: 0.0, "accuracy": 1.0}))
+
+
+@given(st.floats(1e-3, 1e12))
+def test_what_a_limit_asks_for_is_enough_and_not_much_more(value):
+    asked = float(PARAMS.asked(value).removeprefix("--max-params "))
+    assert value * (1 - 1e-9) <= asked <= 1.02 * value
+
+
+@pytest.mark.parametrize(
+    "limits, words",
+    [
+        ([Limit(MS, 0.25, "--budget-ms")], "0.25 ms"),
+        ([Limit(MS, 20.0, "--budget-ms"), PARAMS], "20 ms and 1 M parameters"),
+    ],
+)
+def test_limits_read_as_a_sentence(limits, words):
+    assert in_words(limits) == words

@@ -198,6 +198,12 @@ def test_a_budget_that_nothing_is_sure_to_meet_is_refused(tmp_path):
         search(tmp_path / "run", budget_ms=0.001)
 
 
+def test_a_number_of_parameters_out_of_reach_is_refused(tmp_path):
+    with pytest.raises(BudgetError, match=r"the least is [\d.]+ k parameters; ask for --max-params \d+"):
+        search(tmp_path / "run", max_params=1000)
+    assert not list((tmp_path / "run").iterdir())
+
+
 def test_another_device_s_profile_is_not_reused(finished, tmp_path):
     for other, word in (("1t-int8", "precision"), ("2t-fp32", "threads")):
         with pytest.raises(TableError, match=word):

@@ -13,7 +13,9 @@ from edgenas.ops import Shape
 
 PLACEHOLDERS = {
     "budget_ms": "MS",
+    "max_params": "N",
     "minutes": "MINUTES",
+    "ray": "ADDRESS",
     "data_root": "PATH",
     "device": "NAME",
     "output": "FOLDER",

@@ -15,12 +15,14 @@ from edgenas.cost.latency import latency_interval
 from edgenas.cost.table import LatencyTable, read_table, write_table
 from edgenas.errors import BudgetError, EnvironmentFault
 from edgenas.graph import Arch, Node
+from edgenas.objective import in_words
 from edgenas.profiling.devices import device_table
 from edgenas.profiling.host import SECONDS_EACH, cached_table, cached_table_path, extend_table, time_graphs
 from edgenas.run import Costs, Run, extremes
 from edgenas.runtimes._timing import MAX_REPEAT_ERROR
 from edgenas.spaces._base import SearchSpace, Statics
 from edgenas.spaces._genes import sample
+from edgenas.strategies._feasible import random_feasible
 
 SPREAD_OPS, SPREAD_NETS, SPREAD_SECONDS = 60, 12, 12.0
 MOST_OPS = 200
@@ -87,6 +89,36 @@ def predicted_bounds(run: Run, table: LatencyTable) -> dict[str, Any]:
         "largest": run.space.code(largest),
         "largest_ms": high_ms,
     }
+
+
+def reach(run: Run) -> dict[str, Any]:
+    """What the space reaches, least and most, of each metric that is limited beside the latency.
+
+    Raises:
+        BudgetError: a limit is below the least that any network has, which is named.
+    """
+    costs = {"params": CountCost("params")}
+    found = {}
+    for limit in run.limits[1:]:
+        cost = costs[limit.metric]
+        least, most = cost.many(run.space, extremes(run.space, cost)).tolist()
+        if least > limit.bound:
+            raise BudgetError(
+                f"no {run.space.name} network has {limit} or less: the least is {limit.shown(least)}; "
+                f"ask for {limit.asked(least)} or more"
+            )
+        found[limit.metric] = {"least": least, "most": most}
+    return found
+
+
+def check_together(run: Run) -> None:
+    """Raises BudgetError, naming all limits, if no architecture is found that meets them at once."""
+    if len(run.limits) > 1 and random_feasible(run.problem, run.rng("together")) is None:
+        again = ", or leave --reuse out" if run.config.reuse else ""
+        raise BudgetError(
+            f"no {run.space.name} network was found within {in_words(run.limits)} on {run.device}, though each limit "
+            f"alone can be met; raise one of {', '.join(limit.flag for limit in run.limits)}{again}"
+        )
 
 
 def known_table(run: Run) -> LatencyTable:
@@ -213,9 +245,10 @@ def _score(run: Run, space: SearchSpace, statics: Statics, costs: Costs) -> floa
     part = space.restrict(fixed)
     rng = run.rng(f"narrow {statics}")
     archs = [sample(part, rng) for _ in range(SAMPLES)] + list(extremes(part, CountCost("bytes")))
-    metrics = many_metrics([costs.gate, costs.macs], part, archs)
-    assert run.config.budget_ms is not None
-    within = metrics[costs.macs.metric][metrics[costs.gate.metric] <= run.config.budget_ms]
+    limited = {limit.metric for limit in run.limits}
+    metrics = many_metrics([cost for cost in costs if cost.metric in limited or cost is costs.macs], part, archs)
+    fits = np.all([metrics[limit.metric] <= limit.bound for limit in run.limits], axis=0)
+    within = metrics[costs.macs.metric][fits]
     return float(np.quantile(within, 0.8)) if len(within) else 0.0
 
 

@@ -12,15 +12,15 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from edgenas.graph import Arch
-from edgenas.ops import Choose
 from edgenas.problem import Problem
-from edgenas.spaces._base import SearchSpace, Statics
+from edgenas.spaces._base import SearchSpace
 from edgenas.spaces._genes import neighbours
 
 # Rejection sampling draws twice as many each time, 4,080 in all, before repair takes over.
 DRAWS = (16, 32, 64, 128, 256, 512, 1024, 2048)
 REPAIRS = 16
 WORK = "macs"
+NOT_ASKED = 255  # no option's number
 
 
 def uniform(space: SearchSpace, rng: Generator, n: int) -> list[Arch]:
@@ -96,21 +96,10 @@ def _survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64
 
 def networks(space: SearchSpace, archs: Sequence[Arch]) -> list[bytes]:
     """One key per architecture; equal keys mean the same network: options of blocks that are not there do not count."""
-    keys = [b""] * len(archs)
-    groups: dict[Statics, list[int]] = {}
-    for i, arch in enumerate(archs):
-        groups.setdefault(space.statics(arch), []).append(i)
-    for statics, members in groups.items():
-        live = space.live(statics, [archs[i] for i in members])
-        asked = np.zeros((len(members), len(space.choices)), dtype=bool)
-        asked[:, list(space.static_indices)] = True
-        for column, node in zip(live.T, space.supergraph(statics), strict=True):
-            if isinstance(node.op, Choose):
-                asked[:, space.index[node.op.choice]] |= column
-        options = np.where(asked, np.array([archs[i] for i in members]), -1).astype(np.int8)
-        for i, nodes, chosen in zip(members, np.packbits(live, axis=1), options, strict=True):
-            keys[i] = nodes.tobytes() + chosen.tobytes()
-    return keys
+    rows = space.rows(archs).copy()
+    for statics, members in space.by_statics(rows).items():
+        rows[members] = np.where(space.conditions(statics).questions(rows[members]), rows[members], NOT_ASKED)
+    return [row.tobytes() for row in rows]
 
 
 class Proposed:

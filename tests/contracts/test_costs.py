@@ -85,6 +85,12 @@ def test_many_is_one_by_one(cost, space):
     assert cost.many(space, []).shape == (0,)
 
 
+def test_a_cost_is_the_same_alone_and_in_company(cost, space):
+    """To the last bit: a strategy that looked at many and the record of one agree on the budget."""
+    archs = all_archs(space)
+    assert cost.many(space, archs).tolist() == [float(cost.many(space, [arch])[0]) for arch in archs]
+
+
 def test_a_node_more_is_never_cheaper(cost, space):
     arch = all_archs(space)[-1]
     graph = space.graph(arch)
