@@ -52,6 +52,7 @@ class Config:
     trials: int = _setting(100, "architectures to try", low=1, high=10**6)
     minutes: float | None = _setting(None, "stop the search after this time on the clock", low=0.001, high=1e6)
     batch: int = _setting(8, "architectures asked for at a time", low=1, high=10_000)
+    prune: bool = _setting(True, "drop options that no good architecture has, before and during the search")
     workers: int = _setting(1, "trials that run at once on this machine; scratch only", low=1, high=1024)
     ray: str | None = _setting(None, "Ray cluster to run trials on: host:port, ray://host:port or auto; scratch only")
     device: str | None = _setting(None, "device, by its latency table in `edgenas list devices`; default: this machine")

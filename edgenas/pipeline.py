@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,7 @@ from edgenas.errors import BudgetError, DataError, Interrupted, TableError, Unkn
 from edgenas.folder import CONFIG, SECONDS, read_artefact, write_atomically
 from edgenas.graph import Arch
 from edgenas.objective import in_words
+from edgenas.pruning import Pruning
 from edgenas.report import Result
 from edgenas.run import Run
 from edgenas.stages import delivery, finalists, latency, outcome
@@ -128,6 +129,8 @@ def search(run: Run) -> tuple[Study, Strategy]:
         _ = run.evaluator
     strategy: Strategy = plugins.load("strategies", config.strategy).build(run)
     study = Study(run.folder.path, run.problem.objective, checkpoint.save, checkpoint.load)
+    prune = _pruning(run, strategy)
+    prune(study)  # a strategy is narrowed as far as it was before it takes on its state from then
     study.restore(strategy)
     for notice in study.notices:
         run.reporter.say(notice)
@@ -153,11 +156,19 @@ def search(run: Run) -> tuple[Study, Strategy]:
             weights_version=run.evaluator.weights_version,
             map_=map_,
             stop=run.stop,
+            prune=prune,
             progress=progress,
         )
         if ending == "stopped":
             raise Interrupted("stopped during the search")
     return study, strategy
+
+
+def _pruning(run: Run, strategy: Strategy) -> Callable[[Study], None]:
+    """What narrows the strategy as the study grows; nothing with `--no-prune`."""
+    if not run.config.prune:
+        return lambda study: None
+    return Pruning(run.problem, strategy, run.config.trials, run.rng("pruning"), run.reporter.say)
 
 
 def finish(run: Run, study: Study, strategy: Strategy) -> Result:

@@ -19,7 +19,7 @@ PACKAGE = Path(edgenas.__file__).parent
 LAYERS = (
     ("", "__main__", "api", "cli", "commands", "config", "kits", "pipeline", "run", "stages"),
     ("driver", "workers", "export", "bench", "profiling", "report"),
-    ("problem", "strategies", "evaluators"),
+    ("problem", "strategies", "evaluators", "pruning"),
     ("study", "objective", "pareto", "engine", "data", "cost", "runtimes", "folder", "progress", "child"),
     ("nn",),
     ("spaces", "conditions", "sums"),

@@ -11,7 +11,7 @@ from numpy.random import Generator
 from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
-from edgenas.spaces._genes import crossover, mutate, neighbours
+from edgenas.spaces._genes import crossover, mutate, neighbours, within
 from edgenas.strategies._base import Run, Strategy
 from edgenas.strategies._feasible import Proposed, feasible_samples, grow, random_feasible, repaired_samples
 from edgenas.strategies._pairs import Pairs
@@ -124,7 +124,7 @@ class Predictor(Strategy):
     def _child(self, parents: Sequence[tuple[Arch, float]]) -> Arch:
         i, j = self.rng.integers(len(parents), size=2)
         child = crossover(parents[i][0], parents[j][0], self.rng)
-        return mutate(self.problem.space, child, self.rng)
+        return mutate(self.problem.space, within(self.problem.space, child, self.rng), self.rng)
 
     def _feasible(self, archs: Sequence[Arch]) -> list[Arch]:
         return [arch for arch, fits in zip(archs, self.problem.feasible(archs), strict=True) if fits]
