@@ -6,7 +6,7 @@
 Layers; imports go down only, and torch starts at `nn`:
 
     cli  commands  config  api  kits  pipeline  run  stages
-    driver  export  bench  profiling  report  progress
+    driver  workers  export  bench  profiling  report  progress
     problem  strategies  evaluators
     study  objective  pareto | engine  data | cost | runtimes | child
     nn

@@ -3,13 +3,17 @@
 Each node's condition is a multi-valued decision diagram over the choices: Bryant's reduced ordered diagrams (1986) with
 one branch per option. One pass over the diagrams turns independent option probabilities into the probability that each
 node is live, by additions and multiplications alone: it works on floats, numpy columns and torch tensors, and one-hot
-probabilities give exactly the nodes that `derive` keeps.
+probabilities give exactly the nodes that `derive` keeps. For architectures, `Answers` follows the branches instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgenas.graph import Choice, Graph
 from edgenas.ops import Add, Choose, Concat, Input, Linear, Zero
@@ -70,6 +74,43 @@ class Diagrams:
             self._joined[key] = self.test(choice, tuple(self._join(conjunction, x, y) for x, y in pairs))
         return self._joined[key]
 
+    def supports(self) -> list[frozenset[int]]:
+        """The choices that each diagram depends on."""
+        found: list[frozenset[int]] = [frozenset(), frozenset()]
+        for choice, branches in self.tests[2:]:
+            found.append(frozenset([choice]).union(*(found[branch] for branch in branches)))
+        return found
+
+
+class Answers:
+    """Some diagrams, asked of many architectures: each choice is looked at once, the last one first."""
+
+    def __init__(self, diagrams: Diagrams, wanted: Sequence[int]) -> None:
+        """`wanted` are diagram ids, in the order of the answers."""
+        needed = {FALSE, TRUE, *wanted}
+        for diagram in range(len(diagrams.tests) - 1, TRUE, -1):  # branches come before what tests them
+            if diagram in needed:
+                needed.update(diagrams.tests[diagram][1])
+        order = sorted(needed, key=lambda diagram: -diagrams.tests[diagram][0])
+        place = {diagram: i for i, diagram in enumerate(order)}
+        levels: dict[int, list[list[int]]] = {}
+        for diagram in order[2:]:
+            choice, branches = diagrams.tests[diagram]
+            levels.setdefault(choice, []).append([place[branch] for branch in branches])
+        self._levels = [(choice, np.array(branches)) for choice, branches in levels.items()]
+        self._wanted = np.array([place[diagram] for diagram in wanted], dtype=np.intp)
+        self._true, self._size = place[TRUE], len(order)
+
+    def __call__(self, archs: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Which diagrams hold (len(archs), len(wanted)) for architectures (len(archs), choices)."""
+        values = np.zeros((self._size, len(archs)), dtype=bool)
+        values[self._true] = True
+        members, start = np.arange(len(archs)), 2
+        for choice, branches in self._levels:
+            values[start : start + len(branches)] = values[branches[:, archs[:, choice]], members]
+            start += len(branches)
+        return values[self._wanted].T
+
 
 class Conditions:
     """The condition of each node of one supergraph."""
@@ -84,6 +125,23 @@ class Conditions:
             self._live(node.op, [nonzero[name] for name in node.inputs], nonzero[node.name], reached[node.name])
             for node in supergraph
         )
+        self.nonzero: tuple[int, ...] = tuple(nonzero.values())
+        self.asked: tuple[int, ...] = self._asked(supergraph, choices, index)
+
+    @cached_property
+    def nodes(self) -> Answers:
+        """Which nodes are live."""
+        return Answers(self.diagrams, self.live)
+
+    @cached_property
+    def values(self) -> Answers:
+        """Which nodes give something else than zeros."""
+        return Answers(self.diagrams, self.nonzero)
+
+    @cached_property
+    def questions(self) -> Answers:
+        """Which choices are asked: options of the others change nothing."""
+        return Answers(self.diagrams, self.asked)
 
     def probabilities(self, options: Sequence[Sequence[Any]]) -> list[Any]:
         """P(node is live) for each node, given `options[choice][option]` = its probability, choices independent.
@@ -134,6 +192,15 @@ class Conditions:
                     reads = d.both(reads, d.selects(index[node.op.choice], node.op.options[i]))
                 reached[name] = d.either(reached[name], reads)
         return reached
+
+    def _asked(self, supergraph: Graph, choices: Sequence[Choice], index: Mapping[str, int]) -> tuple[int, ...]:
+        """Where some live node asks each choice; those that are static, everywhere."""
+        asked = [TRUE if choice.static else FALSE for choice in choices]
+        for node, live in zip(supergraph, self.live, strict=True):
+            if isinstance(node.op, Choose):
+                i = index[node.op.choice]
+                asked[i] = self.diagrams.either(asked[i], live)
+        return tuple(asked)
 
     def _live(self, op: object, inputs: list[int], nonzero: int, reached: int) -> int:
         if isinstance(op, Add):  # with one term left, a sum is no kernel

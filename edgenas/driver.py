@@ -21,7 +21,7 @@ class Map(Protocol):
     """The built-in `map`, or one that spreads the calls over workers. Results come in the order of the inputs."""
 
     def __call__(self, function: Callable[[Arch], Outcome], archs: Sequence[Arch], /) -> Iterable[Outcome]:
-        """One outcome per architecture."""
+        """One outcome per architecture; an error without metrics if the call was lost with its worker."""
         ...
 
 
@@ -36,22 +36,25 @@ def search(
     weights_version: int = 0,
     map_: Map = map,
     stop: Callable[[], bool] = lambda: False,
+    prune: Callable[[Study], None] = lambda study: None,
     progress: Callable[[Study], None] = lambda study: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Ending:
     """Advance `study` until it holds `max_trials`, `minutes` have passed, `stop` says so, or no proposal is left.
 
-    A resumed search continues where the checkpoint was, on the clock too. `stop` is asked between batches; the history
-    depends on the batch size and not on how many workers share a batch. Returns why it ended.
+    A resumed search continues where the checkpoint was, on the clock too: `minutes` are those that a person waits,
+    however many workers there are. `stop` is asked between batches; the history depends on the batch size and not on
+    how many workers share a batch. `prune` may narrow the strategy after each batch, before the checkpoint. Returns why
+    it ended.
 
     Raises:
         EdgeNASError: five trials in a row failed; the last cause is named.
     """
-    deadline = clock() + 60.0 * minutes - sum(trial.seconds for trial in study.trials)
+    begun = clock() - study.seconds
     failures = 0
     while True:
         room = max_trials - len(study.trials)
-        ending = _bound(room, clock() >= deadline, stop)
+        ending = _bound(room, clock() - begun >= 60.0 * minutes, stop)
         if ending is not None:
             break
         archs = strategy.ask(min(batch, room))
@@ -60,8 +63,9 @@ def search(
             break
         trials = []
         for arch, outcome in zip(archs, map_(problem.attempt, archs), strict=True):
+            metrics = outcome.metrics or problem.preview([arch])[0]
             trial = study.add(
-                arch, outcome.metrics, seconds=outcome.seconds, error=outcome.error, weights_version=weights_version
+                arch, metrics, seconds=outcome.seconds, error=outcome.error, weights_version=weights_version
             )
             failures = failures + 1 if trial.error else 0
             if failures == FAILURES_IN_A_ROW:
@@ -70,6 +74,8 @@ def search(
                 )
             trials.append(trial)
         strategy.tell(trials)
+        prune(study)
+        study.seconds = clock() - begun
         study.checkpoint(strategy)
         progress(study)
     study.checkpoint(strategy, force=True)

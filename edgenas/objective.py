@@ -11,9 +11,10 @@ holds for every form, so a strategy can rank whatever it is told.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from edgenas import text
 from edgenas.errors import UsageError
 
 Metrics = dict[str, float]
@@ -27,6 +28,35 @@ SCORED_UP_TO = {"hard": 1.0, "soft": 1.5, "absolute": 1.5}
 WORST_EXCESS = 100.0
 # Excess of a cost that is not a number.
 NO_NUMBER = 1e9
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A budget as the user gave it: an upper bound on `metric`, by a flag that takes multiples of `unit`.
+
+    `flag` ends where its value begins; `what` says what there are so many of.
+    """
+
+    metric: str
+    bound: float
+    flag: str
+    what: str
+    unit: float = 1.0
+
+    def __str__(self) -> str:
+        """`1 M parameters`."""
+        return f"{text.figure(self.metric, self.bound)} {self.what}".rstrip()
+
+    def asked(self, value: float) -> str:
+        """The flag that asks for so much, rounded up to three digits."""
+        step = 10.0 ** (math.floor(math.log10(value / self.unit)) - 2)
+        return f"{self.flag}{math.ceil(value / self.unit / step) * step:g}"
+
+
+def in_words(limits: Sequence[Limit]) -> str:
+    """`20 ms, 1 M parameters and 2 MB of activations`."""
+    *others, last = map(str, limits)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 @dataclass(frozen=True)

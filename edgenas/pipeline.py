@@ -5,19 +5,22 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgenas import driver, plugins
+from edgenas import driver, plugins, text, workers
 from edgenas.config import to_toml
 from edgenas.cost.table import LatencyTable
 from edgenas.engine import checkpoint
 from edgenas.errors import BudgetError, DataError, Interrupted, TableError, UnknownName, UsageError
 from edgenas.folder import CONFIG, SECONDS, read_artefact, write_atomically
 from edgenas.graph import Arch
+from edgenas.objective import in_words
+from edgenas.pruning import Pruning
 from edgenas.report import Result
 from edgenas.run import Run
 from edgenas.stages import delivery, finalists, latency, outcome
@@ -27,6 +30,7 @@ from edgenas.strategies._base import Strategy
 from edgenas.study import Study
 
 REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
+LIMITS = "limits"  # artefact: what the space reaches of each metric that is limited beside the latency
 SETTLED = "settled"  # artefact: what a kit measured of the finalists on a device that is not this machine
 
 
@@ -38,7 +42,8 @@ def undone(run: Run) -> Iterator[None]:
         yield
     except (BudgetError, DataError, TableError, UnknownName, UsageError):
         if not begun:
-            for name in (CONFIG, SECONDS, *REUSED):
+            tables = (path.name for path in run.folder.path.glob("device-*.csv"))
+            for name in (CONFIG, SECONDS, f"{LIMITS}.json", *REUSED, *tables):
                 (run.folder.path / name).unlink(missing_ok=True)
         raise
 
@@ -47,7 +52,7 @@ def keep_config(run: Run) -> None:
     """Write the effective configuration; a resumed run must have the same one."""
     path = run.folder.path / CONFIG
     mine = to_toml(run.config)
-    free = ("output", "resume", "reuse")  # where a run lives is not what it is
+    free = ("output", "resume", "reuse", "workers", "ray")  # where a run lives and works is not what it is
     lines = [line for line in mine.splitlines(keepends=True) if not line.startswith(free)]
     if path.exists():
         before = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -60,6 +65,22 @@ def keep_config(run: Run) -> None:
     if run.config.reuse is not None:
         _reuse(run, Path(run.config.reuse).expanduser())
     write_atomically(path, "".join(lines).encode())
+
+
+def check_workers(run: Run) -> None:
+    """Raises UsageError if trials are to run in parallel, and the evaluator or the device cannot, or Ray is missing."""
+    config = run.config
+    if config.workers == 1 and config.ray is None:
+        return
+    asked = "--ray" if config.ray else f"--workers {config.workers}"
+    if not run.own_weights:
+        raise UsageError(
+            f"{asked}: the evaluator {config.evaluator} scores all trials in one process; leave it out, "
+            "or train each architecture by itself, with --evaluator scratch"
+        )
+    if run.torch_device != "cpu":
+        raise UsageError(f"{asked}: trials in parallel are trained on processors only; add --train-device cpu")
+    workers.import_ray()
 
 
 def _reuse(run: Run, source: Path) -> None:
@@ -77,6 +98,7 @@ def prepare(run: Run) -> None:
     folder, config = run.folder, run.config
     known = None if config.device is None else latency.known_table(run)
     with run.stage("bounds", "fastest and slowest network"):
+        folder.artefact(LIMITS, partial(latency.reach, run))
         if known is None or run.is_here:
             bounds = folder.artefact("bounds", lambda: latency.bounds(run))
         else:
@@ -95,6 +117,7 @@ def prepare(run: Run) -> None:
         narrowed = folder.artefact("narrow", lambda: latency.narrow(run, spread()))
         run.space = run.space.restrict(narrowed["allowed"])
         run.set_table(known or latency.load_or(run, "table", lambda: latency.profile_rest(run, spread())))
+        latency.check_together(run)
     for line in latency.describe_narrowing(narrowed):
         run.reporter.say(line)
 
@@ -106,30 +129,46 @@ def search(run: Run) -> tuple[Study, Strategy]:
         _ = run.evaluator
     strategy: Strategy = plugins.load("strategies", config.strategy).build(run)
     study = Study(run.folder.path, run.problem.objective, checkpoint.save, checkpoint.load)
+    prune = _pruning(run, strategy)
+    prune(study)  # a strategy is narrowed as far as it was before it takes on its state from then
     study.restore(strategy)
     for notice in study.notices:
         run.reporter.say(notice)
 
     def progress(study: Study) -> None:
         best = study.best(1)
-        text = f"best {best[0].metrics['accuracy']:.2%}" if best else ""
-        run.tell(len(study.trials), config.trials, text)
+        shown = f"best {best[0].metrics['accuracy']:.2%}" if best else ""
+        run.tell(len(study.trials), config.trials, shown)
 
-    with run.stage("search", f"search with {config.strategy}"):
+    # All of it can be sent to a worker, as a run cannot.
+    problem = replace(run.problem, evaluator=run.evaluator)
+    with (
+        run.stage("search", f"search with {config.strategy}"),
+        workers.trial_map(config.workers, config.ray, run.reporter.say) as map_,
+    ):
         ending = driver.search(
-            run.problem,
+            problem,
             strategy,
             study,
             max_trials=config.trials,
             minutes=config.minutes or float("inf"),
             batch=config.batch,
             weights_version=run.evaluator.weights_version,
+            map_=map_,
             stop=run.stop,
+            prune=prune,
             progress=progress,
         )
         if ending == "stopped":
             raise Interrupted("stopped during the search")
     return study, strategy
+
+
+def _pruning(run: Run, strategy: Strategy) -> Callable[[Study], None]:
+    """What narrows the strategy as the study grows; nothing with `--no-prune`."""
+    if not run.config.prune:
+        return lambda study: None
+    return Pruning(run.problem, strategy, run.config.trials, run.rng("pruning"), run.reporter.say)
 
 
 def finish(run: Run, study: Study, strategy: Strategy) -> Result:
@@ -154,7 +193,7 @@ def _measured_here(run: Run, study: Study, strategy: Strategy, trained: list[Fin
     Raises:
         BudgetError: all missed, again and again.
     """
-    misses: dict[Arch, dict[str, Any] | None] = {}  # None: it cannot be had in the precision of the budget
+    misses: dict[Arch, dict[str, Any]] = {}
     for attempt in range(finalists.ATTEMPTS):
         selection = _train_finalists(run, study, strategy, attempt, set(misses), trained)
         first = len(trained) - len(selection["finalists"])
@@ -165,15 +204,27 @@ def _measured_here(run: Run, study: Study, strategy: Strategy, trained: list[Fin
             judged = delivery.judged(run, exported, timings)
             if judged["met"]:
                 return Chosen(number, selection["measured"], judged, len(misses))
-            misses[trained[number].arch] = judged[run.precision]
-        finalists.refit(run, {arch: row["ms"] for arch, row in misses.items() if row})
-    closest = min((row for row in misses.values() if row), key=lambda row: float(row["ms"]), default=None)
+            misses[trained[number].arch] = judged
+        rows = {arch: judged[run.precision] for arch, judged in misses.items()}
+        finalists.refit(run, {arch: row["ms"] for arch, row in rows.items() if row})
+    _check_files(run, list(misses.values()))
+    closest = min((row for row in rows.values() if row), key=lambda row: float(row["ms"]), default=None)
     if closest is None:
         raise BudgetError(f"no finalist runs in {run.precision}: {judged['reason']}; search with a table of fp32")
     raise BudgetError(
-        f"none of {len(misses)} finalists met {run.config.budget_ms:g} ms: the closest was measured "
+        f"none of {len(misses)} finalists met {in_words(run.limits[:1])}: the closest was measured "
         f"{closest['ms']:.3f} ms (repeat error {closest['repeat_error']:.1%}); raise the budget"
     )
+
+
+def _check_files(run: Run, judged: Sequence[Mapping[str, Any]]) -> None:
+    """Raises BudgetError if every finalist's file is too large."""
+    sizes = [value["too_large"] for value in judged]
+    if all(sizes):
+        raise BudgetError(
+            f"none of {len(sizes)} finalists has a file of {run.config.max_file_mb:g} MB or less: the smallest is "
+            f"{text.size(min(sizes))}; raise --max-file-mb"
+        )
 
 
 def _awaited(run: Run, study: Study, strategy: Strategy, trained: list[Finalist]) -> Chosen:
@@ -182,7 +233,7 @@ def _awaited(run: Run, study: Study, strategy: Strategy, trained: list[Finalist]
     Of finalists that all missed the fastest is delivered, as a miss.
 
     Raises:
-        BudgetError: the budget is for int8, and no finalist can be quantised.
+        BudgetError: the budget is for int8, and no finalist can be quantised; or all their files are too large.
     """
     selection = _train_finalists(run, study, strategy, 0, set(), trained)
     exported = [_exported(run, finalist, number) for number, finalist in enumerate(trained)]
@@ -192,6 +243,8 @@ def _awaited(run: Run, study: Study, strategy: Strategy, trained: list[Finalist]
     usable = [number for number, made in enumerate(exported) if made["accuracy"][run.precision] is not None]
     if not usable:
         raise BudgetError(f"no finalist runs in int8: {exported[0]['reason']}; search with the device's table of fp32")
+    _check_files(run, [judged[number] for number in usable])
+    usable = [number for number in usable if not judged[number]["too_large"]]
     ranked = sorted(usable, key=lambda i: -exported[i]["accuracy"][run.precision])
     within = [number for number in ranked if judged[number]["met"] is not False]
     number = within[0] if within else min(ranked, key=lambda i: float(judged[i][run.precision]["ms"]))

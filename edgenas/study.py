@@ -81,6 +81,7 @@ class Study:
 
         `save` writes a checkpoint atomically; `load` reads one back, or raises FileNotFoundError. `every_s` is the
         least time between two checkpoints that are not forced. `notices` says what was dropped, for the user.
+        `seconds` is how long the search took up to the checkpoint; whoever searches counts it.
 
         Raises:
             CheckpointError: the trials that the checkpoint counts are missing or damaged.
@@ -89,6 +90,7 @@ class Study:
         self.objective = objective
         self.trials: list[Trial] = []
         self.notices: list[str] = []
+        self.seconds = 0.0
         self._save, self._load = save, load
         self._every_s, self._clock = every_s, clock
         self._state: dict[str, Any] | None = None
@@ -137,7 +139,8 @@ class Study:
         path.touch()
         with path.open("rb") as file:  # lines beyond the last checkpoint are expendable: this is when they must be safe
             os.fsync(file.fileno())
-        self._save(self.folder / CHECKPOINT, {"trials": len(self.trials), "strategy": strategy.state_dict()})
+        counts = {"trials": len(self.trials), "seconds": self.seconds}
+        self._save(self.folder / CHECKPOINT, {**counts, "strategy": strategy.state_dict()})
         self._saved_at = self._clock()
 
     def restore(self, strategy: Stateful) -> None:
@@ -186,6 +189,7 @@ class Study:
         try:
             payload = self._load(self.folder / CHECKPOINT)
             count, self._state = payload["trials"], payload["strategy"]
+            self.seconds = payload.get("seconds", 0.0)
         except FileNotFoundError:
             pass
         path = self.folder / TRIALS

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgenas.conditions import Diagrams
+from edgenas.conditions import Answers, Diagrams
 from edgenas.cost.counts import CountCost
 from edgenas.spaces._base import SearchSpace
 from edgenas.spaces._genes import one_hot
@@ -35,6 +35,17 @@ def test_live_is_what_derive_keeps(space: Recipe):
 @pytest.mark.parametrize("space", [Cell(), Shared()], ids=["cell", "shared"])
 def test_live_is_what_derive_keeps_in_spaces(space):
     assert_live_is_what_derive_keeps(space)
+
+
+@settings(max_examples=200)
+@given(recipes(), st.data())
+def test_choices_that_are_not_asked_change_nothing(space: Recipe, data):
+    arch = data.draw(st.sampled_from(all_archs(space)))
+    (asked,) = space.conditions(()).questions(space.rows([arch]))
+    other = data.draw(st.sampled_from(all_archs(space)))
+    mixed = tuple(np.where(asked, arch, other).tolist())
+    assert space.graph(mixed).nodes == space.graph(arch).nodes
+    assert space.conditions(()).questions(space.rows([mixed])).tolist() == [asked.tolist()]
 
 
 @settings(max_examples=50)
@@ -98,6 +109,15 @@ def evaluate(diagrams: Diagrams, diagram: int, point: tuple[int, ...]) -> bool:
     return bool(diagram)
 
 
+def matters(diagrams: Diagrams, diagram: int, choice: int) -> bool:
+    """Whether another option of the choice makes a difference anywhere."""
+    groups: dict[tuple[int, ...], set[bool]] = {}
+    for point in POINTS:
+        rest = point[:choice] + point[choice + 1 :]
+        groups.setdefault(rest, set()).add(evaluate(diagrams, diagram, point))
+    return any(len(answers) > 1 for answers in groups.values())
+
+
 FORMULA = st.recursive(
     st.tuples(st.just("is"), st.integers(0, 2), st.integers(0, 1)),
     lambda inner: st.tuples(st.sampled_from(["and", "or"]), inner, inner),
@@ -125,4 +145,7 @@ def test_diagrams_are_canonical(first, second):
     ids = [build(formula) for formula in (first, second)]
     tables = [[truth(formula, point) for point in POINTS] for formula in (first, second)]
     assert [[evaluate(diagrams, i, point) for point in POINTS] for i in ids] == tables
+    assert Answers(diagrams, ids)(np.array(POINTS, dtype=np.uint8)).T.tolist() == tables
+    for diagram, support in enumerate(diagrams.supports()):
+        assert support == {i for i in range(len(SIZES)) if matters(diagrams, diagram, i)}
     assert (ids[0] == ids[1]) == (tables[0] == tables[1])

@@ -57,9 +57,15 @@ def test_numbers_and_their_texts_are_taken(budget, ms):
     assert config.budget_ms == ms and type(config.budget_ms) is float
 
 
+def test_a_number_of_parameters_is_taken_as_it_is_written():
+    assert make_config({"max_params": "1e6"}).max_params == 1e6
+    assert "max_params = 1000000.0\n" in to_toml(make_config({"max_params": "1e6"}))
+
+
 @pytest.mark.parametrize(
     "name, value, message",
     [
+        ("max_params", "0", "from 0.001 to 1,000,000,000,000"),
         ("trials", 2.5, "whole number from 1 to 1,000,000"),
         ("trials", "0", "out of range"),
         ("threads", True, "not a number"),
@@ -72,12 +78,26 @@ def test_numbers_and_their_texts_are_taken(budget, ms):
         ("output", "a\0b", "zero byte"),
         ("output", "\udc80", "UTF-8"),
         ("train_device", "tpu", "auto, cpu, cuda"),
+        ("budgets_ms", "pixel3=20", "not a list"),
+        ("budgets_ms", [20], "not a list"),
+        ("workers", 0, "from 1 to 1,024"),
+        *(
+            ("ray", bad, "host:port, ray://host:port, auto")
+            for bad in ("local", "host", "host:", "ray://auto", ":6379", "http://a:1")
+        ),
     ],
 )
 def test_each_kind_of_setting_is_checked(name, value, message):
     with pytest.raises(UsageError, match=message) as caught:
         make_config({name: value})
     assert flag(name) in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["auto", "10.0.0.7:6379", "head.local:6379", "ray://head:10001", "[::1]:6379"])
+def test_addresses_of_a_cluster(address):
+    assert make_config({"ray": address}).ray == address
+    with pytest.raises(UsageError, match="--workers .* --ray .* give one"):
+        make_config({"ray": address, "workers": 2})
 
 
 @given(st.floats(allow_nan=False), st.floats(-1e6, 0), st.floats(1e-9, 1e6))
@@ -104,6 +124,10 @@ def test_an_unknown_setting_names_the_nearest():
         seed=st.integers(0, 2**31 - 1),
         int8=st.booleans(),
         output=st.none() | st.just(Path("a b/ü\n")),
+        budgets_ms=st.lists(
+            st.builds("{}={}".format, st.sampled_from(["a/b", 'q"=', "ü"]), st.floats(0.001, 60_000)),
+            unique_by=lambda text: text.rpartition("=")[0],
+        ),
     )
 )
 def test_a_configuration_survives_its_file(tmp_path_factory, config):

@@ -72,9 +72,11 @@ def test_minutes_bound_the_search_and_earlier_trials_count(tmp_path, problem, ar
     study = open_study(tmp_path, problem)
     ending = search(problem, Script(archs), study, max_trials=100, minutes=2, map_=slow, clock=lambda: now[0])
     assert ending == "minutes" and len(study.trials) == 4
-    study.add(archs[5], {}, seconds=100.0)
     assert search(problem, Script(archs), study, max_trials=100, minutes=1.5, clock=lambda: now[0]) == "minutes"
-    assert len(study.trials) == 5
+    assert len(study.trials) == 4
+    resumed, now[0] = open_study(tmp_path, problem), 1e6  # another machine's clock
+    options = {"max_trials": 100, "minutes": 3, "map_": slow, "clock": lambda: now[0]}
+    assert search(problem, Script(archs), resumed, **options) == "minutes" and len(resumed.trials) == 6
 
 
 def test_stop_is_asked_between_batches_and_leaves_a_checkpoint(tmp_path, problem, archs):

@@ -141,7 +141,7 @@ def test_checkpoints_are_a_minute_apart_unless_forced(tmp_path):
 
 def test_a_checkpoint_names_its_trial_count(tmp_path):
     filled(tmp_path, 4, checkpoint_at=4)
-    assert load_json(tmp_path / CHECKPOINT) == {"trials": 4, "strategy": {"told": 4}}
+    assert load_json(tmp_path / CHECKPOINT) == {"trials": 4, "seconds": 0.0, "strategy": {"told": 4}}
 
 
 RECORD = [  # arch, latency, accuracy, weights version

@@ -19,13 +19,16 @@ HELP = "find, train, measure and bundle a model"
 EXAMPLE = """\
 edgenas search --budget-ms 20
 edgenas search --budget-ms 8 --data folder --data-root photos --size 96 --output runs/photos
+edgenas search --budget-ms 20 --max-params 1e6 --max-file-mb 1 --budget-ms amd-epyc-zen4=0.2
 edgenas search --output runs/photos --resume"""
 
 PATIENCE_S = 5.0
 GROUPS = {
-    "task": ("budget_ms", "data", "data_root", "size", "download", "strict", "validation_share"),
-    "search": ("space", "strategy", "reward", "trials", "minutes", "batch", "statics", "finalists"),
+    "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
+    "task": ("data", "data_root", "size", "download", "strict", "validation_share"),
+    "search": ("space", "strategy", "reward", "trials", "minutes", "batch", "prune", "statics", "finalists"),
     "scores": ("evaluator", "scores", "scores_name"),
+    "parallel": ("workers", "ray"),
     "device": ("device", "runtime", "threads", "int8"),
     "training": ("train_device", "supernet_epochs", "final_epochs", "scratch_epochs"),
 }
@@ -64,7 +67,10 @@ def _interrupted(config: Config, signum: int) -> Interrupted:
     """What to say and how to exit after a signal, whatever the run made of it."""
     name, folder = signal.Signals(signum).name, str(config.output)
     if (Path(folder) / "config.toml").exists():
-        text = f"stopped by {name}; to go on: edgenas search --output {shlex.quote(folder)} --resume"
+        words = ["edgenas", "search", "--output", folder, "--resume"]
+        words += ["--workers", str(config.workers)] if config.workers > 1 else []
+        words += ["--ray", config.ray] if config.ray else []
+        text = f"stopped by {name}; to go on: {shlex.join(words)}"
     else:
         text = f"stopped by {name} before there was anything to keep; begin again"
     error = Interrupted(text)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgenas.graph import Arch, Graph, Node
 from edgenas.spaces._base import SearchSpace, Statics
+from edgenas.sums import Sums
 
 
 class CostModel(ABC):
@@ -27,7 +30,10 @@ class CostModel(ABC):
 
 
 class AdditiveCost(CostModel):
-    """An intercept plus a non-negative cost per node: exact in expectation, and a row of a linear program."""
+    """An intercept plus a non-negative cost per node: exact in expectation, and a row of a linear program.
+
+    What a node costs never changes: other prices are another object.
+    """
 
     intercept: float = 0.0
 
@@ -46,6 +52,18 @@ class AdditiveCost(CostModel):
         costs = np.zeros(len(nodes))
         costs[priced] = self.node_costs([node for node in nodes if node.priced])
         return costs
+
+    @cached_property
+    def _tables(self) -> dict[Sums, NDArray[np.float64]]:
+        return {}
+
+    def totals(self, space: SearchSpace, statics: Statics, places: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Costs (len(places),) of architectures from their places in the tables of `space.sums(statics)`."""
+        sums = space.sums(statics)
+        if sums not in self._tables:
+            self._tables[sums] = sums.table(self.supergraph_costs(space, statics))
+        totals: NDArray[np.float64] = self.intercept + self._tables[sums][places].sum(axis=1)
+        return totals
 
     def expected(self, space: SearchSpace, statics: Statics, options: Sequence[Sequence[Any]]) -> Any:
         """Exact expected cost when choices are independent: `options[choice][option]` are probabilities.
@@ -69,15 +87,11 @@ class AdditiveCost(CostModel):
 def many_additive(costs: Sequence[AdditiveCost], space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
     """Several additive costs (len(costs), len(archs)) for one look at which nodes are live."""
     totals = np.empty((len(costs), len(archs)))
-    groups: dict[Statics, list[int]] = {}
-    for i, arch in enumerate(archs):
-        groups.setdefault(space.statics(arch), []).append(i)
-    for statics, members in groups.items():
-        live = space.live(statics, [archs[i] for i in members])
-        rows = np.stack([cost.supergraph_costs(space, statics) for cost in costs])
-        used = rows.any(axis=0)
-        intercepts = np.array([[cost.intercept] for cost in costs])
-        totals[:, members] = intercepts + rows[:, used] @ live[:, used].T.astype(np.float64)
+    rows = space.rows(archs)
+    for statics, members in space.by_statics(rows).items():
+        places = space.sums(statics).places(rows[members])
+        for row, cost in zip(totals, costs, strict=True):
+            row[members] = cost.totals(space, statics, places)
     return totals
 
 

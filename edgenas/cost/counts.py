@@ -26,12 +26,16 @@ class Counts:
     bytes: float
 
 
+def parameters(node: Node) -> int:
+    """Parameters of a node after batch norm is folded."""
+    return sum(math.prod(shape) for shape in node.parameters.values())
+
+
 def moved_bytes(node: Node) -> float:
     """Weights, inputs and outputs of a node's kernels; an activation that runtimes do not fuse moves its own."""
     inputs = sum(math.prod(shape) for shape in node.in_shapes)
     output = math.prod(node.shape)
-    weights = sum(math.prod(shape) for shape in node.parameters.values())
-    moved = weights + inputs + output
+    moved = parameters(node) + inputs + output
     if isinstance(node.op, SqueezeExcite):
         moved += inputs  # the mean and the product each read the whole tensor
     if isinstance(node.op, Conv | Act) and node.op.act not in FUSED_ACTIVATIONS:
@@ -43,10 +47,7 @@ def count_ops(nodes: Iterable[Node]) -> dict[str, Counts]:
     """Counts by node key. Distinct keys are traced once, all together: fvcore's trace is what takes time."""
     distinct = {node.key: node for node in nodes if node.priced}
     macs = _traced_macs(list(distinct.values()))
-    return {
-        key: Counts(macs[i], sum(math.prod(s) for s in node.parameters.values()), moved_bytes(node))
-        for i, (key, node) in enumerate(distinct.items())
-    }
+    return {key: Counts(macs[i], parameters(node), moved_bytes(node)) for i, (key, node) in enumerate(distinct.items())}
 
 
 def _traced_macs(nodes: Sequence[Node]) -> list[float]:
@@ -100,6 +101,8 @@ class CountCost(AdditiveCost):
         """The count of each node."""
         if self.metric == "bytes":  # from shapes alone: no torch needed
             return np.array([moved_bytes(node) for node in nodes])
+        if self.metric == "params":
+            return np.array([float(parameters(node)) for node in nodes])
         if missing := [node for node in nodes if node.key not in self.known]:
             self.known |= count_ops(missing)
         return np.array([getattr(self.known[node.key], self.metric) for node in nodes])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import torch
 
 from edgenas.data._base import Data
 from edgenas.engine.settings import Settings, batch_size_for
@@ -15,6 +19,8 @@ from edgenas.spaces._base import SearchSpace
 
 if TYPE_CHECKING:
     from edgenas.run import Run
+
+OWN_WEIGHTS = True  # a trial needs nothing of the others: it may run in any process, and its score is final
 
 
 class ScratchEvaluator:
@@ -30,20 +36,8 @@ class ScratchEvaluator:
     def __call__(self, arch: Arch) -> Metrics:
         """`accuracy` and `loss` on the whole validation split after the short training."""
         if arch not in self._scores:
-            network = self.network(arch)
-            size = network.graph.input.shape[1]
-            gradients = supervised(network, self.settings)
-            train(
-                network,
-                gradients,
-                self.data.train,
-                self.settings,
-                size=size,
-                seed=self.seed,
-                around=Surroundings(),
-            )
-            scores = evaluate(network, self.data.validation.batches(256, size=size))
-            self._scores[arch] = {"accuracy": scores.accuracy, "loss": scores.loss}
+            with _one_thread():
+                self._scores[arch] = self._trained(arch)
         return dict(self._scores[arch])
 
     def final(self, arch: Arch) -> Metrics:
@@ -53,6 +47,32 @@ class ScratchEvaluator:
     def network(self, arch: Arch) -> Network:
         """Fresh weights."""
         return fresh_network(self.space, arch, self.seed, self.device)
+
+    def _trained(self, arch: Arch) -> Metrics:
+        network = self.network(arch)
+        size = network.graph.input.shape[1]
+        train(
+            network,
+            supervised(network, self.settings),
+            self.data.train,
+            self.settings,
+            size=size,
+            seed=self.seed,
+            around=Surroundings(),
+        )
+        scores = evaluate(network, self.data.validation.batches(256, size=size))
+        return {"accuracy": scores.accuracy, "loss": scores.loss}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Threads add up in another order: with one, a score is the same wherever it comes from, and cores serve trials."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def build(run: Run) -> ScratchEvaluator:

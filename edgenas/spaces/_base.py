@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgenas import plugins
 from edgenas.conditions import Conditions
 from edgenas.errors import UsageError
 from edgenas.graph import Arch, Builder, Choice, Graph, Option, derive
 from edgenas.ops import Shape, shape_text
+from edgenas.sums import Sums
 
 Statics = tuple[int, ...]  # option index of each static choice, in the order of `choices`
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -32,6 +34,7 @@ class SearchSpace(ABC):
         self.classes = classes
         self._supergraphs: dict[Statics, Graph] = {}
         self._conditions: dict[Statics, Conditions] = {}
+        self._sums: dict[Statics, Sums] = {}
         self._allowed: dict[str, tuple[int, ...]] = {}
 
     @abstractmethod
@@ -96,7 +99,7 @@ class SearchSpace(ABC):
 
     # Statics
 
-    @property
+    @cached_property
     def static_indices(self) -> tuple[int, ...]:
         """Positions of the static choices."""
         return tuple(i for i, choice in enumerate(self.choices) if choice.static)
@@ -104,6 +107,13 @@ class SearchSpace(ABC):
     def statics(self, arch: Arch) -> Statics:
         """The static part of an architecture."""
         return tuple(arch[i] for i in self.static_indices)
+
+    def by_statics(self, rows: NDArray[np.uint8]) -> dict[Statics, list[int]]:
+        """Positions of the architectures, `rows` of them, that share their static part."""
+        groups: dict[Statics, list[int]] = {}
+        for i, statics in enumerate(rows[:, list(self.static_indices)].tolist()):
+            groups.setdefault(tuple(statics), []).append(i)
+        return groups
 
     def all_statics(self) -> Iterator[Statics]:
         """Every allowed combination of static options."""
@@ -137,15 +147,21 @@ class SearchSpace(ABC):
         decisions = {choice.name: option for choice, option in zip(self.choices, arch, strict=True)}
         return derive(self.supergraph(self.statics(arch)), decisions, arch)
 
-    def live(self, statics: Statics, archs: Sequence[Arch]) -> np.ndarray:
+    def sums(self, statics: Statics) -> Sums:
+        """Sums over the live nodes of `supergraph(statics)`."""
+        if statics not in self._sums:
+            conditions = self.conditions(statics)
+            self._sums[statics] = Sums(conditions.diagrams, conditions.live)
+        return self._sums[statics]
+
+    def rows(self, archs: Sequence[Arch]) -> NDArray[np.uint8]:
+        """Architectures as an array (len(archs), choices)."""
+        # An option has one digit, so one byte holds it; numpy takes ten times as long to read tuples.
+        return np.frombuffer(b"".join(map(bytes, archs)), np.uint8).reshape(len(archs), len(self.choices))
+
+    def live(self, statics: Statics, archs: Sequence[Arch]) -> NDArray[np.bool_]:
         """Which nodes of `supergraph(statics)` each architecture keeps: bool (len(archs), nodes)."""
-        columns = np.asarray(archs, dtype=np.int64).reshape(len(archs), len(self.choices)).T
-        one_hot = [
-            [(column == option).astype(np.float32) for option in range(len(choice.options))]
-            for choice, column in zip(self.choices, columns, strict=True)
-        ]
-        probabilities = self.conditions(statics).probabilities(one_hot)
-        return np.stack([np.broadcast_to(np.asarray(p, np.float32), len(archs)) for p in probabilities], axis=1) > 0.5
+        return self.conditions(statics).nodes(self.rows(archs))
 
     # Text
 

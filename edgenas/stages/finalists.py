@@ -15,7 +15,7 @@ from edgenas.engine.train import Scores, evaluate, supervised, train
 from edgenas.errors import BudgetError
 from edgenas.graph import Arch
 from edgenas.nn.network import Network
-from edgenas.objective import Metrics
+from edgenas.objective import Metrics, in_words
 from edgenas.profiling.host import time_graphs
 from edgenas.run import Run
 from edgenas.runtimes._timing import MAX_REPEAT_ERROR
@@ -76,9 +76,7 @@ def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: S
             closest
             and f"; the fastest was predicted {closest['predicted_ms']:.3f}, measured {closest['measured_ms']:.3f} ms"
         )
-        raise BudgetError(
-            f"no architecture was found within {run.config.budget_ms:g} ms{figures or ''}; raise the budget"
-        )
+        raise BudgetError(f"no architecture was found within {in_words(run.limits)}{figures or ''}; raise the budget")
     measured = [{**row, "arch": run.space.code(arch)} for arch, row in tried.items()]
     return {"finalists": [run.space.code(arch) for arch in accepted[:wanted]], "measured": measured}
 
@@ -92,12 +90,13 @@ def _candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> dic
     if attempt:
         proposed = [arch for arch in (repair(run.problem, a, rng) for a in proposed) if arch is not None]
     proposed = [arch for arch, fits in zip(proposed, run.problem.feasible(proposed), strict=True) if fits]
-    if run.binds:
+    if run.any_binds:
         proposed += [grow(run.problem, arch, rng) for arch in proposed[:wanted] for _ in range(GROWN)]
     unique = dict(zip(networks(run.space, proposed), proposed, strict=True))
+    known = {trial.arch: trial.metrics for trial in study.candidates()} if run.own_weights else {}
     scores = {}
     for i, arch in enumerate(unique.values()):
-        scores[arch] = run.evaluator.final(arch)
+        scores[arch] = known.get(arch) or run.evaluator.final(arch)
         run.tell(i + 1, len(unique), "scoring again")
     return scores
 

@@ -33,11 +33,17 @@ class Controller(nn.Module):
         self.embedding = nn.Embedding(1 + self.steps * self.width, hidden)  # 0 is the start
         self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
         self.heads = nn.Parameter(torch.empty(self.steps, hidden, self.width))
-        offered = [[k < len(self.allowed[i]) for k in range(self.width)] for i in self.free]
-        self.register_buffer("missing", ~torch.tensor(offered, dtype=torch.bool).reshape(self.steps, self.width))
+        self.register_buffer("missing", torch.zeros(self.steps, self.width, dtype=torch.bool))
+        self.narrow(self.allowed)
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.copy_(torch.from_numpy(rng.uniform(-0.1, 0.1, size=tuple(parameter.shape))))
+
+    def narrow(self, allowed: Sequence[Sequence[int]]) -> None:
+        """Offer only these options from now on, a part of those it was made for; what it learned stays."""
+        for step, i in enumerate(self.free):
+            offered = [option in allowed[i] for option in self.allowed[i]]
+            self.missing[step] = ~torch.tensor(offered + [False] * (self.width - len(offered)))
 
     def sample(self, n: int, rng: Generator) -> list[Arch]:
         """`n` architectures drawn from the policy."""
@@ -50,8 +56,8 @@ class Controller(nn.Module):
                 hidden, state = self.lstm(self.embedding(token), state)
                 cumulative = self._log_probs(hidden, slice(step, step + 1)).double().exp().cumsum(-1)[:, 0]
                 # The last sum may be rounded to less than 1; the draw stays among the options offered all the same.
-                last = len(self.allowed[self.free[step]]) - 1
-                script[:, step] = (cumulative < uniform[:, step]).sum(-1).clamp(max=last)
+                last = int((~self.missing[step]).nonzero().max())
+                script[:, step] = (cumulative <= uniform[:, step]).sum(-1).clamp(max=last)
                 token = self._tokens(script[:, step : step + 1], step)
         return [self._arch(row) for row in script.tolist()]
 

@@ -12,15 +12,15 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from edgenas.graph import Arch
-from edgenas.ops import Choose
 from edgenas.problem import Problem
-from edgenas.spaces._base import SearchSpace, Statics
+from edgenas.spaces._base import SearchSpace
 from edgenas.spaces._genes import neighbours
 
 # Rejection sampling draws twice as many each time, 4,080 in all, before repair takes over.
 DRAWS = (16, 32, 64, 128, 256, 512, 1024, 2048)
 REPAIRS = 16
 WORK = "macs"
+NOT_ASKED = 255  # no option's number
 
 
 def uniform(space: SearchSpace, rng: Generator, n: int) -> list[Arch]:
@@ -63,7 +63,7 @@ def repair(problem: Problem, arch: Arch, rng: Generator) -> Arch | None:
     excess = problem.excess([arch])[0]
     while excess > 0:
         nearby = neighbours(problem.space, arch)
-        work, left = _survey(problem, nearby)
+        work, left = survey(problem, nearby)
         if (left == 0).any():
             return nearby[int(np.argmax(np.where(left == 0, work, -np.inf)))]
         gains = np.maximum(0.0, excess - left)
@@ -78,14 +78,14 @@ def grow(problem: Problem, arch: Arch, rng: Generator) -> Arch:
     """A feasible `arch` made larger, one random choice at a time, until no single change fits the budget any more."""
     while True:
         nearby = neighbours(problem.space, arch)
-        work, excess = _survey(problem, [arch, *nearby])
+        work, excess = survey(problem, [arch, *nearby])
         fitting = np.flatnonzero((work[1:] > work[0]) & (excess[1:] == 0))
         if not len(fitting):
             return arch
         arch = nearby[int(rng.choice(fitting))]
 
 
-def _survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Work and excess (len(archs),) each. Work is multiply-adds if they are a cost, else the first budgeted metric."""
     budgeted = list(problem.objective.budgets)
     metric = WORK if any(cost.metric == WORK for cost in problem.costs) else next(iter(budgeted), "")
@@ -96,21 +96,10 @@ def _survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64
 
 def networks(space: SearchSpace, archs: Sequence[Arch]) -> list[bytes]:
     """One key per architecture; equal keys mean the same network: options of blocks that are not there do not count."""
-    keys = [b""] * len(archs)
-    groups: dict[Statics, list[int]] = {}
-    for i, arch in enumerate(archs):
-        groups.setdefault(space.statics(arch), []).append(i)
-    for statics, members in groups.items():
-        live = space.live(statics, [archs[i] for i in members])
-        asked = np.zeros((len(members), len(space.choices)), dtype=bool)
-        asked[:, list(space.static_indices)] = True
-        for column, node in zip(live.T, space.supergraph(statics), strict=True):
-            if isinstance(node.op, Choose):
-                asked[:, space.index[node.op.choice]] |= column
-        options = np.where(asked, np.array([archs[i] for i in members]), -1).astype(np.int8)
-        for i, nodes, chosen in zip(members, np.packbits(live, axis=1), options, strict=True):
-            keys[i] = nodes.tobytes() + chosen.tobytes()
-    return keys
+    rows = space.rows(archs).copy()
+    for statics, members in space.by_statics(rows).items():
+        rows[members] = np.where(space.conditions(statics).questions(rows[members]), rows[members], NOT_ASKED)
+    return [row.tobytes() for row in rows]
 
 
 class Proposed:
@@ -123,13 +112,20 @@ class Proposed:
 
     def add(self, archs: Iterable[Arch], most: int) -> list[Arch]:
         """Remember and return the first architectures whose networks are new, at most so many."""
-        candidates = list(archs)
-        added: list[Arch] = []
-        for key, arch in zip(networks(self._space, candidates), candidates, strict=True):
-            if len(added) < most and key not in self._archs:
-                self._archs[key] = arch
-                added.append(arch)
-        return added
+        added = self._new(list(archs), most)
+        self._archs |= added
+        return list(added.values())
+
+    def new(self, archs: Iterable[Arch], most: int) -> list[Arch]:
+        """As `add`, without remembering them."""
+        return list(self._new(list(archs), most).values())
+
+    def _new(self, archs: list[Arch], most: int) -> dict[bytes, Arch]:
+        new: dict[bytes, Arch] = {}
+        for key, arch in zip(networks(self._space, archs), archs, strict=True):
+            if len(new) < most and key not in self._archs:
+                new.setdefault(key, arch)
+        return new
 
     def state(self) -> list[Arch]:
         """The architectures, in order."""

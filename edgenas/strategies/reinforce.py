@@ -13,6 +13,7 @@ from torch import Tensor
 
 from edgenas.graph import Arch
 from edgenas.problem import Problem
+from edgenas.spaces._base import SearchSpace
 from edgenas.strategies._base import Run, Strategy
 from edgenas.strategies._controller import Controller
 from edgenas.strategies._feasible import Proposed, networks, random_feasible, repair
@@ -89,6 +90,17 @@ class Reinforce(Strategy):
             self.known[key] = trial.arch, trial.reward
         told = {trial.arch: trial.reward for trial in trials}
         self.round = [(arch, told.get(arch) if reward is None else reward) for arch, reward in self.round]
+
+    def narrow(self, space: SearchSpace) -> None:
+        """The policy forgets no option that is still allowed; a round goes on with what it has within the space."""
+        super().narrow(space)
+        self.controller.narrow(space.allowed)
+        within = [
+            (arch, reward)
+            for arch, reward in self.round
+            if all(option in allowed for option, allowed in zip(arch, space.allowed, strict=True))
+        ]
+        self.round = within if len(within) > 1 else []
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
         """The likeliest feasible samples of the final policy and the best trials, in turn, beginning with the best."""

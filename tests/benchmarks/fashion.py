@@ -1,10 +1,10 @@
-"""Fashion-MNIST under a budget: three strategies on one supernet, and two controls trained alike.
+"""Fashion-MNIST under a budget: strategies on one supernet, and two controls trained alike.
 
-    python -m tests.benchmarks.fashion --output runs/fashion [--share 0.45]
+    python -m tests.benchmarks.fashion --output runs/fashion [--share 0.45] [--max-params 1e5]
 
-Controls: the feasible architecture with most multiply-adds, found without search and trained like the finalists; and
-torchvision's MobileNetV3-small at the largest width that meets the budget, trained on as many images. Takes up to an
-hour on 2 cores; can be killed and started again with the same command.
+Controls: the feasible architecture with most multiply-adds, found without search and trained like the finalists; and,
+unless parameters are limited, torchvision's MobileNetV3-small at the largest width that meets the budget, trained on as
+many images. Takes an hour or two on 2 cores; can be killed and started again with the same command.
 """
 
 from __future__ import annotations
@@ -41,12 +41,14 @@ def main() -> None:
     process.tune()
     reporter = PlainReporter(sys.stderr)
     folder = arguments.output
+    strategies, most_params = arguments.strategies, arguments.max_params
     settings = SETTINGS | {"supernet_epochs": arguments.supernet_epochs, "final_epochs": arguments.final_epochs}
+    settings |= {"max_params": most_params} if most_params else {}
     budget_ms = _budget(folder, settings, arguments.share, reporter)
     rows = {}
-    for strategy in STRATEGIES:
+    for strategy in strategies:
         output = folder / strategy
-        reuse = {} if strategy == STRATEGIES[0] else {"reuse": str(folder / STRATEGIES[0])}
+        reuse = {} if strategy == strategies[0] else {"reuse": str(folder / strategies[0])}
         config = make_config(
             settings
             | {"budget_ms": budget_ms, "strategy": strategy, "output": str(output), "resume": output.exists()}
@@ -59,34 +61,36 @@ def main() -> None:
             "validation": result.validation_accuracy,
             "test": result.onnx_test_accuracy,
             "macs": result.macs,
+            "params": result.params,
             "seconds": sum(result.seconds.values()),
         }
-        if strategy == STRATEGIES[0]:  # what the others take over, they would have to do alone
+        if strategy == strategies[0]:  # what the others take over, they would have to do alone
             shared = sum(result.seconds[stage] for stage in ("bounds", "profile", "supernet"))
         else:
             rows[strategy]["seconds"] += shared
         largest_ms = result.largest_ms
-    rows["most multiply-adds"] = _kept(folder / "largest.json", lambda: _largest(folder, settings, budget_ms, reporter))
-    rows["MobileNetV3-small"] = _kept(
-        folder / "mobilenet.json", lambda: _mobilenet(folder, settings, budget_ms, reporter)
-    )
+    run = _reopened(folder / strategies[0], folder / "controls", settings, budget_ms, reporter)
+    rows["most multiply-adds"] = _kept(folder / "largest.json", lambda: _largest(run))
+    if not most_params:
+        rows["MobileNetV3-small"] = _kept(folder / "mobilenet.json", lambda: _mobilenet(run))
+    limit = f" and at most {most_params:,.0f} parameters" if most_params else ""
     lines = [
-        f"budget {budget_ms:.3f} ms = {budget_ms / largest_ms:.0%} of the largest network's {largest_ms:.3f} ms;"
+        f"budget {budget_ms:.3f} ms = {budget_ms / largest_ms:.0%} of the largest network's {largest_ms:.3f} ms{limit};"
         f" supernet {arguments.supernet_epochs} epochs, final {arguments.final_epochs} epochs; accuracies are of the"
         " ONNX file, with binomial standard errors",
         "",
-        "| network | ms | repeat error | budget used | M multiply-adds | validation % | test % |",
-        "|---|---|---|---|---|---|---|",
+        "| network | ms | repeat error | budget used | M multiply-adds | parameters | validation % | test % |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, row in rows.items():
         lines.append(
             f"| {name} | {row['ms']:.3f} | {row['error']:.1%} | {row['ms'] / budget_ms:.0%} | {row['macs'] / 1e6:.2f} "
-            f"| {accuracy(row['validation'], 6000)} | {accuracy(row['test'], 10_000)} |"
+            f"| {row['params']:,.0f} | {accuracy(row['validation'], 6000)} | {accuracy(row['test'], 10_000)} |"
         )
-    best = max(STRATEGIES, key=lambda name: rows[name]["validation"])
+    best = max(strategies, key=lambda name: rows[name]["validation"])
     lines += ["", f"best by validation: {best}, {rows[best]['seconds'] / 60:.0f} minutes alone"]
-    controls = ("most multiply-adds", "MobileNetV3-small")
-    lost = [f"{s} loses to {c}" for s in STRATEGIES for c in controls if rows[s]["test"] < rows[c]["test"]]
+    controls = [name for name in rows if name not in strategies]
+    lost = [f"{s} loses to {c}" for s in strategies for c in controls if rows[s]["test"] < rows[c]["test"]]
     lines[4 + len(rows) : 4 + len(rows)] = ["", "; ".join(lost) or "no strategy loses to a control"]
     record("Fashion-MNIST, 28x28, all 60,000 training images", lines)
 
@@ -94,7 +98,9 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--share", type=float, default=0.45)
+    parser.add_argument("--share", type=float, default=0.45, help="budget, as a share of the largest network's latency")
+    parser.add_argument("--max-params", type=float, help="parameters that a network may have")
+    parser.add_argument("--strategies", nargs="+", default=STRATEGIES, help="the first one's run trains the supernet")
     parser.add_argument("--supernet-epochs", type=int, default=2)
     parser.add_argument("--final-epochs", type=int, default=6)
     return parser.parse_args()
@@ -119,9 +125,8 @@ def _budget(folder: Path, settings: dict[str, Any], share: float, reporter: Any)
     return float(_kept(folder / "budget.json", make)["budget_ms"])
 
 
-def _reopened(folder: Path, settings: dict[str, Any], budget_ms: float, reporter: Any) -> Run:
-    """The first strategy's run, with its table, problem and supernet, in a folder of its own for what is new."""
-    source, output = folder / STRATEGIES[0], folder / "controls"
+def _reopened(source: Path, output: Path, settings: dict[str, Any], budget_ms: float, reporter: Any) -> Run:
+    """The run of a strategy, with its table, problem and supernet, in a folder of its own for what is new."""
     config = make_config(
         settings | {"budget_ms": budget_ms, "output": str(output), "reuse": str(source), "resume": output.exists()}
     )
@@ -131,9 +136,8 @@ def _reopened(folder: Path, settings: dict[str, Any], budget_ms: float, reporter
     return run
 
 
-def _largest(folder: Path, settings: dict[str, Any], budget_ms: float, reporter: Any) -> dict[str, Any]:
+def _largest(run: Run) -> dict[str, Any]:
     """The feasible architecture with most multiply-adds that is measured within the budget, trained like a finalist."""
-    run = _reopened(folder, settings, budget_ms, reporter)
     rng = run.rng("largest")
     grown = {grow(run.problem, arch, rng) for arch in (random_feasible(run.problem, rng) for _ in range(60)) if arch}
     ranked = sorted(grown, key=lambda arch: -run.problem.preview([arch])[0]["macs"])
@@ -141,21 +145,24 @@ def _largest(folder: Path, settings: dict[str, Any], budget_ms: float, reporter:
     arch = next(arch for arch in ranked[:8] if measured[arch]["met"])
     with run.stage("training", "train the network with most multiply-adds"):
         finalist = finalists.train_finalist(run, arch, 0)
-    facts = delivery.measure(run, finalist, 0)
+    delivery.exported(run, finalist, 0)
+    facts, costs = delivery.measure(run, 0), run.problem.preview([arch])[0]
     return {
         "ms": facts["fp32"]["ms"],
         "error": facts["fp32"]["repeat_error"],
         "validation": finalist.scores.accuracy,
-        "test": delivery.test(run, finalist, 0)["onnx_test_accuracy"],
-        "macs": run.problem.preview([arch])[0]["macs"],
+        "test": delivery.test(run, {0: finalist})["finalists"]["0"]["onnx_test_accuracy"],
+        "macs": costs["macs"],
+        "params": costs["params"],
     }
 
 
-def _mobilenet(folder: Path, settings: dict[str, Any], budget_ms: float, reporter: Any) -> dict[str, Any]:
+def _mobilenet(run: Run) -> dict[str, Any]:
     """MobileNetV3-small at the largest width under the budget, trained on as many images as supernet and finalist."""
     from edgenas.cost.counts import flop_counter
 
-    run = _reopened(folder, settings, budget_ms, reporter)
+    budget_ms = run.config.budget_ms
+    assert budget_ms is not None and run.config.supernet_epochs and run.config.final_epochs
     paths = [_mobilenet_file(run.folder.path, width) for width in WIDTHS]
     timings = bench_in_fresh_process(paths, seconds=2.0)
     fitting = [i for i, t in enumerate(timings) if met(t.ms, t.repeat_error, budget_ms)]
@@ -164,7 +171,7 @@ def _mobilenet(folder: Path, settings: dict[str, Any], budget_ms: float, reporte
     i = max(fitting)
     network = _mobilenet_network(WIDTHS[i]).to(memory_format=torch.channels_last)
     macs = flop_counter(network.eval(), (torch.zeros(1, 1, 28, 28),)).total()
-    epochs = settings["supernet_epochs"] + settings["final_epochs"]
+    epochs = run.config.supernet_epochs + run.config.final_epochs
     training = finalists.Settings(epochs, finalists.batch_size_for(len(run.data.train)))
     with run.stage("training", f"train MobileNetV3-small x{WIDTHS[i]}"):
         around = Surroundings(run.folder.path / "mobilenet.pt", {"width": WIDTHS[i]}, run.tell)
@@ -175,6 +182,7 @@ def _mobilenet(folder: Path, settings: dict[str, Any], budget_ms: float, reporte
         "validation": evaluate(network, run.data.validation.batches(256, size=28)).accuracy,
         "test": evaluate(network, run.data.test().batches(256, size=28)).accuracy,
         "macs": macs,
+        "params": sum(parameter.numel() for parameter in network.parameters()),
         "width": WIDTHS[i],
     }
 

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 import pytest
 
 from edgenas import plugins
+from edgenas.cost.base import CostModel
 from edgenas.driver import search
 from edgenas.engine import checkpoint
+from edgenas.errors import UsageError
+from edgenas.graph import Graph
 from edgenas.objective import FORMS, Objective
 from edgenas.problem import Problem
 from edgenas.spaces._base import build_space
@@ -148,6 +151,39 @@ def test_a_budget_out_of_reach_ends_the_search(tmp_path, name, form):
     assert study.trials == [] and study.best() == []
 
 
+class Islands(CostModel):
+    """Few architectures are cheap, and hardly any of them are neighbours."""
+
+    metric = GATE
+
+    def __call__(self, graph: Graph) -> float:
+        assert graph.arch is not None
+        return 1.0 + sum(i * option for i, option in enumerate(graph.arch, start=1)) % 7
+
+
+def test_a_fragmented_feasible_set(tmp_path, name):
+    """Single changes lead from one island to none other. A strategy may refuse the cost, naming it."""
+    problem = Problem(SPACE, (Islands(), COSTS[1]), Objective({GATE: 1.5}), Accuracy(SPACE, 0))
+    try:
+        study = searched(tmp_path, name, problem)
+    except UsageError as refusal:
+        assert GATE in str(refusal)
+        return
+    archs = [trial.arch for trial in study.trials]
+    assert len(set(networks(SPACE, archs))) == TRIALS and problem.feasible(archs).all()
+
+
+def test_a_budget_that_does_not_bind(tmp_path, name):
+    problem = Problem(SPACE, COSTS, Objective({GATE: 1e6}), Accuracy(SPACE, 0))
+    study = searched(tmp_path, name, problem)
+    assert len(study.trials) == TRIALS and all(trial.feasible for trial in study.trials)
+
+
+def test_without_any_budget(tmp_path, name):
+    problem = Problem(SPACE, COSTS, Objective({}), Accuracy(SPACE, 0))
+    assert len(searched(tmp_path, name, problem).trials) == TRIALS
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_recommended_are_feasible_new_to_each_other_and_at_most_k(tmp_path, name, form):
     problem = synthetic(SPACE, 0.2, form=form)
@@ -167,6 +203,18 @@ def test_recommended_before_any_trial_are_feasible(tmp_path, name):
 def test_a_restricted_space_is_obeyed(tmp_path, name):
     space = SPACE.restrict({"k0": [1], "e1": [0, 1], "depth": [0, 2]})
     for trial in searched(tmp_path, name, synthetic(space, 0.5)).trials:
+        assert all(option in allowed for option, allowed in zip(trial.arch, space.allowed, strict=True))
+
+
+def test_a_space_narrowed_in_the_middle_of_a_search_is_obeyed(tmp_path, name):
+    problem = synthetic(SPACE, 0.5)
+    space = SPACE.restrict({"k0": [1], "k1": [0, 2], "e1": [1]})
+    study, strategy = study_in(tmp_path, problem), build(name, problem)
+    search(problem, strategy, study, max_trials=6, batch=3)
+    strategy.narrow(space)
+    search(problem, strategy, study, max_trials=18, batch=3)
+    assert len(study.trials) == 18
+    for trial in study.trials[6:]:
         assert all(option in allowed for option, allowed in zip(trial.arch, space.allowed, strict=True))
 
 

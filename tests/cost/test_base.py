@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -52,6 +53,29 @@ def test_many_mixes_statics_and_kinds_of_cost():
     assert list(metrics) == ["peak_bytes", "nodes", "bytes"]
     for cost in costs:
         np.testing.assert_allclose(metrics[cost.metric], [cost(space.graph(arch)) for arch in archs])
+
+
+def test_nodes_are_priced_once_for_a_space_and_its_parts():
+    asked = []
+
+    class Asked(Nodes):
+        def node_costs(self, nodes):
+            asked.append(nodes)
+            return super().node_costs(nodes)
+
+    space, cost = Shared(), Asked()
+    for part in (space, space, space.restrict({"kernel": [0]})):
+        cost.many(part, all_archs(part))
+    assert len(asked) == len(list(space.all_statics()))
+    assert cost.many(Cell(), [(0, 0, 0)]) == Nodes().many(Cell(), [(0, 0, 0)])
+
+
+def test_costs_travel_with_their_space():
+    """What was priced goes along to another process, and still belongs to the same space there."""
+    space, cost = Shared(), Nodes()
+    before = cost.many(space, all_archs(space))
+    there, costing = pickle.loads(pickle.dumps((space, cost)))
+    np.testing.assert_array_equal(costing.many(there, all_archs(there)), before)
 
 
 def test_many_of_nothing():

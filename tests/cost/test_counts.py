@@ -77,7 +77,7 @@ def test_known_counts_are_not_counted_again(monkeypatch):
 def test_counting_is_remembered_but_not_shared():
     known: dict[str, Counts] = {}
     node = build(TABLE[0][0])
-    cost = CountCost("params", known)
+    cost = CountCost("macs", known)
     first = cost.node_costs([node])
     assert node.key in cost.known and known == {}
     np.testing.assert_array_equal(cost.node_costs([node]), first)

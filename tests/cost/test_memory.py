@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
 
-from edgenas.cost.memory import PeakBytes
+from edgenas.cost.memory import FEW, PeakBytes
 from edgenas.graph import Builder, Graph
-from tests._toys import Cell
+from edgenas.spaces._base import build_space
+from edgenas.strategies._feasible import uniform
+from tests._toys import Cell, Recipe, Shared, all_archs, recipes
 
 
 def chain(g: Builder) -> None:
@@ -55,3 +58,24 @@ def test_a_node_more_never_lowers_the_peak():
     graph = g.graph()
     longer = Graph((*graph.nodes, g.act("end", graph.output, "relu")))
     assert PeakBytes()(longer) >= PeakBytes()(graph)
+
+
+@pytest.mark.parametrize("space", [Cell(), Shared()], ids=["cell", "shared"])
+def test_many_is_one_by_one_in_all_of_a_toy(space):
+    peak, archs = PeakBytes(), all_archs(space)
+    assert peak.many(space, archs * 3).tolist() == [peak(space.graph(arch)) for arch in archs] * 3
+
+
+@settings(max_examples=100)
+@given(recipes())
+def test_many_is_one_by_one(space: Recipe):
+    archs = all_archs(space) * FEW  # more than few
+    peak = PeakBytes()
+    assert peak.many(space, archs).tolist() == [peak(space.graph(arch)) for arch in all_archs(space)] * FEW
+
+
+@pytest.mark.parametrize("name, shape", [("mbconv", (1, 28, 28)), ("nasbench201", (3, 32, 32))])
+def test_many_is_one_by_one_in_large_spaces(rng, name, shape):
+    space, peak = build_space(name, shape, 10), PeakBytes()
+    archs = uniform(space, rng, 8 * FEW)
+    assert peak.many(space, archs).tolist() == [peak(space.graph(arch)) for arch in archs]

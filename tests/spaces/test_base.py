@@ -122,6 +122,14 @@ def test_live_of_nothing_and_of_one():
     assert SHARED.live((0,), [(0, 0, 0, 0)]).shape == (1, nodes)
 
 
+def test_rows_and_their_statics():
+    archs = [(1, 0, 1, 0), (0, 1, 1, 1), (1, 1, 0, 0)]
+    rows = SHARED.rows(archs)
+    assert list(map(tuple, rows.tolist())) == archs
+    assert SHARED.by_statics(rows) == {(1,): [0, 2], (0,): [1]}
+    assert SHARED.rows([]).shape == (0, 4) and SHARED.by_statics(SHARED.rows([])) == {}
+
+
 def test_supergraphs_are_built_once():
     assert SHARED.supergraph((0,)) is SHARED.supergraph((0,))
     assert SHARED.restrict({"kernel": [0]}).supergraph((0,)) is SHARED.supergraph((0,))

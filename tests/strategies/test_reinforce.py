@@ -48,8 +48,29 @@ def test_no_free_choice(rng):
     assert controller([(3, 0)])[0].tolist() == [0.0]
 
 
+def test_a_narrowed_policy_keeps_its_preferences(controller, rng):
+    before = controller([(0, 1, 0), (3, 1, 0)])[0].exp()
+    controller.narrow([(0, 3), (1,), (1,)])
+    kept = list(itertools.product((0, 3), (1,), (1,)))
+    drawn = controller.sample(2_000, rng)
+    assert set(drawn) == set(kept)
+    after, entropy = controller(kept)
+    assert after.exp().sum().item() == pytest.approx(1.0, abs=1e-5) and torch.isfinite(entropy).all()
+    assert (after[0] > after[1]) == (before[0] > before[1])
+
+
 def reinforce(rng, **options) -> Reinforce:
     return Reinforce(synthetic(SPACE, 0.5), rng, **options)
+
+
+def test_a_round_goes_on_within_a_narrowed_space(rng):
+    strategy = reinforce(rng)
+    strategy.ask(8)
+    strategy.narrow(SPACE.restrict({"k0": [1, 2], "e0": [0]}))
+    archs = strategy.ask(8)
+    assert archs and all(arch[SPACE.index["k0"]] in (1, 2) and arch[SPACE.index["e0"]] == 0 for arch in archs)
+    strategy.tell([Trial(0, arch, strategy.problem.evaluate(arch), 0.5, True) for arch in archs])
+    assert strategy.ask(8)
 
 
 @pytest.mark.parametrize(
