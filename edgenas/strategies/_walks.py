@@ -38,9 +38,8 @@ class Walks:
         for choices, alike in by_choices.items():
             root = reduce(self.join, alike)
             for i, (others, other) in enumerate(roots):
-                if choices & others and self.size(joint := self.join(other, root)) <= self.size(other) + self.size(
-                    root
-                ):
+                joint = self.join(other, root) if choices & others else END
+                if joint != END and self.size(joint) <= self.size(other) + self.size(root):
                     roots[i] = choices | others, joint
                     break
             else:
