@@ -125,9 +125,9 @@ def prepare(run: Run) -> None:
 def search(run: Run) -> tuple[Study, Strategy]:
     """Supernet and search."""
     config = run.config
+    strategy: Strategy = plugins.load("strategies", config.strategy).build(run)  # first: it may refuse the problem
     with run.stage(config.evaluator, f"prepare the {config.evaluator} evaluator"):
         _ = run.evaluator
-    strategy: Strategy = plugins.load("strategies", config.strategy).build(run)
     study = Study(run.folder.path, run.problem.objective, checkpoint.save, checkpoint.load)
     prune = _pruning(run, strategy)
     prune(study)  # a strategy is narrowed as far as it was before it takes on its state from then
@@ -203,7 +203,7 @@ def _measured_here(run: Run, study: Study, strategy: Strategy, trained: list[Fin
                 timings = run.folder.artefact(f"measured-{number}", partial(delivery.measure, run, number))
             judged = delivery.judged(run, exported, timings)
             if judged["met"]:
-                return Chosen(number, selection["measured"], judged, len(misses))
+                return Chosen(number, selection, judged, len(misses))
             misses[trained[number].arch] = judged
         rows = {arch: judged[run.precision] for arch, judged in misses.items()}
         finalists.refit(run, {arch: row["ms"] for arch, row in rows.items() if row})
@@ -248,7 +248,7 @@ def _awaited(run: Run, study: Study, strategy: Strategy, trained: list[Finalist]
     ranked = sorted(usable, key=lambda i: -exported[i]["accuracy"][run.precision])
     within = [number for number in ranked if judged[number]["met"] is not False]
     number = within[0] if within else min(ranked, key=lambda i: float(judged[i][run.precision]["ms"]))
-    return Chosen(number, selection["measured"], judged[number], ranked.index(number) if within else len(ranked))
+    return Chosen(number, selection, judged[number], ranked.index(number) if within else len(ranked))
 
 
 def _train_finalists(

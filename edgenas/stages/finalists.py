@@ -78,7 +78,8 @@ def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: S
         )
         raise BudgetError(f"no architecture was found within {in_words(run.limits)}{figures or ''}; raise the budget")
     measured = [{**row, "arch": run.space.code(arch)} for arch, row in tried.items()]
-    return {"finalists": [run.space.code(arch) for arch in accepted[:wanted]], "measured": measured}
+    codes = [run.space.code(arch) for arch in accepted[:wanted]]
+    return {"finalists": codes, "measured": measured, "notes": list(strategy.notes)}
 
 
 def _candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> dict[Arch, Metrics]:

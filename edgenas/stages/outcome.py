@@ -20,13 +20,13 @@ WORTH_TELLING = 0.01  # share of a prediction
 
 
 class Chosen(NamedTuple):
-    """The finalist to deliver: its number, the rows of the selection that it came from, what was measured of it.
+    """The finalist to deliver: its number, the selection that it came from, what was measured of it.
 
     `misses` counts more accurate finalists that were measured above the budget, or all of them if this one is too.
     """
 
     number: int
-    selected: Sequence[Mapping[str, Any]]
+    selected: Mapping[str, Any]
     judged: Mapping[str, Any]
     misses: int
 
@@ -88,7 +88,7 @@ def result(run: Run, study: Study, finalist: Finalist, chosen: Chosen, tested: M
     notes = _notes(run, arch, bounds, front, chosen)
     code = run.space.code(arch)
     if code not in {point["arch"] for point in front}:
-        accuracy = next(row["accuracy"] for row in chosen.selected if row["arch"] == code)
+        accuracy = next(row["accuracy"] for row in chosen.selected["measured"] if row["arch"] == code)
         front.append(_point(run, arch, {**metrics, "accuracy": accuracy}))
     result["front"] = front
     images = {"validation": finalist.scores.images, "test": tested["images"]}
@@ -163,4 +163,4 @@ def _notes(run: Run, arch: Arch, bounds: dict[str, Any], front: Sequence[dict[st
         lines.append(f"{share:.0%} of the predicted latency is estimated: the table of {run.device} lacks its ops")
     if judged["reason"]:
         lines.append(f"{judged['default']} is the default model: {judged['reason']}")
-    return lines
+    return [*lines, *chosen.selected["notes"]]

@@ -24,6 +24,7 @@ class Strategy(ABC):
     """
 
     problem: Problem
+    notes: Sequence[str] = ()  # after `recommend`: what a person should know of what it recommends, a line each
 
     @abstractmethod
     def ask(self, n: int = 1) -> list[Arch]:

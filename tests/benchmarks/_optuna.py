@@ -24,7 +24,7 @@ def optuna_module() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise SystemExit("the peers need Optuna: pip install optuna") from error
+        raise SystemExit("the peers need Optuna: pip install 'edgenas[peers]'") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna
@@ -38,13 +38,10 @@ def optuna_searched(name: str, problem: Problem, seed: int, trials: int) -> list
     """
     optuna = optuna_module()
 
-    def constraints(trial: optuna.trial.FrozenTrial) -> tuple[float]:
-        return (trial.user_attrs["excess"],)
-
     if name == "optuna-tpe":
-        sampler = optuna.samplers.TPESampler(seed=seed, constraints_func=constraints, multivariate=True, group=False)
+        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True)
     else:
-        sampler = optuna.samplers.NSGAIISampler(seed=seed, constraints_func=constraints, population_size=POPULATION)
+        sampler = optuna.samplers.NSGAIISampler(seed=seed, population_size=POPULATION)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     known: dict[Arch, Trial] = {}
     for _ in range(PROPOSALS_PER_TRIAL * trials):
@@ -53,7 +50,7 @@ def optuna_searched(name: str, problem: Problem, seed: int, trials: int) -> list
         asked = study.ask()
         arch = suggested(problem, asked)
         excess = float(problem.excess([arch])[0])
-        asked.set_user_attr("excess", excess)
+        asked.set_constraint("excess", excess)
         if excess == 0 and arch not in known:
             metrics = problem.evaluate(arch)
             known[arch] = Trial(len(known), arch, metrics, problem.objective.reward(metrics), True)
