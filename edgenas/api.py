@@ -45,12 +45,12 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
         Interrupted: `stop` said so; the run can be resumed.
         EdgeNASError: see errors.py.
     """
-    if config.budget_ms is None:
+    if config.budget_ms is None and not config.budgets_ms:
         raise UsageError("--budget-ms: say how many milliseconds the model may take, for example --budget-ms 20")
     process.tune()
     for kind in ("data", "space", "strategy", "evaluator", "runtime"):  # names first: they cost nothing to check
         plugins.check({"data": "data", "strategy": "strategies"}.get(kind, f"{kind}s"), getattr(config, kind))
-    config = _for_device(config)
+    config = with_devices(config)
     folder = RunFolder(output_path(config), resume=config.resume)
     try:
         from edgenas import pipeline  # torch with it
@@ -65,6 +65,31 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
         return pipeline.finish(run, *pipeline.search(run))
     finally:
         folder.unlock()
+
+
+def with_devices(config: Config) -> Config:
+    """With a main device, and the whole name of every device's table.
+
+    Raises:
+        UsageError: two different budgets for one table, or none for the main device.
+    """
+    from edgenas.profiling.devices import device_table, table_name
+    from edgenas.runtimes._host import host_name
+
+    if config.budget_ms is None:
+        name = config.device or config.device_budgets[0][0]
+        if name not in dict(config.device_budgets):
+            raise UsageError(f"--budget-ms: say how many milliseconds the model may take on {name}, the --device")
+        config = replace(config, device=name, budget_ms=dict(config.device_budgets)[name])
+    config = _for_device(config)
+    budgets = {config.device or f"{host_name()}/{config.runtime}-{config.threads}t-fp32": config.budget_ms}
+    for name, ms in config.device_budgets:
+        if not (config.resume and "/" in name):
+            name = table_name(device_table(name, runtime=config.runtime, threads=config.threads))
+        if budgets.setdefault(name, ms) != ms:
+            raise UsageError(f"--budget-ms: {budgets[name]:g} and {ms:g} ms are both for {name}; leave one out")
+    _, *others = budgets.items()
+    return replace(config, budgets_ms=tuple(f"{name}={ms!r}" for name, ms in others))
 
 
 def _for_device(config: Config) -> Config:
@@ -108,8 +133,8 @@ def output_path(config: Config) -> Path:
 
 
 def front(folder: Path) -> list[dict[str, Any]]:
-    """The Pareto front of a finished run: accuracy on shared weights against predicted latency."""
-    return list(read_artefact(folder, "report")["front"])
+    """The Pareto front of a finished run: accuracy as the search scored it against what is limited."""
+    return list(read_artefact(folder, "result")["front"])
 
 
 def notes(folder: Path) -> list[str]:

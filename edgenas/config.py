@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from numbers import Real
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from edgenas.errors import UsageError
 from edgenas.folder import CONFIG
@@ -30,9 +30,12 @@ class Config:
     """Settings of a run. None means: decided from the others, see each text."""
 
     budget_ms: float | None = _setting(None, "latency that the model must meet, in ms", low=1e-3, high=LARGEST_MS)
+    budgets_ms: tuple[str, ...] = _setting((), "the same on further devices: NAME=20, again for more")
     max_params: float | None = _setting(
         None, "parameters that the model may have, for example 1e6", low=1e-3, high=10**12
     )
+    max_memory_mb: float | None = _setting(None, "memory for activations, in 10^6 bytes", low=1e-3, high=10**6)
+    max_file_mb: float | None = _setting(None, "size of the model's file, in 10^6 bytes", low=1e-3, high=10**6)
     data: str = _setting("digits", "data set: a name from `edgenas list data`, or package.module")
     data_root: str | None = _setting(None, "folder or file of the data set")
     size: int | None = _setting(None, "side in pixels that images of a folder are resized to", low=1, high=4096)
@@ -49,6 +52,7 @@ class Config:
     trials: int = _setting(100, "architectures to try", low=1, high=10**6)
     minutes: float | None = _setting(None, "stop the search after this time on the clock", low=0.001, high=1e6)
     batch: int = _setting(8, "architectures asked for at a time", low=1, high=10_000)
+    prune: bool = _setting(True, "drop options that no good architecture has, before and during the search")
     workers: int = _setting(1, "trials that run at once on this machine; scratch only", low=1, high=1024)
     ray: str | None = _setting(None, "Ray cluster to run trials on: host:port, ray://host:port or auto; scratch only")
     device: str | None = _setting(None, "device, by its latency table in `edgenas list devices`; default: this machine")
@@ -79,13 +83,20 @@ class Config:
         if self.ray is not None and self.workers > 1:
             raise UsageError("--workers starts Ray on this machine and --ray joins a cluster; give one of them")
 
+    @property
+    def device_budgets(self) -> list[tuple[str, float]]:
+        """Name and ms of each of `budgets_ms`."""
+        pairs = (text.rpartition("=") for text in self.budgets_ms)
+        return [(name, float(ms)) for name, _, ms in pairs]
+
     def seeing(self, images: int, at_least: int, train_images: int) -> int:
         """Epochs that show about so many images."""
         return max(at_least, math.ceil(images / train_images))
 
 
 def flag(name: str) -> str:
-    """`budget_ms` as `--budget-ms`."""
+    """`budget_ms` as `--budget-ms`, which takes the budgets of all devices."""
+    name = "budget_ms" if name == "budgets_ms" else name
     return "--" + name.replace("_", "-")
 
 
@@ -147,6 +158,8 @@ def to_toml(config: Config) -> str:
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, str):
         escaped = "".join(c if c >= " " and c not in '"\\\x7f' else f"\\u{ord(c):04x}" for c in value)
         return f'"{escaped}"'
@@ -155,6 +168,8 @@ def _toml(value: Any) -> str:
 
 def _checked(name: str, value: Any, hint: Any, metadata: Mapping[str, Any]) -> Any:
     """The value in the field's type, within its range."""
+    if get_origin(hint) is tuple:
+        return _budgets(name, value)
     kinds = [kind for kind in (get_args(hint) or (hint,)) if kind is not type(None)]
     kind = kinds[0]
     if value is None and len(get_args(hint)) > 1:
@@ -169,6 +184,25 @@ def _checked(name: str, value: Any, hint: Any, metadata: Mapping[str, Any]) -> A
     if not isinstance(value, kind):
         raise UsageError(f"{name}: {value!r} is not yes or no (true or false in TOML)")
     return value
+
+
+def _budgets(name: str, value: Any) -> tuple[str, ...]:
+    """Texts `NAME=20`, their numbers as Python writes them. Raises UsageError for anything else, or a name twice."""
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise UsageError(f'{name}: {value!r} is not a list of budgets by device, for example ["pixel3=20"]')
+    found: dict[str, float] = {}
+    for text in value:
+        device, equals, ms = text.rpartition("=")
+        if not (device and equals):
+            raise UsageError(f"{name}: {text!r} is not NAME=MS, for example pixel3=20")
+        if device in found:
+            raise UsageError(f"{name}: two budgets for {device}: {found[device]:g} and {ms} ms; leave one out")
+        try:
+            _text(device)
+            found[device] = number(ms, float, 1e-3, LARGEST_MS)
+        except ValueError as error:
+            raise UsageError(f"{name} {text!r}: {error}") from error
+    return tuple(f"{device}={ms!r}" for device, ms in found.items())
 
 
 def number(value: Any, kind: type[int] | type[float], low: float, high: float) -> float:

@@ -36,6 +36,7 @@ def search(
     weights_version: int = 0,
     map_: Map = map,
     stop: Callable[[], bool] = lambda: False,
+    prune: Callable[[Study], None] = lambda study: None,
     progress: Callable[[Study], None] = lambda study: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Ending:
@@ -43,7 +44,8 @@ def search(
 
     A resumed search continues where the checkpoint was, on the clock too: `minutes` are those that a person waits,
     however many workers there are. `stop` is asked between batches; the history depends on the batch size and not on
-    how many workers share a batch. Returns why it ended.
+    how many workers share a batch. `prune` may narrow the strategy after each batch, before the checkpoint. Returns why
+    it ended.
 
     Raises:
         EdgeNASError: five trials in a row failed; the last cause is named.
@@ -72,6 +74,7 @@ def search(
                 )
             trials.append(trial)
         strategy.tell(trials)
+        prune(study)
         study.seconds = clock() - begun
         study.checkpoint(strategy)
         progress(study)

@@ -32,25 +32,25 @@ NO_NUMBER = 1e9
 
 @dataclass(frozen=True)
 class Limit:
-    """A budget as the user gave it: an upper bound on `metric`, set by `flag` in units of so many of the metric's."""
+    """A budget as the user gave it: an upper bound on `metric`, by a flag that takes multiples of `unit`.
+
+    `flag` ends where its value begins; `what` says what there are so many of.
+    """
 
     metric: str
     bound: float
     flag: str
+    what: str
     unit: float = 1.0
 
     def __str__(self) -> str:
         """`1 M parameters`."""
-        return self.shown(self.bound)
-
-    def shown(self, value: float) -> str:
-        """A value of this metric in words."""
-        return f"{text.count(value)} parameters" if self.metric == "params" else f"{value:g} ms"
+        return f"{text.figure(self.metric, self.bound)} {self.what}".rstrip()
 
     def asked(self, value: float) -> str:
         """The flag that asks for so much, rounded up to three digits."""
         step = 10.0 ** (math.floor(math.log10(value / self.unit)) - 2)
-        return f"{self.flag} {math.ceil(value / self.unit / step) * step:g}"
+        return f"{self.flag}{math.ceil(value / self.unit / step) * step:g}"
 
 
 def in_words(limits: Sequence[Limit]) -> str:

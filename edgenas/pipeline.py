@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgenas import driver, plugins, workers
+from edgenas import driver, plugins, text, workers
 from edgenas.config import to_toml
 from edgenas.cost.table import LatencyTable
 from edgenas.engine import checkpoint
@@ -20,6 +20,7 @@ from edgenas.errors import BudgetError, DataError, Interrupted, TableError, Unkn
 from edgenas.folder import CONFIG, SECONDS, read_artefact, write_atomically
 from edgenas.graph import Arch
 from edgenas.objective import in_words
+from edgenas.pruning import Pruning
 from edgenas.report import Result
 from edgenas.run import Run
 from edgenas.stages import delivery, finalists, latency, outcome
@@ -41,7 +42,8 @@ def undone(run: Run) -> Iterator[None]:
         yield
     except (BudgetError, DataError, TableError, UnknownName, UsageError):
         if not begun:
-            for name in (CONFIG, SECONDS, f"{LIMITS}.json", *REUSED):
+            tables = (path.name for path in run.folder.path.glob("device-*.csv"))
+            for name in (CONFIG, SECONDS, f"{LIMITS}.json", *REUSED, *tables):
                 (run.folder.path / name).unlink(missing_ok=True)
         raise
 
@@ -127,14 +129,16 @@ def search(run: Run) -> tuple[Study, Strategy]:
         _ = run.evaluator
     strategy: Strategy = plugins.load("strategies", config.strategy).build(run)
     study = Study(run.folder.path, run.problem.objective, checkpoint.save, checkpoint.load)
+    prune = _pruning(run, strategy)
+    prune(study)  # a strategy is narrowed as far as it was before it takes on its state from then
     study.restore(strategy)
     for notice in study.notices:
         run.reporter.say(notice)
 
     def progress(study: Study) -> None:
         best = study.best(1)
-        text = f"best {best[0].metrics['accuracy']:.2%}" if best else ""
-        run.tell(len(study.trials), config.trials, text)
+        shown = f"best {best[0].metrics['accuracy']:.2%}" if best else ""
+        run.tell(len(study.trials), config.trials, shown)
 
     # All of it can be sent to a worker, as a run cannot.
     problem = replace(run.problem, evaluator=run.evaluator)
@@ -152,11 +156,19 @@ def search(run: Run) -> tuple[Study, Strategy]:
             weights_version=run.evaluator.weights_version,
             map_=map_,
             stop=run.stop,
+            prune=prune,
             progress=progress,
         )
         if ending == "stopped":
             raise Interrupted("stopped during the search")
     return study, strategy
+
+
+def _pruning(run: Run, strategy: Strategy) -> Callable[[Study], None]:
+    """What narrows the strategy as the study grows; nothing with `--no-prune`."""
+    if not run.config.prune:
+        return lambda study: None
+    return Pruning(run.problem, strategy, run.config.trials, run.rng("pruning"), run.reporter.say)
 
 
 def finish(run: Run, study: Study, strategy: Strategy) -> Result:
@@ -181,7 +193,7 @@ def _measured_here(run: Run, study: Study, strategy: Strategy, trained: list[Fin
     Raises:
         BudgetError: all missed, again and again.
     """
-    misses: dict[Arch, dict[str, Any] | None] = {}  # None: it cannot be had in the precision of the budget
+    misses: dict[Arch, dict[str, Any]] = {}
     for attempt in range(finalists.ATTEMPTS):
         selection = _train_finalists(run, study, strategy, attempt, set(misses), trained)
         first = len(trained) - len(selection["finalists"])
@@ -192,9 +204,11 @@ def _measured_here(run: Run, study: Study, strategy: Strategy, trained: list[Fin
             judged = delivery.judged(run, exported, timings)
             if judged["met"]:
                 return Chosen(number, selection["measured"], judged, len(misses))
-            misses[trained[number].arch] = judged[run.precision]
-        finalists.refit(run, {arch: row["ms"] for arch, row in misses.items() if row})
-    closest = min((row for row in misses.values() if row), key=lambda row: float(row["ms"]), default=None)
+            misses[trained[number].arch] = judged
+        rows = {arch: judged[run.precision] for arch, judged in misses.items()}
+        finalists.refit(run, {arch: row["ms"] for arch, row in rows.items() if row})
+    _check_files(run, list(misses.values()))
+    closest = min((row for row in rows.values() if row), key=lambda row: float(row["ms"]), default=None)
     if closest is None:
         raise BudgetError(f"no finalist runs in {run.precision}: {judged['reason']}; search with a table of fp32")
     raise BudgetError(
@@ -203,13 +217,23 @@ def _measured_here(run: Run, study: Study, strategy: Strategy, trained: list[Fin
     )
 
 
+def _check_files(run: Run, judged: Sequence[Mapping[str, Any]]) -> None:
+    """Raises BudgetError if every finalist's file is too large."""
+    sizes = [value["too_large"] for value in judged]
+    if all(sizes):
+        raise BudgetError(
+            f"none of {len(sizes)} finalists has a file of {run.config.max_file_mb:g} MB or less: the smallest is "
+            f"{text.size(min(sizes))}; raise --max-file-mb"
+        )
+
+
 def _awaited(run: Run, study: Study, strategy: Strategy, trained: list[Finalist]) -> Chosen:
     """As `_measured_here`, for a device whose measurements are to come, or have come into the artefact `settled`.
 
     Of finalists that all missed the fastest is delivered, as a miss.
 
     Raises:
-        BudgetError: the budget is for int8, and no finalist can be quantised.
+        BudgetError: the budget is for int8, and no finalist can be quantised; or all their files are too large.
     """
     selection = _train_finalists(run, study, strategy, 0, set(), trained)
     exported = [_exported(run, finalist, number) for number, finalist in enumerate(trained)]
@@ -219,6 +243,8 @@ def _awaited(run: Run, study: Study, strategy: Strategy, trained: list[Finalist]
     usable = [number for number, made in enumerate(exported) if made["accuracy"][run.precision] is not None]
     if not usable:
         raise BudgetError(f"no finalist runs in int8: {exported[0]['reason']}; search with the device's table of fp32")
+    _check_files(run, [judged[number] for number in usable])
+    usable = [number for number in usable if not judged[number]["too_large"]]
     ranked = sorted(usable, key=lambda i: -exported[i]["accuracy"][run.precision])
     within = [number for number in ranked if judged[number]["met"] is not False]
     number = within[0] if within else min(ranked, key=lambda i: float(judged[i][run.precision]["ms"]))

@@ -17,6 +17,7 @@ from edgenas.errors import UsageError
 WIDTH = 100
 FRONT_ROWS = 12
 BAR = 12
+NAMES = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "for the file"}
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,12 @@ class Result:
     is for, `int8_*` of the quantised twin; None where there is none, or where the device has not measured it yet, as
     `met_budget` then is. `model` is the file of the bundle to use. Latency is in ms per image, accuracies and
     errors are shares in 0..1, `macs` counts multiply-adds, `seconds` goes by stage. None stands for unknown, never NaN.
+
+    `limits` holds, for each further budget, `metric`, `allowed` and what the model has `used` of it; latencies on
+    further devices are predicted, from `low` to `high`, and keep within their budgets with the high end. `front` are
+    the trials that none beats in accuracy and every limited metric, and the delivered model. `hypervolume` is what the
+    feasible trials dominate in accuracy and the limited metrics, by `reference_point`: the lowest accuracy and the
+    highest costs among them; a metric in which they are all equal is left out.
     """
 
     met_budget: bool | None
@@ -52,6 +59,7 @@ class Result:
     params: int
     peak_bytes: int
     file_bytes: int
+    limits: list[dict[str, Any]]
     space: str
     arch: str
     choices: dict[str, Any]
@@ -61,10 +69,13 @@ class Result:
     seed: int
     trials: int
     feasible_trials: int
+    hypervolume: float
+    reference_point: dict[str, float]
     test_reads: int
     seconds: dict[str, float]
     model: str
     bundle: str
+    front: list[dict[str, Any]]
 
     def to_json(self) -> str:
         """One object, fields in their order; what is not a finite number is null."""
@@ -167,12 +178,24 @@ def _facts(result: Result, images: Mapping[str, int]) -> list[tuple[str, str]]:
         ("int8", f"{text.ms(r.int8_measured_ms)} ms, test {text.accuracy(r.int8_test_accuracy, test)}"),
         ("size", f"{text.count(r.macs)} multiply-adds, {text.count(r.params)} parameters"),
         ("", f"file {text.size(r.file_bytes)}, activations {text.size(r.peak_bytes)} at their peak"),
+        *zip(["limits", *[""] * len(r.limits)], map(_limit, r.limits), strict=False),
         ("search", f"{r.strategy} with {r.evaluator} on {r.data}, seed {r.seed}"),
         ("", f"{r.trials} trials, {r.feasible_trials} of them feasible"),
         ("time", _time(r.seconds)),
         ("arch", f"{r.space} {r.arch}"),
     ]
     return [("  " + name, text.printable(value)) for name, value in pairs if name != "int8" or r.int8_measured_ms]
+
+
+def _limit(row: Mapping[str, Any]) -> str:
+    """What a model uses of a limit; what is predicted says so."""
+    metric, device = row["metric"].partition("@")[::2]
+    allowed = text.figure(row["metric"], row["allowed"])
+    if device:
+        ms, low, high = (text.ms(row[name]) for name in ("used", "low", "high"))
+        return f"{device}: predicted {ms} ms ({low} to {high}), not measured, {allowed} allowed"
+    share = text.percent(row["used"] / row["allowed"], 0)
+    return f"{text.figure(metric, row['used'])} of {allowed} {NAMES.get(metric, metric)}, {share}"
 
 
 def _measured(result: Result) -> str:
@@ -218,7 +241,23 @@ def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> st
     many = f"{len(shown)} of {len(points)} points" if len(shown) < len(points) else f"{len(points)} points"
     title = f"Pareto front, {many}: predicted latency, validation accuracy by the {result.evaluator} evaluator"
     legend = ["* the model that was delivered"] if "* " in marks else []
+    if result.reference_point:
+        legend += textwrap.wrap(text.printable(_volume(result)), width)
     return "\n".join([*textwrap.wrap(text.printable(title), width), "  " + head, *marked, *legend])
+
+
+def _volume(result: Result) -> str:
+    """The hypervolume, and the point that bounds it."""
+    corner = []
+    for metric, value in result.reference_point.items():
+        kind, _, device = metric.partition("@")
+        if kind == "accuracy":
+            corner.append(f"{text.percent(value, 2)} accuracy")
+        elif device:
+            corner.append(f"{text.ms(value)} ms as the upper end on {device}")
+        else:
+            corner.append(f"{text.figure(metric, value)} {NAMES.get(metric, metric)}")
+    return f"hypervolume {result.hypervolume:.4g}; reference point, the worst of feasible trials: {', '.join(corner)}"
 
 
 def _thinned(points: Sequence[Mapping[str, Any]], most: int, arch: str) -> list[Mapping[str, Any]]:

@@ -16,17 +16,19 @@ from numpy.random import Generator
 from edgenas import plugins
 from edgenas.config import Config
 from edgenas.cost.base import CostModel
-from edgenas.cost.counts import CountCost, Counts
+from edgenas.cost.counts import FLOAT_BYTES, CountCost, Counts
 from edgenas.cost.latency import Latency, latency_interval
 from edgenas.cost.memory import PeakBytes
-from edgenas.cost.table import LatencyTable
+from edgenas.cost.table import LatencyTable, read_table, write_table
 from edgenas.errors import EnvironmentFault, Interrupted, UsageError
 from edgenas.evaluators._base import Evaluator
 from edgenas.export.facts import Precision
+from edgenas.export.size import FileBytes
 from edgenas.folder import RunFolder
 from edgenas.graph import Arch
-from edgenas.objective import SCORED_UP_TO, Limit, Objective
+from edgenas.objective import SCORED_UP_TO, Limit, Metrics, Objective
 from edgenas.problem import Problem
+from edgenas.profiling.devices import device_table
 from edgenas.progress import Reporter
 from edgenas.runtimes import _host
 from edgenas.spaces._base import SearchSpace, build_space
@@ -35,6 +37,8 @@ from edgenas.strategies._feasible import grow, random_feasible, repair
 if TYPE_CHECKING:
     from edgenas.data._base import Data
     from edgenas.engine.train import Surroundings
+
+MB = 1e6
 
 
 class Costs(NamedTuple):
@@ -127,13 +131,41 @@ class Run:
         """Price with this table from now on."""
         self.table = table
         self.costs = self.costs_by(table)
-        self.problem = Problem(self.space, tuple(self.costs), self.objective(), self._evaluate)
+        self.problem = Problem(self.space, (*self.costs, *self.further_costs), self.objective(), self.evaluate)
 
     def costs_by(self, table: LatencyTable) -> Costs:
         """The costs under a table; what it lacks is estimated."""
         known = {key: Counts(row.macs, row.params, row.bytes) for key, row in table.ops.items()}
         macs, params = (CountCost(metric, known) for metric in ("macs", "params"))
-        return Costs(*latency_interval(table, self.space, estimate_missing=True), macs, params, PeakBytes())
+        return Costs(*latency_interval(table, self.space, estimate_missing=True), macs, params, self.peak)
+
+    @cached_property
+    def peak(self) -> PeakBytes:
+        """Peak memory in the precision that the budget is for."""
+        return PeakBytes(1 if self.precision == "int8" else FLOAT_BYTES)
+
+    @cached_property
+    def tables_elsewhere(self) -> dict[str, LatencyTable]:
+        """Tables of the further devices that have a budget, by whole name, as they were when the run began."""
+        tables = {}
+        for i, (name, _) in enumerate(self.config.device_budgets, start=1):
+            path = self.folder.path / f"device-{i}.csv"
+            if not path.exists():
+                write_table(path, device_table(name, runtime=self.config.runtime, threads=self.config.threads))
+            tables[name] = read_table(path)
+        return tables
+
+    @cached_property
+    def further_costs(self) -> tuple[CostModel, ...]:
+        """Costs that only matter where they are limited: latencies of further devices, and the file's size."""
+        costs: list[CostModel] = []
+        for name, table in self.tables_elsewhere.items():
+            for latency in latency_interval(table, self.space, estimate_missing=True):
+                latency.metric = f"{latency.metric.partition('@')[0]}@{name}"  # a device may have several tables
+                costs.append(latency)
+        if self.config.max_file_mb is not None:
+            costs.append(FileBytes(self.space, self.precision))
+        return tuple(costs)
 
     def objective(self) -> Objective:
         """Accuracy under the run's limits."""
@@ -142,12 +174,19 @@ class Run:
 
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
-        """The budgets: latency on the run's device first, by the upper end of its interval."""
+        """The budgets: latency on the run's device first, then on others, by the upper ends of the intervals."""
         config = self.config
         assert config.budget_ms is not None
-        limits = [Limit(f"latency_high_ms@{self.device}", config.budget_ms, "--budget-ms")]
+        here = f"on {self.device}" if config.budgets_ms else ""
+        limits = [Limit(f"latency_high_ms@{self.device}", config.budget_ms, "--budget-ms ", here)]
+        for name, ms in config.device_budgets:
+            limits.append(Limit(f"latency_high_ms@{name}", ms, f"--budget-ms {name}=", f"on {name}"))
         if config.max_params is not None:
-            limits.append(Limit("params", config.max_params, "--max-params"))
+            limits.append(Limit("params", config.max_params, "--max-params ", "parameters"))
+        if config.max_memory_mb is not None:
+            limits.append(Limit("peak_bytes", MB * config.max_memory_mb, "--max-memory-mb ", "of activations", MB))
+        if config.max_file_mb is not None:
+            limits.append(Limit("file_bytes", MB * config.max_file_mb, "--max-file-mb ", "for the file", MB))
         return tuple(limits)
 
     @property
@@ -158,17 +197,17 @@ class Run:
 
     @property
     def any_binds(self) -> bool:
-        """Whether some network of the space exceeds some budget."""
-        reach = self.folder.artefact("limits", dict)
-        return self.binds or any(reach[limit.metric]["most"] > limit.bound for limit in self.limits[1:])
+        """Whether the largest network of the space exceeds some budget."""
+        largest = self.space.parse(self.folder.artefact("bounds", dict)["largest"])
+        return self.binds or not self.problem.feasible([largest])[0]
 
     def scored_extremes(self) -> tuple[Arch, Arch]:
         """The largest architecture that any reward form scores, and the one of least latency that it scores."""
         reach = max(SCORED_UP_TO.values())
         budgets = {limit.metric: reach * limit.bound for limit in self.limits}
-        roomy = Problem(self.space, tuple(self.costs), Objective(budgets), self._evaluate)
+        roomy = Problem(self.space, self.problem.costs, Objective(budgets), self.evaluate)
         rng = self.rng("teacher")
-        smallest, _ = extremes(self.space, self.costs.gate)
+        smallest = extreme(self.space, self.costs.gate)
         smallest = repair(roomy, smallest, rng) or smallest  # the fastest need not meet the other budgets
         start = random_feasible(roomy, rng) or smallest
         grown = [grow(roomy, start, rng) for _ in range(4)] if roomy.feasible([start])[0] else [start]
@@ -205,40 +244,41 @@ class Run:
             self._tell = None
             self.folder.add_seconds(name, time.monotonic() - started)
 
-    def _evaluate(self, arch: Arch) -> dict[str, float]:
+    def evaluate(self, arch: Arch) -> Metrics:
+        """What the run's evaluator finds; a supernet is trained first."""
         return self.evaluator(arch)
 
 
 def extremes(space: SearchSpace, cost: CostModel) -> tuple[Arch, Arch]:
-    """The architectures of least and of greatest cost: coordinate descent from every combination of statics.
+    """The architectures of least and of greatest cost, see `extreme`."""
+    return extreme(space, cost, 1.0), extreme(space, cost, -1.0)
+
+
+def extreme(space: SearchSpace, cost: CostModel, sign: float = 1.0) -> Arch:
+    """The architecture of least `sign` x cost: coordinate descent from every combination of statics.
 
     Exact where each choice has one best option whatever the others are, as for a sum of blocks; else a close bound.
     """
     from edgenas.spaces._genes import neighbours
 
-    found = []
-    for sign in (1.0, -1.0):
-        best: tuple[float, Arch] | None = None
-        for statics in space.all_statics():
-            fixed = dict(zip(space.static_indices, statics, strict=True))
-            arch = tuple(fixed.get(i, allowed[0]) for i, allowed in enumerate(space.allowed))
-            value = sign * float(cost.many(space, [arch])[0])
-            while True:
-                nearby = [a for a in neighbours(space, arch) if space.statics(a) == statics]
-                values = sign * cost.many(space, nearby) if nearby else np.array([np.inf])
-                if values.min() >= value:
-                    break
-                # All choices that help move together; a step that does not help as a whole moves one.
-                together = _moved_together(arch, nearby, values, value)
-                joint = sign * float(cost.many(space, [together])[0])
-                arch, value = (
-                    (together, joint) if joint < values.min() else (nearby[int(values.argmin())], values.min())
-                )
-            if best is None or value < best[0]:
-                best = value, arch
-        assert best is not None
-        found.append(best[1])
-    return found[0], found[1]
+    best: tuple[float, Arch] | None = None
+    for statics in space.all_statics():
+        fixed = dict(zip(space.static_indices, statics, strict=True))
+        arch = tuple(fixed.get(i, allowed[0]) for i, allowed in enumerate(space.allowed))
+        value = sign * float(cost.many(space, [arch])[0])
+        while True:
+            nearby = [a for a in neighbours(space, arch) if space.statics(a) == statics]
+            values = sign * cost.many(space, nearby) if nearby else np.array([np.inf])
+            if values.min() >= value:
+                break
+            # All choices that help move together; a step that does not help as a whole moves one.
+            together = _moved_together(arch, nearby, values, value)
+            joint = sign * float(cost.many(space, [together])[0])
+            arch, value = (together, joint) if joint < values.min() else (nearby[int(values.argmin())], values.min())
+        if best is None or value < best[0]:
+            best = value, arch
+    assert best is not None
+    return best[1]
 
 
 def _moved_together(arch: Arch, nearby: list[Arch], values: np.ndarray, value: float) -> Arch:

@@ -60,6 +60,13 @@ def size(value: float) -> str:
     return _scaled(value, 1000.0, ("B", "kB", "MB", "GB", "TB"))
 
 
+def figure(metric: str, value: float) -> str:
+    """A metric's value: `12.3 k` of params, `4.56 MB` of file_bytes, `0.25 ms` of a latency."""
+    if metric.endswith("bytes"):
+        return size(value)
+    return f"{value:g} ms" if "_ms@" in metric else count(value)
+
+
 def bar(share: float, width: int) -> str:
     """A bar that is full at 1."""
     full = round(width * min(1.0, max(0.0, share)))

@@ -6,6 +6,7 @@ share (the problem, and the data with it) is sent once, and unpacked once in eac
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import secrets
@@ -28,7 +29,7 @@ from edgenas.runtimes import _host
 
 RETRIES = 2
 ANSWERS_S = 10.0
-HANGING_S, HANGING = 600.0, 20.0  # a trial hangs after this time, or this many times the longest so far if that is more
+HANGING_S, HANGING = 600.0, 20.0  # a trial hangs after this many times the longest so far, and so many seconds at least
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_task_oom_retries": str(RETRIES),  # by itself Ray retries for ever what runs out of memory
@@ -52,20 +53,20 @@ def trial_map(workers: int, address: str | None, say: Callable[[str], None]) -> 
     """
     used = workers if address else min(workers, _host.usable_cores())
     if used < workers:
-        say(f"--workers {workers}: this machine has {used} cores to use, one for each worker")
+        say(f"--workers {workers}: capped at {used}, the cores that there are here")
     if used == 1 and address is None:
         yield map
         return
     ray = import_ray()
-    if ray.is_initialized():
-        yield RayMap(ray)
-        return
+    there = ray.is_initialized()
     try:
-        _connect(ray, used, address)
+        if not there:
+            _connect(ray, used, address)
         say(f"trials on {ray.cluster_resources().get('CPU', 0):.0f} workers with one thread each, by Ray")
         yield RayMap(ray)
     finally:
-        ray.shutdown()
+        if not there:
+            ray.shutdown()
 
 
 def import_ray() -> Any:
@@ -82,8 +83,8 @@ def import_ray() -> Any:
 class RayMap:
     """A `Map` of trials on Ray.
 
-    A trial whose process is killed is tried again, twice at most; then, as one that hangs, it is an outcome without
-    metrics and with the cause as its error. What was tried without an error is not tried again.
+    A trial whose process is killed is tried again, twice at most; then it is an outcome without metrics, and with the
+    cause as its error. So is one that hangs, by the time of those that were done. What was done is not done again.
     """
 
     def __init__(self, ray: Any) -> None:
@@ -93,7 +94,6 @@ class RayMap:
         self._function: Attempt | None = None
         self._sent: list[Any] = []
         self._done: dict[Arch, Outcome] = {}
-        self._longest_s = 0.0
 
     def __call__(self, function: Attempt, archs: Sequence[Arch], /) -> Iterator[Outcome]:
         """One outcome per architecture, in their order. `function` depends on the architecture alone.
@@ -104,43 +104,48 @@ class RayMap:
         """
         if function != self._function:
             self._function, self._sent, self._done = function, [self._ray.put(function)], {}
+        longest_s = max((outcome.seconds for outcome in self._done.values()), default=None)
+        limit_s = None if longest_s is None else max(HANGING_S, HANGING * longest_s)
         # A reference in a list is passed on as it is: Ray would unpack it anew for every task.
         fresh = dict.fromkeys(arch for arch in archs if arch not in self._done)
-        tasks = {arch: self._remote.remote(self._sent, arch) for arch in fresh}
+        tasks = {arch: self._remote.remote(self._sent, arch, limit_s) for arch in fresh}
         for arch in archs:
             if arch in self._done:
                 yield replace(self._done[arch], seconds=0.0)
                 continue
-            outcome = self._outcome(tasks[arch])
+            outcome = self._outcome(tasks[arch], limit_s)
             if outcome.error is None:
                 self._done[arch] = outcome
             yield outcome
 
-    def _outcome(self, task: Any) -> Outcome:
+    def _outcome(self, task: Any, limit_s: float | None) -> Outcome:
         """Wait for a task."""
         faults = self._ray.exceptions
-        limit_s = max(HANGING_S, HANGING * self._longest_s)
         begun = time.monotonic()
         try:
-            outcome: Outcome = self._ray.get(task, timeout=limit_s)
+            outcome: Outcome = self._ray.get(task)
+            return outcome
         except faults.RayTaskError as fault:
             raise fault.cause from fault
-        except faults.GetTimeoutError:
-            self._ray.cancel(task, force=True)
-            error = f"no result after {limit_s:.0f} s; its process was ended"
         except (faults.WorkerCrashedError, faults.OutOfMemoryError, faults.NodeDiedError) as fault:
-            error = f"{type(fault).__name__} in each of {1 + RETRIES} tries: {_first_line(fault)}"
+            hung = "" if limit_s is None else f", or took over {limit_s:.0f} s,"
+            cause = (
+                f"its process died{hung} in each of {1 + RETRIES} tries: {type(fault).__name__}, {_first_line(fault)}"
+            )
+            return Outcome({}, time.monotonic() - begun, cause)
         except faults.RayError as fault:
             raise EnvironmentFault(f"Ray failed, {type(fault).__name__}: {_first_line(fault)}; resume") from fault
-        else:
-            self._longest_s = max(self._longest_s, outcome.seconds)
-            return outcome
-        return Outcome({}, time.monotonic() - begun, error)
 
 
-def _attempt(sent: Sequence[Any], arch: Arch) -> Outcome:
-    """The task."""
-    return _unpacked(*sent)(arch)
+def _attempt(sent: Sequence[Any], arch: Arch, limit_s: float | None) -> Outcome:
+    """The task. Its process ends if it takes longer than that, whatever it is busy with."""
+    function = _unpacked(*sent)
+    if limit_s is not None:
+        faulthandler.dump_traceback_later(limit_s, exit=True, file=2)
+    try:
+        return function(arch)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @lru_cache(maxsize=1)

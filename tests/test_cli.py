@@ -143,12 +143,13 @@ def test_version(capsys):
 # Settings
 
 SAMPLES = {bool: True, int: "3", float: "0.25", str: "cpu"}
+ADDRESSES = {"ray": "auto"}
 
 
-@pytest.mark.parametrize("item", fields(Config), ids=lambda item: item.name)
+@pytest.mark.parametrize("item", [i for i in fields(Config) if i.name != "budgets_ms"], ids=lambda item: item.name)
 def test_every_setting_is_a_flag_and_a_keyword(api, item, tmp_path):
     kind = next(kind for kind in SAMPLES if kind.__name__ in str(item.type))
-    value = SAMPLES[kind]
+    value = ADDRESSES.get(item.name, SAMPLES[kind])
     (tmp_path / "config.toml").write_text("")
     needed = {"output": str(tmp_path)} if item.name == "resume" else {}
     words = [word for name, text in needed.items() for word in (flag(name), text)]
@@ -159,6 +160,38 @@ def test_every_setting_is_a_flag_and_a_keyword(api, item, tmp_path):
     assert (
         getattr(by_flag, item.name) == getattr(by_keyword, item.name) == (value if kind in (bool, str) else kind(value))
     )
+
+
+@pytest.mark.parametrize(
+    "given, plain, named",
+    [
+        (["pixel3=2e1"], None, ("pixel3=20.0",)),
+        (["20", "a/ort-1t-int8=3", "b=.5"], 20.0, ("a/ort-1t-int8=3.0", "b=0.5")),
+        (["a=b=3"], None, ("a=b=3.0",)),
+    ],
+)
+def test_one_flag_takes_the_budgets_of_all_devices(api, given, plain, named):
+    assert cli.main(["search", *(word for text in given for word in ("--budget-ms", text))]) == 0
+    edgenas.search(budget_ms=plain, budgets_ms=[text for text in given if "=" in text])
+    for config, *_ in api.calls:
+        assert (config.budget_ms, config.budgets_ms) == (plain, named)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        (["20", "30"], "20 and 30 are for one device"),
+        (["a=1", "a=2"], "two budgets for a: 1 and 2"),
+        (["=1"], "not NAME=MS"),
+        (["a="], "from 0.001 to 60,000"),
+        (["a=1e9"], "from 0.001 to 60,000"),
+        (["a\0=1"], "zero byte"),
+    ],
+)
+def test_budgets_that_are_none_are_refused(api, capsys, given, message):
+    assert cli.main(["search", *(word for text in given for word in ("--budget-ms", text))]) == 2
+    line = one_line(capsys.readouterr())
+    assert "--budget-ms" in line and message in line
 
 
 def test_flags_win_over_the_file(api, tmp_path):
@@ -354,6 +387,14 @@ def test_a_signal_stops_a_search_and_says_how_to_go_on(tmp_path, mode, signals, 
     assert child.returncode == code
     assert f"edgenas search --output '{folder}' --resume" in errors_said
     assert "Traceback" not in errors_said
+
+
+@pytest.mark.parametrize("where", [{"workers": 2}, {"ray": "auto"}])
+def test_the_line_to_go_on_with_says_where_trials_run(tmp_path, where):
+    (tmp_path / "config.toml").write_text("")
+    error = search_command._interrupted(Config(output=str(tmp_path), **where), signal.SIGTERM)
+    (name, value), *_ = where.items()
+    assert str(error).endswith(f"--resume --{name} {value}")
 
 
 def test_without_anything_kept_there_is_nothing_to_resume(tmp_path):

@@ -78,6 +78,8 @@ def test_a_number_of_parameters_is_taken_as_it_is_written():
         ("output", "a\0b", "zero byte"),
         ("output", "\udc80", "UTF-8"),
         ("train_device", "tpu", "auto, cpu, cuda"),
+        ("budgets_ms", "pixel3=20", "not a list"),
+        ("budgets_ms", [20], "not a list"),
         ("workers", 0, "from 1 to 1,024"),
         *(
             ("ray", bad, "host:port, ray://host:port, auto")
@@ -122,6 +124,10 @@ def test_an_unknown_setting_names_the_nearest():
         seed=st.integers(0, 2**31 - 1),
         int8=st.booleans(),
         output=st.none() | st.just(Path("a b/ü\n")),
+        budgets_ms=st.lists(
+            st.builds("{}={}".format, st.sampled_from(["a/b", 'q"=', "ü"]), st.floats(0.001, 60_000)),
+            unique_by=lambda text: text.rpartition("=")[0],
+        ),
     )
 )
 def test_a_configuration_survives_its_file(tmp_path_factory, config):

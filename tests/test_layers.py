@@ -19,11 +19,11 @@ PACKAGE = Path(edgenas.__file__).parent
 LAYERS = (
     ("", "__main__", "api", "cli", "commands", "config", "kits", "pipeline", "run", "stages"),
     ("driver", "workers", "export", "bench", "profiling", "report"),
-    ("problem", "strategies", "evaluators"),
+    ("problem", "strategies", "evaluators", "pruning"),
     ("study", "objective", "pareto", "engine", "data", "cost", "runtimes", "folder", "progress", "child"),
     ("nn",),
-    ("spaces",),
-    ("graph", "conditions", "ops", "errors", "plugins", "text"),
+    ("spaces", "conditions", "sums"),
+    ("graph", "ops", "errors", "plugins", "text"),
 )
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 HEAVY = ("torch", "torchvision", "onnx", "onnxruntime", "scipy", "sklearn", "fvcore", "PIL", "plotly")
@@ -31,7 +31,7 @@ LIGHT = (
     *("", "api", "cli", "commands", "config", "kits", "run", "driver", "report", "problem"),
     *("objective", "pareto", "study", "folder", "progress", "cost", "engine/settings"),
     *("strategies/_base", "strategies/_feasible", "strategies/random", "strategies/evolution"),
-    *("spaces", "graph", "conditions", "ops", "errors", "plugins", "text"),
+    *("spaces", "conditions", "sums", "graph", "ops", "errors", "plugins", "text"),
 )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -12,7 +13,7 @@ from edgenas.objective import FORMS, SCORED_UP_TO, Limit, Objective, in_words
 MS, KB = "latency_ms@test", "peak_bytes"
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 COST = st.floats(0.001, 1000.0)
-PARAMS = Limit("params", 1e6, "--max-params")
+PARAMS = Limit("params", 1e6, "--max-params ", "parameters")
 QUALITY = st.floats(0.0, 1.0)
 
 
@@ -116,17 +117,21 @@ def test_a_cost_of_zero_keeps_the_soft_reward_finite():
     assert math.isfinite(Objective({MS: 20.0}, form="soft").reward({MS: 0.0, "accuracy": 1.0}))
 
 
-@given(st.floats(1e-3, 1e12))
-def test_what_a_limit_asks_for_is_enough_and_not_much_more(value):
-    asked = float(PARAMS.asked(value).removeprefix("--max-params "))
-    assert value * (1 - 1e-9) <= asked <= 1.02 * value
+@given(st.floats(1e-3, 1e12), st.sampled_from([1.0, 1e6]))
+def test_what_a_limit_asks_for_is_enough_and_not_much_more(value, unit):
+    asked = replace(PARAMS, unit=unit).asked(value)
+    assert value * (1 - 1e-9) <= unit * float(asked.removeprefix("--max-params ")) <= 1.02 * value
 
 
 @pytest.mark.parametrize(
     "limits, words",
     [
-        ([Limit(MS, 0.25, "--budget-ms")], "0.25 ms"),
-        ([Limit(MS, 20.0, "--budget-ms"), PARAMS], "20 ms and 1 M parameters"),
+        ([Limit(MS, 0.25, "--budget-ms ", "")], "0.25 ms"),
+        ([Limit(MS, 20.0, "--budget-ms a=", "on a"), PARAMS], "20 ms on a and 1 M parameters"),
+        (
+            [PARAMS, PARAMS, Limit(KB, 2.5e6, "", "of activations")],
+            "1 M parameters, 1 M parameters and 2.5 MB of activations",
+        ),
     ],
 )
 def test_limits_read_as_a_sentence(limits, words):

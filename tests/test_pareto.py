@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from edgenas.pareto import crowding, fronts, hypervolume, non_dominated
 
-POINTS = st.integers(1, 3).flatmap(
+POINTS = st.integers(1, 4).flatmap(
     lambda m: arrays(np.float64, st.tuples(st.integers(0, 8), st.just(m)), elements=st.integers(0, 5).map(float))
 )
 

@@ -14,8 +14,8 @@ from edgenas.report import FRONT_ROWS, Result, _thinned, summary
 
 FIELDS = """met_budget budget_ms device runtime threads precision predicted_ms predicted_low_ms predicted_high_ms
 measured_ms measured_p90_ms repeat_error largest_ms smallest_ms validation_accuracy test_accuracy onnx_test_accuracy
-int8_test_accuracy int8_measured_ms macs params peak_bytes file_bytes space arch choices strategy evaluator data seed
-trials feasible_trials test_reads seconds model bundle""".split()
+int8_test_accuracy int8_measured_ms macs params peak_bytes file_bytes limits space arch choices strategy evaluator data
+seed trials feasible_trials hypervolume reference_point test_reads seconds model bundle front""".split()
 
 RESULT = Result(
     met_budget=True,
@@ -41,6 +41,7 @@ RESULT = Result(
     params=1_234_567,
     peak_bytes=1_500_000,
     file_bytes=4_800_000,
+    limits=[],
     space="mbconv",
     arch="2" * 46,
     choices={"width": 1.0, "s1.b1.se": True, "s1.act": "relu"},
@@ -50,10 +51,13 @@ RESULT = Result(
     seed=0,
     trials=200,
     feasible_trials=143,
+    hypervolume=0.0,
+    reference_point={},
     test_reads=1,
     seconds={"profile": 41.2, "supernet": 70.0},
     model="model.onnx",
     bundle="runs/one",
+    front=[],
 )
 
 UNMEASURED = {"met_budget": None, "measured_ms": None, "measured_p90_ms": None, "repeat_error": None}
@@ -163,3 +167,28 @@ def test_a_long_front_keeps_its_ends_and_the_delivered_point(points, mine):
     assert kept[0] == whole[0] and kept[-1] == whole[-1]
     assert [point for point in whole if point in kept] == kept
     assert mine >= points or whole[mine] in kept
+
+
+def test_limits_and_what_is_used_of_them_are_shown():
+    limits = [
+        {"metric": "latency_ms@pixel3/ort-1t-int8", "allowed": 20.0, "used": 18.2, "low": 17.9, "high": 19.0},
+        {"metric": "params", "allowed": 1e6, "used": 912_000},
+        {"metric": "peak_bytes", "allowed": 2e6, "used": 1.5e6},
+        {"metric": "file_bytes", "allowed": 1e6, "used": 998_000},
+    ]
+    shown = summary(replace(RESULT, limits=limits), [], []).splitlines()
+    first = next(i for i, line in enumerate(shown) if line.startswith("  limits"))
+    assert [line.removeprefix("  limits").strip() for line in shown[first : first + 4]] == [
+        "pixel3/ort-1t-int8: predicted 18.20 ms (17.90 to 19.00), not measured, 20 ms allowed",
+        "912 k of 1 M parameters, 91 %",
+        "1.5 MB of 2 MB of activations, 75 %",
+        "998 kB of 1 MB for the file, 100 %",
+    ]
+
+
+def test_the_hypervolume_comes_with_its_reference_point():
+    corner = {"accuracy": 0.5, "latency_high_ms@pixel3": 19.5, "params": 9e5}
+    shown = " ".join(summary(replace(RESULT, hypervolume=0.123456, reference_point=corner), front(3), []).split())
+    assert "hypervolume 0.1235; reference point, the worst of feasible trials: 50.00 % accuracy, " in shown
+    assert "19.50 ms as the upper end on pixel3, 900 k parameters" in shown
+    assert "hypervolume" not in summary(RESULT, front(3), [])

@@ -13,8 +13,10 @@ from edgenas.cli import main
 from edgenas.config import make_config
 from edgenas.errors import BudgetError, NoisyMachine, TableError, UnknownName, UsageError
 from edgenas.export.bundle import verify_bundle
+from edgenas.pareto import hypervolume
 from edgenas.profiling import settle
 from edgenas.progress import SilentReporter
+from edgenas.study import read_trials
 from tests.test_search import TINY
 
 DEVICE, BUDGET_MS = "amd-epyc-zen4", 0.15
@@ -198,10 +200,119 @@ def test_a_budget_that_nothing_is_sure_to_meet_is_refused(tmp_path):
         search(tmp_path / "run", budget_ms=0.001)
 
 
-def test_a_number_of_parameters_out_of_reach_is_refused(tmp_path):
-    with pytest.raises(BudgetError, match=r"the least is [\d.]+ k parameters; ask for --max-params \d+"):
-        search(tmp_path / "run", max_params=1000)
+INT8 = f"{DEVICE}/onnxruntime-1t-int8"
+LIMITS = {"max_params": 6e4, "max_memory_mb": 0.3, "max_file_mb": 0.25}
+
+
+@pytest.fixture(scope="module")
+def limited(finished, tmp_path_factory):
+    """Under five limits at once: two devices by name, and one of each other kind."""
+    folder = tmp_path_factory.mktemp("runs") / "limited"
+    few = {"trials": 8, "finalists": 1, "final_epochs": 1, "int8": False, "reuse": finished[0]}
+    budgets = {"budget_ms": None, "device": None, "budgets_ms": [f"{DEVICE}={BUDGET_MS}", f"{INT8}=0.25"]}
+    return folder, search(folder, **few, **LIMITS, **budgets)
+
+
+def test_all_limits_hold_at_once(limited):
+    folder, result = limited
+    assert (result.device, result.precision, result.budget_ms) == (DEVICE, "fp32", BUDGET_MS)
+    assert result.predicted_high_ms <= BUDGET_MS and result.met_budget is None
+    latency, params, memory, file = result.limits
+    assert (latency["metric"], latency["allowed"]) == (f"latency_ms@{INT8}", 0.25)
+    assert latency["low"] <= latency["used"] <= latency["high"] <= 0.25
+    assert (params["used"], memory["used"]) == (result.params, result.peak_bytes)
+    assert file["used"] == result.file_bytes == (folder / "model.onnx").stat().st_size
+    assert [row["allowed"] for row in (params, memory, file)] == [6e4, 0.3e6, 0.25e6]
+    assert all(0 < row["used"] <= row["allowed"] for row in result.limits)
+
+
+def test_two_tables_of_a_device_are_told_apart(limited):
+    folder, result = limited
+    assert f"{INT8}=0.25" in (folder / "config.toml").read_text()
+    for point in result.front:
+        assert 0 < point[f"latency_high_ms@{DEVICE}"] <= BUDGET_MS and 0 < point[f"latency_high_ms@{INT8}"] <= 0.25
+        assert point[f"latency_high_ms@{DEVICE}"] != point[f"latency_high_ms@{INT8}"]
+
+
+def test_the_hypervolume_is_that_of_the_feasible_trials(limited):
+    folder, result = limited
+    rows = [trial.metrics for trial in read_trials(folder) if trial.feasible]
+    quality, *costs = corner = result.reference_point
+    assert quality == "accuracy" and set(costs) < set(rows[0])
+    assert corner[quality] == min(row[quality] for row in rows)
+    assert all(corner[metric] == max(row[metric] for row in rows) for metric in costs)
+    signs = [-1.0, *[1.0] * len(costs)]
+    points = np.array([[row[metric] for metric in corner] for row in rows]) * signs
+    assert result.hypervolume == pytest.approx(hypervolume(points, np.array(list(corner.values())) * signs))
+
+
+def test_limits_and_hypervolume_are_shown_and_resumed(limited, capsys, monkeypatch):
+    """The further device's table is the one that the run began with."""
+    folder, result = limited
+    monkeypatch.setattr("edgenas.run.device_table", lambda *args, **kwargs: pytest.fail("looked up again"))
+    assert main(["search", "--output", str(folder), "--resume", "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert f"{INT8}: predicted" in shown and "not measured, 0.25 ms allowed" in shown
+    assert f"{result.params / 1e3:.3g} k of 60 k parameters" in shown and "of 250 kB for the file" in shown
+    assert "hypervolume" in shown and "reference point" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    "limit, message",
+    [
+        ({"max_params": 1000}, r"1 k parameters: the least is [\d.]+ k; ask for --max-params \d+ or more"),
+        ({"max_memory_mb": 0.001}, r"1 kB of activations: the least is [\d.]+ kB; ask for --max-memory-mb 0\.\d+"),
+        ({"max_file_mb": 0.001}, r"1 kB for the file: the least is [\d.]+ kB; ask for --max-file-mb 0\.\d+"),
+        (
+            {"budgets_ms": [f"{INT8}=0.001"]},
+            rf"0.001 ms on {INT8}: the least is 0\.\d+ ms; ask for --budget-ms {INT8}=",
+        ),
+        (
+            {"budget_ms": 0.04, "budgets_ms": [f"{INT8}=0.013"], "max_params": 7e3, "max_file_mb": 0.04},
+            f"within 0.04 ms on {DEVICE}, 0.013 ms on {INT8}, 7 k parameters and 40 kB for the file together",
+        ),
+    ],
+    ids=["params", "memory", "file", "device", "together"],
+)
+def test_limits_out_of_reach_are_refused_by_name(tmp_path, limit, message):
+    with pytest.raises(BudgetError, match=message):
+        search(tmp_path / "run", **limit)
     assert not list((tmp_path / "run").iterdir())
+
+
+@pytest.mark.parametrize(
+    "given, device, budget_ms, others",
+    [
+        ({"budget_ms": 1}, None, 1.0, ()),
+        ({"budget_ms": 1, "budgets_ms": [f"{DEVICE}=2"]}, None, 1.0, (f"{DEVICE}/onnxruntime-1t-fp32=2.0",)),
+        ({"budgets_ms": [f"{DEVICE}=2", f"{INT8}=3"]}, f"{DEVICE}/onnxruntime-1t-fp32", 2.0, (f"{INT8}=3.0",)),
+        (
+            {"budgets_ms": [f"{DEVICE}=2", f"{INT8}=3"], "device": INT8},
+            INT8,
+            3.0,
+            (f"{DEVICE}/onnxruntime-1t-fp32=2.0",),
+        ),
+        ({"budget_ms": 2, "device": DEVICE, "budgets_ms": [f"{DEVICE}=2"]}, f"{DEVICE}/onnxruntime-1t-fp32", 2.0, ()),
+    ],
+)
+def test_which_device_a_budget_is_for(given, device, budget_ms, others):
+    config = api.with_devices(make_config(given))
+    assert (config.device, config.budget_ms, config.budgets_ms) == (device, budget_ms, others)
+    assert api.with_devices(config) == config
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"budget_ms": 1, "device": DEVICE, "budgets_ms": [f"{DEVICE}=2"]}, "1 and 2 ms are both for"),
+        ({"budget_ms": 1, "budgets_ms": [f"{INT8}=3", f"{INT8}=2"]}, "two budgets"),
+        ({"device": DEVICE, "budgets_ms": [f"{INT8}=3"]}, f"on {DEVICE}, the --device"),
+        ({"budget_ms": 1, "budgets_ms": ["amd-epyc-zen5=3"]}, "no 'amd-epyc-zen5'"),
+    ],
+)
+def test_budgets_that_contradict_are_refused(given, message):
+    with pytest.raises(UsageError, match=message):
+        api.with_devices(make_config(given))
 
 
 def test_another_device_s_profile_is_not_reused(finished, tmp_path):

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from edgenas.config import Config, flag, number, resolve
+from edgenas.errors import UsageError
 from edgenas.ops import Shape
 
 PLACEHOLDERS = {
-    "budget_ms": "MS",
+    "budget_ms": "[NAME=]MS",
     "max_params": "N",
+    "max_memory_mb": "MB",
+    "max_file_mb": "MB",
     "minutes": "MINUTES",
     "ray": "ADDRESS",
     "data_root": "PATH",
@@ -32,10 +35,15 @@ def add_settings(parser: ArgumentParser | _ArgumentGroup, names: Sequence[str]) 
     """A flag for each of these fields of Config. What is not given is absent from the namespace."""
     hints = get_type_hints(Config)
     for item in fields(Config):
-        if item.name not in names:
+        if item.name not in names or item.name == "budgets_ms":  # --budget-ms takes them too
             continue
         hint, text = hints[item.name], item.metadata["help"].replace("%", "%%")
-        if hint is bool:
+        if item.name == "budget_ms":
+            text += "; NAME=MS: on this device, by its latency table; again for more"
+            parser.add_argument(
+                flag(item.name), metavar=PLACEHOLDERS[item.name], action="append", default=SUPPRESS, help=text
+            )
+        elif hint is bool:
             text += " (default: yes)" if item.default else ""
             parser.add_argument(flag(item.name), action=BooleanOptionalAction, default=SUPPRESS, help=text)
         else:
@@ -56,7 +64,16 @@ def settings(arguments: Namespace) -> Config:
     """The effective settings of a command line. Raises UsageError, as `resolve`."""
     names = {item.name for item in fields(Config)}
     given = {name: value for name, value in vars(arguments).items() if name in names}
+    given |= _budgets(given.pop("budget_ms", []))
     return resolve(given, getattr(arguments, "config", None))
+
+
+def _budgets(texts: Sequence[str]) -> dict[str, Any]:
+    """What `--budget-ms` was given, as settings. Raises UsageError for two budgets without a name."""
+    plain, named = [t for t in texts if "=" not in t], [t for t in texts if "=" in t]
+    if len(plain) > 1:
+        raise UsageError(f"--budget-ms: {plain[0]} and {plain[1]} are for one device; say of which, as NAME={plain[1]}")
+    return ({"budget_ms": plain[0]} if plain else {}) | ({"budgets_ms": named} if named else {})
 
 
 def add_input(parser: ArgumentParser) -> None:

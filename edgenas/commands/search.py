@@ -19,13 +19,14 @@ HELP = "find, train, measure and bundle a model"
 EXAMPLE = """\
 edgenas search --budget-ms 20
 edgenas search --budget-ms 8 --data folder --data-root photos --size 96 --output runs/photos
+edgenas search --budget-ms 20 --max-params 1e6 --max-file-mb 1 --budget-ms amd-epyc-zen4=0.2
 edgenas search --output runs/photos --resume"""
 
 PATIENCE_S = 5.0
 GROUPS = {
-    "limits": ("budget_ms", "max_params"),
+    "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
     "task": ("data", "data_root", "size", "download", "strict", "validation_share"),
-    "search": ("space", "strategy", "reward", "trials", "minutes", "batch", "statics", "finalists"),
+    "search": ("space", "strategy", "reward", "trials", "minutes", "batch", "prune", "statics", "finalists"),
     "scores": ("evaluator", "scores", "scores_name"),
     "parallel": ("workers", "ray"),
     "device": ("device", "runtime", "threads", "int8"),

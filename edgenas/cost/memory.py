@@ -88,9 +88,9 @@ class _Walk:
         last = np.full(self.live.shape, -1, dtype=np.intp)
         last[-1] = self.end
         self._zeros(last[0], self.end - 1, self.end, math.prod(self.graph.output.shape), ~self.nonzero[-1])
-        used: NDArray[np.bool_] = self.live.any(axis=1)
+        used = set(np.flatnonzero(self.live.any(axis=1)).tolist())
         for i, node in reversed(list(enumerate(self.graph))):
-            if not used[i] and not isinstance(node.op, Add):
+            if i not in used and not isinstance(node.op, Add):
                 continue
             for k, source in enumerate(place[name] for name in node.inputs):
                 until, reads = self.steps[i], self.live[i]

@@ -66,6 +66,17 @@ def to_onnx(graph: Graph, weights: Weights, *, batch: int | None = 1, name: str 
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
 
 
+def written(node: Node, *inputs: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """What a node that is not the output adds to a model, with zeros for weights: for its size.
+
+    `inputs` name the tensors that it reads.
+    """
+    weights = {f"{node.name}.{name}": np.zeros(shape, np.float32) for name, shape in node.parameters.items()}
+    program = _Program(identity((1, 1, 1)), weights, 1)
+    _WRITERS[type(node.op)](program, node, *inputs)
+    return program.nodes, list(program.initializers.values())
+
+
 def to_bytes(model: onnx.ModelProto) -> bytes:
     """The file's content, the same for equal models."""
     data: bytes = model.SerializeToString(deterministic=True)

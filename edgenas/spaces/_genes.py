@@ -43,6 +43,14 @@ def crossover(a: Arch, b: Arch, rng: Generator) -> Arch:
     return tuple(np.where(from_a, a, b).tolist())
 
 
+def within(space: SearchSpace, arch: Arch, rng: Generator) -> Arch:
+    """`arch` with each option that is not allowed, or no longer, redrawn among those that are."""
+    return tuple(
+        option if option in allowed else int(rng.choice(allowed))
+        for option, allowed in zip(arch, space.allowed, strict=True)
+    )
+
+
 def neighbours(space: SearchSpace, arch: Arch) -> list[Arch]:
     """All architectures that differ from `arch` in one choice."""
     return [

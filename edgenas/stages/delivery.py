@@ -25,7 +25,7 @@ from edgenas.folder import write_atomically
 from edgenas.graph import Arch
 from edgenas.nn.network import Network
 from edgenas.profiling.host import SLOWED, TRIES
-from edgenas.run import Run
+from edgenas.run import MB, Run
 from edgenas.runtimes._host import needs_reduce_range
 from edgenas.stages.finalists import Finalist
 
@@ -75,7 +75,7 @@ def quantised(run: Run, finalist: Finalist, model: bytes) -> tuple[bytes | None,
 
 
 def exported(run: Run, finalist: Finalist, number: int) -> dict[str, Any]:
-    """Write `finalist-N.onnx` and, if it is of use, `finalist-N.int8.onnx`; their accuracies on validation."""
+    """Write `finalist-N.onnx` and, if it is of use, `finalist-N.int8.onnx`; their sizes and accuracies."""
     model = export(run, finalist.network, number)
     int8, reason = quantised(run, finalist, model)
     write_atomically(model_path(run.folder.path, number, "fp32"), model)
@@ -83,7 +83,11 @@ def exported(run: Run, finalist: Finalist, number: int) -> dict[str, Any]:
     if int8 is not None:
         write_atomically(model_path(run.folder.path, number, "int8"), int8)
         accuracy = _onnx_accuracy(run, int8, run.data.validation, finalist.network)
-    return {"accuracy": {"fp32": finalist.scores.accuracy, "int8": accuracy}, "reason": reason}
+    return {
+        "accuracy": {"fp32": finalist.scores.accuracy, "int8": accuracy},
+        "file_bytes": {"fp32": len(model), "int8": int8 and len(int8)},
+        "reason": reason,
+    }
 
 
 def model_path(folder: Path, number: int, precision: Precision) -> Path:
@@ -100,17 +104,23 @@ def measure(run: Run, number: int) -> dict[str, dict[str, Any]]:
 def judged(run: Run, exported: Mapping[str, Any], timings: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Whether a finalist meets the budget, in the precision that this is for, and which file is the default.
 
-    `met` is None where there are no timings; the fields of a timing then are None too.
+    `met` is None where there are no timings; the fields of a timing then are None too. A file that is larger than the
+    limit misses the budget whatever its timings, and `too_large` is its bytes.
     """
     accuracy, budget_ms = exported["accuracy"], run.config.budget_ms
     assert budget_ms is not None
     rows: dict[str, dict[str, Any]] = {
         p: {**NOT_TIMED, **timings.get(p, {})} for p in PRECISIONS if accuracy[p] is not None
     }
-    value: dict[str, Any] = {"int8": None, **rows, "met": False, "default": run.precision, "reason": exported["reason"]}
+    most_bytes = np.inf if run.config.max_file_mb is None else MB * run.config.max_file_mb
+    fits = {p: exported["file_bytes"][p] <= most_bytes for p in rows}
+    value: dict[str, Any] = {"int8": None, **rows, "met": False, "too_large": None}
+    value |= {"default": run.precision, "reason": exported["reason"]}
     if run.precision in rows:
         row = rows[run.precision]
         value["met"] = None if row["ms"] is None else met(row["ms"], row["repeat_error"], budget_ms)
+        if not fits[run.precision]:
+            value |= {"met": False, "too_large": exported["file_bytes"][run.precision]}
     if run.precision == "int8":
         value["reason"] = exported["reason"] or "the budget is for int8"
     elif "int8" in rows and "int8" in timings:
@@ -118,7 +128,8 @@ def judged(run: Run, exported: Mapping[str, Any], timings: Mapping[str, Mapping[
         lost = accuracy["fp32"] - accuracy["int8"]
         faster = int8["ms"] * (1 + int8["repeat_error"]) < fp32["ms"]
         is_met = met(int8["ms"], int8["repeat_error"], budget_ms)
-        value["default"] = "int8" if faster and lost <= INT8_MAY_LOSE and is_met else "fp32"
+        is_better = faster and lost <= INT8_MAY_LOSE and is_met and fits["int8"]
+        value["default"] = "int8" if is_better else "fp32"
         value["reason"] = (
             f"int8 is {fp32['ms'] / int8['ms']:.2f} times as fast as fp32 and its validation accuracy "
             f"{-100 * lost:+.2f} points"

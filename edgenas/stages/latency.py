@@ -8,28 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.cost.base import many_metrics
+from edgenas import text
+from edgenas.cost.base import AdditiveCost, CostModel, many_metrics
 from edgenas.cost.counts import CountCost, moved_bytes
 from edgenas.cost.estimate import op_kind
 from edgenas.cost.latency import latency_interval
 from edgenas.cost.table import LatencyTable, read_table, write_table
 from edgenas.errors import BudgetError, EnvironmentFault
-from edgenas.graph import Arch, Node
+from edgenas.graph import Arch, Graph, Node
 from edgenas.objective import in_words
+from edgenas.problem import Problem
 from edgenas.profiling.devices import device_table
 from edgenas.profiling.host import SECONDS_EACH, cached_table, cached_table_path, extend_table, time_graphs
-from edgenas.run import Costs, Run, extremes
+from edgenas.run import Costs, Run, extreme, extremes
 from edgenas.runtimes._timing import MAX_REPEAT_ERROR
 from edgenas.spaces._base import SearchSpace, Statics
 from edgenas.spaces._genes import sample
-from edgenas.strategies._feasible import random_feasible
+from edgenas.strategies._feasible import random_feasible, repair, uniform
 
 SPREAD_OPS, SPREAD_NETS, SPREAD_SECONDS = 60, 12, 12.0
 MOST_OPS = 200
 NETS = 30  # whole networks behind a host's correction
 SAMPLES = 400  # architectures a combination of statics is judged by
+REPAIRED = 4
 BOUND_SECONDS = 2.0
 MAY_LACK = 0.05  # of its ops, for a combination of statics to count as one that a device's table covers
+EPSILON = 1e-12  # of a byte
 PATIENCE = 3  # a budget that binds is only used up where the interval is narrow
 
 
@@ -91,23 +95,46 @@ def predicted_bounds(run: Run, table: LatencyTable) -> dict[str, Any]:
     }
 
 
+class _Unequal(CostModel):
+    """Another cost, but of equals the one that moves fewer bytes is less: where two blocks share a peak, neither lowers
+    it alone.
+    """
+
+    def __init__(self, cost: CostModel) -> None:
+        self.metric, self.cost = cost.metric, cost
+        self._bytes = CountCost("bytes")
+
+    def __call__(self, graph: Graph) -> float:
+        return self.cost(graph) + EPSILON * self._bytes(graph)
+
+    def many(self, space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
+        total: np.ndarray = self.cost.many(space, archs) + EPSILON * self._bytes.many(space, archs)
+        return total
+
+
+def least(space: SearchSpace, cost: CostModel, rng: np.random.Generator) -> float:
+    """The least that any architecture costs, see `extreme`; of what is no sum of blocks, the least of samples too."""
+    if isinstance(cost, AdditiveCost):
+        return float(cost.many(space, [extreme(space, cost)])[0])
+    return float(cost.many(space, [extreme(space, _Unequal(cost)), *uniform(space, rng, SAMPLES)]).min())
+
+
 def reach(run: Run) -> dict[str, Any]:
-    """What the space reaches, least and most, of each metric that is limited beside the latency.
+    """The least that the space has of each metric that is limited beside the latency.
 
     Raises:
-        BudgetError: a limit is below the least that any network has, which is named.
+        BudgetError: a limit is below that, which is named.
     """
-    costs = {"params": CountCost("params")}
+    costs: list[CostModel] = [CountCost("params"), run.peak, *run.further_costs]
+    known = {cost.metric: cost for cost in costs}
     found = {}
     for limit in run.limits[1:]:
-        cost = costs[limit.metric]
-        least, most = cost.many(run.space, extremes(run.space, cost)).tolist()
-        if least > limit.bound:
+        found[limit.metric] = least(run.space, known[limit.metric], run.rng("least"))
+        if found[limit.metric] > limit.bound:
             raise BudgetError(
-                f"no {run.space.name} network has {limit} or less: the least is {limit.shown(least)}; "
-                f"ask for {limit.asked(least)} or more"
+                f"no {run.space.name} network keeps to {limit}: the least is "
+                f"{text.figure(limit.metric, found[limit.metric])}; ask for {limit.asked(found[limit.metric])} or more"
             )
-        found[limit.metric] = {"least": least, "most": most}
     return found
 
 
@@ -116,8 +143,8 @@ def check_together(run: Run) -> None:
     if len(run.limits) > 1 and random_feasible(run.problem, run.rng("together")) is None:
         again = ", or leave --reuse out" if run.config.reuse else ""
         raise BudgetError(
-            f"no {run.space.name} network was found within {in_words(run.limits)} on {run.device}, though each limit "
-            f"alone can be met; raise one of {', '.join(limit.flag for limit in run.limits)}{again}"
+            f"no {run.space.name} network was found within {in_words(run.limits)} together, though each of them can be "
+            f"met; raise one of them{again}"
         )
 
 
@@ -150,7 +177,8 @@ def narrow(run: Run, table: LatencyTable) -> dict[str, Any]:
     """
     space = run.space
     costs = run.costs_by(table)
-    combinations = space.all_statics() if run.config.device is None else _covered(space, table)
+    named = [*run.tables_elsewhere.values(), *([] if run.config.device is None else [table])]
+    combinations = _covered(space, named)
     scores = {statics: _score(run, space, statics, costs) for statics in combinations}
     feasible = {statics: score for statics, score in scores.items() if score > 0}
     chosen = _best_product(feasible, run.config.statics) if feasible else [min(scores)]
@@ -164,13 +192,13 @@ def narrow(run: Run, table: LatencyTable) -> dict[str, Any]:
     return {"allowed": kept, "combinations": rows}
 
 
-def _covered(space: SearchSpace, table: LatencyTable) -> list[Statics]:
-    """Combinations whose ops the table holds, nearly all of them; all combinations if it holds those of none."""
+def _covered(space: SearchSpace, tables: Sequence[LatencyTable]) -> list[Statics]:
+    """Combinations whose ops every table holds, nearly all of them; all combinations if there is none."""
     combinations = list(space.all_statics())
     lacking = []
     for statics in combinations:
         keys = {node.key for node in space.supergraph(statics).priced}
-        lacking.append(sum(key not in table.ops for key in keys) / len(keys))
+        lacking.append(max((len(keys - table.ops.keys()) / len(keys) for table in tables), default=0.0))
     return [c for c, share in zip(combinations, lacking, strict=True) if share <= MAY_LACK] or combinations
 
 
@@ -240,15 +268,26 @@ def _spread(nodes: Sequence[Node], most: int) -> list[Node]:
 
 
 def _score(run: Run, space: SearchSpace, statics: Statics, costs: Costs) -> float:
-    """80 % quantile of multiply-adds over the feasible samples of one combination; 0 if none is feasible."""
+    """80 % quantile of multiply-adds over the feasible samples of one combination; 0 if none is feasible.
+
+    Where several limits leave no sample, those that come closest are repaired.
+    """
     fixed = {space.choices[i].name: [o] for i, o in zip(space.static_indices, statics, strict=True)}
     part = space.restrict(fixed)
     rng = run.rng(f"narrow {statics}")
     archs = [sample(part, rng) for _ in range(SAMPLES)] + list(extremes(part, CountCost("bytes")))
-    limited = {limit.metric for limit in run.limits}
-    metrics = many_metrics([cost for cost in costs if cost.metric in limited or cost is costs.macs], part, archs)
-    fits = np.all([metrics[limit.metric] <= limit.bound for limit in run.limits], axis=0)
-    within = metrics[costs.macs.metric][fits]
+    every = (*costs, *run.further_costs)
+    objective = run.objective()
+    macs = costs.macs.metric
+    metrics = many_metrics([cost for cost in every if cost.metric in {*objective.budgets, macs}], part, archs)
+    rows = [dict(zip(metrics, row, strict=True)) for row in zip(*metrics.values(), strict=True)]
+    excess = np.array([objective.excess(row) for row in rows])
+    within = metrics[macs][excess == 0]
+    if not len(within) and len(run.limits) > 1:
+        problem = Problem(part, every, objective, run.evaluate)
+        nearest = [archs[i] for i in np.argsort(excess, kind="stable")[:REPAIRED]]
+        found = [arch for arch in (repair(problem, arch, rng) for arch in nearest) if arch is not None]
+        within = costs.macs.many(part, found)
     return float(np.quantile(within, 0.8)) if len(within) else 0.0
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from edgenas.cost.latency import EstimatedMs
 from edgenas.export.facts import MODELS
 from edgenas.graph import Arch
+from edgenas.pareto import hypervolume
 from edgenas.run import Run
+from edgenas.stages.delivery import model_path
 from edgenas.stages.finalists import Finalist
 from edgenas.study import Study
 
@@ -28,7 +32,7 @@ class Chosen(NamedTuple):
 
 
 def result(run: Run, study: Study, finalist: Finalist, chosen: Chosen, tested: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of `Result`; the Pareto front, notes and image counts go to `report.json`.
+    """The fields of `Result`; notes and image counts go to `report.json`.
 
     A finalist that was no trial but grown from one joins the front that is shown.
     """
@@ -40,7 +44,7 @@ def result(run: Run, study: Study, finalist: Finalist, chosen: Chosen, tested: M
     timing, int8 = judged[run.precision], judged["int8"]
     model = MODELS[judged["default"]]
     assert config.budget_ms is not None
-    result = {
+    result: dict[str, Any] = {
         "met_budget": judged["met"],
         "budget_ms": config.budget_ms,
         "device": run.device,
@@ -64,6 +68,7 @@ def result(run: Run, study: Study, finalist: Finalist, chosen: Chosen, tested: M
         "params": metrics[params.metric],
         "peak_bytes": metrics[peak.metric],
         "file_bytes": (run.folder.path / model).stat().st_size,
+        "limits": _limits(run, metrics, chosen.number),
         "space": run.space.name,
         "arch": run.space.code(arch),
         "choices": run.space.values(arch),
@@ -73,6 +78,7 @@ def result(run: Run, study: Study, finalist: Finalist, chosen: Chosen, tested: M
         "seed": config.seed,
         "trials": len(study.trials),
         "feasible_trials": sum(trial.feasible for trial in study.trials),
+        **volume(study),
         "test_reads": tested["test_reads"],
         "seconds": dict(run.folder.seconds),
         "model": model,
@@ -84,9 +90,43 @@ def result(run: Run, study: Study, finalist: Finalist, chosen: Chosen, tested: M
     if code not in {point["arch"] for point in front}:
         accuracy = next(row["accuracy"] for row in chosen.selected if row["arch"] == code)
         front.append(_point(run, arch, {**metrics, "accuracy": accuracy}))
+    result["front"] = front
     images = {"validation": finalist.scores.images, "test": tested["images"]}
-    run.folder.artefact("report", lambda: {"front": front, "notes": notes, "images": images})
+    run.folder.artefact("report", lambda: {"notes": notes, "images": images})
     return result
+
+
+def _limits(run: Run, metrics: Mapping[str, float], number: int) -> list[dict[str, Any]]:
+    """Each limit beside the latency on the run's device, and what the delivered network uses of it.
+
+    A latency is predicted, with its interval; a file's size is that of the file in the precision of the budget.
+    """
+    rows = []
+    for limit in run.limits[1:]:
+        row: dict[str, Any] = {"metric": limit.metric, "allowed": limit.bound, "used": metrics[limit.metric]}
+        if limit.metric == "file_bytes":
+            row["used"] = model_path(run.folder.path, number, run.precision).stat().st_size
+        if limit.metric.startswith("latency_high_ms@"):
+            name = limit.metric.partition("@")[2]
+            low, row["used"] = (metrics[f"{metric}@{name}"] for metric in ("latency_low_ms", "latency_ms"))
+            row |= {"metric": f"latency_ms@{name}", "low": low, "high": metrics[limit.metric]}
+        rows.append(row)
+    return rows
+
+
+def volume(study: Study) -> dict[str, Any]:
+    """Hypervolume of the feasible trials in quality and the budgeted metrics, bounded by the worst of each among them.
+
+    A metric that is the same for all of them is left out; without any other it is 0.
+    """
+    quality, trials = study.objective.quality, study.candidates()
+    budgeted = [m for m in study.objective.budgets if len({trial.metrics[m] for trial in trials}) > 1]
+    if not budgeted:
+        return {"hypervolume": 0.0, "reference_point": {}}
+    points = np.array([[-trial.metrics[quality], *(trial.metrics[m] for m in budgeted)] for trial in trials])
+    worst = points.max(axis=0)
+    reference = dict(zip([quality, *budgeted], [-worst[0], *worst[1:]], strict=True))
+    return {"hypervolume": hypervolume(points, worst), "reference_point": reference}
 
 
 def _estimated_share(run: Run, arch: Arch) -> float:
@@ -97,8 +137,8 @@ def _estimated_share(run: Run, arch: Arch) -> float:
 
 
 def _point(run: Run, arch: Arch, metrics: Mapping[str, float]) -> dict[str, Any]:
-    """A row of the front."""
-    shown = {name: metrics[name] for name in ("accuracy", "macs", "params")}
+    """A row of the front, with every metric that is limited."""
+    shown = {name: metrics[name] for name in ("accuracy", "macs", "params", *run.problem.objective.budgets)}
     return {"latency_ms": metrics[run.costs.latency.metric], **shown, "arch": run.space.code(arch)}
 
 
@@ -118,7 +158,7 @@ def _notes(run: Run, arch: Arch, bounds: dict[str, Any], front: Sequence[dict[st
             "and --reuse this run"
         )
     elif chosen.misses:
-        lines.append(f"{chosen.misses} more accurate finalist(s) were measured above the budget and passed over")
+        lines.append(f"{chosen.misses} more accurate finalist(s) were measured above a limit and passed over")
     if (share := _estimated_share(run, arch)) >= WORTH_TELLING:
         lines.append(f"{share:.0%} of the predicted latency is estimated: the table of {run.device} lacks its ops")
     if judged["reason"]:

@@ -63,7 +63,7 @@ def repair(problem: Problem, arch: Arch, rng: Generator) -> Arch | None:
     excess = problem.excess([arch])[0]
     while excess > 0:
         nearby = neighbours(problem.space, arch)
-        work, left = _survey(problem, nearby)
+        work, left = survey(problem, nearby)
         if (left == 0).any():
             return nearby[int(np.argmax(np.where(left == 0, work, -np.inf)))]
         gains = np.maximum(0.0, excess - left)
@@ -78,14 +78,14 @@ def grow(problem: Problem, arch: Arch, rng: Generator) -> Arch:
     """A feasible `arch` made larger, one random choice at a time, until no single change fits the budget any more."""
     while True:
         nearby = neighbours(problem.space, arch)
-        work, excess = _survey(problem, [arch, *nearby])
+        work, excess = survey(problem, [arch, *nearby])
         fitting = np.flatnonzero((work[1:] > work[0]) & (excess[1:] == 0))
         if not len(fitting):
             return arch
         arch = nearby[int(rng.choice(fitting))]
 
 
-def _survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Work and excess (len(archs),) each. Work is multiply-adds if they are a cost, else the first budgeted metric."""
     budgeted = list(problem.objective.budgets)
     metric = WORK if any(cost.metric == WORK for cost in problem.costs) else next(iter(budgeted), "")
@@ -112,13 +112,20 @@ class Proposed:
 
     def add(self, archs: Iterable[Arch], most: int) -> list[Arch]:
         """Remember and return the first architectures whose networks are new, at most so many."""
-        candidates = list(archs)
-        added: list[Arch] = []
-        for key, arch in zip(networks(self._space, candidates), candidates, strict=True):
-            if len(added) < most and key not in self._archs:
-                self._archs[key] = arch
-                added.append(arch)
-        return added
+        added = self._new(list(archs), most)
+        self._archs |= added
+        return list(added.values())
+
+    def new(self, archs: Iterable[Arch], most: int) -> list[Arch]:
+        """As `add`, without remembering them."""
+        return list(self._new(list(archs), most).values())
+
+    def _new(self, archs: list[Arch], most: int) -> dict[bytes, Arch]:
+        new: dict[bytes, Arch] = {}
+        for key, arch in zip(networks(self._space, archs), archs, strict=True):
+            if len(new) < most and key not in self._archs:
+                new.setdefault(key, arch)
+        return new
 
     def state(self) -> list[Arch]:
         """The architectures, in order."""

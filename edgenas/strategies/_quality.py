@@ -47,10 +47,9 @@ def shown_options(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
     """Options (n, choices) as the network shows them: `ABSENT` where a choice decides nothing, or decides for zeros."""
     options = np.array(archs, dtype=np.int64).reshape(len(archs), len(space.choices))
     shown = options.copy()
-    groups: dict[Statics, list[int]] = {}
-    for i, arch in enumerate(archs):
-        groups.setdefault(space.statics(arch), []).append(i)
-    for statics, members in groups.items():
+    distinct, place = np.unique(options[:, list(space.static_indices)], axis=0, return_inverse=True)
+    for i, statics in enumerate(map(tuple, distinct.tolist())):
+        members = np.flatnonzero(place.reshape(-1) == i)
         for choice, holds in _asked(space, statics, options[members]).items():
             shown[members, choice] = np.where(holds, shown[members, choice], ABSENT)
     return shown

@@ -10,7 +10,7 @@ from numpy.random import Generator
 
 from edgenas.graph import Arch
 from edgenas.problem import Problem
-from edgenas.spaces._genes import crossover, mutate
+from edgenas.spaces._genes import crossover, mutate, within
 from edgenas.strategies._base import Run, Strategy
 from edgenas.strategies._feasible import Proposed, grow, random_feasible, repair
 from edgenas.study import Trial
@@ -80,6 +80,7 @@ class Evolution(Strategy):
         child = self._parent()
         if self.rng.random() < self.crossover_share:
             child = crossover(child, self._parent(), self.rng)
+        child = within(self.problem.space, child, self.rng)
         for _ in range(mutations):
             child = mutate(self.problem.space, child, self.rng)
         return repair(self.problem, child, self.rng)

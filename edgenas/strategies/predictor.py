@@ -11,7 +11,7 @@ from numpy.random import Generator
 from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
-from edgenas.spaces._genes import crossover, mutate, neighbours
+from edgenas.spaces._genes import crossover, mutate, neighbours, within
 from edgenas.strategies._base import Run, Strategy
 from edgenas.strategies._feasible import Proposed, feasible_samples, grow, random_feasible, repaired_samples
 from edgenas.strategies._pairs import Pairs
@@ -25,7 +25,8 @@ SAMPLES, CHILDREN = 1024, 256  # candidates per proposal: uniform ones, and chil
 PARENTS, CLIMBERS, STEPS = 16, 8, 3  # best trials with children; candidates whose neighbours join, and how often
 GROWN_SHARE = 0.5  # of the founders
 EXPLORATION = 0.5  # mean number of standard deviations that a candidate is given
-REFIT = 0.04  # more trials than the model has seen, as a share, before it learns again
+REFIT, REFIT_SLOW = 0.04, 0.15  # more trials than a model has seen, as a share, before it learns again
+SCREENED = 64  # candidates that a model other than the first ranks: the best by the first, which is fast
 FOLDS, LEAST_COMPARED = 4, 64  # of cross-validation; trials below which there is nothing to compare models on
 
 ModelMaker = Callable[[SearchSpace], Model]
@@ -44,8 +45,8 @@ class Predictor(Strategy):
     ) -> None:
         """The first `founders` proposals are random feasible ones, half of them grown until they fill the budget.
 
-        The first of `models` learns, until another one predicts the trials better: compared by cross-validation
-        whenever their number has doubled.
+        The first of `models` ranks all candidates. Where another one predicts the trials better, it ranks the best of
+        them again: compared by cross-validation whenever the number of trials has doubled.
         """
         self.problem = problem
         self.rng = rng
@@ -55,8 +56,8 @@ class Predictor(Strategy):
         self.trials: list[tuple[Arch, float]] = []
         self.weights_version = 0
         self.seed = int(rng.integers(2**62))
-        self.model: Model | None = None
-        self.fitted = 0  # how many trials the model has learned from: with the seed, they are all that it depends on
+        self.models: dict[int, Model] = {}
+        self.fitted = [0] * len(models)  # trials that each has learned from: with the seed, all that it depends on
         self.compared = LEAST_COMPARED // 2
         self.chosen = 0
 
@@ -76,7 +77,8 @@ class Predictor(Strategy):
             if trial.weights_version > self.weights_version:
                 self.weights_version = trial.weights_version
                 self.trials.clear()
-                self.model, self.fitted, self.compared = None, 0, LEAST_COMPARED // 2
+                self.models.clear()
+                self.fitted = [0] * len(self.makers)
             if self.problem.objective.quality in trial.metrics and trial.error is None:
                 self.trials.append((trial.arch, trial.reward))
 
@@ -94,12 +96,15 @@ class Predictor(Strategy):
 
     def _predicted(self) -> list[Arch]:
         """The new candidate of the highest bound, or none."""
-        model = self._learned()
+        screen = self._learned(0)
         factor = EXPLORATION * self.rng.standard_exponential()
-        ranked = self._ranked(model, factor, self._candidates())
+        ranked = self._ranked(screen, factor, self._candidates())
         for _ in range(STEPS):
             nearby = [arch for top in ranked[:CLIMBERS] for arch in neighbours(self.problem.space, top)]
-            ranked = self._ranked(model, factor, [*ranked, *self._feasible(nearby)])
+            ranked = self._ranked(screen, factor, [*ranked, *self._feasible(nearby)])
+        if self._choose():
+            new = self.proposed.new(ranked, SCREENED)
+            ranked = self._ranked(self._learned(self.chosen), factor, new)
         return self.proposed.add(ranked, 1) or self._founder()
 
     def _ranked(self, model: Model, factor: float, archs: Sequence[Arch]) -> list[Arch]:
@@ -119,21 +124,26 @@ class Predictor(Strategy):
     def _child(self, parents: Sequence[tuple[Arch, float]]) -> Arch:
         i, j = self.rng.integers(len(parents), size=2)
         child = crossover(parents[i][0], parents[j][0], self.rng)
-        return mutate(self.problem.space, child, self.rng)
+        return mutate(self.problem.space, within(self.problem.space, child, self.rng), self.rng)
 
     def _feasible(self, archs: Sequence[Arch]) -> list[Arch]:
         return [arch for arch, fits in zip(archs, self.problem.feasible(archs), strict=True) if fits]
 
-    def _learned(self) -> Model:
-        """The model that is chosen, fitted on the trials up to a few."""
-        if len(self.trials) >= 2 * self.compared and len(self.makers) > 1:
+    def _choose(self) -> int:
+        """The number of the model that predicts the trials best, by the last comparison, which may be due now."""
+        if len(self.makers) > 1 and len(self.trials) >= 2 * self.compared:
             self.compared, self.chosen = len(self.trials), self._best_model()
-            self.model, self.fitted = None, len(self.trials)
-        if len(self.trials) - self.fitted >= max(1.0, REFIT * len(self.trials)):
-            self.model, self.fitted = None, len(self.trials)
-        if self.model is None:
-            self.model = self._fit(self.chosen, self.trials[: self.fitted])
-        return self.model
+        return self.chosen
+
+    def _learned(self, maker: int) -> Model:
+        """A model, fitted on the trials up to a few."""
+        news = len(self.trials) - self.fitted[maker]
+        if news >= max(1.0, (REFIT_SLOW if maker else REFIT) * len(self.trials)):
+            self.models.pop(maker, None)
+            self.fitted[maker] = len(self.trials)
+        if maker not in self.models:
+            self.models[maker] = self._fit(maker, self.trials[: self.fitted[maker]])
+        return self.models[maker]
 
     def _fit(self, maker: int, trials: Sequence[tuple[Arch, float]]) -> Model:
         model = self.makers[maker](self.problem.space)
@@ -166,7 +176,7 @@ class Predictor(Strategy):
             "trials": list(self.trials),
             "weights_version": self.weights_version,
             "seed": self.seed,
-            "fitted": self.fitted,
+            "fitted": list(self.fitted),
             "compared": self.compared,
             "chosen": self.chosen,
         }
@@ -177,10 +187,18 @@ class Predictor(Strategy):
         self.proposed.load(state["proposed"])
         self.trials = [(tuple(arch), reward) for arch, reward in state["trials"]]
         self.weights_version, self.seed = state["weights_version"], state["seed"]
-        self.fitted, self.compared, self.chosen = state["fitted"], state["compared"], state["chosen"]
-        self.model = None
+        self.fitted, self.compared, self.chosen = list(state["fitted"]), state["compared"], state["chosen"]
+        self.models.clear()
+
+
+def graphs(space: SearchSpace) -> Model:
+    """The graph network; torch starts with it."""
+    from edgenas.strategies._graph_network import Graphs
+
+    return Graphs(space)
 
 
 def build(run: Run) -> Predictor:
     """Wiring: fewer founders where few trials are planned."""
-    return Predictor(run.problem, run.rng("predictor"), founders=min(16, max(4, run.config.trials // 5)))
+    founders = min(16, max(4, run.config.trials // 5))
+    return Predictor(run.problem, run.rng("predictor"), models=(Pairs, graphs), founders=founders)

@@ -206,6 +206,18 @@ def test_a_restricted_space_is_obeyed(tmp_path, name):
         assert all(option in allowed for option, allowed in zip(trial.arch, space.allowed, strict=True))
 
 
+def test_a_space_narrowed_in_the_middle_of_a_search_is_obeyed(tmp_path, name):
+    problem = synthetic(SPACE, 0.5)
+    space = SPACE.restrict({"k0": [1], "k1": [0, 2], "e1": [1]})
+    study, strategy = study_in(tmp_path, problem), build(name, problem)
+    search(problem, strategy, study, max_trials=6, batch=3)
+    strategy.narrow(space)
+    search(problem, strategy, study, max_trials=18, batch=3)
+    assert len(study.trials) == 18
+    for trial in study.trials[6:]:
+        assert all(option in allowed for option, allowed in zip(trial.arch, space.allowed, strict=True))
+
+
 def test_one_architecture_is_proposed_once_then_the_search_ends(tmp_path, name):
     only = SPACE.restrict({choice.name: [0] for choice in SPACE.choices})
     problem = Problem(only, COSTS, Objective({GATE: 1e6}), Accuracy(only, 0))

@@ -7,7 +7,7 @@ from edgenas.cost.memory import FEW, PeakBytes
 from edgenas.graph import Builder, Graph
 from edgenas.spaces._base import build_space
 from edgenas.strategies._feasible import uniform
-from tests._toys import Cell, Recipe, all_archs, recipes
+from tests._toys import Cell, Recipe, Shared, all_archs, recipes
 
 
 def chain(g: Builder) -> None:
@@ -58,6 +58,12 @@ def test_a_node_more_never_lowers_the_peak():
     graph = g.graph()
     longer = Graph((*graph.nodes, g.act("end", graph.output, "relu")))
     assert PeakBytes()(longer) >= PeakBytes()(graph)
+
+
+@pytest.mark.parametrize("space", [Cell(), Shared()], ids=["cell", "shared"])
+def test_many_is_one_by_one_in_all_of_a_toy(space):
+    peak, archs = PeakBytes(), all_archs(space)
+    assert peak.many(space, archs * 3).tolist() == [peak(space.graph(arch)) for arch in archs] * 3
 
 
 @settings(max_examples=100)

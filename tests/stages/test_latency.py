@@ -1,11 +1,13 @@
 import pytest
 
 from edgenas.cost.counts import CountCost
+from edgenas.cost.memory import PeakBytes
 from edgenas.run import extremes
 from edgenas.spaces._base import build_space
 from edgenas.spaces._genes import sample
-from edgenas.stages.latency import _best_product, _spread, describe_narrowing, distinct_nodes
+from edgenas.stages.latency import _best_product, _covered, _spread, describe_narrowing, distinct_nodes, least
 from tests._toys import Cell, Shared, all_archs
+from tests.cost._tables import table_of
 
 
 @pytest.mark.parametrize(
@@ -44,6 +46,27 @@ def test_extremes_of_mbconv_bound_its_samples(rng):
     smallest, largest = extremes(space, cost)
     costs = cost.many(space, [smallest, largest, *(sample(space, rng) for _ in range(500))])
     assert costs[0] <= costs[2:].min() and costs[1] >= costs[2:].max()
+
+
+@pytest.mark.parametrize("space", [Shared(), Cell()], ids=["shared", "cell"])
+@pytest.mark.parametrize("cost", [PeakBytes(), CountCost("params")], ids=["peak", "params"])
+def test_no_architecture_costs_less_than_the_least(space, cost, rng):
+    assert least(space, cost, rng) == cost.many(space, all_archs(space)).min()
+
+
+@pytest.mark.parametrize(
+    "widths, covered",
+    [
+        ([], [(0,), (1,)]),
+        ([[0, 1]], [(0,), (1,)]),
+        ([[0]], [(0,)]),
+        ([[0, 1], [1]], [(1,)]),
+        ([[0], [1]], [(0,), (1,)]),  # no combination has both tables' ops
+    ],
+)
+def test_statics_are_covered_if_every_table_has_their_ops(widths, covered):
+    space = Shared()
+    assert _covered(space, [table_of(space.restrict({"width": few})) for few in widths]) == covered
 
 
 def test_the_narrowing_is_told():

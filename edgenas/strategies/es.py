@@ -1,0 +1,95 @@
+"""Evolution strategy on the scores that a space decodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import NormalDist
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from edgenas.graph import Arch
+from edgenas.problem import Problem
+from edgenas.spaces._base import SearchSpace
+from edgenas.spaces._genes import free_choices
+from edgenas.strategies._base import Run
+from edgenas.strategies._generations import Generational, decoded, founders_for
+
+REWARD = "hard"
+
+# Step size by attempt, when all children of smaller steps are known.
+WIDER = 1.5
+
+Scores = NDArray[np.float64]  # (choices, most options), after the number of architectures if there are several
+
+
+class EvolutionStrategy(Generational):
+    """(mu/mu_w + lambda) evolution strategy on random keys, with the separable rank-mu update of sep-CMA-ES.
+
+    Ros & Hansen, 2008 (doi:10.1007/978-3-540-87700-4_30): scores are normal, with a mean and a variance for each
+    option; weighted recombination of the best moves the mean, the spread of their scores about it is the variance. A
+    sample is `decode` of scores (random keys: Bean, 1994). Deviations, for some hundred evaluations of discrete things:
+
+    - Parents compete with their children, so the learning rates are 1: the memory is in the parents.
+    - A parent enters as one-hot scores of its architecture, not as its sample: what `decode` did not read is noise, and
+      founders and repaired architectures have a place too.
+    - `decode` does not see a common scale, so there is no path for the step size. A lower margin of the variance (the
+      idea of arXiv:2205.13482) keeps samples about `changes` choices away from parents that agree; the step is
+      lengthened when all that it reaches is known.
+    - Samples are picked by cost before any is evaluated, a share is uniformly random, and a stalled search starts anew.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        rng: Generator,
+        *,
+        parents: int = 4,
+        children: int = 8,
+        founders: int = 16,
+        grown_share: float = 0.25,
+        patience: int = 4,
+        changes: float = 1.0,
+    ) -> None:
+        """See `Generational`; `changes` is the number of choices in which children of equal parents differ."""
+        super().__init__(
+            problem,
+            rng,
+            parents=parents,
+            children=children,
+            founders=founders,
+            grown_share=grown_share,
+            patience=patience,
+        )
+        self.changes = changes
+
+    def _bred(self, n: int, attempt: int) -> list[Arch]:
+        """Samples of the distribution that the survivors describe."""
+        space = self.problem.space
+        mean, variance = distribution(space, [arch for arch, _ in self.survivors])
+        deviation = WIDER**attempt * np.sqrt(np.maximum(variance, margin(space, self.changes)))
+        return decoded(space, mean + deviation * self.rng.normal(size=(n, *mean.shape)))
+
+
+def distribution(space: SearchSpace, parents: Sequence[Arch]) -> tuple[Scores, Scores]:
+    """Mean and variance of the scores, from the parents, best first."""
+    weights = np.log(len(parents) + 0.5) - np.log(np.arange(1, len(parents) + 1))
+    weights /= weights.sum()
+    widest = max(len(choice.options) for choice in space.choices)
+    keys = (np.array(parents)[..., None] == np.arange(widest)).astype(np.float64)
+    mean = np.tensordot(weights, keys, axes=1)
+    return mean, np.tensordot(weights, (keys - mean) ** 2, axes=1)
+
+
+def margin(space: SearchSpace, changes: float) -> float:
+    """The variance at which so many choices are expected to change where all parents agree."""
+    others = sum(len(space.allowed[i]) - 1 for i in free_choices(space))
+    # Two scores whose means differ by 1 swap with these odds; never more than the odds of a random order.
+    odds = min(0.4, changes / max(1, others))
+    return 0.5 / NormalDist().inv_cdf(1 - odds) ** 2
+
+
+def build(run: Run) -> EvolutionStrategy:
+    """Wiring."""
+    return EvolutionStrategy(run.problem, run.rng("es"), founders=founders_for(run.config.trials))

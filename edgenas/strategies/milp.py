@@ -1,0 +1,182 @@
+"""Exact integer programming on learned scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from edgenas.graph import Arch
+from edgenas.problem import Problem
+from edgenas.spaces._genes import one_hot
+from edgenas.strategies._base import Run, Strategy
+from edgenas.strategies._feasible import DRAWS, Proposed, feasible_samples, repaired_samples
+from edgenas.strategies._flows import Scores
+from edgenas.strategies._program import SECONDS, Program, Solution
+from edgenas.study import Study, Trial
+
+REWARD = "hard"
+
+# Samples among which a founder is chosen.
+POOL = 64
+# Ridge penalty, and the least share of the rewards' deviation that counts as noise: few trials can be fitted exactly.
+PENALTY, LEAST_NOISE = 1.0, 0.05
+
+
+class Milp(Strategy):
+    """The best architecture within the budgets by additive scores, proven by an integer program for each proposal.
+
+    The scores are learned: a ridge regression of the rewards so far on the chosen options, drawn from its posterior, so
+    that options of which little is known are tried (linear Thompson sampling, arXiv:1209.3352). The first proposals are
+    feasible samples that between them show every option. Networks proposed before are cut off, so the search ends
+    exactly when no new network meets the budgets.
+    """
+
+    def __init__(self, problem: Problem, rng: Generator, *, founders: int = 16, seconds: float = SECONDS) -> None:
+        """No proposal is sought for longer than about so many `seconds`; `notes` says it if one is not the best then.
+
+        Raises UsageError for a budget on a metric that is no sum over the network's kernels.
+        """
+        self.problem = problem
+        self.rng = rng
+        self.founders = founders
+        self.seconds = seconds
+        self.program = Program(problem.space, problem.costs, problem.objective.budgets)
+        self.proposed = Proposed(problem.space)
+        self.passed: list[Arch] = []
+        self.rewards: list[tuple[Arch, float]] = []
+        self.weights_version = 0
+        self.unproven = 0
+        self.notes: list[str] = []
+
+    def ask(self, n: int = 1) -> list[Arch]:
+        """At most `n` new feasible architectures; [] when it is proven that there is none."""
+        archs: list[Arch] = []
+        while len(archs) < n and (new := self._new()):
+            archs += new
+        return archs
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """Rewards to learn from; those of older weights are forgotten, failed trials teach nothing."""
+        for trial in trials:
+            if trial.weights_version > self.weights_version:
+                self.weights_version = trial.weights_version
+                self.rewards.clear()
+            if trial.error is None:
+                self.rewards.append((trial.arch, trial.reward))
+
+    def recommend(self, study: Study, k: int) -> list[Arch]:
+        """The optimum of the scores learned, with its proof in `notes`, then the best trials."""
+        trials = [trial.arch for trial in study.best(k)]
+        self.notes = []
+        if not self.rewards:
+            return trials
+        solution = self.program.solve(self.problem.space, self._scores(draw=False), seconds=self.seconds)
+        self.notes = [describe(solution, self.seconds), *self._unproven()]
+        return Proposed(self.problem.space).add([arch for arch in (solution.arch, *trials) if arch is not None], k)
+
+    def _new(self) -> list[Arch]:
+        """The next architecture, or none: while there are few, a sample with options that were seldom proposed."""
+        proposed = self.proposed.state()
+        if len(proposed) >= self.founders and self.rewards:
+            return self._best(self._scores(draw=True))
+        rarity = self._rarity(proposed)
+        samples = feasible_samples(self.problem, self.rng, POOL)
+        samples.sort(key=lambda arch: -sum(row[option] for row, option in zip(rarity, arch, strict=True)))
+        return self.proposed.add(samples, 1) or self._best(rarity)
+
+    def _rarity(self, archs: Sequence[Arch]) -> list[list[float]]:
+        """Scores that prefer options by how few of `archs` have them, at random among equals."""
+        counts = [[0] * len(choice.options) for choice in self.problem.space.choices]
+        for arch in archs:
+            for row, option in zip(counts, arch, strict=True):
+                row[option] += 1
+        return [[1.0 / (1 + count) + 0.1 * self.rng.random() for count in row] for row in counts]
+
+    def _best(self, scores: Scores) -> list[Arch]:
+        """The best new architecture by these scores; where the time does not suffice to find one, a feasible one."""
+        excluded = [*self.proposed.state(), *self.passed]
+        solution = self.program.solve(self.problem.space, scores, excluded=excluded, seconds=self.seconds)
+        self.passed += solution.passed
+        self.unproven += not solution.proven
+        arch = solution.arch
+        if arch is None and solution.proven:
+            left = "no other network meets" if self.proposed.state() else "no architecture meets"
+            self.notes = [f"milp: proven that {left} the budgets"]
+        elif arch is None:
+            return self._sample()
+        return [] if arch is None else self.proposed.add([arch], 1)
+
+    def _sample(self) -> list[Arch]:
+        """A new feasible architecture without a program, or none."""
+        for draws in DRAWS:
+            if new := self.proposed.add(feasible_samples(self.problem, self.rng, draws), 1):
+                return new
+        return self.proposed.add(repaired_samples(self.problem, self.rng), 1)
+
+    def _scores(self, *, draw: bool) -> list[list[float]]:
+        """One score per option per choice, which add up to the reward that a ridge regression expects.
+
+        Or a draw from what the regression leaves open, on the rewards' ranks: there a network that does not train is
+        one place behind the next, and no outlier.
+        """
+        space = self.problem.space
+        chosen = np.array([np.concatenate(one_hot(space, arch)) for arch, _ in self.rewards])
+        rewards = np.array([reward for _, reward in self.rewards])
+        if draw:
+            rewards = np.unique(rewards, return_inverse=True)[1].astype(np.float64)
+        spread = max(float(rewards.std()), 1e-9)  # all equal: nothing to learn yet
+        x, y = chosen - chosen.mean(axis=0), (rewards - rewards.mean()) / spread
+        precision = x.T @ x + PENALTY * np.eye(x.shape[1])
+        weights = np.linalg.solve(precision, x.T @ y)
+        if draw:
+            deviation = max(LEAST_NOISE, float(np.sqrt(np.mean((y - x @ weights) ** 2))))
+            normal = self.rng.normal(size=len(weights))
+            weights += deviation * np.linalg.solve(np.linalg.cholesky(precision).T, normal)
+        weights *= spread
+        ends = np.cumsum([len(choice.options) for choice in space.choices])
+        scores = np.split(weights, ends[:-1])
+        scores[0] = scores[0] + rewards.mean() - chosen.mean(axis=0) @ weights  # one option of each choice is taken
+        return [row.tolist() for row in scores]
+
+    def _unproven(self) -> list[str]:
+        if not self.unproven:
+            return []
+        return [f"milp: {self.unproven} proposals were not proven the best within {self.seconds:g} s each"]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Generator, what was proposed, and rewards."""
+        return {
+            "rng": self.rng.bit_generator.state,
+            "proposed": self.proposed.state(),
+            "passed": list(self.passed),
+            "rewards": list(self.rewards),
+            "weights_version": self.weights_version,
+            "unproven": self.unproven,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.rng.bit_generator.state = state["rng"]
+        self.proposed.load(state["proposed"])
+        self.passed = list(map(tuple, state["passed"]))
+        self.rewards = [(tuple(arch), reward) for arch, reward in state["rewards"]]
+        self.weights_version = state["weights_version"]
+        self.unproven = state["unproven"]
+
+
+def describe(solution: Solution, seconds: float) -> str:
+    """A line for the user: expected quality, bound, and whether the optimum is proven."""
+    if solution.arch is None:
+        return f"milp: no architecture was found within {seconds:g} s"
+    found = f"milp: expected quality {solution.quality:.4f}, bound {solution.bound:.4f}"
+    if solution.proven:
+        return f"{found}, optimum of the learned scores proven in {solution.seconds:.1f} s"
+    return f"{found}, not proven the optimum of the learned scores within {seconds:g} s"
+
+
+def build(run: Run) -> Milp:
+    """Wiring: a sixth of the planned trials are founders."""
+    return Milp(run.problem, run.rng("milp"), founders=min(32, max(8, run.config.trials // 6)))

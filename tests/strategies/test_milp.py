@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgenas.cost.memory import PeakBytes
+from edgenas.errors import UsageError
+from edgenas.graph import Arch
+from edgenas.objective import Objective
+from edgenas.problem import Problem
+from edgenas.strategies._feasible import networks
+from edgenas.strategies.milp import Milp
+from edgenas.strategies.random import Random
+from edgenas.study import Study, Trial
+from tests._toys import Cell, all_archs
+from tests.strategies._synthetic import COSTS, GATE, Toy, best_found, forget, load_json, synthetic
+
+SPACE = Toy(4).restrict({"e0": [1], "k1": [0, 2], "width": [1]})
+
+
+def told(strategy: Milp, problem: Problem, steps: int, **fields) -> list[Arch]:
+    asked = []
+    for _ in range(steps):
+        for arch in strategy.ask(1):
+            quality = problem.evaluate(arch)["accuracy"]
+            strategy.tell([Trial(len(asked), arch, {"accuracy": quality}, quality, True, **fields)])
+            asked.append(arch)
+    return asked
+
+
+def empty_study(folder, problem: Problem) -> Study:
+    return Study(folder, problem.objective, forget, load_json)
+
+
+class Additive:
+    """Accuracy that is a sum of scores."""
+
+    def __init__(self, space) -> None:
+        rng = np.random.default_rng(3)
+        self.scores = [rng.random(len(choice.options)) / len(space.choices) for choice in space.choices]
+
+    def __call__(self, arch: Arch) -> dict[str, float]:
+        return {"accuracy": float(sum(row[option] for row, option in zip(self.scores, arch, strict=True)))}
+
+
+def test_a_budget_that_is_no_sum_is_refused_before_the_search(rng):
+    problem = Problem(SPACE, (*COSTS, PeakBytes()), Objective({GATE: 1.0, "peak_bytes": 1e6}), Additive(SPACE))
+    with pytest.raises(UsageError, match="peak_bytes is no sum over a network's kernels.*leave that budget out"):
+        Milp(problem, np.random.default_rng(0))
+
+
+def test_costs_without_a_budget_may_be_anything(rng):
+    problem = Problem(SPACE, (*COSTS, PeakBytes()), Objective({GATE: 1.0}), Additive(SPACE))
+    assert Milp(problem, rng).ask(2)
+
+
+def test_founders_show_every_option_that_fits(rng):
+    strategy = Milp(synthetic(SPACE, 1.0), rng, founders=8)
+    columns = zip(*strategy.ask(8), strict=True)
+    assert [set(column) for column in columns] == [set(allowed) for allowed in SPACE.allowed]
+
+
+def test_the_optimum_of_additive_qualities_is_found_and_proven(tmp_path, rng):
+    problem = synthetic(SPACE, 0.3)
+    problem = Problem(SPACE, COSTS, problem.objective, Additive(SPACE))
+    archs = np.array(all_archs(SPACE))[problem.feasible(all_archs(SPACE))].tolist()
+    best = max(problem.evaluator(tuple(arch))["accuracy"] for arch in archs)
+    strategy = Milp(problem, rng, founders=12)
+    asked = told(strategy, problem, 24)
+    assert max(problem.evaluator(arch)["accuracy"] for arch in asked) == pytest.approx(best)
+    first = strategy.recommend(empty_study(tmp_path, problem), 3)[0]
+    assert problem.evaluator(first)["accuracy"] == pytest.approx(best)
+    assert len(strategy.notes) == 1 and "optimum of the learned scores proven in" in strategy.notes[0]
+    expected, bound = (float(strategy.notes[0].split(word)[1].split(",")[0]) for word in ("quality", "bound"))
+    assert expected == bound == pytest.approx(best, abs=0.02)
+
+
+@pytest.mark.parametrize("budget_share", [0.15, 0.6])
+def test_does_not_lose_to_random(tmp_path, budget_share):
+    """Mean of 3 seeds at equal evaluations, under a tight and a loose budget."""
+    margins = []
+    for seed in range(3):
+        problem = synthetic(Toy(4), budget_share, seed=seed)
+        rngs = np.random.default_rng(seed).spawn(2)
+        margins.append(
+            best_found(tmp_path / f"{seed}m", problem, Milp(problem, rngs[0], founders=8), 20)
+            - best_found(tmp_path / f"{seed}r", problem, Random(problem, rngs[1]), 20)
+        )
+    assert np.mean(margins) > 0
+
+
+@pytest.mark.parametrize("space", [SPACE, Cell()], ids=lambda space: space.name)
+def test_a_feasible_set_in_fragments_is_found_whole(space, rng):
+    """The few cheapest networks: samples rarely meet any, and one is no neighbour of the other."""
+    archs = all_archs(space)
+    keys, costs = np.array(networks(space, archs), dtype=object), COSTS[0].many(space, archs)
+    budget = next(b for b in np.unique(costs)[::-1] if len(set(keys[costs <= b])) <= 16)
+    problem = Problem(space, COSTS, Objective({GATE: budget * (1 + 1e-6)}), Additive(space))
+    strategy = Milp(problem, rng, founders=4)
+    asked = networks(space, told(strategy, problem, 20))
+    assert set(asked) == set(keys[costs <= budget]) and len(asked) == len(set(asked)) > 1
+    assert strategy.ask(1) == [] and strategy.notes == ["milp: proven that no other network meets the budgets"]
+
+
+def test_a_budget_out_of_reach_is_proven_to_be(rng):
+    strategy = Milp(Problem(SPACE, COSTS, Objective({GATE: 1e-6}), Additive(SPACE)), rng)
+    assert strategy.ask(3) == [] and strategy.notes == ["milp: proven that no architecture meets the budgets"]
+
+
+def test_out_of_time_it_proposes_what_is_feasible_and_says_so(tmp_path, rng):
+    problem = synthetic(SPACE, 0.3)
+    strategy = Milp(problem, rng, founders=2, seconds=0.0)
+    asked = told(strategy, problem, 5)
+    assert len(asked) == 5 and problem.feasible(asked).all()
+    study = empty_study(tmp_path, problem)
+    strategy.recommend(study, 2)
+    assert strategy.notes == [
+        "milp: no architecture was found within 0 s",
+        "milp: 3 proposals were not proven the best within 0 s each",
+    ]
+
+
+def test_newer_weights_make_older_rewards_nothing(rng):
+    problem = synthetic(SPACE, 0.5)
+    strategy = Milp(problem, rng, founders=2)
+    told(strategy, problem, 4)
+    newer = told(strategy, problem, 2, weights_version=1)
+    assert [arch for arch, _ in strategy.rewards] == newer
+
+
+def test_failed_trials_teach_nothing(rng):
+    strategy = Milp(synthetic(SPACE, 0.5), rng)
+    strategy.tell([Trial(0, strategy.ask(1)[0], {}, -1.0, False, error="out of memory")])
+    assert strategy.rewards == []
+
+
+def test_narrowed_it_proposes_from_what_is_left(rng):
+    problem = synthetic(SPACE, 0.5)
+    strategy = Milp(problem, rng, founders=3)
+    told(strategy, problem, 5)
+    space = SPACE.restrict({"k0": [2], "depth": [0]})
+    strategy.narrow(space)
+    for arch in told(strategy, problem, 4):
+        assert arch[space.index["k0"]] == 2 and arch[space.index["depth"]] == 0
