@@ -1,4 +1,4 @@
-"""Pareto fronts: the non-dominated mask and the hypervolume. All objectives are minimised."""
+"""Pareto fronts: the non-dominated mask, front after front, crowding, hypervolume. All objectives are minimised."""
 
 from __future__ import annotations
 
@@ -11,13 +11,55 @@ def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
 
     A row dominates another if it is nowhere larger and somewhere smaller. O(n^2 m) in time and memory.
     """
+    kept: NDArray[np.bool_] = np.logical_not(_dominates(points).any(axis=0))
+    return kept
+
+
+def fronts(points: ArrayLike) -> NDArray[np.int64]:
+    """Front (n,) of each row of `points` (n, m): 0 if no other dominates it, 1 if then no other is left that does, ...
+
+    The non-dominated sorting of NSGA-II (Deb et al., 2002, doi:10.1109/4235.996017). O(n^2 m) in memory, and in time
+    O(n^2) a front besides.
+    """
+    dominates = _dominates(points)
+    front = np.zeros(len(dominates), dtype=np.int64)
+    left = np.ones(len(dominates), dtype=bool)
+    while left.any():
+        left &= dominates[left].any(axis=0)
+        front[left] += 1
+    return front
+
+
+def crowding(points: ArrayLike, front: ArrayLike) -> NDArray[np.float64]:
+    """Crowding distance (n,) of each row of `points` (n, m) among those of the same `front` (n,) (Deb et al., 2002).
+
+    The sum over the objectives of the gap between its two neighbours, as a share of the front's span; infinite at both
+    ends. An objective in which a front does not differ adds nothing to it.
+    """
+    rows, group = np.asarray(points, dtype=np.float64), np.asarray(front)
+    distance = np.zeros(len(group))
+    for number in np.unique(group):
+        members = np.flatnonzero(group == number)
+        for column in rows[members].T:
+            order = np.argsort(column, kind="stable")
+            ascending = column[order]
+            span = ascending[-1] - ascending[0]
+            if span > 0:
+                gaps = np.full(len(members), np.inf)
+                gaps[1:-1] = (ascending[2:] - ascending[:-2]) / span
+                distance[members[order]] += gaps
+    return distance
+
+
+def _dominates(points: ArrayLike) -> NDArray[np.bool_]:
+    """Which row dominates which other: (n, n)."""
     rows = np.asarray(points, dtype=np.float64)
     if len(rows) == 0:
-        return np.zeros(0, dtype=bool)
+        return np.zeros((0, 0), dtype=bool)
     nowhere_larger = (rows[:, None] <= rows[None, :]).all(axis=-1)
     somewhere_smaller = (rows[:, None] < rows[None, :]).any(axis=-1)
-    kept: NDArray[np.bool_] = np.logical_not((nowhere_larger & somewhere_smaller).any(axis=0))
-    return kept
+    dominates: NDArray[np.bool_] = np.logical_and(nowhere_larger, somewhere_smaller)
+    return dominates
 
 
 def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:

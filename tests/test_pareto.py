@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edgenas.pareto import hypervolume, non_dominated
+from edgenas.pareto import crowding, fronts, hypervolume, non_dominated
 
 POINTS = st.integers(1, 4).flatmap(
     lambda m: arrays(np.float64, st.tuples(st.integers(0, 8), st.just(m)), elements=st.integers(0, 5).map(float))
@@ -28,8 +28,37 @@ def test_non_dominated_by_hand(points, mask):
 
 
 def test_no_points():
-    assert non_dominated([]).tolist() == []
+    assert non_dominated([]).tolist() == fronts([]).tolist() == crowding([], []).tolist() == []
     assert hypervolume([], (1.0, 1.0)) == 0.0
+
+
+@pytest.mark.parametrize(
+    "points, front",
+    [
+        ([[1, 2], [2, 1], [2, 2]], [0, 0, 1]),
+        ([[1, 1], [1, 1], [2, 2]], [0, 0, 1]),  # equals share a front
+        ([[3, 3], [1, 1], [2, 2]], [2, 0, 1]),
+        ([[1, 4], [2, 5], [4, 1], [5, 2], [3, 6]], [0, 1, 0, 1, 2]),
+        ([[2], [1], [2]], [1, 0, 1]),
+    ],
+)
+def test_fronts_by_hand(points, front):
+    assert fronts(points).tolist() == front
+
+
+@pytest.mark.parametrize(
+    "points, front, distance",
+    [
+        ([[0, 4], [1, 2], [4, 0]], [0, 0, 0], [np.inf, 2.0, np.inf]),
+        # Gaps of the neighbours, (3 - 0) / 10 + (10 - 7) / 10 and (10 - 1) / 10 + (9 - 0) / 10.
+        ([[0, 10], [1, 9], [3, 7], [10, 0]], [0, 0, 0, 0], [np.inf, 0.6, 1.8, np.inf]),
+        ([[0, 4], [1, 2], [4, 0], [9, 9]], [0, 0, 0, 1], [np.inf, 2.0, np.inf, 0.0]),  # other fronts do not count
+        ([[0, 5], [2, 5], [4, 5]], [0, 0, 0], [np.inf, 1.0, np.inf]),  # an objective without differences
+        ([[3, 3], [3, 3]], [0, 0], [0.0, 0.0]),
+    ],
+)
+def test_crowding_by_hand(points, front, distance):
+    assert crowding(points, front).tolist() == pytest.approx(distance)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +82,14 @@ def test_a_dropped_point_is_dominated_by_a_kept_one(points):
     kept = non_dominated(points)
     for point in points[~kept]:
         assert any((other <= point).all() and (other < point).any() for other in points[kept])
+
+
+@given(POINTS)
+def test_fronts_peel_the_non_dominated(points):
+    front = fronts(points)
+    for number in range(front.max(initial=-1) + 1):
+        left = front >= number
+        assert (non_dominated(points[left]) == (front[left] == number)).all()
 
 
 @given(POINTS)

@@ -1,0 +1,200 @@
+"""A genetic algorithm for the whole front of quality against costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+
+from edgenas.graph import Arch
+from edgenas.objective import Metrics
+from edgenas.pareto import crowding, fronts
+from edgenas.problem import Problem
+from edgenas.spaces._genes import crossover, mutate, within
+from edgenas.strategies._base import Run, Strategy
+from edgenas.strategies._feasible import Proposed, grow, random_feasible, repair
+from edgenas.strategies._pairs import Pairs
+from edgenas.strategies._quality import normal_scores
+from edgenas.study import Trial
+
+REWARD = "hard"
+
+# Attempts at a network not proposed before: each mutates once more than the last, so the circle widens, and the second
+# half starts afresh.
+ATTEMPTS = 16
+
+Member = tuple[Arch, float, list[float]]  # an architecture, its quality and its costs
+
+
+class GA(Strategy):
+    """NSGA-II: parents and survivors by front, then by crowding distance (Deb et al., 2002, doi:10.1109/4235.996017).
+
+    Differences. One child at a time joins the population and the last leaves it (steady state: Durillo et al., 2009,
+    doi:10.1007/978-3-642-01020-0_18). Crossover takes each choice from either parent, mutation redraws one. What is
+    above a budget is repaired, which leaves constraint-domination nothing to decide; failed trials are no members.
+    Under budgets a share of founders and children is grown until it fills them, and costs below a share of the budget
+    count as equal, or most of the front would be far from what is asked for. No network is evaluated twice. Costs are
+    free, and quality can be guessed from the trials so far (ridge models on options and their pairs): of several
+    children the one is evaluated that would come first among the survivors.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        rng: Generator,
+        *,
+        metrics: Sequence[str] | None = None,
+        population_size: int = 20,
+        founders: int = 32,
+        children: int = 8,
+        crossover_share: float = 0.5,
+        grown_share: float = 0.25,
+        floor: float = 0.5,
+    ) -> None:
+        """Quality against the costs `metrics`; the first `founders` proposals are random.
+
+        Default metrics: those with a budget, since they are what the device limits; without any, the first cost. More
+        of them, and nearly all trials are on the front. `children` compete for each evaluation; with 1 nothing is
+        guessed. `floor` is the share of the budget below which costs do not differ.
+        """
+        self.problem = problem
+        self.rng = rng
+        budgeted, costs = list(problem.objective.budgets), [cost.metric for cost in problem.costs]
+        self.metrics = list(metrics) if metrics is not None else budgeted or costs[:1]
+        self.population_size = population_size
+        self.founders = founders
+        self.children = children
+        self.crossover_share = crossover_share
+        self.grown_share = grown_share
+        self.floor = floor
+        self.proposed = Proposed(problem.space)
+        self.members: list[Member] = []  # all that were told
+        self.population: list[int] = []  # those that live, best first
+        self.weights_version = 0
+        self.seed = int(rng.integers(2**62))
+        self.model: Pairs | None = None
+        self.fitted = 0  # members that the model has learned from: with the seed, they are all that it depends on
+
+    def ask(self, n: int = 1) -> list[Arch]:
+        """At most `n` new feasible architectures; [] when nothing new turns up."""
+        archs: list[Arch] = []
+        for _ in range(n):
+            archs += self._new(len(self.members) + len(archs) < self.founders)
+        return archs
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """The trials join the population, as many of the last leave it."""
+        for trial in trials:
+            if trial.weights_version > self.weights_version:
+                self.weights_version = trial.weights_version
+                self.members, self.population, self.model, self.fitted = [], [], None, 0
+            if trial.feasible and self.problem.objective.quality in trial.metrics:
+                self.population.append(len(self.members))
+                quality = trial.metrics[self.problem.objective.quality]
+                self.members.append((trial.arch, quality, self._costs(trial.metrics)))
+        living = [self.members[i] for i in self.population]
+        order = _order([q for _, q, _ in living], [costs for *_, costs in living])
+        self.population = [self.population[i] for i in order[: self.population_size]]
+
+    def _costs(self, metrics: Metrics) -> list[float]:
+        """Costs as objectives."""
+        budgets = self.problem.objective.budgets
+        return [max(metrics[m], self.floor * budgets[m]) if m in budgets else metrics[m] for m in self.metrics]
+
+    def _new(self, founding: bool) -> list[Arch]:
+        """One architecture whose network was not proposed before, or none."""
+        founding = founding or not self.population
+        for mutations in range(1, ATTEMPTS + 1):
+            founding = founding or mutations > ATTEMPTS // 2
+            if founding:
+                born = [random_feasible(self.problem, self.rng)]
+            else:
+                born = [self._child(mutations) for _ in range(self.children)]
+            archs = [self._grown(arch) for arch in born if arch is not None]
+            if founding and not archs:
+                break
+            if new := self.proposed.add(self._ranked(archs), 1):
+                return new
+        return []
+
+    def _child(self, mutations: int) -> Arch | None:
+        """A mutated, repaired child of one parent or two."""
+        child = self._parent()
+        if self.rng.random() < self.crossover_share:
+            child = crossover(child, self._parent(), self.rng)
+        child = within(self.problem.space, child, self.rng)
+        for _ in range(mutations):
+            child = mutate(self.problem.space, child, self.rng)
+        return repair(self.problem, child, self.rng)
+
+    def _parent(self) -> Arch:
+        """The winner of a tournament of two: the population is in order."""
+        place = int(self.rng.integers(len(self.population), size=2).min())
+        return self.members[self.population[place]][0]
+
+    def _grown(self, arch: Arch) -> Arch:
+        """`arch`, or a share of the time something larger that fills the budgets."""
+        if self.problem.objective.budgets and self.rng.random() < self.grown_share:
+            return grow(self.problem, arch, self.rng)
+        return arch
+
+    def _ranked(self, archs: Sequence[Arch]) -> Sequence[Arch]:
+        """In the order in which they would stand among those that live, as far as can be guessed."""
+        if len(archs) < 2:
+            return archs
+        model = self._learned()
+        scores = normal_scores([quality for _, quality, _ in self.members])
+        living = list(self.population)
+        qualities = [*scores[living], *model.predict(archs)[0]]
+        costs = [self.members[i][2] for i in living] + [
+            self._costs(m) for m in self.problem.preview(archs, self.metrics)
+        ]
+        order = _order(qualities, costs) - len(living)
+        return [archs[i] for i in order if i >= 0]
+
+    def _learned(self) -> Pairs:
+        """The model, fitted anew with each generation."""
+        if len(self.members) - self.fitted >= self.population_size or self.fitted == 0:
+            self.model, self.fitted = None, len(self.members)
+        if self.model is None:
+            known = self.members[: self.fitted]
+            self.model = Pairs(self.problem.space)
+            rng = np.random.default_rng([self.seed, self.fitted])
+            self.model.fit([arch for arch, *_ in known], [quality for _, quality, _ in known], rng)
+        return self.model
+
+    def state_dict(self) -> dict[str, Any]:
+        """Generator, members, who lives, what was proposed and how much the model has learned from."""
+        return {
+            "rng": self.rng.bit_generator.state,
+            "proposed": self.proposed.state(),
+            "members": [(arch, quality, list(costs)) for arch, quality, costs in self.members],
+            "population": list(self.population),
+            "weights_version": self.weights_version,
+            "seed": self.seed,
+            "fitted": self.fitted,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there; the model learns again what it had learned."""
+        self.rng.bit_generator.state = state["rng"]
+        self.proposed.load(state["proposed"])
+        self.members = [(tuple(arch), quality, list(costs)) for arch, quality, costs in state["members"]]
+        self.population = list(state["population"])
+        self.weights_version, self.seed, self.fitted = state["weights_version"], state["seed"], state["fitted"]
+        self.model = None
+
+
+def _order(qualities: Sequence[float], costs: Sequence[Sequence[float]]) -> NDArray[np.int64]:
+    """Positions, best first: by front, then by crowding distance, largest first; of equals the earlier."""
+    points = np.column_stack([-np.asarray(qualities), np.asarray(costs)])
+    front = fronts(points)
+    return np.lexsort((-crowding(points, front), front))
+
+
+def build(run: Run) -> GA:
+    """Wiring: as many founders as leave most of the planned trials to children."""
+    return GA(run.problem, run.rng("ga"), founders=min(32, max(8, run.config.trials // 5)))

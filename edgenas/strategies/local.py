@@ -1,0 +1,105 @@
+"""Hill climbing on neighbours, with restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.random import Generator
+
+from edgenas.graph import Arch
+from edgenas.problem import Problem
+from edgenas.spaces._genes import neighbours, within
+from edgenas.strategies._base import Run, Strategy
+from edgenas.strategies._feasible import Proposed, grow, random_feasible, repair
+from edgenas.study import Trial
+
+REWARD = "hard"
+
+# Attempts at a start that was not proposed before.
+ATTEMPTS = 16
+
+
+class Local(Strategy):
+    """Local search: climb from neighbour to better neighbour, start afresh where none is better (arXiv:2005.02960).
+
+    White et al., 2020, Alg. 1, with differences. The first better neighbour is the next centre, or the best of a batch;
+    to look at all of them and take the best is measurably worse. A neighbour above the budget is repaired, which leads
+    further than one step: a feasible set in pieces is no trap. Under a budget a share of the starts is grown until it
+    fills it. No network is evaluated twice, so a climb also ends where all that is near is known.
+    """
+
+    def __init__(self, problem: Problem, rng: Generator, *, grown_share: float = 0.5) -> None:
+        """Starts are random feasible architectures, such a share of them grown."""
+        self.problem = problem
+        self.rng = rng
+        self.grown_share = grown_share
+        self.proposed = Proposed(problem.space)
+        self.centre: tuple[Arch, float] | None = None
+        self.ahead: list[Arch] = []  # the centre's neighbours that were not looked at, in random order
+        self.weights_version = 0
+
+    def ask(self, n: int = 1) -> list[Arch]:
+        """At most `n` new feasible neighbours of the centre, else new starts; [] when nothing new turns up."""
+        if archs := self._nearby(n):
+            return archs
+        self.centre = None
+        for _ in range(n):
+            archs += self._start()
+        return archs
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """The best of the trials is the next centre if it is better, or if there is none on the same weights."""
+        best = max(trials, key=lambda trial: (trial.weights_version, trial.reward))
+        newer = best.weights_version > self.weights_version
+        if newer or self.centre is None or best.reward > self.centre[1]:
+            self.weights_version = best.weights_version
+            self.centre = best.arch, best.reward
+            nearby = neighbours(self.problem.space, best.arch)
+            self.ahead = [nearby[i] for i in self.rng.permutation(len(nearby))]
+
+    def _nearby(self, n: int) -> list[Arch]:
+        """At most `n` new ones from those ahead, repaired where it takes that."""
+        archs: list[Arch] = []
+        while self.ahead and len(archs) < n:
+            arch = within(self.problem.space, self.ahead.pop(), self.rng)
+            repaired = repair(self.problem, arch, self.rng)
+            if repaired is not None:
+                archs += self.proposed.add([repaired], 1)
+        return archs
+
+    def _start(self) -> list[Arch]:
+        """One new architecture to climb from, or none."""
+        for _ in range(ATTEMPTS):
+            arch = random_feasible(self.problem, self.rng)
+            if arch is None:
+                break
+            if self.problem.objective.budgets and self.rng.random() < self.grown_share:
+                arch = grow(self.problem, arch, self.rng)
+            if new := self.proposed.add([arch], 1):
+                return new
+        return []
+
+    def state_dict(self) -> dict[str, Any]:
+        """Generator, centre, what is ahead and what was proposed."""
+        return {
+            "rng": self.rng.bit_generator.state,
+            "proposed": self.proposed.state(),
+            "centre": self.centre,
+            "ahead": list(self.ahead),
+            "weights_version": self.weights_version,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.rng.bit_generator.state = state["rng"]
+        self.proposed.load(state["proposed"])
+        centre = state["centre"]
+        self.centre = None if centre is None else (tuple(centre[0]), centre[1])
+        self.ahead = [tuple(arch) for arch in state["ahead"]]
+        self.weights_version = state["weights_version"]
+
+
+def build(run: Run) -> Local:
+    """Wiring."""
+    return Local(run.problem, run.rng("local"))
