@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from edgenas.errors import UsageError
 from edgenas.folder import CONFIG
+from edgenas.presets import preset_settings
 
 LARGEST_MS = 60_000.0
 _CLUSTER = re.compile(r"auto|(ray://)?([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.ASCII)
@@ -40,6 +41,7 @@ class Config:
     data_root: str | None = _setting(None, "folder or file of the data set")
     size: int | None = _setting(None, "side in pixels that images of a folder are resized to", low=1, high=4096)
     space: str = _setting("mbconv", "search space")
+    preset: str | None = _setting(None, "known system: its strategy, evaluator and reward, where they are not given")
     strategy: str = _setting("random", "search strategy")
     evaluator: str = _setting("supernet", "how architectures are scored: supernet (shared weights), scratch or tabular")
     scores: str | None = _setting(None, "npz file of known accuracies, for the evaluator tabular")
@@ -101,7 +103,7 @@ def flag(name: str) -> str:
 
 
 def make_config(values: Mapping[str, Any]) -> Config:
-    """Config of named values.
+    """Config of named values; those of the preset that is named, if any, where they are missing.
 
     Raises:
         UsageError: an unknown name, with the nearest one, or a value out of range.
@@ -112,7 +114,7 @@ def make_config(values: Mapping[str, Any]) -> Config:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "see `edgenas search --help`"
             raise UsageError(f"no setting {name!r}; {hint}")
-    return Config(**values)
+    return Config(**{**preset_settings(values.get("preset")), **values})
 
 
 def resolve(given: Mapping[str, Any], file: Path | None = None) -> Config:

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgenas import plugins
 from edgenas.config import Config, flag, make_config, number, read_toml, resolve, to_toml
-from edgenas.errors import UsageError
+from edgenas.errors import UnknownName, UsageError
+from edgenas.presets import PRESETS
 
 BAD_BUDGETS = [0, -1, -0.0, math.nan, math.inf, -math.inf, 1e400, 10**400, 60_001, True]
 BAD_BUDGETS += [
@@ -107,6 +109,25 @@ def test_a_number_is_taken_exactly_if_it_is_in_range(value, low, high):
     else:
         with pytest.raises(ValueError):
             number(value, float, low, high)
+
+
+def test_a_preset_stands_for_settings_and_gives_way_to_those_given(tmp_path):
+    config = resolve({"preset": "mnasnet"})
+    assert (config.strategy, config.evaluator, config.reward) == ("reinforce", "scratch", "soft")
+    path = tmp_path / "settings.toml"
+    path.write_text('preset = "mnasnet"\nevaluator = "supernet"\n')
+    assert resolve({"reward": "hard"}, path) == make_config(
+        {"preset": "mnasnet", "strategy": "reinforce", "evaluator": "supernet", "reward": "hard"}
+    )
+    with pytest.raises(UnknownName, match="mnasnet"):
+        resolve({"preset": "mnasnot"})
+
+
+def test_every_preset_names_plugins():
+    for preset in PRESETS.values():
+        config = make_config(preset.settings)
+        plugins.check("strategies", config.strategy)
+        plugins.check("evaluators", config.evaluator)
 
 
 def test_an_unknown_setting_names_the_nearest():

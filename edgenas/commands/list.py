@@ -12,17 +12,17 @@ from edgenas import plugins, text
 from edgenas.commands import _flags, _output
 from edgenas.errors import EdgeNASError
 
-HELP = "list spaces, strategies, evaluators, data sets, runtimes and devices"
+HELP = "list spaces, strategies, evaluators, data sets, runtimes, presets and devices"
 EXAMPLE = """\
 edgenas list
 edgenas list devices"""
 
-DEVICES = "devices"
+DEVICES, PRESETS = "devices", "presets"
 
 
 def configure(parser: ArgumentParser) -> None:
     """One kind, or all."""
-    kinds = (*plugins.KINDS, DEVICES)
+    kinds = (*plugins.KINDS, PRESETS, DEVICES)
     parser.add_argument(
         "kind", nargs="?", choices=kinds, metavar="KIND", help=f"one of {', '.join(kinds)} (default: all)"
     )
@@ -31,8 +31,9 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Plugins with the first line of their files, tables with their headers."""
-    kinds = [arguments.kind] if arguments.kind else [*plugins.KINDS, DEVICES]
-    found = {kind: tables() if kind == DEVICES else described(kind) for kind in kinds}
+    kinds = [arguments.kind] if arguments.kind else [*plugins.KINDS, PRESETS, DEVICES]
+    sources = {DEVICES: tables, PRESETS: presets}
+    found = {kind: sources[kind]() if kind in sources else described(kind) for kind in kinds}
     if arguments.json:
         _output.write_json(found)
         return 0
@@ -49,6 +50,13 @@ def described(kind: str) -> list[dict[str, Any]]:
         doc = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
         rows.append({"name": name, "description": doc.partition("\n")[0]})
     return rows
+
+
+def presets() -> list[dict[str, Any]]:
+    """Name and description of each preset, and the settings that it stands for."""
+    from edgenas.presets import PRESETS
+
+    return [{"name": name, "description": p.description, "settings": dict(p.settings)} for name, p in PRESETS.items()]
 
 
 def tables() -> list[dict[str, Any]]:

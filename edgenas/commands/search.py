@@ -26,7 +26,7 @@ PATIENCE_S = 5.0
 GROUPS = {
     "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
     "task": ("data", "data_root", "size", "download", "strict", "validation_share"),
-    "search": ("space", "strategy", "reward", "trials", "minutes", "batch", "prune", "statics", "finalists"),
+    "search": ("space", "preset", "strategy", "reward", "trials", "minutes", "batch", "prune", "statics", "finalists"),
     "scores": ("evaluator", "scores", "scores_name"),
     "parallel": ("workers", "ray"),
     "device": ("device", "runtime", "threads", "int8"),

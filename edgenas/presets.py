@@ -1,0 +1,36 @@
+"""Presets: systems of the field, each a composition of what there is. What is set beside a preset wins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from edgenas.errors import UnknownName
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings under one name."""
+
+    description: str
+    settings: Mapping[str, str]
+
+
+PRESETS = {
+    "mnasnet": Preset(
+        "REINFORCE, short training of each architecture, accuracy x (latency / budget)^w (arXiv:1807.11626)",
+        {"strategy": "reinforce", "evaluator": "scratch", "reward": "soft"},
+    ),
+}
+
+
+def preset_settings(name: str | None) -> Mapping[str, str]:
+    """The settings of a preset, none of None. Raises UnknownName, with the nearest names, if there is none."""
+    if name is None:
+        return {}
+    if name not in PRESETS:
+        near = get_close_matches(str(name), PRESETS, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(PRESETS)}"
+        raise UnknownName(f"--preset: no {name!r}; {hint}")
+    return PRESETS[name].settings
