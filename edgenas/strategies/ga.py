@@ -156,8 +156,8 @@ class GA(Strategy):
         return [archs[i] for i in order if i >= 0]
 
     def _learned(self) -> Pairs:
-        """The model, fitted anew with each generation."""
-        if len(self.members) - self.fitted >= self.population_size or self.fitted == 0:
+        """The model, fitted anew with each generation, and more rarely where that takes long."""
+        if self.fitted == 0 or len(self.members) - self.fitted >= max(self.population_size, self.fitted // 10):
             self.model, self.fitted = None, len(self.members)
         if self.model is None:
             known = self.members[: self.fitted]
