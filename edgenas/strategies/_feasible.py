@@ -1,11 +1,11 @@
-"""Inside the budget: samples, repair, growth, and a memory of the networks already proposed.
+"""Inside the budget: samples, repair, growth, children, founders, and a memory of the networks already proposed.
 
 All look at costs alone and cost a few milliseconds per step: one vectorised preview of many architectures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.random import Generator
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
-from edgenas.spaces._genes import neighbours
+from edgenas.spaces._genes import crossover, mutate, neighbours, within
 
 # Rejection sampling draws twice as many each time, 4,080 in all, before repair takes over.
 DRAWS = (16, 32, 64, 128, 256, 512, 1024, 2048)
 REPAIRS = 16
+ATTEMPTS = 16  # at a network not proposed before
 WORK = "macs"
 NOT_ASKED = 255  # no option's number
 
@@ -85,6 +86,24 @@ def grow(problem: Problem, arch: Arch, rng: Generator) -> Arch:
         arch = nearby[int(rng.choice(fitting))]
 
 
+def sometimes_grown(problem: Problem, arch: Arch, rng: Generator, share: float) -> Arch:
+    """A feasible `arch`, grown so large a share of the time."""
+    return grow(problem, arch, rng) if share and rng.random() < share else arch
+
+
+def child(
+    problem: Problem, parent: Callable[[], Arch], rng: Generator, crossover_share: float, mutations: int
+) -> Arch | None:
+    """A child of one parent, or a share of the time of two, mutated so often and repaired; None if repair fails."""
+    arch = parent()
+    if rng.random() < crossover_share:
+        arch = crossover(arch, parent(), rng)
+    arch = within(problem.space, arch, rng)
+    for _ in range(mutations):
+        arch = mutate(problem.space, arch, rng)
+    return repair(problem, arch, rng)
+
+
 def survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Work and excess (len(archs),) each. Work is multiply-adds if they are a cost, else the first budgeted metric."""
     budgeted = list(problem.objective.budgets)
@@ -134,3 +153,32 @@ class Proposed:
     def load(self, archs: Sequence[Arch]) -> None:
         """Inverse of `state`."""
         self._archs = dict(zip(networks(self._space, archs), map(tuple, archs), strict=True))
+
+
+def founder(
+    problem: Problem, proposed: Proposed, rng: Generator, grown_share: float, attempts: int = ATTEMPTS
+) -> list[Arch]:
+    """A random feasible architecture of a new network, a share of the time grown; [] when nothing new turns up."""
+    for _ in range(attempts):
+        arch = random_feasible(problem, rng)
+        if arch is None:
+            break
+        if new := proposed.add([sometimes_grown(problem, arch, rng, grown_share)], 1):
+            return new
+    return []
+
+
+def new_samples(problem: Problem, proposed: Proposed, rng: Generator, n: int, *, to_grow: int = 0) -> list[Arch]:
+    """At most `n` random feasible architectures of new networks, the first so many of the samples grown.
+
+    Repaired ones if thousands of samples hold no new feasible one; [] when nothing new turns up.
+    """
+    archs: list[Arch] = []
+    for draws in DRAWS:
+        samples = feasible_samples(problem, rng, draws)
+        grown = [grow(problem, arch, rng) for arch in samples[:to_grow]]
+        to_grow -= len(grown)
+        archs += proposed.add(grown + samples[len(grown) :], n - len(archs))
+        if len(archs) == n:
+            break
+    return archs or proposed.add(repaired_samples(problem, rng), n)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -15,16 +16,7 @@ from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
 from edgenas.strategies._base import Strategy
-from edgenas.strategies._feasible import (
-    DRAWS,
-    Proposed,
-    feasible_samples,
-    grow,
-    repair,
-    repaired_samples,
-    survey,
-    uniform,
-)
+from edgenas.strategies._feasible import Proposed, new_samples, repair, survey, uniform
 from edgenas.study import Trial
 
 # Children per proposal whose costs are looked at; every so many-th is uniformly random instead.
@@ -37,33 +29,33 @@ REPAIRED = 8
 ATTEMPTS = 6
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Generations of so many `children` of so many `parents`; a share of the `founders` is grown.
+
+    New founders start again after so many generations in a row, `patience`, without progress.
+    """
+
+    parents: int
+    patience: int
+    children: int = 8
+    founders: int = 16
+    grown_share: float = 0.25
+
+
 class Generational(Strategy):
     """Proposes generation by generation; the best of all generations are the parents of the next ('plus' selection).
 
     Costs are free, so children are bred in large numbers, a few feasible ones of new networks proposed, and a
-    generation's costs are computed in one go. When no generation in a row of `patience` brings anything better than its
-    parents, new founders start again; what was proposed stays known.
+    generation's costs are computed in one go. When the plan's patience ends without anything better than the parents,
+    new founders start again; what was proposed stays known.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        rng: Generator,
-        *,
-        parents: int,
-        children: int,
-        founders: int,
-        grown_share: float,
-        patience: int,
-    ) -> None:
-        """Generations of so many `children` of so many `parents`; a share of the `founders` is grown."""
+    def __init__(self, problem: Problem, rng: Generator, plan: Plan) -> None:
+        """Nobody yet."""
         self.problem = problem
         self.rng = rng
-        self.parents = parents
-        self.children = children
-        self.founders = founders
-        self.grown_share = grown_share
-        self.patience = patience
+        self.plan = plan
         self.waiting: list[Arch] = []
         self.told: list[tuple[Arch, float]] = []
         self.survivors: list[tuple[Arch, float]] = []  # best first
@@ -108,30 +100,22 @@ class Generational(Strategy):
         best = max((reward for _, reward in self.survivors), default=-math.inf)
         # Of equals the newer: steps that change nothing lead off a plateau.
         ranked = sorted([*self.told, *self.survivors], key=lambda member: member[1], reverse=True)
-        self.survivors, self.told = ranked[: self.parents], []
+        self.survivors, self.told = ranked[: self.plan.parents], []
         self.stale = 0 if self.survivors[0][1] > best else self.stale + 1
-        if self.stale >= self.patience:
+        if self.stale >= self.plan.patience:
             self.survivors, self.stale = [], 0
 
     def _founders(self) -> list[Arch]:
         """New random feasible architectures, a share of them grown; [] when nothing new turns up."""
-        archs: list[Arch] = []
-        to_grow = round(self.grown_share * self.founders)
-        for draws in DRAWS:
-            samples = feasible_samples(self.problem, self.rng, draws)
-            grown = [grow(self.problem, arch, self.rng) for arch in samples[:to_grow]]
-            to_grow -= len(grown)
-            archs += self.proposed.add(grown + samples[len(grown) :], self.founders - len(archs))
-            if len(archs) == self.founders:
-                break
-        return archs or self.proposed.add(repaired_samples(self.problem, self.rng), self.founders)
+        to_grow = round(self.plan.grown_share * self.plan.founders)
+        return new_samples(self.problem, self.proposed, self.rng, self.plan.founders, to_grow=to_grow)
 
     def _offspring(self) -> list[Arch]:
         """New feasible children; [] when nothing new turns up."""
         for attempt in range(ATTEMPTS):
-            archs = self._bred(CANDIDATES * self.children, attempt)
+            archs = self._bred(CANDIDATES * self.plan.children, attempt)
             archs[::RANDOM_EVERY] = uniform(self.problem.space, self.rng, len(archs[::RANDOM_EVERY]))
-            if new := self.proposed.add(self._preferred(archs), self.children):
+            if new := self.proposed.add(self._preferred(archs), self.plan.children):
                 return new
         return []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -14,10 +15,11 @@ from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
 from edgenas.spaces._genes import free_choices
 from edgenas.strategies._base import Run
-from edgenas.strategies._generations import Generational, decoded, founders_for
+from edgenas.strategies._generations import Generational, Plan, decoded, founders_for
 
 REWARD = "hard"
 
+PLAN = Plan(parents=4, patience=4)
 # Step size by attempt, when all children of smaller steps are known.
 WIDER = 1.5
 
@@ -40,28 +42,9 @@ class EvolutionStrategy(Generational):
     - Samples are picked by cost before any is evaluated, a share is uniformly random, and a stalled search starts anew.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        rng: Generator,
-        *,
-        parents: int = 4,
-        children: int = 8,
-        founders: int = 16,
-        grown_share: float = 0.25,
-        patience: int = 4,
-        changes: float = 1.0,
-    ) -> None:
-        """See `Generational`; `changes` is the number of choices in which children of equal parents differ."""
-        super().__init__(
-            problem,
-            rng,
-            parents=parents,
-            children=children,
-            founders=founders,
-            grown_share=grown_share,
-            patience=patience,
-        )
+    def __init__(self, problem: Problem, rng: Generator, plan: Plan = PLAN, *, changes: float = 1.0) -> None:
+        """`changes` is the number of choices in which children of equal parents differ."""
+        super().__init__(problem, rng, plan)
         self.changes = changes
 
     def _bred(self, n: int, attempt: int) -> list[Arch]:
@@ -92,4 +75,4 @@ def margin(space: SearchSpace, changes: float) -> float:
 
 def build(run: Run) -> EvolutionStrategy:
     """Wiring."""
-    return EvolutionStrategy(run.problem, run.rng("es"), founders=founders_for(run.config.trials))
+    return EvolutionStrategy(run.problem, run.rng("es"), replace(PLAN, founders=founders_for(run.config.trials)))

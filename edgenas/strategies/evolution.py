@@ -10,16 +10,15 @@ from numpy.random import Generator
 
 from edgenas.graph import Arch
 from edgenas.problem import Problem
-from edgenas.spaces._genes import crossover, mutate, within
 from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import Proposed, grow, random_feasible, repair
+from edgenas.strategies._feasible import ATTEMPTS, Proposed, child, founder, sometimes_grown
 from edgenas.study import Trial
 
 REWARD = "hard"
 
-# Attempts at a network not proposed before: each mutates once more than the last, so the circle widens, and the second
-# half starts afresh.
-ATTEMPTS = 16
+# Of the attempts at a network not proposed before, so many are children: each mutates once more than the last, so the
+# circle widens. The others start afresh.
+CHILDREN = 8
 
 
 class Evolution(Strategy):
@@ -63,27 +62,14 @@ class Evolution(Strategy):
 
     def _new(self) -> list[Arch]:
         """One architecture whose network was not proposed before, or none."""
-        founding = len(self.population) < self.population_size
-        for mutations in range(1, ATTEMPTS + 1):
-            founding = founding or mutations > ATTEMPTS // 2
-            arch = random_feasible(self.problem, self.rng) if founding else self._child(mutations)
-            if arch is None and founding:
-                break
-            if arch is not None and self.rng.random() < self.grown_share:
-                arch = grow(self.problem, arch, self.rng)
-            if arch is not None and (new := self.proposed.add([arch], 1)):
-                return new
-        return []
-
-    def _child(self, mutations: int) -> Arch | None:
-        """A mutated, repaired child of one parent or two."""
-        child = self._parent()
-        if self.rng.random() < self.crossover_share:
-            child = crossover(child, self._parent(), self.rng)
-        child = within(self.problem.space, child, self.rng)
-        for _ in range(mutations):
-            child = mutate(self.problem.space, child, self.rng)
-        return repair(self.problem, child, self.rng)
+        children = CHILDREN if len(self.population) == self.population_size else 0
+        for mutations in range(1, children + 1):
+            arch = child(self.problem, self._parent, self.rng, self.crossover_share, mutations)
+            if arch is not None:
+                arch = sometimes_grown(self.problem, arch, self.rng, self.grown_share)
+                if new := self.proposed.add([arch], 1):
+                    return new
+        return founder(self.problem, self.proposed, self.rng, self.grown_share, ATTEMPTS - children)
 
     def _parent(self) -> Arch:
         """The winner of a tournament: the best of a few members drawn with replacement."""

@@ -13,18 +13,17 @@ from edgenas.graph import Arch
 from edgenas.objective import Metrics
 from edgenas.pareto import crowding, fronts
 from edgenas.problem import Problem
-from edgenas.spaces._genes import crossover, mutate, within
 from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import Proposed, grow, random_feasible, repair
+from edgenas.strategies._feasible import ATTEMPTS, Proposed, child, founder, sometimes_grown
 from edgenas.strategies._pairs import Pairs
 from edgenas.strategies._quality import normal_scores
 from edgenas.study import Trial
 
 REWARD = "hard"
 
-# Attempts at a network not proposed before: each mutates once more than the last, so the circle widens, and the second
-# half starts afresh.
-ATTEMPTS = 16
+# Of the attempts at a network not proposed before, so many are broods: each mutates once more than the last, so the
+# circle widens. The others start afresh.
+BROODS = 8
 
 Member = tuple[Arch, float, list[float]]  # an architecture, its quality and its costs
 
@@ -68,7 +67,7 @@ class GA(Strategy):
         self.founders = founders
         self.children = children
         self.crossover_share = crossover_share
-        self.grown_share = grown_share
+        self.grown_share = grown_share if problem.objective.budgets else 0.0
         self.floor = floor
         self.proposed = Proposed(problem.space)
         self.members: list[Member] = []  # all that were told
@@ -106,40 +105,22 @@ class GA(Strategy):
 
     def _new(self, founding: bool) -> list[Arch]:
         """One architecture whose network was not proposed before, or none."""
-        founding = founding or not self.population
-        for mutations in range(1, ATTEMPTS + 1):
-            founding = founding or mutations > ATTEMPTS // 2
-            if founding:
-                born = [random_feasible(self.problem, self.rng)]
-            else:
-                born = [self._child(mutations) for _ in range(self.children)]
-            archs = [self._grown(arch) for arch in born if arch is not None]
-            if founding and not archs:
-                break
-            if new := self.proposed.add(self._ranked(archs), 1):
+        broods = 0 if founding or not self.population else BROODS
+        for mutations in range(1, broods + 1):
+            if new := self.proposed.add(self._ranked(self._brood(mutations)), 1):
                 return new
-        return []
+        return founder(self.problem, self.proposed, self.rng, self.grown_share, ATTEMPTS - broods)
 
-    def _child(self, mutations: int) -> Arch | None:
-        """A mutated, repaired child of one parent or two."""
-        child = self._parent()
-        if self.rng.random() < self.crossover_share:
-            child = crossover(child, self._parent(), self.rng)
-        child = within(self.problem.space, child, self.rng)
-        for _ in range(mutations):
-            child = mutate(self.problem.space, child, self.rng)
-        return repair(self.problem, child, self.rng)
+    def _brood(self, mutations: int) -> list[Arch]:
+        """Feasible children, a share of them grown."""
+        problem, rng = self.problem, self.rng
+        born = [child(problem, self._parent, rng, self.crossover_share, mutations) for _ in range(self.children)]
+        return [sometimes_grown(problem, arch, rng, self.grown_share) for arch in born if arch is not None]
 
     def _parent(self) -> Arch:
         """The winner of a tournament of two: the population is in order."""
         place = int(self.rng.integers(len(self.population), size=2).min())
         return self.members[self.population[place]][0]
-
-    def _grown(self, arch: Arch) -> Arch:
-        """`arch`, or a share of the time something larger that fills the budgets."""
-        if self.problem.objective.budgets and self.rng.random() < self.grown_share:
-            return grow(self.problem, arch, self.rng)
-        return arch
 
     def _ranked(self, archs: Sequence[Arch]) -> Sequence[Arch]:
         """In the order in which they would stand among those that live, as far as can be guessed."""

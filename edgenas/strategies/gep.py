@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
 from edgenas.strategies._base import Run
-from edgenas.strategies._generations import Generational, decoded, founders_for
+from edgenas.strategies._generations import Generational, Plan, decoded, founders_for
 
 REWARD = "hard"
+
+PLAN = Plan(parents=6, patience=5)
 
 # A symbol below 0 is a function x + w y or x - w y, any other one a terminal: an option, modulo the number of options.
 PLUS, MINUS = -1, -2
@@ -156,28 +159,10 @@ class GeneExpression(Generational):
     """
 
     def __init__(
-        self,
-        problem: Problem,
-        rng: Generator,
-        *,
-        head: int = 3,
-        tournament_size: int = 3,
-        parents: int = 6,
-        children: int = 8,
-        founders: int = 16,
-        grown_share: float = 0.25,
-        patience: int = 5,
+        self, problem: Problem, rng: Generator, plan: Plan = PLAN, *, head: int = 3, tournament_size: int = 3
     ) -> None:
-        """See `Generational`. Heads of so many symbols, two at least."""
-        super().__init__(
-            problem,
-            rng,
-            parents=parents,
-            children=children,
-            founders=founders,
-            grown_share=grown_share,
-            patience=patience,
-        )
+        """Heads of so many symbols, two at least."""
+        super().__init__(problem, rng, plan)
         self.genetics = Genetics(problem.space, head, rng)
         self.tournament_size = tournament_size
         self.genomes: dict[Arch, Genomes] = {}
@@ -215,4 +200,4 @@ class GeneExpression(Generational):
 
 def build(run: Run) -> GeneExpression:
     """Wiring."""
-    return GeneExpression(run.problem, run.rng("gep"), founders=founders_for(run.config.trials))
+    return GeneExpression(run.problem, run.rng("gep"), replace(PLAN, founders=founders_for(run.config.trials)))

@@ -11,13 +11,10 @@ from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.spaces._genes import neighbours, within
 from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import Proposed, grow, random_feasible, repair
+from edgenas.strategies._feasible import Proposed, founder, repair
 from edgenas.study import Trial
 
 REWARD = "hard"
-
-# Attempts at a start that was not proposed before.
-ATTEMPTS = 16
 
 
 class Local(Strategy):
@@ -33,7 +30,7 @@ class Local(Strategy):
         """Starts are random feasible architectures, such a share of them grown."""
         self.problem = problem
         self.rng = rng
-        self.grown_share = grown_share
+        self.grown_share = grown_share if problem.objective.budgets else 0.0
         self.proposed = Proposed(problem.space)
         self.centre: tuple[Arch, float] | None = None
         self.ahead: list[Arch] = []  # the centre's neighbours that were not looked at, in random order
@@ -45,7 +42,7 @@ class Local(Strategy):
             return archs
         self.centre = None
         for _ in range(n):
-            archs += self._start()
+            archs += founder(self.problem, self.proposed, self.rng, self.grown_share)
         return archs
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -67,18 +64,6 @@ class Local(Strategy):
             if repaired is not None:
                 archs += self.proposed.add([repaired], 1)
         return archs
-
-    def _start(self) -> list[Arch]:
-        """One new architecture to climb from, or none."""
-        for _ in range(ATTEMPTS):
-            arch = random_feasible(self.problem, self.rng)
-            if arch is None:
-                break
-            if self.problem.objective.budgets and self.rng.random() < self.grown_share:
-                arch = grow(self.problem, arch, self.rng)
-            if new := self.proposed.add([arch], 1):
-                return new
-        return []
 
     def state_dict(self) -> dict[str, Any]:
         """Generator, centre, what is ahead and what was proposed."""

@@ -12,7 +12,7 @@ from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.spaces._genes import one_hot
 from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import DRAWS, Proposed, feasible_samples, repaired_samples
+from edgenas.strategies._feasible import Proposed, feasible_samples, new_samples
 from edgenas.strategies._flows import Scores
 from edgenas.strategies._program import SECONDS, Program, Solution
 from edgenas.study import Study, Trial
@@ -106,15 +106,8 @@ class Milp(Strategy):
             left = "no other network meets" if self.proposed.state() else "no architecture meets"
             self.notes = [f"milp: proven that {left} the budgets"]
         elif arch is None:
-            return self._sample()
+            return new_samples(self.problem, self.proposed, self.rng, 1)
         return [] if arch is None else self.proposed.add([arch], 1)
-
-    def _sample(self) -> list[Arch]:
-        """A new feasible architecture without a program, or none."""
-        for draws in DRAWS:
-            if new := self.proposed.add(feasible_samples(self.problem, self.rng, draws), 1):
-                return new
-        return self.proposed.add(repaired_samples(self.problem, self.rng), 1)
 
     def _scores(self, *, draw: bool) -> list[list[float]]:
         """One score per option per choice, which add up to the reward that a ridge regression expects.

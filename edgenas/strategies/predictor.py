@@ -13,7 +13,7 @@ from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
 from edgenas.spaces._genes import crossover, mutate, neighbours, within
 from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import Proposed, feasible_samples, grow, random_feasible, repaired_samples
+from edgenas.strategies._feasible import Proposed, feasible_samples, founder, repaired_samples
 from edgenas.strategies._pairs import Pairs
 from edgenas.strategies._quality import Predictor as Model
 from edgenas.strategies._quality import rank_correlation
@@ -23,7 +23,7 @@ REWARD = "hard"
 
 SAMPLES, CHILDREN = 1024, 256  # candidates per proposal: uniform ones, and children of the best trials
 PARENTS, CLIMBERS, STEPS = 16, 8, 3  # best trials with children; candidates whose neighbours join, and how often
-GROWN_SHARE = 0.5  # of the founders
+GROWN_SHARE, ATTEMPTS = 0.5, 8  # of the founders; at a founder not proposed before
 EXPLORATION = 0.5  # mean number of standard deviations that a candidate is given
 REFIT, REFIT_SLOW = 0.04, 0.15  # more trials than a model has seen, as a share, before it learns again
 SCREENED = 64  # candidates that a model other than the first ranks: the best by the first, which is fast
@@ -84,15 +84,7 @@ class Predictor(Strategy):
 
     def _founder(self) -> list[Arch]:
         """One new random architecture, or none."""
-        for _ in range(8):
-            arch = random_feasible(self.problem, self.rng)
-            if arch is None:
-                break
-            if self.rng.random() < GROWN_SHARE:
-                arch = grow(self.problem, arch, self.rng)
-            if new := self.proposed.add([arch], 1):
-                return new
-        return []
+        return founder(self.problem, self.proposed, self.rng, GROWN_SHARE, ATTEMPTS)
 
     def _predicted(self) -> list[Arch]:
         """The new candidate of the highest bound, or none."""

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import DRAWS, Proposed, feasible_samples, repaired_samples
+from edgenas.strategies._feasible import Proposed, new_samples
 from edgenas.study import Trial
 
 REWARD = "hard"
@@ -30,12 +30,7 @@ class Random(Strategy):
 
     def ask(self, n: int = 1) -> list[Arch]:
         """At most `n` new feasible architectures; [] when nothing new turns up."""
-        archs: list[Arch] = []
-        for draws in DRAWS:
-            archs += self.proposed.add(feasible_samples(self.problem, self.rng, draws), n - len(archs))
-            if len(archs) == n:
-                break
-        return archs or self.proposed.add(repaired_samples(self.problem, self.rng), n)
+        return new_samples(self.problem, self.proposed, self.rng, n)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Nothing to learn."""
