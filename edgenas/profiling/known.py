@@ -14,6 +14,7 @@ from edgenas.graph import Node
 from edgenas.profiling.devices import readable_tables, table_name
 from edgenas.profiling.probes import Net
 from edgenas.spaces._base import SearchSpace
+from edgenas.spaces._genes import is_allowed
 
 ALL = "all"
 LEAST_SHARE = 1 / 3  # of ops and of networks in common: what a table lacks of them is estimated, or lost to all
@@ -44,7 +45,7 @@ class Scope:
             arch = self.space.parse(net.code)
         except UsageError:  # written by another version of the space
             return False
-        return all(option in allowed for option, allowed in zip(arch, self.space.allowed, strict=True))
+        return is_allowed(self.space, arch)
 
 
 def known_tables(

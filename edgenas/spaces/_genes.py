@@ -43,6 +43,11 @@ def crossover(a: Arch, b: Arch, rng: Generator) -> Arch:
     return tuple(np.where(from_a, a, b).tolist())
 
 
+def is_allowed(space: SearchSpace, arch: Arch) -> bool:
+    """Whether all its options are allowed."""
+    return all(option in allowed for option, allowed in zip(arch, space.allowed, strict=True))
+
+
 def within(space: SearchSpace, arch: Arch, rng: Generator) -> Arch:
     """`arch` with each option that is not allowed, or no longer, redrawn among those that are."""
     return tuple(

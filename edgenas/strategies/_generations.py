@@ -15,6 +15,7 @@ from numpy.random import Generator
 from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
+from edgenas.spaces._genes import is_allowed
 from edgenas.strategies._base import Strategy
 from edgenas.strategies._feasible import Proposed, new_samples, repair, survey, uniform
 from edgenas.study import Trial
@@ -31,10 +32,7 @@ ATTEMPTS = 6
 
 @dataclass(frozen=True)
 class Plan:
-    """Generations of so many `children` of so many `parents`; a share of the `founders` is grown.
-
-    New founders start again after so many generations in a row, `patience`, without progress.
-    """
+    """How large generations are; a share of the founders is grown; `patience` counts generations without progress."""
 
     parents: int
     patience: int
@@ -47,12 +45,12 @@ class Generational(Strategy):
     """Proposes generation by generation; the best of all generations are the parents of the next ('plus' selection).
 
     Costs are free, so children are bred in large numbers, a few feasible ones of new networks proposed, and a
-    generation's costs are computed in one go. When the plan's patience ends without anything better than the parents,
-    new founders start again; what was proposed stays known.
+    generation's costs are computed in one go. When so many generations in a row as the plan has patience for bring
+    nothing better than their parents, new founders start again; what was proposed stays known.
     """
 
     def __init__(self, problem: Problem, rng: Generator, plan: Plan) -> None:
-        """Nobody yet."""
+        """The first proposals are founders."""
         self.problem = problem
         self.rng = rng
         self.plan = plan
@@ -90,8 +88,7 @@ class Generational(Strategy):
     def narrow(self, space: SearchSpace) -> None:
         """What waits and is no longer allowed is dropped."""
         super().narrow(space)
-        allowed = [set(options) for options in space.allowed]
-        self.waiting = [arch for arch in self.waiting if all(o in a for o, a in zip(arch, allowed, strict=True))]
+        self.waiting = [arch for arch in self.waiting if is_allowed(space, arch)]
 
     def _select(self) -> None:
         """The best of survivors and trials survive; nobody does after too many generations without progress."""

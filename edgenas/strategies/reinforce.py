@@ -14,6 +14,7 @@ from torch import Tensor
 from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
+from edgenas.spaces._genes import is_allowed
 from edgenas.strategies._base import Run, Strategy
 from edgenas.strategies._controller import Controller
 from edgenas.strategies._feasible import Proposed, networks, random_feasible, repair
@@ -95,11 +96,7 @@ class Reinforce(Strategy):
         """The policy forgets no option that is still allowed; a round goes on with what it has within the space."""
         super().narrow(space)
         self.controller.narrow(space.allowed)
-        within = [
-            (arch, reward)
-            for arch, reward in self.round
-            if all(option in allowed for option, allowed in zip(arch, space.allowed, strict=True))
-        ]
+        within = [(arch, reward) for arch, reward in self.round if is_allowed(space, arch)]
         self.round = within if len(within) > 1 else []
 
     def recommend(self, study: Study, k: int) -> list[Arch]:

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from edgenas.spaces._genes import crossover, free_choices, mutate, neighbours, one_hot, sample
+from edgenas.spaces._genes import crossover, free_choices, is_allowed, mutate, neighbours, one_hot, sample, within
 from tests._toys import Cell, Shared, all_archs
 
 
@@ -60,3 +60,13 @@ def test_neighbours_differ_in_one_choice():
     near = neighbours(Cell(), (0, 1, 2))
     assert len(near) == len(set(near)) == 9
     assert {differences(arch, (0, 1, 2)) for arch in near} == {1}
+
+
+@pytest.mark.parametrize(
+    "arch, allowed", [((1, 0, 2), True), ((3, 1, 2), True), ((0, 0, 2), False), ((1, 0, 1), False)]
+)
+def test_what_is_not_allowed_is_redrawn(rng, arch, allowed):
+    space = Cell().restrict({"0-1": [1, 3], "1-2": [2]})
+    redrawn = within(space, arch, rng)
+    assert is_allowed(space, arch) == allowed == (redrawn == arch)
+    assert redrawn in all_archs(space)

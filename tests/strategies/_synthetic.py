@@ -20,7 +20,8 @@ from edgenas.ops import Conv
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
 from edgenas.strategies._base import Strategy
-from edgenas.study import Study
+from edgenas.strategies.random import Random
+from edgenas.study import Study, Trial
 
 GATE = "latency_ms@test"
 KERNELS, EXPANSIONS = (1, 3, 5), (1, 4)
@@ -146,3 +147,34 @@ def best_found(folder: Path, problem: Problem, strategy: Strategy, trials: int) 
     study = Study(folder, problem.objective, forget, load_json)
     driver.search(problem, strategy, study, max_trials=trials)
     return max((trial.metrics["accuracy"] for trial in study.trials if trial.feasible), default=0.0)
+
+
+def leads_over_random(
+    folder: Path,
+    build: Callable[[Problem, Generator], Strategy],
+    space: SearchSpace,
+    budget_share: float,
+    *,
+    seeds: int,
+    trials: int,
+    form: str = "hard",
+) -> np.ndarray:
+    """How much better than random search's the best accuracy found is, after equal trials: one number per seed."""
+    leads = []
+    for seed in range(seeds):
+        problem = synthetic(space, budget_share, form=form, seed=seed)
+        control = synthetic(space, budget_share, seed=seed)
+        rngs = np.random.default_rng(seed).spawn(2)
+        leads.append(
+            best_found(folder / f"{seed} searched", problem, build(problem, rngs[0]), trials)
+            - best_found(folder / f"{seed} random", control, Random(control, rngs[1]), trials)
+        )
+    return np.array(leads)
+
+
+def rewarded(archs: Sequence[Arch], rewards: Sequence[float], weights_version: int = 0) -> list[Trial]:
+    """Trials with these rewards and nothing else."""
+    return [
+        Trial(i, arch, {}, reward, True, weights_version)
+        for i, (arch, reward) in enumerate(zip(archs, rewards, strict=True))
+    ]

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from edgenas.strategies.es import EvolutionStrategy, distribution, margin
-from edgenas.strategies.random import Random
-from edgenas.study import Trial
-from tests.strategies._synthetic import Toy, best_found, synthetic
+from edgenas.strategies.es import PLAN, EvolutionStrategy, distribution, margin
+from tests.strategies._synthetic import Toy, leads_over_random, rewarded, synthetic
 
 SPACE = Toy(4)
 SMALLEST = (0,) * len(SPACE.choices)
@@ -16,9 +16,7 @@ LARGEST = tuple(len(choice.options) - 1 for choice in SPACE.choices)
 def told(rng, archs, rewards, **options) -> EvolutionStrategy:
     """A strategy after a generation of these."""
     strategy = EvolutionStrategy(synthetic(SPACE, 0.5), rng, **options)
-    strategy.tell(
-        [Trial(i, arch, {}, reward, True) for i, (arch, reward) in enumerate(zip(archs, rewards, strict=True))]
-    )
+    strategy.tell(rewarded(archs, rewards))
     strategy.ask()
     return strategy
 
@@ -43,12 +41,12 @@ def test_the_mean_is_the_weighted_one_of_the_parents(parents, mean):
 
 def test_the_mean_moves_towards_the_better(rng):
     """Where the reward counts first options, a generation's mean scores them higher than the one before."""
-    strategy = EvolutionStrategy(synthetic(SPACE, 2.0), rng, patience=100)
+    strategy = EvolutionStrategy(synthetic(SPACE, 2.0), rng, replace(PLAN, patience=100))
     shares = []
     for _ in range(12):
         while True:
             archs = strategy.ask(4)
-            strategy.tell([Trial(0, arch, {}, float(np.mean(np.array(arch) == 0)), True) for arch in archs])
+            strategy.tell(rewarded(archs, [float(np.mean(np.array(arch) == 0)) for arch in archs]))
             if not strategy.waiting:
                 break
         strategy._select()
@@ -78,12 +76,12 @@ def test_the_margin_of_a_space_without_much_choice_is_a_number(free):
 @pytest.mark.parametrize("budget_share", [0.15, 0.6])
 def test_beats_random(tmp_path, budget_share):
     """Mean of 8 seeds at equal evaluations, under a tight and a loose budget."""
-    space, margins = Toy(6), []
-    for seed in range(8):
-        problem = synthetic(space, budget_share, seed=seed)
-        rngs = np.random.default_rng(seed).spawn(2)
-        margins.append(
-            best_found(tmp_path / f"{seed}e", problem, EvolutionStrategy(problem, rngs[0], founders=8), 60)
-            - best_found(tmp_path / f"{seed}r", problem, Random(problem, rngs[1]), 60)
-        )
-    assert np.mean(margins) > 2 * np.std(margins) / np.sqrt(8)
+    leads = leads_over_random(
+        tmp_path,
+        lambda problem, rng: EvolutionStrategy(problem, rng, replace(PLAN, founders=8)),
+        Toy(6),
+        budget_share,
+        seeds=8,
+        trials=60,
+    )
+    assert leads.mean() > 2 * leads.std() / np.sqrt(8)

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from edgenas.spaces._genes import sample
 from edgenas.strategies.evolution import Evolution
-from edgenas.strategies.random import Random
-from edgenas.study import Trial
-from tests.strategies._synthetic import Toy, best_found, synthetic
+from tests.strategies._synthetic import Toy, leads_over_random, rewarded, synthetic
 
 SPACE = Toy()
 
@@ -15,14 +15,14 @@ SPACE = Toy()
 def test_the_oldest_dies_not_the_worst(rng):
     strategy = Evolution(synthetic(SPACE, 0.3), rng, population_size=4)
     archs = [sample(SPACE, rng) for _ in range(6)]
-    strategy.tell([Trial(i, arch, {}, -float(i), True) for i, arch in enumerate(archs)])
+    strategy.tell(rewarded(archs, [-float(i) for i in range(6)]))
     assert [arch for arch, _ in strategy.population] == archs[2:]
 
 
 def test_a_tournament_of_many_is_won_by_the_best(rng):
     strategy = Evolution(synthetic(SPACE, 0.3), rng, population_size=8, tournament_size=200)
     archs = [sample(SPACE, rng) for _ in range(8)]
-    strategy.tell([Trial(i, arch, {}, float(i % 5), True) for i, arch in enumerate(archs)])
+    strategy.tell(rewarded(archs, [float(i % 5) for i in range(8)]))
     assert strategy._parent() == archs[4]
 
 
@@ -30,7 +30,7 @@ def test_children_are_feasible_mutations_of_the_population(rng):
     problem = synthetic(SPACE, 0.5)
     strategy = Evolution(problem, rng, population_size=6, crossover_share=0.0, grown_share=0.0)
     founders = strategy.ask(6)
-    strategy.tell([Trial(i, arch, {}, 0.5, True) for i, arch in enumerate(founders)])
+    strategy.tell(rewarded(founders, [0.5] * 6))
     distances = []
     for child in strategy.ask(20):
         distances.append(min(sum(a != b for a, b in zip(child, parent, strict=True)) for parent in founders))
@@ -41,13 +41,5 @@ def test_children_are_feasible_mutations_of_the_population(rng):
 @pytest.mark.parametrize("budget_share", [0.15, 0.6])
 def test_does_not_lose_to_random(tmp_path, budget_share):
     """Mean of 20 seeds at equal evaluations, under a tight and a loose budget."""
-    space, margins = Toy(4), []
-    for seed in range(20):
-        problem = synthetic(space, budget_share, seed=seed)
-        rngs = np.random.default_rng(seed).spawn(2)
-        evolution = Evolution(problem, rngs[0], population_size=12, tournament_size=4)
-        margins.append(
-            best_found(tmp_path / f"{seed}e", problem, evolution, 40)
-            - best_found(tmp_path / f"{seed}r", problem, Random(problem, rngs[1]), 40)
-        )
-    assert np.mean(margins) > 0
+    settled = partial(Evolution, population_size=12, tournament_size=4)
+    assert leads_over_random(tmp_path, settled, Toy(4), budget_share, seeds=20, trials=40).mean() > 0

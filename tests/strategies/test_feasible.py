@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,17 @@ from hypothesis import strategies as st
 from edgenas.objective import Objective
 from edgenas.problem import Problem
 from edgenas.spaces._genes import neighbours, sample
-from edgenas.strategies._feasible import Proposed, grow, networks, random_feasible, repair, uniform
+from edgenas.strategies._feasible import (
+    Proposed,
+    child,
+    founder,
+    grow,
+    networks,
+    new_samples,
+    random_feasible,
+    repair,
+    uniform,
+)
 from tests._toys import Cell, Recipe, all_archs, recipes
 from tests.strategies._synthetic import COSTS, GATE, PerNode, Toy, macs, synthetic
 
@@ -128,3 +140,42 @@ def test_proposed_remembers_networks(rng):
     again = Proposed(SPACE)
     again.load(proposed.state())
     assert again.add(archs, most=5) == archs[4:]
+
+
+def test_founders_are_new_until_there_is_none(rng):
+    few = SPACE.restrict({choice.name: [0] for choice in SPACE.choices if choice.name not in ("k0", "e0")})
+    problem, proposed = synthetic(few, 2.0), Proposed(few)
+    found = [arch for _ in range(6) for arch in founder(problem, proposed, rng, 0.0, attempts=200)]
+    assert len(set(networks(few, found))) == 6 and founder(problem, proposed, rng, 0.0) == []
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_share_of_the_founders_is_grown(rng, share):
+    problem, proposed = synthetic(SPACE, 0.3), Proposed(SPACE)
+    found = [founder(problem, proposed, rng, share)[0] for _ in range(60)]
+    assert np.mean([grow(problem, arch, rng) == arch for arch in found]) == pytest.approx(share, abs=0.2)
+
+
+@pytest.mark.parametrize("to_grow", [0, 3, 10])
+def test_of_new_samples_the_first_are_grown(rng, to_grow):
+    problem = synthetic(SPACE, 0.3)
+    found = new_samples(problem, Proposed(SPACE), rng, 10, to_grow=to_grow)
+    assert len(found) == 10 and problem.feasible(found).all()
+    assert all(grow(problem, arch, rng) == arch for arch in found[:to_grow])
+
+
+@pytest.mark.parametrize("mutations", [0, 1, 4])
+def test_a_child_takes_each_choice_from_a_parent_or_mutates_it(rng, mutations):
+    problem, parents = synthetic(SPACE, 2.0), itertools.cycle([SMALLEST, LARGEST])
+    changes = []
+    for _ in range(50):
+        born = child(problem, lambda: next(parents), rng, 1.0, mutations)
+        changes.append(sum(option not in ends for option, *ends in zip(born, SMALLEST, LARGEST, strict=True)))
+    assert max(changes) <= mutations and (max(changes) > 0) == (mutations > 0)
+
+
+def test_a_child_of_one_parent_is_repaired(rng):
+    problem = synthetic(SPACE, 0.3)
+    assert child(problem, lambda: SMALLEST, rng, 0.0, 0) == SMALLEST
+    assert problem.feasible([child(problem, lambda: LARGEST, rng, 0.0, 0)]).all()
+    assert child(synthetic(SPACE, -0.001), lambda: LARGEST, rng, 0.0, 0) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,8 @@ from edgenas.objective import Objective
 from edgenas.problem import Problem
 from edgenas.spaces._genes import mutate, one_hot
 from edgenas.strategies._feasible import uniform
-from edgenas.strategies._generations import CANDIDATES, RANDOM_EVERY, Generational, decoded
-from edgenas.study import Trial
-from tests.strategies._synthetic import COSTS, Toy, synthetic
+from edgenas.strategies._generations import CANDIDATES, RANDOM_EVERY, Generational, Plan, decoded
+from tests.strategies._synthetic import COSTS, Toy, rewarded, synthetic
 
 SPACE = Toy(4)
 
@@ -27,15 +27,8 @@ class Mutants(Generational):
 
 
 def mutants(rng, budget_share: float = 0.4, **options) -> Mutants:
-    settings = {"parents": 3, "children": 5, "founders": 6, "grown_share": 0.5, "patience": 2}
-    return Mutants(synthetic(SPACE, budget_share), rng, **settings | options)
-
-
-def tell(strategy: Generational, archs, rewards, version: int = 0) -> None:
-    trials = zip(archs, rewards, strict=True)
-    strategy.tell(
-        [Trial(i, arch, {}, reward, True, weights_version=version) for i, (arch, reward) in enumerate(trials)]
-    )
+    plan = Plan(parents=3, children=5, founders=6, grown_share=0.5, patience=2)
+    return Mutants(synthetic(SPACE, budget_share), rng, replace(plan, **options))
 
 
 def test_decoded_is_decode_of_many(rng):
@@ -55,26 +48,26 @@ def test_a_share_of_the_founders_fills_the_budget(rng):
 def test_the_best_of_all_generations_survive(rng):
     strategy = mutants(rng)
     founders = strategy.ask(6)
-    tell(strategy, founders, [0.1, 0.6, 0.3, 0.5, 0.2, 0.4])
+    strategy.tell(rewarded(founders, [0.1, 0.6, 0.3, 0.5, 0.2, 0.4]))
     children = strategy.ask(5)
     assert [arch for arch, _ in strategy.survivors] == [founders[1], founders[3], founders[5]]
-    tell(strategy, children, [0.0, 0.55, 0.0, 0.7, 0.0])
+    strategy.tell(rewarded(children, [0.0, 0.55, 0.0, 0.7, 0.0]))
     strategy.ask(1)
     assert [arch for arch, _ in strategy.survivors] == [children[3], founders[1], children[1]]
 
 
 def test_of_equals_the_newer_survive(rng):
     strategy = mutants(rng)
-    tell(strategy, strategy.ask(6), [0.5] * 6)
+    strategy.tell(rewarded(strategy.ask(6), [0.5] * 6))
     children = strategy.ask(5)
-    tell(strategy, children, [0.5, 0.5, 0.4, 0.5, 0.4])
+    strategy.tell(rewarded(children, [0.5, 0.5, 0.4, 0.5, 0.4]))
     strategy.ask(1)
     assert [arch for arch, _ in strategy.survivors] == [children[0], children[1], children[3]]
 
 
 def test_a_generation_is_judged_when_it_is_complete(rng):
     strategy = mutants(rng)
-    tell(strategy, strategy.ask(4), [0.5] * 4)
+    strategy.tell(rewarded(strategy.ask(4), [0.5] * 4))
     assert len(strategy.ask(4)) == 2 and not strategy.survivors
 
 
@@ -84,17 +77,17 @@ def test_without_progress_founders_start_again(rng):
     for reward in (0.5, 0.4, 0.3, 0.2):
         archs = strategy.ask(9)
         sizes.append(len(archs))
-        tell(strategy, archs, [reward] * len(archs))
+        strategy.tell(rewarded(archs, [reward] * len(archs)))
     assert sizes == [6, 5, 5, 6]  # two generations of children without progress
 
 
 def test_rewards_on_older_weights_rank_below_newer_ones(rng):
     strategy = mutants(rng)
-    tell(strategy, strategy.ask(6), [0.9] * 6)
+    strategy.tell(rewarded(strategy.ask(6), [0.9] * 6))
     children = strategy.ask(5)
-    tell(strategy, children[:2], [0.2, 0.1], version=1)
+    strategy.tell(rewarded(children[:2], [0.2, 0.1], weights_version=1))
     assert all(reward == -math.inf for _, reward in strategy.survivors)
-    tell(strategy, strategy.waiting, [0.0] * len(strategy.waiting), version=1)
+    strategy.tell(rewarded(strategy.waiting, [0.0] * len(strategy.waiting), weights_version=1))
     strategy.waiting = []
     strategy.ask(1)
     assert [arch for arch, _ in strategy.survivors[:2]] == children[:2]
@@ -120,7 +113,7 @@ def test_where_nothing_is_feasible_a_few_are_repaired(rng):
 
 def test_a_share_of_the_candidates_is_random(rng, monkeypatch):
     strategy = mutants(rng)
-    tell(strategy, founders := strategy.ask(6), range(6))
+    strategy.tell(rewarded(founders := strategy.ask(6), range(6)))
     seen = []
     monkeypatch.setattr(strategy, "_preferred", lambda archs: seen.append(archs) or list(archs))
     strategy.ask(1)
@@ -133,14 +126,14 @@ def test_a_share_of_the_candidates_is_random(rng, monkeypatch):
 @pytest.mark.parametrize("option", [0, 1])
 def test_narrowing_keeps_of_those_that_wait_what_is_allowed(rng, option):
     strategy = mutants(rng)
-    tell(strategy, strategy.ask(1), [0.5])
+    strategy.tell(rewarded(strategy.ask(1), [0.5]))
     waiting = list(strategy.waiting)
     strategy.narrow(SPACE.restrict({"k1": [option]}))
     assert strategy.waiting == [arch for arch in waiting if arch[SPACE.index["k1"]] == option]
     for _ in range(5):
         archs = strategy.ask(3)
         assert {arch[SPACE.index["k1"]] for arch in archs} == {option}
-        tell(strategy, archs, [0.1] * len(archs))
+        strategy.tell(rewarded(archs, [0.1] * len(archs)))
 
 
 def test_children_are_found_beyond_a_known_neighbourhood(rng):
@@ -149,9 +142,9 @@ def test_children_are_found_beyond_a_known_neighbourhood(rng):
         {choice.name: [0] for choice in SPACE.choices if choice.name not in ("k0", "k1", "e0", "e1")}
     )
     problem = Problem(small, (), Objective(), lambda arch: {})
-    strategy = Mutants(problem, rng, parents=1, children=2, founders=1, grown_share=0.0, patience=100)
+    strategy = Mutants(problem, rng, Plan(parents=1, children=2, founders=1, grown_share=0.0, patience=100))
     found = []
     while archs := strategy.ask(2):
-        tell(strategy, archs, [1.0 - len(found)] * len(archs))
+        strategy.tell(rewarded(archs, [1.0 - len(found)] * len(archs)))
         found += archs
     assert len(found) == len(set(found)) == 36

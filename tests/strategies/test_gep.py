@@ -1,15 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.strategies._feasible import uniform
-from edgenas.strategies.gep import FUNCTION_SHARE, MINUS, PLUS, TERMINALS, GeneExpression, Genetics
-from edgenas.strategies.random import Random
-from edgenas.study import Trial
-from tests.strategies._synthetic import Toy, best_found, synthetic
+from edgenas.strategies.gep import FUNCTION_SHARE, MINUS, PLAN, PLUS, TERMINALS, GeneExpression, Genetics
+from tests.strategies._synthetic import Toy, leads_over_random, rewarded, synthetic
 
 SPACE = Toy(4)
 OPERATORS = ("transpose", "root", "transpose_gene")
@@ -159,9 +159,9 @@ def test_a_genome_can_be_written_for_any_architecture(rng, allowed):
 
 def test_children_resemble_the_best(rng):
     problem = synthetic(SPACE, 2.0)
-    strategy = GeneExpression(problem, rng, parents=1)
+    strategy = GeneExpression(problem, rng, replace(PLAN, parents=1))
     founders = strategy.ask(16)
-    strategy.tell([Trial(i, arch, {}, float(i == 7), True) for i, arch in enumerate(founders)])
+    strategy.tell(rewarded(founders, [float(i == 7) for i in range(16)]))
     strategy.ask()
     distances = [
         np.count_nonzero(np.array(strategy._bred(500, attempt)) != np.array(founders[7]), axis=1).mean()
@@ -174,7 +174,7 @@ def test_a_state_holds_no_genome_but_those_of_possible_parents(rng):
     strategy = GeneExpression(synthetic(SPACE, 0.5), rng)
     for _ in range(6):
         archs = strategy.ask(4)
-        strategy.tell([Trial(0, arch, {}, float(np.mean(arch)), True) for arch in archs])
+        strategy.tell(rewarded(archs, [float(np.mean(arch)) for arch in archs]))
     alive = {*strategy.waiting, *(arch for arch, _ in [*strategy.told, *strategy.survivors])}
     state = strategy.state_dict()
     assert {arch for arch, _ in state["genomes"]} <= alive and len(strategy.genomes) > len(alive)
@@ -183,12 +183,12 @@ def test_a_state_holds_no_genome_but_those_of_possible_parents(rng):
 @pytest.mark.parametrize("budget_share", [0.15, 0.6])
 def test_beats_random(tmp_path, budget_share):
     """Mean of 8 seeds at equal evaluations, under a tight and a loose budget."""
-    space, margins = Toy(6), []
-    for seed in range(8):
-        problem = synthetic(space, budget_share, seed=seed)
-        rngs = np.random.default_rng(seed).spawn(2)
-        margins.append(
-            best_found(tmp_path / f"{seed}g", problem, GeneExpression(problem, rngs[0], founders=8), 60)
-            - best_found(tmp_path / f"{seed}r", problem, Random(problem, rngs[1]), 60)
-        )
-    assert np.mean(margins) > 2 * np.std(margins) / np.sqrt(8)
+    leads = leads_over_random(
+        tmp_path,
+        lambda problem, rng: GeneExpression(problem, rng, replace(PLAN, founders=8)),
+        Toy(6),
+        budget_share,
+        seeds=8,
+        trials=60,
+    )
+    assert leads.mean() > 2 * leads.std() / np.sqrt(8)

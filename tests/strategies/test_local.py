@@ -8,10 +8,8 @@ from edgenas.objective import Objective
 from edgenas.problem import Problem
 from edgenas.spaces._genes import neighbours
 from edgenas.strategies.local import Local
-from edgenas.strategies.random import Random
-from edgenas.study import Trial
 from tests._toys import all_archs
-from tests.strategies._synthetic import COSTS, GATE, Toy, best_found, synthetic
+from tests.strategies._synthetic import COSTS, GATE, Toy, leads_over_random, rewarded, synthetic
 
 SPACE = Toy(4)
 
@@ -19,7 +17,7 @@ SPACE = Toy(4)
 def told(strategy: Local, rewards: list[float], weights_version: int = 0, n: int | None = None) -> list:
     """What the next `ask` proposes, told with these rewards."""
     archs = strategy.ask(n or len(rewards))
-    strategy.tell([Trial(0, a, {}, r, True, weights_version) for a, r in zip(archs, rewards, strict=True)])
+    strategy.tell(rewarded(archs, rewards, weights_version))
     return archs
 
 
@@ -91,12 +89,5 @@ def test_newer_weights_begin_anew(rng):
 @pytest.mark.parametrize("budget_share", [0.15, 0.6])
 def test_beats_random(tmp_path, budget_share):
     """Mean of 20 seeds at equal evaluations, under a tight and a loose budget."""
-    margins = []
-    for seed in range(20):
-        problem = synthetic(SPACE, budget_share, seed=seed)
-        rngs = np.random.default_rng(seed).spawn(2)
-        margins.append(
-            best_found(tmp_path / f"{seed}l", problem, Local(problem, rngs[0]), 40)
-            - best_found(tmp_path / f"{seed}r", problem, Random(problem, rngs[1]), 40)
-        )
-    assert np.mean(margins) > 2 * np.std(margins) / np.sqrt(20)
+    leads = leads_over_random(tmp_path, Local, SPACE, budget_share, seeds=20, trials=40)
+    assert leads.mean() > 2 * leads.std() / np.sqrt(20)

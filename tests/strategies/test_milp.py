@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -10,10 +12,9 @@ from edgenas.objective import Objective
 from edgenas.problem import Problem
 from edgenas.strategies._feasible import networks
 from edgenas.strategies.milp import Milp
-from edgenas.strategies.random import Random
 from edgenas.study import Study, Trial
 from tests._toys import Cell, all_archs
-from tests.strategies._synthetic import COSTS, GATE, Toy, best_found, forget, load_json, synthetic
+from tests.strategies._synthetic import COSTS, GATE, Toy, forget, leads_over_random, load_json, synthetic
 
 SPACE = Toy(4).restrict({"e0": [1], "k1": [0, 2], "width": [1]})
 
@@ -78,15 +79,8 @@ def test_the_optimum_of_additive_qualities_is_found_and_proven(tmp_path, rng):
 @pytest.mark.parametrize("budget_share", [0.15, 0.6])
 def test_does_not_lose_to_random(tmp_path, budget_share):
     """Mean of 3 seeds at equal evaluations, under a tight and a loose budget."""
-    margins = []
-    for seed in range(3):
-        problem = synthetic(Toy(4), budget_share, seed=seed)
-        rngs = np.random.default_rng(seed).spawn(2)
-        margins.append(
-            best_found(tmp_path / f"{seed}m", problem, Milp(problem, rngs[0], founders=8), 20)
-            - best_found(tmp_path / f"{seed}r", problem, Random(problem, rngs[1]), 20)
-        )
-    assert np.mean(margins) > 0
+    leads = leads_over_random(tmp_path, partial(Milp, founders=8), Toy(4), budget_share, seeds=3, trials=20)
+    assert leads.mean() > 0
 
 
 @pytest.mark.parametrize("space", [SPACE, Cell()], ids=lambda space: space.name)

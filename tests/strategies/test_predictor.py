@@ -11,9 +11,8 @@ from edgenas.problem import Problem
 from edgenas.strategies._pairs import Pairs
 from edgenas.strategies._quality import rank_correlation
 from edgenas.strategies.predictor import FOLDS, LEAST_COMPARED, Predictor
-from edgenas.strategies.random import Random
 from edgenas.study import Trial
-from tests.strategies._synthetic import COSTS, GATE, Accuracy, Toy, best_found, synthetic
+from tests.strategies._synthetic import COSTS, GATE, Accuracy, Toy, leads_over_random, synthetic
 
 SPACE = Toy(5)
 
@@ -44,15 +43,7 @@ def run(strategy: Predictor, trials: int, batch: int = 4) -> list[Arch]:
 
 @pytest.mark.parametrize("budget_share", [0.1, 0.5])
 def test_beats_random_at_equal_trials(tmp_path, budget_share):
-    gaps = []
-    for seed in range(3):
-        problem = synthetic(SPACE, budget_share, seed=seed)
-        found = [
-            best_found(tmp_path / f"{seed} {maker.__name__}", problem, maker(problem, np.random.default_rng(seed)), 36)
-            for maker in (Predictor, Random)
-        ]
-        gaps.append(found[0] - found[1])
-    assert np.mean(gaps) > 0
+    assert leads_over_random(tmp_path, Predictor, SPACE, budget_share, seeds=3, trials=36).mean() > 0
 
 
 def test_the_better_model_takes_over(rng):

@@ -14,6 +14,7 @@ from edgenas.cost.lookup import LookupCost
 from edgenas.cost.memory import PeakBytes
 from edgenas.errors import UsageError
 from edgenas.spaces._base import SearchSpace, build_space
+from edgenas.spaces._genes import is_allowed
 from edgenas.strategies._feasible import networks
 from edgenas.strategies._program import Program, Solution, solve
 from edgenas.strategies._walks import END, Walks
@@ -61,7 +62,7 @@ def assert_optimal(space: SearchSpace, costs, budgets, scores, solution: Solutio
         assert solution.arch is None and solution.quality == solution.bound == -math.inf
         return
     assert solution.quality == pytest.approx(qualities[0], abs=1e-6) == solution.bound
-    assert all(option in allowed for option, allowed in zip(solution.arch, space.allowed, strict=True))
+    assert is_allowed(space, solution.arch)
     assert all(cost.many(space, [solution.arch])[0] <= budgets[cost.metric] for cost in costs)
 
 

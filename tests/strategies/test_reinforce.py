@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,10 +10,9 @@ import torch
 from edgenas.objective import Objective
 from edgenas.problem import Problem
 from edgenas.strategies._controller import Controller
-from edgenas.strategies.random import Random
 from edgenas.strategies.reinforce import REWARD, Reinforce
 from edgenas.study import Trial
-from tests.strategies._synthetic import COSTS, GATE, Accuracy, Toy, best_found, synthetic
+from tests.strategies._synthetic import COSTS, GATE, Toy, leads_over_random, rewarded, synthetic
 
 SPACE = Toy(4)
 ALLOWED = [(0, 2, 3), (1,), (0, 1)]
@@ -101,7 +101,7 @@ def test_an_update_makes_good_samples_likelier(rng):
     with torch.no_grad():
         before = strategy.controller(archs)[0]
     rewards = [1.0] + [0.0] * (len(archs) - 1)
-    strategy.tell([Trial(i, arch, {}, r, True) for i, (arch, r) in enumerate(zip(archs, rewards, strict=True))])
+    strategy.tell(rewarded(archs, rewards))
     strategy._update()
     with torch.no_grad():
         change = strategy.controller(archs)[0] - before
@@ -121,8 +121,8 @@ def test_the_budget_is_found_without_evaluations(rng):
 def test_rewards_on_older_weights_are_forgotten(rng):
     strategy = reinforce(rng)
     archs = strategy.ask(4)
-    strategy.tell([Trial(0, arch, {}, 0.5, True) for arch in archs[:3]])
-    strategy.tell([Trial(3, archs[3], {}, 0.5, True, weights_version=1)])
+    strategy.tell(rewarded(archs[:3], [0.5] * 3))
+    strategy.tell(rewarded(archs[3:], [0.5], weights_version=1))
     assert [arch for arch, _ in strategy.known.values()] == [archs[3]]
 
 
@@ -141,14 +141,6 @@ def test_the_policy_collapses_on_the_best_option(rng):
 
 def test_beats_random_at_equal_evaluations(tmp_path):
     """Mean of 20 seeds, with the default reward; only feasible architectures count."""
-    space, margins = Toy(5), []
-    for seed in range(20):
-        problem = synthetic(space, 0.4, form=REWARD, seed=seed)
-        control = Problem(space, COSTS, Objective(problem.objective.budgets), Accuracy(space, seed))
-        rngs = np.random.default_rng(seed).spawn(2)
-        policy = Reinforce(problem, rngs[0], hidden=32)
-        margins.append(
-            best_found(tmp_path / f"{seed}p", problem, policy, 64)
-            - best_found(tmp_path / f"{seed}r", control, Random(control, rngs[1]), 64)
-        )
-    assert np.mean(margins) > 2 * np.std(margins) / np.sqrt(20)
+    policy = partial(Reinforce, hidden=32)
+    leads = leads_over_random(tmp_path, policy, Toy(5), 0.4, seeds=20, trials=64, form=REWARD)
+    assert leads.mean() > 2 * leads.std() / np.sqrt(20)
