@@ -50,6 +50,7 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
     process.tune()
     for kind in ("data", "space", "strategy", "evaluator", "runtime"):  # names first: they cost nothing to check
         plugins.check({"data": "data", "strategy": "strategies"}.get(kind, f"{kind}s"), getattr(config, kind))
+    _check_scores(config)
     config = with_devices(config)
     folder = RunFolder(output_path(config), resume=config.resume)
     try:
@@ -62,9 +63,27 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
             pipeline.check_workers(run)
             pipeline.keep_config(run)
             pipeline.prepare(run)
-        return pipeline.finish(run, *pipeline.search(run))
+            strategy = pipeline.strategy(run)
+        return pipeline.finish(run, pipeline.search(run, strategy), strategy)
     finally:
         folder.unlock()
+
+
+def _check_scores(config: Config) -> None:
+    """Have the evaluator read its file of scores, before anything is measured; refuse one that nothing reads.
+
+    Raises:
+        UsageError: the file or its accuracies are not named, or the evaluator takes none.
+        DataError: the file holds no scores.
+    """
+    evaluator = plugins.load("evaluators", config.evaluator)
+    if hasattr(evaluator, "accuracies"):
+        evaluator.accuracies(config)
+    elif config.scores is not None or config.scores_name is not None:
+        name = "--scores" if config.scores is not None else "--scores-name"
+        raise UsageError(
+            f"{name}: the evaluator {config.evaluator} reads none; add --evaluator tabular, or leave it out"
+        )
 
 
 def with_devices(config: Config) -> Config:

@@ -14,6 +14,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from edgenas.errors import UsageError
 from edgenas.folder import CONFIG
+from edgenas.objective import FORMS
 from edgenas.presets import preset_settings
 
 LARGEST_MS = 60_000.0
@@ -80,6 +81,8 @@ class Config:
             object.__setattr__(self, item.name, checked)
         if self.train_device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"--train-device: {self.train_device!r} is none of auto, cpu, cuda")
+        if self.reward is not None and self.reward not in FORMS:
+            raise UsageError(f"--reward: {self.reward!r} is none of {', '.join(FORMS)}")
         if self.ray is not None and not _CLUSTER.fullmatch(self.ray):
             raise UsageError(f"--ray: {self.ray!r} is none of host:port, ray://host:port, auto")
         if self.ray is not None and self.workers > 1:

@@ -122,10 +122,15 @@ def prepare(run: Run) -> None:
         run.reporter.say(line)
 
 
-def search(run: Run) -> tuple[Study, Strategy]:
+def strategy(run: Run) -> Strategy:
+    """The strategy, before anything is trained: it may refuse the problem, with a UsageError."""
+    built: Strategy = plugins.load("strategies", run.config.strategy).build(run)
+    return built
+
+
+def search(run: Run, strategy: Strategy) -> Study:
     """Supernet and search."""
     config = run.config
-    strategy: Strategy = plugins.load("strategies", config.strategy).build(run)  # first: it may refuse the problem
     with run.stage(config.evaluator, f"prepare the {config.evaluator} evaluator"):
         _ = run.evaluator
     study = Study(run.folder.path, run.problem.objective, checkpoint.save, checkpoint.load)
@@ -161,7 +166,7 @@ def search(run: Run) -> tuple[Study, Strategy]:
         )
         if ending == "stopped":
             raise Interrupted("stopped during the search")
-    return study, strategy
+    return study
 
 
 def _pruning(run: Run, strategy: Strategy) -> Callable[[Study], None]:

@@ -239,7 +239,8 @@ def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> st
     marks = ["* " if point["arch"] == result.arch else "  " for point in shown]
     marked = [mark + line for mark, line in zip(marks, lines, strict=True)]
     many = f"{len(shown)} of {len(points)} points" if len(shown) < len(points) else f"{len(points)} points"
-    title = f"Pareto front, {many}: predicted latency, validation accuracy by the {result.evaluator} evaluator"
+    beside = " (each further limit counts as well)" if result.limits else ""
+    title = f"Pareto front, {many}{beside}: predicted latency, validation accuracy by the {result.evaluator} evaluator"
     legend = ["* the model that was delivered"] if "* " in marks else []
     if result.reference_point:
         legend += textwrap.wrap(text.printable(_volume(result)), width)

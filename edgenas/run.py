@@ -264,8 +264,10 @@ def extreme(space: SearchSpace, cost: CostModel, sign: float = 1.0) -> Arch:
     best: tuple[float, Arch] | None = None
     for statics in space.all_statics():
         fixed = dict(zip(space.static_indices, statics, strict=True))
-        arch = tuple(fixed.get(i, allowed[0]) for i, allowed in enumerate(space.allowed))
-        value = sign * float(cost.many(space, [arch])[0])
+        # From the better end: one option alone changes nothing where all around it is left out.
+        starts = [tuple(fixed.get(i, allowed[end]) for i, allowed in enumerate(space.allowed)) for end in (0, -1)]
+        costs = sign * cost.many(space, starts)
+        arch, value = starts[int(costs.argmin())], float(costs.min())
         while True:
             nearby = [a for a in neighbours(space, arch) if space.statics(a) == statics]
             values = sign * cost.many(space, nearby) if nearby else np.array([np.inf])

@@ -80,6 +80,7 @@ def test_a_number_of_parameters_is_taken_as_it_is_written():
         ("output", "a\0b", "zero byte"),
         ("output", "\udc80", "UTF-8"),
         ("train_device", "tpu", "auto, cpu, cuda"),
+        ("reward", "softer", "hard, soft, absolute"),
         ("budgets_ms", "pixel3=20", "not a list"),
         ("budgets_ms", [20], "not a list"),
         ("workers", 0, "from 1 to 1,024"),

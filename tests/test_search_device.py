@@ -326,7 +326,23 @@ def test_a_refused_search_leaves_the_folder_free(finished, tmp_path):
         search(tmp_path / "run", budget_ms=0.001)
     with pytest.raises(TableError):
         search(tmp_path / "run", device=f"{DEVICE}/onnxruntime-2t-fp32", reuse=finished[0])
+    with pytest.raises(UsageError, match="milp: peak_bytes"):
+        search(tmp_path / "run", strategy="milp", max_memory_mb=1, reuse=finished[0])
     assert not list((tmp_path / "run").iterdir())
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"evaluator": "tabular"}, "name the file of accuracies with --scores"),
+        ({"scores": "scores.npz"}, "--scores: the evaluator supernet reads none; add --evaluator tabular"),
+        ({"scores_name": "c10_val"}, "--scores-name: the evaluator supernet reads none"),
+    ],
+)
+def test_scores_that_are_missing_or_that_nothing_reads_are_refused_at_once(tmp_path, changes, message):
+    with pytest.raises(UsageError, match=message):
+        search(tmp_path / "run", **changes)
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("changes", [{"threads": 2}, {"runtime": "onnxruntime-web"}])

@@ -31,7 +31,8 @@ def configure(parser: ArgumentParser) -> None:
         "archs",
         nargs="*",
         metavar="ARCH",
-        help="codes of architectures, as `search` and this command print; or ONNX files, which end in .onnx",
+        help="codes of architectures, as `search` and this command print, or as papers on the space write them; or "
+        "ONNX files, which end in .onnx",
     )
     parser.add_argument(
         "--samples", type=_flags.ranged(int, 1, 10**7), metavar="N", help="draw N architectures at random"

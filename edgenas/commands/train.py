@@ -18,7 +18,11 @@ SETTINGS = (
 
 def configure(parser: ArgumentParser) -> None:
     """The architecture, and what its training depends on."""
-    parser.add_argument("arch", metavar="ARCH", help="its code, as `search` and `predict` print")
+    parser.add_argument(
+        "arch",
+        metavar="ARCH",
+        help="its code, as `search` and `predict` print, or as papers on the space write it",
+    )
     _flags.add_settings(parser, SETTINGS)
     _flags.add_config_file(parser)
     _flags.add_json(parser)

@@ -22,6 +22,7 @@ from edgenas.objective import Metrics
 from edgenas.spaces._base import SearchSpace
 
 if TYPE_CHECKING:
+    from edgenas.config import Config
     from edgenas.nn.network import Network
     from edgenas.run import Run
 
@@ -106,13 +107,25 @@ class TabularEvaluator:
         return fresh_network(self.space, arch, self.seed, self.device)
 
 
-def build(run: Run) -> TabularEvaluator:
-    """The accuracies `--scores-name` of `--scores`."""
-    config = run.config
+def accuracies(config: Config) -> tuple[Scores, str]:
+    """What `--scores` holds, and `--scores-name`.
+
+    Raises:
+        UsageError: there is no file or name, or no such accuracies.
+        DataError: see `read_scores`.
+    """
     if config.scores is None:
         raise UsageError("--evaluator tabular: name the file of accuracies with --scores")
     scores = read_scores(Path(config.scores).expanduser())
     name = config.scores_name or (next(iter(scores.accuracy)) if len(scores.accuracy) == 1 else None)
     if name is None:
         raise UsageError(f"--scores-name: say which accuracies, one of {', '.join(scores.accuracy)}")
-    return scores.evaluator(name, run.space, config.seed, run.torch_device)
+    if name not in scores.accuracy:
+        raise UsageError(f"--scores-name: no {name!r} in {config.scores}; there are {', '.join(scores.accuracy)}")
+    return scores, name
+
+
+def build(run: Run) -> TabularEvaluator:
+    """The accuracies `--scores-name` of `--scores`."""
+    scores, name = accuracies(run.config)
+    return scores.evaluator(name, run.space, run.config.seed, run.torch_device)

@@ -203,7 +203,9 @@ def _covered(space: SearchSpace, tables: Sequence[LatencyTable]) -> list[Statics
 
 
 def describe_narrowing(value: Mapping[str, Any]) -> list[str]:
-    """The narrowing as lines for a person."""
+    """The narrowing as lines for a person; none of a space without static choices."""
+    if not set(value["combinations"][0]) - {"large_feasible_macs", "kept"}:
+        return []
     lines = ["static choices, by multiply-adds of their large feasible architectures (* kept):"]
     for row in sorted(value["combinations"], key=lambda r: -r["large_feasible_macs"]):
         names = " ".join(f"{k} {v}" for k, v in row.items() if k not in ("large_feasible_macs", "kept"))

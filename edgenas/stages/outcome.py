@@ -150,7 +150,9 @@ def _notes(run: Run, arch: Arch, bounds: dict[str, Any], front: Sequence[dict[st
         if len(front) > 1:
             middle = front[len(front) // 2]
             loss = 100 * (front[0]["accuracy"] - middle["accuracy"])
-            text += f"; {middle['latency_ms']:.3f} ms would cost {loss:.1f} points on shared weights"
+            text += (
+                f"; {middle['latency_ms']:.3f} ms would cost {loss:.1f} points by the {run.config.evaluator} evaluator"
+            )
         lines.append(text)
     if judged["met"] is False:
         lines.append(

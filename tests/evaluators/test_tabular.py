@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgenas.config import make_config
 from edgenas.errors import DataError, UsageError
-from edgenas.evaluators.tabular import read_scores
+from edgenas.evaluators.tabular import accuracies, read_scores
 from edgenas.objective import Objective
 from edgenas.problem import Problem
 from edgenas.spaces._base import build_space
@@ -56,6 +57,14 @@ def test_what_is_not_there_is_named(tmp_path):
         scores.evaluator("c10_val", SPACE)((0,) * 6)
     with pytest.raises(UsageError, match="latency_ms@pi"):
         scores.latency("pi").many(SPACE, [(0,) * 6])
+
+
+def test_the_accuracies_of_a_search_are_named_by_flag(tmp_path):
+    config = {"evaluator": "tabular", "scores": str(written(tmp_path))}
+    assert accuracies(make_config({**config, "scores_name": "c10_val"}))[1] == "c10_val"
+    for name in ({}, {"scores_name": "c100_val"}):
+        with pytest.raises(UsageError, match="--scores-name: .*c10_val, c10_test"):
+            accuracies(make_config(config | name))
 
 
 def test_scores_of_another_space_are_refused(tmp_path):

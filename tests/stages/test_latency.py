@@ -32,9 +32,12 @@ def test_a_spread_takes_every_kind():
     assert len({node.key for node in nodes}) == len(nodes)
 
 
-@pytest.mark.parametrize("space", [Shared(), Cell()], ids=["shared", "cell"])
-def test_extremes_are_the_least_and_the_greatest(space):
-    cost = CountCost("bytes")
+@pytest.mark.parametrize("metric", ["bytes", "params"])
+@pytest.mark.parametrize(
+    "space", [Shared(), Cell(), build_space("nasbench201", (1, 16, 16), 10)], ids=["shared", "cell", "nasbench201"]
+)
+def test_extremes_are_the_least_and_the_greatest(space, metric):
+    cost = CountCost(metric)
     costs = cost.many(space, all_archs(space))
     smallest, largest = extremes(space, cost)
     assert cost(space.graph(smallest)) == pytest.approx(costs.min())
@@ -74,6 +77,7 @@ def test_the_narrowing_is_told():
         {"width": 0.5, "resolution": 24, "large_feasible_macs": 1.5e6, "kept": True},
         {"width": 1.0, "resolution": 24, "large_feasible_macs": 0.0, "kept": False},
     ]
+    assert describe_narrowing({"combinations": [{"large_feasible_macs": 1e6, "kept": True}]}) == []
     _, kept, left = describe_narrowing({"combinations": rows})
     assert "* width 0.5 resolution 24" in kept and "1.50 M" in kept
     assert "none fits" in left and "*" not in left
