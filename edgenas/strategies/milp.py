@@ -13,8 +13,8 @@ from edgenas.problem import Problem
 from edgenas.spaces._genes import one_hot
 from edgenas.strategies._base import Run, Strategy
 from edgenas.strategies._feasible import Proposed, feasible_samples, new_samples
-from edgenas.strategies._flows import Scores
-from edgenas.strategies._program import SECONDS, Program, Solution
+from edgenas.strategies._milp_flows import Scores
+from edgenas.strategies._milp_program import SECONDS, Program, Solution
 from edgenas.study import Study, Trial
 
 REWARD = "hard"

@@ -23,7 +23,7 @@ from edgenas.ops import Shape, shape_text
 from edgenas.profiling.devices import device_table
 from edgenas.spaces._base import SearchSpace, build_space
 from edgenas.spaces._genes import sample
-from edgenas.strategies._program import Solution, solve
+from edgenas.strategies._milp_program import Solution, solve
 from tests.benchmarks._common import record
 
 DEVICE, RUNTIME = "amd-epyc-zen4", "onnxruntime"

@@ -14,7 +14,7 @@ from edgenas.cost.base import AdditiveCost
 from edgenas.graph import Arch
 from edgenas.ops import Choose
 from edgenas.spaces._base import SearchSpace, Statics
-from edgenas.strategies._walks import END, Walks
+from edgenas.strategies._milp_walks import END, Walks
 
 Scores = Sequence[Sequence[float]]  # one number per option per choice
 Prices = NDArray[np.float64]  # one number per budget

@@ -16,8 +16,8 @@ from edgenas.errors import UsageError
 from edgenas.spaces._base import SearchSpace, build_space
 from edgenas.spaces._genes import is_allowed
 from edgenas.strategies._feasible import networks
-from edgenas.strategies._program import Program, Solution, solve
-from edgenas.strategies._walks import END, Walks
+from edgenas.strategies._milp_program import Program, Solution, solve
+from edgenas.strategies._milp_walks import END, Walks
 from tests._toys import Cell, Recipe, Shared, all_archs, recipes
 from tests.strategies._synthetic import COSTS, GATE, PerNode, Toy
 

@@ -15,7 +15,7 @@ from edgenas.errors import UsageError
 from edgenas.graph import Arch
 from edgenas.spaces._base import SearchSpace, Statics
 from edgenas.strategies._feasible import networks
-from edgenas.strategies._flows import FlowProgram, Row, Scores
+from edgenas.strategies._milp_flows import FlowProgram, Row, Scores
 
 SECONDS = 10.0
 # HiGHS stops at an absolute gap of 1e-6, which cannot be set; scores are scaled to spread so far.
