@@ -95,20 +95,20 @@ def with_devices(config: Config) -> Config:
     from edgenas.profiling.devices import device_table, table_name
     from edgenas.runtimes._host import host_name
 
-    if config.budget_ms is None:
-        name = config.device or config.device_budgets[0][0]
-        if name not in dict(config.device_budgets):
-            raise UsageError(f"--budget-ms: say how many milliseconds the model may take on {name}, the --device")
-        config = replace(config, device=name, budget_ms=dict(config.device_budgets)[name])
+    if config.budget_ms is None and config.device is None:
+        config = replace(config, device=config.device_budgets[0][0])
     config = _for_device(config)
-    budgets = {config.device or f"{host_name()}/{config.runtime}-{config.threads}t-fp32": config.budget_ms}
+    main = config.device or f"{host_name()}/{config.runtime}-{config.threads}t-fp32"
+    budgets = {} if config.budget_ms is None else {main: config.budget_ms}
     for name, ms in config.device_budgets:
         if not (config.resume and "/" in name):
             name = table_name(device_table(name, runtime=config.runtime, threads=config.threads))
         if budgets.setdefault(name, ms) != ms:
             raise UsageError(f"--budget-ms: {budgets[name]:g} and {ms:g} ms are both for {name}; leave one out")
-    _, *others = budgets.items()
-    return replace(config, budgets_ms=tuple(f"{name}={ms!r}" for name, ms in others))
+    if main not in budgets:
+        raise UsageError(f"--budget-ms: say how many milliseconds the model may take on {main}, the --device")
+    budget_ms = budgets.pop(main)
+    return replace(config, budget_ms=budget_ms, budgets_ms=tuple(f"{name}={ms!r}" for name, ms in budgets.items()))
 
 
 def _for_device(config: Config) -> Config:

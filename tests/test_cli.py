@@ -143,7 +143,7 @@ def test_version(capsys):
 # Settings
 
 SAMPLES = {bool: True, int: "3", float: "0.25", str: "cpu"}
-SPECIAL = {"ray": "auto", "preset": "mnasnet"}
+SPECIAL = {"ray": "auto", "preset": "mnasnet", "reward": "soft"}
 
 
 @pytest.mark.parametrize("item", [i for i in fields(Config) if i.name != "budgets_ms"], ids=lambda item: item.name)

@@ -292,6 +292,12 @@ def test_limits_out_of_reach_are_refused_by_name(tmp_path, limit, message):
             3.0,
             (f"{DEVICE}/onnxruntime-1t-fp32=2.0",),
         ),
+        (
+            {"budgets_ms": [f"{DEVICE}/onnxruntime-1t-fp32=2"], "device": DEVICE},
+            f"{DEVICE}/onnxruntime-1t-fp32",
+            2.0,
+            (),
+        ),
         ({"budget_ms": 2, "device": DEVICE, "budgets_ms": [f"{DEVICE}=2"]}, f"{DEVICE}/onnxruntime-1t-fp32", 2.0, ()),
     ],
 )
@@ -306,7 +312,7 @@ def test_which_device_a_budget_is_for(given, device, budget_ms, others):
     [
         ({"budget_ms": 1, "device": DEVICE, "budgets_ms": [f"{DEVICE}=2"]}, "1 and 2 ms are both for"),
         ({"budget_ms": 1, "budgets_ms": [f"{INT8}=3", f"{INT8}=2"]}, "two budgets"),
-        ({"device": DEVICE, "budgets_ms": [f"{INT8}=3"]}, f"on {DEVICE}, the --device"),
+        ({"device": DEVICE, "budgets_ms": [f"{INT8}=3"]}, f"on {DEVICE}/onnxruntime-1t-fp32, the --device"),
         ({"budget_ms": 1, "budgets_ms": ["amd-epyc-zen5=3"]}, "no 'amd-epyc-zen5'"),
     ],
 )
