@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,13 +95,15 @@ def with_devices(config: Config) -> Config:
     from edgenas.profiling.devices import device_table, table_name
     from edgenas.runtimes._host import host_name
 
-    if config.budget_ms is None and config.device is None:
-        config = replace(config, device=config.device_budgets[0][0])
+    recorded = recorded_devices(config)
+    tabled = [name for name, _ in config.device_budgets if name not in recorded]
+    if config.budget_ms is None and config.device is None and tabled:
+        config = replace(config, device=tabled[0])
     config = _for_device(config)
     main = config.device or f"{host_name()}/{config.runtime}-{config.threads}t-fp32"
     budgets = {} if config.budget_ms is None else {main: config.budget_ms}
     for name, ms in config.device_budgets:
-        if not (config.resume and "/" in name):
+        if name not in recorded and not (config.resume and "/" in name):
             name = table_name(device_table(name, runtime=config.runtime, threads=config.threads))
         if budgets.setdefault(name, ms) != ms:
             raise UsageError(f"--budget-ms: {budgets[name]:g} and {ms:g} ms are both for {name}; leave one out")
@@ -109,6 +111,13 @@ def with_devices(config: Config) -> Config:
         raise UsageError(f"--budget-ms: say how many milliseconds the model may take on {main}, the --device")
     budget_ms = budgets.pop(main)
     return replace(config, budget_ms=budget_ms, budgets_ms=tuple(f"{name}={ms!r}" for name, ms in budgets.items()))
+
+
+def recorded_devices(config: Config) -> Collection[str]:
+    """Devices whose latencies `--scores` holds; their budgets are checked by look-up."""
+    from edgenas.evaluators.tabular import read_scores
+
+    return read_scores(Path(config.scores).expanduser()).latency_ms.keys() if config.scores else ()
 
 
 def _for_device(config: Config) -> Config:

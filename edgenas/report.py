@@ -32,8 +32,9 @@ class Result:
     `limits` holds, for each further budget, `metric`, `allowed` and what the model has `used` of it; latencies on
     further devices are predicted, from `low` to `high`, and keep within their budgets with the high end. `front` are
     the trials that none beats in accuracy and every limited metric, and the delivered model. `hypervolume` is what the
-    feasible trials dominate in accuracy and the limited metrics, by `reference_point`: the lowest accuracy and the
-    highest costs among them; a metric in which they are all equal is left out.
+    feasible trials dominate in accuracy and the limited metrics, as a share of the box from `reference_point`, the
+    lowest accuracy and the highest costs among them, to accuracy 1 at no cost; a metric in which all are equal is left
+    out.
     """
 
     met_budget: bool | None
@@ -191,6 +192,8 @@ def _limit(row: Mapping[str, Any]) -> str:
     """What a model uses of a limit; what is predicted says so."""
     metric, device = row["metric"].partition("@")[::2]
     allowed = text.figure(row["metric"], row["allowed"])
+    if device and "low" not in row:
+        return f"{device}: {text.ms(row['used'])} ms as recorded among the scores, {allowed} allowed"
     if device:
         ms, low, high = (text.ms(row[name]) for name in ("used", "low", "high"))
         return f"{device}: predicted {ms} ms ({low} to {high}), not measured, {allowed} allowed"
@@ -255,10 +258,11 @@ def _volume(result: Result) -> str:
         if kind == "accuracy":
             corner.append(f"{text.percent(value, 2)} accuracy")
         elif device:
-            corner.append(f"{text.ms(value)} ms as the upper end on {device}")
+            corner.append(f"{text.ms(value)} ms{' as the upper end' * (kind == 'latency_high_ms')} on {device}")
         else:
             corner.append(f"{text.figure(metric, value)} {NAMES.get(metric, metric)}")
-    return f"hypervolume {result.hypervolume:.4g}; reference point, the worst of feasible trials: {', '.join(corner)}"
+    share = f"hypervolume {text.percent(result.hypervolume)} of the box up to 100 % accuracy at no cost"
+    return f"{share}; reference point, the worst of feasible trials: {', '.join(corner)}"
 
 
 def _thinned(points: Sequence[Mapping[str, Any]], most: int, arch: str) -> list[Mapping[str, Any]]:

@@ -22,6 +22,7 @@ from edgenas.cost.memory import PeakBytes
 from edgenas.cost.table import LatencyTable, read_table, write_table
 from edgenas.errors import EnvironmentFault, Interrupted, UsageError
 from edgenas.evaluators._base import Evaluator
+from edgenas.evaluators.tabular import Scores, read_scores
 from edgenas.export.facts import Precision
 from edgenas.export.size import FileBytes
 from edgenas.folder import RunFolder
@@ -145,10 +146,27 @@ class Run:
         return PeakBytes(1 if self.precision == "int8" else FLOAT_BYTES)
 
     @cached_property
+    def scores(self) -> Scores | None:
+        """What `--scores` holds. Raises UsageError if it is of another space."""
+        if self.config.scores is None:
+            return None
+        scores = read_scores(Path(self.config.scores).expanduser())
+        scores.check(self.space)
+        return scores
+
+    @property
+    def recorded(self) -> frozenset[str]:
+        """Further devices whose latencies are looked up among the scores."""
+        known = self.scores.latency_ms if self.scores else {}
+        return frozenset(name for name, _ in self.config.device_budgets if name in known)
+
+    @cached_property
     def tables_elsewhere(self) -> dict[str, LatencyTable]:
         """Tables of the further devices that have a budget, by whole name, as they were when the run began."""
         tables = {}
         for i, (name, _) in enumerate(self.config.device_budgets, start=1):
+            if name in self.recorded:
+                continue
             path = self.folder.path / f"device-{i}.csv"
             if not path.exists():
                 write_table(path, device_table(name, runtime=self.config.runtime, threads=self.config.threads))
@@ -163,6 +181,8 @@ class Run:
             for latency in latency_interval(table, self.space, estimate_missing=True):
                 latency.metric = f"{latency.metric.partition('@')[0]}@{name}"  # a device may have several tables
                 costs.append(latency)
+        if self.scores is not None:
+            costs += [self.scores.latency(name) for name in sorted(self.recorded)]
         if self.config.max_file_mb is not None:
             costs.append(FileBytes(self.space, self.precision))
         return tuple(costs)
@@ -180,7 +200,8 @@ class Run:
         here = f"on {self.device}" if config.budgets_ms else ""
         limits = [Limit(f"latency_high_ms@{self.device}", config.budget_ms, "--budget-ms ", here)]
         for name, ms in config.device_budgets:
-            limits.append(Limit(f"latency_high_ms@{name}", ms, f"--budget-ms {name}=", f"on {name}"))
+            metric = "latency_ms" if name in self.recorded else "latency_high_ms"
+            limits.append(Limit(f"{metric}@{name}", ms, f"--budget-ms {name}=", f"on {name}"))
         if config.max_params is not None:
             limits.append(Limit("params", config.max_params, "--max-params ", "parameters"))
         if config.max_memory_mb is not None:

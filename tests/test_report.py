@@ -189,6 +189,6 @@ def test_limits_and_what_is_used_of_them_are_shown():
 def test_the_hypervolume_comes_with_its_reference_point():
     corner = {"accuracy": 0.5, "latency_high_ms@pixel3": 19.5, "params": 9e5}
     shown = " ".join(summary(replace(RESULT, hypervolume=0.123456, reference_point=corner), front(3), []).split())
-    assert "hypervolume 0.1235; reference point, the worst of feasible trials: 50.00 % accuracy, " in shown
+    assert "hypervolume 12.3 % of the box up to 100 % accuracy at no cost; reference point, the worst" in shown
     assert "19.50 ms as the upper end on pixel3, 900 k parameters" in shown
     assert "hypervolume" not in summary(RESULT, front(3), [])

@@ -1,5 +1,6 @@
 """A search for a device that is not at hand, by its shipped table; then what settles it, measured on this machine."""
 
+import itertools
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from edgenas.export.bundle import verify_bundle
 from edgenas.pareto import hypervolume
 from edgenas.profiling import settle
 from edgenas.progress import SilentReporter
+from edgenas.report import summary
 from edgenas.study import read_trials
 from tests.test_search import TINY
 
@@ -234,6 +236,26 @@ def test_two_tables_of_a_device_are_told_apart(limited):
         assert point[f"latency_high_ms@{DEVICE}"] != point[f"latency_high_ms@{INT8}"]
 
 
+def test_accuracies_and_latencies_by_look_up(tmp_path):
+    """Both come from a file; the budget on the device that it knows holds beside the plain one."""
+    archs = np.array(list(itertools.product(range(5), repeat=6)), dtype=np.uint8)
+    path, latency_ms = tmp_path / "scores.npz", 1.0 + archs.sum(axis=1)
+    accuracy = 50.0 + latency_ms
+    np.savez(path, op_codes=archs, acc_val=accuracy, lat_names=np.array(["board"]), lat_ms=latency_ms[:, None])
+    few = {"trials": 8, "finalists": 1, "final_epochs": 1, "int8": False, "budgets_ms": ["board=9.5"]}
+    looked_up = {"space": "nasbench201", "evaluator": "tabular", "scores": str(path), "budget_ms": 50.0}
+    folder = tmp_path / "run"
+    result = search(folder, **few, **looked_up)
+    (limit,) = result.limits
+    row = 1.0 + sum(map(int, result.arch))
+    assert limit == {"metric": "latency_ms@board", "allowed": 9.5, "used": row} and row <= 9.5
+    trials = [trial for trial in read_trials(folder) if trial.feasible]
+    assert trials and all(
+        trial.metrics["accuracy"] == (50 + trial.metrics["latency_ms@board"]) / 100 for trial in trials
+    )
+    assert "9.5 ms allowed" in summary(result, result.front, [])
+
+
 def test_the_hypervolume_is_that_of_the_feasible_trials(limited):
     folder, result = limited
     rows = [trial.metrics for trial in read_trials(folder) if trial.feasible]
@@ -243,7 +265,9 @@ def test_the_hypervolume_is_that_of_the_feasible_trials(limited):
     assert all(corner[metric] == max(row[metric] for row in rows) for metric in costs)
     signs = [-1.0, *[1.0] * len(costs)]
     points = np.array([[row[metric] for metric in corner] for row in rows]) * signs
-    assert result.hypervolume == pytest.approx(hypervolume(points, np.array(list(corner.values())) * signs))
+    box = (1 - corner[quality]) * np.prod([corner[metric] for metric in costs])
+    assert result.hypervolume == pytest.approx(hypervolume(points, np.array(list(corner.values())) * signs) / box)
+    assert 0 < result.hypervolume < 1
 
 
 def test_limits_and_hypervolume_are_shown_and_resumed(limited, capsys, monkeypatch):

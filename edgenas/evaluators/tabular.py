@@ -37,6 +37,13 @@ class Scores:
     accuracy: Mapping[str, NDArray[np.float64]]
     latency_ms: Mapping[str, NDArray[np.float64]]
 
+    def check(self, space: SearchSpace) -> None:
+        """Raises UsageError if the architectures are of another space."""
+        try:
+            space.check(tuple(map(max, zip(*self.archs, strict=True))))
+        except UsageError as error:
+            raise UsageError(f"--scores: its architectures are of another space than {space.name} ({error})") from error
+
     def latency(self, device: str) -> LookupCost:
         """The latency on a device as a cost, `latency_ms@<device>`. Raises UsageError if the file does not have it."""
         if device not in self.latency_ms:
@@ -47,8 +54,7 @@ class Scores:
         """Looks accuracies up. Raises UsageError if the file does not have `name`, or is of another space."""
         if name not in self.accuracy:
             raise UsageError(f"no accuracies {name!r} among the scores; there are {', '.join(self.accuracy)}")
-        for arch in (self.archs[0], tuple(map(max, zip(*self.archs, strict=True)))):
-            space.check(arch)
+        self.check(space)
         return TabularEvaluator(space, dict(zip(self.archs, self.accuracy[name].tolist(), strict=True)), seed, device)
 
 
@@ -65,12 +71,26 @@ def read_scores(path: Path) -> Scores:
             devices = file["lat_names"].tolist() if "lat_names" in file else []
             table = file["lat_ms"] if devices else np.empty((len(codes), 0))
             latency_ms = {str(d): _column(column, codes) for d, column in zip(devices, table.T, strict=True)}
-            archs = tuple(map(tuple, codes.astype(int).tolist()))
+            archs = _archs(codes)
+            if any(((column < 0) | (column > 1)).any() for column in accuracy.values()):
+                raise ValueError("an accuracy outside of 0 to 100 %")
+            if any((column <= 0).any() for column in latency_ms.values()):
+                raise ValueError("a latency that is not above 0 ms")
     except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} holds no scores: {error}; see edgenas/evaluators/tabular.py for its form") from error
     if not archs or not accuracy:
         raise DataError(f"{path} holds no scores: no architectures, or no `{PREFIX}...` of them")
     return Scores(archs, accuracy, latency_ms)
+
+
+def _archs(codes: NDArray[np.int64]) -> tuple[Arch, ...]:
+    """One row per architecture, none twice."""
+    if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):
+        raise ValueError(f"op_codes of shape {codes.shape} and type {codes.dtype}, not whole numbers in rows")
+    archs = tuple(map(tuple, codes.astype(int).tolist()))
+    if len(set(archs)) < len(archs):
+        raise ValueError("an architecture twice")
+    return archs
 
 
 def _column(values: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -127,5 +147,6 @@ def accuracies(config: Config) -> tuple[Scores, str]:
 
 def build(run: Run) -> TabularEvaluator:
     """The accuracies `--scores-name` of `--scores`."""
-    scores, name = accuracies(run.config)
-    return scores.evaluator(name, run.space, run.config.seed, run.torch_device)
+    _, name = accuracies(run.config)
+    assert run.scores is not None
+    return run.scores.evaluator(name, run.space, run.config.seed, run.torch_device)

@@ -117,7 +117,8 @@ def _limits(run: Run, metrics: Mapping[str, float], number: int) -> list[dict[st
 def volume(study: Study) -> dict[str, Any]:
     """Hypervolume of the feasible trials in quality and the budgeted metrics, bounded by the worst of each among them.
 
-    A metric that is the same for all of them is left out; without any other it is 0.
+    It is a share of the box from there to quality 1 at no cost, so runs in other units compare. A metric that is the
+    same for all of them is left out; without any other it is 0.
     """
     quality, trials = study.objective.quality, study.candidates()
     budgeted = [m for m in study.objective.budgets if len({trial.metrics[m] for trial in trials}) > 1]
@@ -125,8 +126,9 @@ def volume(study: Study) -> dict[str, Any]:
         return {"hypervolume": 0.0, "reference_point": {}}
     points = np.array([[-trial.metrics[quality], *(trial.metrics[m] for m in budgeted)] for trial in trials])
     worst = points.max(axis=0)
+    box = (1 + worst[0]) * float(np.prod(worst[1:]))
     reference = dict(zip([quality, *budgeted], [-worst[0], *worst[1:]], strict=True))
-    return {"hypervolume": hypervolume(points, worst), "reference_point": reference}
+    return {"hypervolume": hypervolume(points, worst) / box if box > 0 else 0.0, "reference_point": reference}
 
 
 def _estimated_share(run: Run, arch: Arch) -> float:

@@ -83,6 +83,10 @@ def test_scores_of_another_space_are_refused(tmp_path):
         {"lat_ms": np.ones((3, 1))},
         {"op_codes": CODES[:0], "acc_c10_val": np.zeros(0), "acc_c10_test": np.zeros(0), "lat_ms": np.ones((0, 2))},
         {"op_codes": np.array([{}, 1, None], dtype=object)},
+        {"op_codes": CODES.astype(float)},
+        {"op_codes": CODES[[0, 1, 1]]},
+        {"acc_c10_val": np.array([91.0, 101.0, 90.0])},
+        {"lat_ms": np.array([[30.0, 9.0], [0.0, 3.0], [20.0, 10.0]])},
     ],
 )
 def test_bad_files_are_refused(tmp_path, changed):
