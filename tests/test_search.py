@@ -165,13 +165,14 @@ def test_when_every_finalist_misses_the_next_ones_are_tried(finished, tmp_path, 
     measured, real, slow_ms = [], delivery.bench_in_fresh_process, 1.05 * result.budget_ms
 
     def slow_at_first(paths, **settings):
-        measured.append(paths)
-        return [replace(row, ms=max(row.ms, slow_ms if len(measured) == 1 else 0.0)) for row in real(paths, **settings)]
+        measured.append(paths[0])  # again and again, where the machine is busy
+        is_first = paths[0] == measured[0]
+        return [replace(row, ms=max(row.ms, slow_ms if is_first else 0.0)) for row in real(paths, **settings)]
 
     monkeypatch.setattr(delivery, "bench_in_fresh_process", slow_at_first)
     config = {**TINY, "budget_ms": result.budget_ms, "output": tmp_path / "run", "reuse": folder, "int8": False}
     second = api.search(make_config({**config, "finalists": 1}), SilentReporter())
-    assert second.met_budget and len(measured) == 2
+    assert second.met_budget and len(set(measured)) == 2
     first_arch = json.loads((tmp_path / "run" / "finalists.json").read_text())["finalists"]
     assert second.arch not in first_arch
     assert any("passed over" in note for note in api.notes(tmp_path / "run"))

@@ -157,7 +157,11 @@ def test_one_worker_needs_no_ray(monkeypatch):
 @pytest.mark.parametrize("where", [{"workers": 2}, {"ray": "auto"}])
 @pytest.mark.parametrize("evaluator", ["supernet", "tabular"])
 def test_evaluators_that_share_weights_are_refused_by_name(tmp_path, where, evaluator):
-    config = make_config({"budget_ms": 5, "evaluator": evaluator, "output": tmp_path / "run", **where})
+    scores = {}
+    if evaluator == "tabular":
+        scores = {"scores": tmp_path / "scores.npz"}
+        np.savez(scores["scores"], op_codes=np.zeros((1, 6), dtype=np.uint8), acc_val=np.array([90.0]))
+    config = make_config({"budget_ms": 5, "evaluator": evaluator, "output": tmp_path / "run", **scores, **where})
     with pytest.raises(UsageError, match=rf"^--{next(iter(where))}.*evaluator {evaluator} .*--evaluator scratch"):
         api.search(config, SilentReporter())
     assert not (tmp_path / "run" / "config.toml").exists()
