@@ -172,7 +172,7 @@ def test_when_every_finalist_misses_the_next_ones_are_tried(finished, tmp_path, 
     monkeypatch.setattr(delivery, "bench_in_fresh_process", slow_at_first)
     config = {**TINY, "budget_ms": result.budget_ms, "output": tmp_path / "run", "reuse": folder, "int8": False}
     second = api.search(make_config({**config, "finalists": 1}), SilentReporter())
-    assert second.met_budget and len(set(measured)) == 2
+    assert second.met_budget and len(set(measured)) >= 2
     first_arch = json.loads((tmp_path / "run" / "finalists.json").read_text())["finalists"]
     assert second.arch not in first_arch
     assert any("passed over" in note for note in api.notes(tmp_path / "run"))
