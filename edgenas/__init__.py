@@ -7,10 +7,10 @@ Layers; imports go down only, and torch starts at `nn`:
 
     cli  commands  config  presets  api  kits  pipeline  run  stages
     driver  workers  export  bench  profiling  report  progress
-    problem  strategies  evaluators
+    problem  strategies  evaluators  pruning
     study  objective  pareto | engine  data | cost | runtimes | child
     nn
-    spaces
+    spaces  conditions  sums
     graph  ops  errors  plugins  text  folder
 """
 

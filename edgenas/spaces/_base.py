@@ -163,6 +163,13 @@ class SearchSpace(ABC):
         """Which nodes of `supergraph(statics)` each architecture keeps: bool (len(archs), nodes)."""
         return self.conditions(statics).nodes(self.rows(archs))
 
+    def asked(self, rows: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Which choices decide something in each architecture, `rows` of them: bool, shaped alike."""
+        asked = np.empty(rows.shape, dtype=bool)
+        for statics, members in self.by_statics(rows).items():
+            asked[members] = self.conditions(statics).questions(rows[members])
+        return asked
+
     # Text
 
     def check(self, arch: Arch) -> None:

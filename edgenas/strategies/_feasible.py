@@ -115,10 +115,8 @@ def survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64]
 
 def networks(space: SearchSpace, archs: Sequence[Arch]) -> list[bytes]:
     """One key per architecture; equal keys mean the same network: options of blocks that are not there do not count."""
-    rows = space.rows(archs).copy()
-    for statics, members in space.by_statics(rows).items():
-        rows[members] = np.where(space.conditions(statics).questions(rows[members]), rows[members], NOT_ASKED)
-    return [row.tobytes() for row in rows]
+    rows = space.rows(archs)
+    return [row.tobytes() for row in np.where(space.asked(rows), rows, NOT_ASKED)]
 
 
 class Proposed:
