@@ -80,7 +80,7 @@ def check_workers(run: Run) -> None:
         )
     if run.torch_device != "cpu":
         raise UsageError(f"{asked}: trials in parallel are trained on processors only; add --train-device cpu")
-    workers.import_ray()
+    workers.check(config.ray)
 
 
 def _reuse(run: Run, source: Path) -> None:

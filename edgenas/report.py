@@ -17,7 +17,6 @@ from edgenas.errors import UsageError
 WIDTH = 100
 FRONT_ROWS = 12
 BAR = 12
-NAMES = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "for the file"}
 
 
 @dataclass(frozen=True)
@@ -179,26 +178,13 @@ def _facts(result: Result, images: Mapping[str, int]) -> list[tuple[str, str]]:
         ("int8", f"{text.ms(r.int8_measured_ms)} ms, test {text.accuracy(r.int8_test_accuracy, test)}"),
         ("size", f"{text.count(r.macs)} multiply-adds, {text.count(r.params)} parameters"),
         ("", f"file {text.size(r.file_bytes)}, activations {text.size(r.peak_bytes)} at their peak"),
-        *zip(["limits", *[""] * len(r.limits)], map(_limit, r.limits), strict=False),
+        *zip(["limits", *[""] * len(r.limits)], map(text.used_of_limit, r.limits), strict=False),
         ("search", f"{r.strategy} with {r.evaluator} on {r.data}, seed {r.seed}"),
         ("", f"{r.trials} trials, {r.feasible_trials} of them feasible"),
         ("time", _time(r.seconds)),
         ("arch", f"{r.space} {r.arch}"),
     ]
     return [("  " + name, text.printable(value)) for name, value in pairs if name != "int8" or r.int8_measured_ms]
-
-
-def _limit(row: Mapping[str, Any]) -> str:
-    """What a model uses of a limit; what is predicted says so."""
-    metric, device = row["metric"].partition("@")[::2]
-    allowed = text.figure(row["metric"], row["allowed"])
-    if device and "low" not in row:
-        return f"{device}: {text.ms(row['used'])} ms as recorded among the scores, {allowed} allowed"
-    if device:
-        ms, low, high = (text.ms(row[name]) for name in ("used", "low", "high"))
-        return f"{device}: predicted {ms} ms ({low} to {high}), not measured, {allowed} allowed"
-    share = text.percent(row["used"] / row["allowed"], 0)
-    return f"{text.figure(metric, row['used'])} of {allowed} {NAMES.get(metric, metric)}, {share}"
 
 
 def _measured(result: Result) -> str:
@@ -260,7 +246,7 @@ def _volume(result: Result) -> str:
         elif device:
             corner.append(f"{text.ms(value)} ms{' as the upper end' * (kind == 'latency_high_ms')} on {device}")
         else:
-            corner.append(f"{text.figure(metric, value)} {NAMES.get(metric, metric)}")
+            corner.append(f"{text.figure(metric, value)} {text.WHAT.get(metric, metric)}")
     share = f"hypervolume {text.percent(result.hypervolume)} of the box up to 100 % accuracy at no cost"
     return f"{share}; reference point, the worst of feasible trials: {', '.join(corner)}"
 

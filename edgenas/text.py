@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 UNKNOWN = "unknown"
+WHAT = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "for the file"}  # there is so much of
 
 
 def printable(text: str) -> str:
@@ -65,6 +67,19 @@ def figure(metric: str, value: float) -> str:
     if metric.endswith("bytes"):
         return size(value)
     return f"{value:g} ms" if "_ms@" in metric else count(value)
+
+
+def used_of_limit(row: Mapping[str, Any]) -> str:
+    """What a network uses of a limit, as `Result.limits` holds it; what is predicted says so."""
+    metric, device = row["metric"].partition("@")[::2]
+    allowed = figure(row["metric"], row["allowed"])
+    if device and "low" not in row:
+        return f"{device}: {ms(row['used'])} ms as recorded among the scores, {allowed} allowed"
+    if device:
+        middle, low, high = (ms(row[name]) for name in ("used", "low", "high"))
+        return f"{device}: predicted {middle} ms ({low} to {high}), not measured, {allowed} allowed"
+    share = percent(row["used"] / row["allowed"], 0)
+    return f"{figure(metric, row['used'])} of {allowed} {WHAT.get(metric, metric)}, {share}"
 
 
 def bar(share: float, width: int) -> str:

@@ -69,6 +69,16 @@ def trial_map(workers: int, address: str | None, say: Callable[[str], None]) -> 
             ray.shutdown()
 
 
+def check(address: str | None) -> None:
+    """Raises UsageError if Ray is not installed, EnvironmentFault if nobody answers at `address`."""
+    import_ray()
+    if address and address != "auto":
+        try:
+            _knock(address)
+        except (OSError, ValueError) as error:
+            raise EnvironmentFault(f"--ray {address}: cannot join; is it up? ({_first_line(error)})") from error
+
+
 def import_ray() -> Any:
     """The module. Raises UsageError, naming what to install, if there is none."""
     for name, value in SETTINGS.items():  # some are read at the import
@@ -165,9 +175,8 @@ def _connect(ray: Any, workers: int, address: str | None) -> None:
         # A secret of this process: Ray's ports are open to the network, and its own one would go to the user's home.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         options |= {"num_cpus": workers, "num_gpus": 0, "include_dashboard": False}
+    check(address)
     try:
-        if address and address != "auto":
-            _knock(address)
         with _own_sigterm():
             ray.init(address=address or "local", **options)
     except (OSError, RuntimeError, ValueError, ImportError, ray.exceptions.RayError) as error:

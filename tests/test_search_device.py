@@ -1,5 +1,6 @@
 """A search for a device that is not at hand, by its shipped table; then what settles it, measured on this machine."""
 
+import html
 import itertools
 import json
 import subprocess
@@ -9,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from edgenas import api, kits
+from edgenas import api, kits, text
 from edgenas.cli import main
 from edgenas.config import make_config
 from edgenas.errors import BudgetError, NoisyMachine, TableError, UnknownName, UsageError
@@ -226,6 +227,9 @@ def test_all_limits_hold_at_once(limited):
     assert file["used"] == result.file_bytes == (folder / "model.onnx").stat().st_size
     assert [row["allowed"] for row in (params, memory, file)] == [6e4, 0.3e6, 0.25e6]
     assert all(0 < row["used"] <= row["allowed"] for row in result.limits)
+    assert json.loads((folder / "manifest.json").read_text())["not_measured_on"]["limits"] == list(result.limits)
+    card = html.unescape((folder / "MODEL_CARD.md").read_text())
+    assert all(f"- {text.used_of_limit(row)}\n" in card for row in result.limits)
 
 
 def test_two_tables_of_a_device_are_told_apart(limited):

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -174,9 +175,16 @@ def test_a_missing_ray_is_named_before_anything_else_happens(tmp_path, monkeypat
         api.search(config, SilentReporter())
 
 
-def test_a_cluster_that_is_not_there_is_refused_at_once():
-    with pytest.raises(EnvironmentFault, match=r"--ray 127\.0\.0\.1:1: cannot join"):
-        workers._connect(workers.import_ray(), 1, "127.0.0.1:1")
+def test_a_cluster_that_is_not_there_is_refused_at_once(tmp_path):
+    output, address = tmp_path / "run", "127.0.0.1:1"
+    config = make_config({"budget_ms": 5, "evaluator": "scratch", "ray": address, "output": output})
+    for begin in (
+        partial(api.search, config, SilentReporter()),
+        partial(workers._connect, workers.import_ray(), 1, address),
+    ):
+        with pytest.raises(EnvironmentFault, match=r"--ray 127\.0\.0\.1:1: cannot join"):
+            begin()
+    assert not (output / "config.toml").exists()
 
 
 def test_a_run_may_go_on_with_other_workers(tmp_path):

@@ -128,6 +128,7 @@ def _manifest(facts: Facts, labels: Sequence[str], hashes: Mapping[str, str]) ->
             "runtime_version": facts.runtime_version,
             "threads": facts.threads,
             "budget_ms": facts.budget_ms,
+            "limits": [dict(limit) for limit in facts.limits],
             "data": facts.data,
             "test_images": facts.test_images,
         },

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 from edgenas.export.facts import MODELS, Facts, Measured, Precision
+from edgenas.text import used_of_limit
 
 
 def one_line(text: str) -> str:
@@ -29,7 +30,7 @@ The default is `{MODELS[facts.default]}`: {facts.reason}.
 |---|---|---|---|
 {rows}
 
-{_latency(facts)}
+{_latency(facts)}{_limits(facts)}
 Accuracy is on {facts.test_images} test images of {data}, which had no part in the search; ± is its standard error.
 
 ## Intended use
@@ -74,6 +75,14 @@ def _latency(facts: Facts) -> str:
         )
     ms, low_ms, high_ms = facts.predicted_ms
     return f"Latency was not measured yet. Predicted are {ms:.3f} ms ({low_ms:.3f} to {high_ms:.3f}) on {device}."
+
+
+def _limits(facts: Facts) -> str:
+    """A line for each limit beside the budget."""
+    if not facts.limits:
+        return ""
+    lines = "\n".join(f"- {html.escape(used_of_limit(limit))}" for limit in facts.limits)
+    return f"\n\nFurther limits, and what it uses of them:\n\n{lines}\n"
 
 
 def _row(facts: Facts, precision: Precision, measured: Measured) -> str:

@@ -42,6 +42,7 @@ class Facts:
     threads: int
     data: str
     test_images: int
+    limits: Sequence[Mapping[str, Any]] = ()  # kept beside the budget, as `Result.limits` has them
     network: Mapping[str, Any] = field(default_factory=dict)  # space, arch, macs, params, ...: what JSON can hold
 
     @property

@@ -168,6 +168,24 @@ def test(run: Run, finalists: Mapping[int, Finalist]) -> dict[str, Any]:
     return {"images": len(split), "test_reads": run.data.test_reads, "finalists": rows}
 
 
+def limits(run: Run, metrics: Mapping[str, float], number: int) -> list[dict[str, Any]]:
+    """Each limit beside the latency on the run's device, and what the delivered network uses of it.
+
+    A latency is predicted, with its interval; a file's size is that of the file in the precision of the budget.
+    """
+    rows = []
+    for limit in run.limits[1:]:
+        row: dict[str, Any] = {"metric": limit.metric, "allowed": limit.bound, "used": metrics[limit.metric]}
+        if limit.metric == "file_bytes":
+            row["used"] = model_path(run.folder.path, number, run.precision).stat().st_size
+        if limit.metric.startswith("latency_high_ms@"):
+            name = limit.metric.partition("@")[2]
+            low, row["used"] = (metrics[f"{metric}@{name}"] for metric in ("latency_low_ms", "latency_ms"))
+            row |= {"metric": f"latency_ms@{name}", "low": low, "high": metrics[limit.metric]}
+        rows.append(row)
+    return rows
+
+
 def bundle(
     run: Run, finalist: Finalist, number: int, judged: Mapping[str, Any], test_images: int, tested: Mapping[str, Any]
 ) -> None:
@@ -189,6 +207,7 @@ def bundle(
         fp32=Measured(fp32["ms"], fp32["p90_ms"], fp32["repeat_error"], tested["onnx_test_accuracy"]),
         int8=twin and Measured(twin["ms"], twin["p90_ms"], twin["repeat_error"], tested["int8_test_accuracy"]),
         budget_ms=run.config.budget_ms,
+        limits=limits(run, prediction, number),
         predicted_ms=(prediction[latency.metric], prediction[low.metric], prediction[high.metric]),
         device=run.device,
         runtime=run.config.runtime,

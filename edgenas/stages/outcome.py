@@ -12,7 +12,7 @@ from edgenas.export.facts import MODELS
 from edgenas.graph import Arch
 from edgenas.pareto import hypervolume
 from edgenas.run import Run
-from edgenas.stages.delivery import model_path
+from edgenas.stages.delivery import limits
 from edgenas.stages.finalists import Finalist
 from edgenas.study import Study
 
@@ -68,7 +68,7 @@ def result(run: Run, study: Study, finalist: Finalist, chosen: Chosen, tested: M
         "params": metrics[params.metric],
         "peak_bytes": metrics[peak.metric],
         "file_bytes": (run.folder.path / model).stat().st_size,
-        "limits": _limits(run, metrics, chosen.number),
+        "limits": limits(run, metrics, chosen.number),
         "space": run.space.name,
         "arch": run.space.code(arch),
         "choices": run.space.values(arch),
@@ -94,24 +94,6 @@ def result(run: Run, study: Study, finalist: Finalist, chosen: Chosen, tested: M
     images = {"validation": finalist.scores.images, "test": tested["images"]}
     run.folder.artefact("report", lambda: {"notes": notes, "images": images})
     return result
-
-
-def _limits(run: Run, metrics: Mapping[str, float], number: int) -> list[dict[str, Any]]:
-    """Each limit beside the latency on the run's device, and what the delivered network uses of it.
-
-    A latency is predicted, with its interval; a file's size is that of the file in the precision of the budget.
-    """
-    rows = []
-    for limit in run.limits[1:]:
-        row: dict[str, Any] = {"metric": limit.metric, "allowed": limit.bound, "used": metrics[limit.metric]}
-        if limit.metric == "file_bytes":
-            row["used"] = model_path(run.folder.path, number, run.precision).stat().st_size
-        if limit.metric.startswith("latency_high_ms@"):
-            name = limit.metric.partition("@")[2]
-            low, row["used"] = (metrics[f"{metric}@{name}"] for metric in ("latency_low_ms", "latency_ms"))
-            row |= {"metric": f"latency_ms@{name}", "low": low, "high": metrics[limit.metric]}
-        rows.append(row)
-    return rows
 
 
 def volume(study: Study) -> dict[str, Any]:
