@@ -1,6 +1,6 @@
 """Every strategy against random search at equal cost, on NAS-Bench-201 (arXiv:2001.00326) under latency budgets.
 
-    python -m tests.benchmarks.strategies --data DIR_OR_FILE [--dry]
+    python -m tests.benchmarks.strategies --data DIR_OR_FILE [--keep FILE] [--dry]
 
 CIFAR-100. Look-ups of the validation accuracy after 200 epochs are counted, latency is free, the score is the test
 accuracy of the best feasible architecture by validation. Two devices, each with the budgets that 10, 25, 50 and 75 % of
@@ -14,6 +14,9 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
+import multiprocessing
+import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -58,6 +61,11 @@ class Job:
     share: float
     seed: int
 
+    @property
+    def identity(self) -> tuple[str, str, float, int]:
+        """All but where the table lies."""
+        return self.name, self.device, self.share, self.seed
+
 
 def main() -> None:
     """Run, print and record."""
@@ -67,6 +75,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--only", nargs="*", help="these strategies alone, beside random")
     parser.add_argument("--settings", action="store_true", help="also a table for each setting")
+    parser.add_argument("--keep", type=Path, help="file of finished searches, of one commit: killed, it goes on there")
     parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
     args = parser.parse_args()
     path = data_file(parser, args.data)
@@ -82,8 +91,7 @@ def main() -> None:
         for job in itertools.product(names, DEVICES, SHARES, range(args.seeds))
         if job[0] not in ORDERS or job[-1] == 0
     ]
-    with ProcessPoolExecutor(args.jobs) as pool:
-        done = dict(zip(jobs, pool.map(test_accuracies, jobs, chunksize=4), strict=True))
+    done = searched_all(jobs, args.jobs, args.keep)
     scores = {
         name: np.array(
             [
@@ -99,6 +107,30 @@ def main() -> None:
         print("\n".join(lines))
     else:
         record("Strategies under a budget, at equal look-ups", lines)
+
+
+def searched_all(jobs: Sequence[Job], processes: int, keep: Path | None) -> dict[Job, list[float]]:
+    """The scores of every job; those that `keep` has are taken from there, the others added."""
+    lines = keep.read_text().splitlines() if keep is not None and keep.exists() else []
+    kept = {tuple(identity): scores for identity, scores in map(json.loads, lines)}
+    done = {job: kept[job.identity] for job in jobs if job.identity in kept}
+    rest = [job for job in jobs if job not in done]
+    # Processes that are forked from one with torch's threads wait for threads that they do not have.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_one_thread) as pool:
+        for job, scores in zip(rest, pool.map(test_accuracies, rest, chunksize=4), strict=True):
+            done[job] = scores
+            if keep is not None:
+                with keep.open("a") as file:
+                    file.write(json.dumps([job.identity, scores]) + "\n")
+            print(f"\r{len(done)} of {len(jobs)} searches", end="", file=sys.stderr, flush=True)
+    return done
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def refused(table: Table) -> dict[str, str]:
