@@ -17,6 +17,7 @@ from edgenas.ops import (
     Choose,
     Concat,
     Conv,
+    FactorizedReduce,
     GlobalPool,
     Input,
     Linear,
@@ -127,17 +128,30 @@ class Builder:
         stride: int = 1,
         groups: int = 1,
         act: str = "none",
+        dilation: int = 1,
         weights: str | None = None,
     ) -> Node:
         """Convolution, batch norm, activation."""
-        return self.append(name, Conv(out, kernel, stride, groups, act), x, weights=weights)
+        return self.append(name, Conv(out, kernel, stride, groups, act, dilation), x, weights=weights)
 
     def depthwise(
-        self, name: str, x: Node, *, kernel: int = 3, stride: int = 1, act: str = "none", weights: str | None = None
+        self,
+        name: str,
+        x: Node,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        act: str = "none",
+        dilation: int = 1,
+        weights: str | None = None,
     ) -> Node:
         """Convolution of each channel with its own kernel."""
         channels = x.shape[0]
-        return self.append(name, Conv(channels, kernel, stride, channels, act), x, weights=weights)
+        return self.append(name, Conv(channels, kernel, stride, channels, act, dilation), x, weights=weights)
+
+    def factorized_reduce(self, name: str, x: Node, *, out: int, weights: str | None = None) -> Node:
+        """Half the side by two interleaved 1x1 convolutions, batch norm."""
+        return self.append(name, FactorizedReduce(out), x, weights=weights)
 
     def pool(self, name: str, x: Node, mode: str, *, kernel: int = 3, stride: int = 1) -> Node:
         """Max or average pooling."""

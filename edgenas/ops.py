@@ -57,7 +57,7 @@ class Input(Op):
 
 @dataclass(frozen=True, slots=True)
 class Conv(Op):
-    """Convolution, folded batch norm, activation. Odd kernel, padding kernel // 2."""
+    """Convolution, folded batch norm, activation. Odd kernel, padding dilation * (kernel // 2)."""
 
     kind: ClassVar[str] = "conv"
     out: int
@@ -65,6 +65,12 @@ class Conv(Op):
     stride: int = 1
     groups: int = 1
     act: str = "none"
+    dilation: int = 1
+
+    @property
+    def padding(self) -> int:
+        """Zeros around the image, on each side."""
+        return self.dilation * (self.kernel // 2)
 
     def shape(self, *inputs: Shape) -> Shape:
         """(out, ceil(H / stride), ceil(W / stride))."""
@@ -80,8 +86,34 @@ class Conv(Op):
         return {"weight": (self.out, inputs[0][0] // self.groups, self.kernel, self.kernel), "bias": (self.out,)}
 
     def label(self) -> str:
-        """For example `conv k3 s2 g1 relu6 16`."""
-        return f"conv k{self.kernel} s{self.stride} g{self.groups} {self.act} {self.out}"
+        """For example `conv k3 s2 g1 relu6 16`; a dilation other than 1 comes last, `d2`."""
+        dilated = f" d{self.dilation}" if self.dilation > 1 else ""
+        return f"conv k{self.kernel} s{self.stride} g{self.groups} {self.act} {self.out}{dilated}"
+
+
+@dataclass(frozen=True, slots=True)
+class FactorizedReduce(Op):
+    """Half the side without losing pixels: two 1x1 convolutions of stride 2, the second one pixel down and right.
+
+    Each gives half the channels (DARTS, arXiv:1806.09055); folded batch norm over both. Beyond the image are zeros.
+    """
+
+    kind: ClassVar[str] = "factorized_reduce"
+    out: int
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """(out, ceil(H / 2), ceil(W / 2))."""
+        if self.out % 2:
+            raise ValueError(f"factorized_reduce needs an even number of channels: {self}")
+        return _strided(inputs[0], self.out, 2)
+
+    def parameters(self, *inputs: Shape) -> Parameters:
+        """Kernels of both (out, C, 1, 1), first half first, and bias (out,)."""
+        return {"weight": (self.out, inputs[0][0], 1, 1), "bias": (self.out,)}
+
+    def label(self) -> str:
+        """For example `factorized_reduce 32`."""
+        return f"factorized_reduce {self.out}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,5 +260,7 @@ class Choose(Op):
         return inputs[0]
 
 
+# Kernels that training follows with a batch norm, which is folded into them.
+NORMALISED = (Conv, FactorizedReduce)
 # Present in programs, absent from every price list.
 FREE = (Input, Zero, Choose)

@@ -7,7 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas import ops
-from edgenas.ops import Act, Add, Choose, Concat, Conv, GlobalPool, Input, Linear, Pool, SqueezeExcite, Zero
+from edgenas.ops import (
+    Act,
+    Add,
+    Choose,
+    Concat,
+    Conv,
+    FactorizedReduce,
+    GlobalPool,
+    Input,
+    Linear,
+    Pool,
+    SqueezeExcite,
+    Zero,
+)
 
 X = (16, 7, 7)
 
@@ -20,6 +33,8 @@ X = (16, 7, 7)
         (Conv(32, 3, 2, 1, "relu6"), [(3, 224, 224)], (32, 112, 112), "conv k3 s2 g1 relu6 32"),
         (Conv(16, 5, 2, 16, "hswish"), [X], (16, 4, 4), "conv k5 s2 g16 hswish 16"),
         (Conv(8, 7, 1, 4, "sigmoid"), [X], (8, 7, 7), "conv k7 s1 g4 sigmoid 8"),
+        (Conv(8, 3, dilation=2), [X], (8, 7, 7), "conv k3 s1 g1 none 8 d2"),
+        (FactorizedReduce(32), [X], (32, 4, 4), "factorized_reduce 32"),
         (Pool("max", 3, 2), [X], (16, 4, 4), "pool max k3 s2"),
         (Pool("avg"), [X], X, "pool avg k3 s1"),
         (Act("hswish"), [X], X, "act hswish"),
@@ -42,6 +57,7 @@ def test_shape_and_label(op, inputs, shape, label):
     [
         (Conv(8, 3), X, {"weight": (8, 16, 3, 3), "bias": (8,)}),
         (Conv(16, 5, 1, 16), X, {"weight": (16, 1, 5, 5), "bias": (16,)}),
+        (FactorizedReduce(8), X, {"weight": (8, 16, 1, 1), "bias": (8,)}),
         (Linear(10), (16, 1, 1), {"weight": (10, 16), "bias": (10,)}),
         (
             SqueezeExcite(4),
@@ -68,6 +84,7 @@ def test_parameters(op, shape, parameters):
         (Conv(8, act="swish"), [X], "activation"),
         (Conv(8, groups=3), [X], "3 groups"),
         (Conv(9, groups=4), [X], "4 groups"),
+        (FactorizedReduce(7), [X], "even number"),
         (Pool("median"), [X], "max or avg"),
         (Pool("max", 2), [X], "odd kernel"),
         (Act("swish"), [X], "activation"),

@@ -83,7 +83,7 @@ def flop_counter(module: object, inputs: tuple[object, ...]) -> Any:
         from fvcore.nn import FlopCountAnalysis
 
         counter = FlopCountAnalysis(module, inputs)
-    uncounted = "add add_ mul mean sigmoid hardswish hardtanh relu relu6 max_pool2d avg_pool2d".split()
+    uncounted = "add add_ mul pad slice mean sigmoid hardswish hardtanh relu relu6 max_pool2d avg_pool2d".split()
     counter.set_op_handle(**{f"aten::{name}": None for name in uncounted})
     counter.uncalled_modules_warnings(False).tracer_warnings("none")
     return counter

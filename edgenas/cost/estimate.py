@@ -16,13 +16,13 @@ from edgenas.ops import FUSED_ACTIVATIONS
 FEWEST_ROWS = 6  # of a family, to fit its three coefficients
 BLOCKS = (1, 4, 8, 16)  # channels that a vector unit computes at once
 FEW_CHANNELS = 4  # of an image: runtimes have convolutions of their own for them
-_CONV = re.compile(r"conv k(\d+) s\d+ g(\d+) (\w+) (\d+) \| (\d+)x")
+_CONV = re.compile(r"conv k(\d+) s\d+ g(\d+) (\w+) (\d+)(?: d(\d+))? \| (\d+)x")
 
 
 def op_kind(key: str) -> str:
     """Kind of a table key for pricing: `pointwise`, `depthwise`, `conv`, or the op's own name; of no key, none."""
     if match := _CONV.match(key):
-        kernel, groups, _, _, channels = match.groups()
+        kernel, groups, _, _, _, channels = match.groups()
         if groups == channels and groups != "1":
             return "depthwise"
         return "pointwise" if kernel == "1" else "conv"
@@ -38,16 +38,17 @@ def is_unfused(key: str) -> bool:
 def _families(key: str) -> list[str]:
     """Rows that share a rate, from the closest kin to all: the first with enough rows is used.
 
-    A kind is split by depthwise kernel, groups, first layers, activations that runtimes do not fuse, and channels that
-    are no multiple of 4, which runtimes compute without blocks.
+    A kind is split by depthwise kernel, dilation, groups, first layers, activations that runtimes do not fuse, and
+    channels that are no multiple of 4, which runtimes compute without blocks.
     """
     names = [op_kind(key)]
     if match := _CONV.match(key):
         kernel, act = match.group(1, 3)
-        groups, out, channels = map(int, match.group(2, 4, 5))
+        groups, out, channels = map(int, match.group(2, 4, 6))
         grouped = 1 < groups < channels
         marks = (
             (f"k{kernel}", groups == channels and groups > 1),
+            ("dilated", match.group(5) is not None),
             ("grouped", grouped),
             ("first", channels <= FEW_CHANNELS),
             ("odd", channels > FEW_CHANNELS and bool(channels % 4 or out % 4)),
@@ -63,7 +64,7 @@ def _padding(key: str, block: int) -> float:
     """Multiply-adds that are computed for each that counts, where channels go in blocks."""
     if not (match := _CONV.match(key)):
         return 1.0
-    groups, out, channels = map(int, match.group(2, 4, 5))
+    groups, out, channels = map(int, match.group(2, 4, 6))
     if groups == channels and groups > 1:
         return _filled(out, block)
     first = channels // groups <= FEW_CHANNELS

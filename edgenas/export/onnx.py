@@ -19,7 +19,21 @@ import numpy as np
 
 from edgenas.errors import ExportError
 from edgenas.graph import Graph, Node
-from edgenas.ops import Act, Add, Concat, Conv, GlobalPool, Input, Linear, Op, Pool, Shape, SqueezeExcite, Zero
+from edgenas.ops import (
+    Act,
+    Add,
+    Concat,
+    Conv,
+    FactorizedReduce,
+    GlobalPool,
+    Input,
+    Linear,
+    Op,
+    Pool,
+    Shape,
+    SqueezeExcite,
+    Zero,
+)
 
 if TYPE_CHECKING:
     import onnx
@@ -111,13 +125,27 @@ class _Program:
         """Initializers for all parameters of `node`, in their order."""
         return [self._parameter(f"{node.name}.{name}", shape) for name, shape in node.parameters.items()]
 
+    def halves(self, node: Node) -> list[list[str]]:
+        """Initializers for the first and the second half of the outputs of `node`."""
+        whole = {name: self._value(f"{node.name}.{name}", shape) for name, shape in node.parameters.items()}
+        return [
+            [
+                self.constant(f"{node.name}.{half}.{name}", value[i : i + len(value) // 2])
+                for name, value in whole.items()
+            ]
+            for half, i in (("even", 0), ("odd", node.shape[0] // 2))
+        ]
+
     def _parameter(self, name: str, shape: tuple[int, ...]) -> str:
+        return self.constant(name, self._value(name, shape))
+
+    def _value(self, name: str, shape: tuple[int, ...]) -> Array:
         if name not in self._weights:
             raise ExportError(f"weight {name!r} is missing; pass the weights of the same graph, batch norm folded")
         value = np.ascontiguousarray(self._weights[name], np.float32)
         if value.shape != shape:
             raise ExportError(f"weight {name!r} is {value.shape}, not {shape}; pass the weights of the same graph")
-        return self.constant(name, value)
+        return value
 
     def activation(self, act: str, name: str, x: str) -> str:
         """`x` through one of ops.ACTIVATIONS."""
@@ -144,20 +172,47 @@ def _input(program: _Program, node: Node) -> str:
 def _conv(program: _Program, node: Node, x: str) -> str:
     op = node.op
     assert isinstance(op, Conv)
-    x = program.add("Conv", node.name, x, *program.parameters(node), group=op.groups, **_window(op.kernel, op.stride))
+    dilated = {"dilations": [op.dilation] * 2} if op.dilation > 1 else {}
+    x = program.add(
+        "Conv",
+        node.name,
+        x,
+        *program.parameters(node),
+        group=op.groups,
+        **dilated,
+        **_window(op.kernel, op.stride, op.padding),
+    )
     return program.activation(op.act, f"{node.name}.{op.act}", x)
+
+
+def _factorized_reduce(program: _Program, node: Node, x: str) -> str:
+    name, op = node.name, node.op
+    assert isinstance(op, FactorizedReduce)
+    halves = program.halves(node)
+    starts, ends, axes = (
+        program.constant(f"shift.{part}", np.array(values, np.int64))
+        for part, values in (("starts", [1, 1]), ("ends", [2**31 - 1] * 2), ("axes", [2, 3]))
+    )
+    shifted = program.add("Slice", f"{name}.shifted", x, starts, ends, axes)
+    even = program.add("Conv", f"{name}.even", x, *halves[0], kernel_shape=[1, 1], strides=[2, 2])
+    # A side that was odd is one short, so that the last pixel lies beyond it; else that pixel is not reached.
+    odd = program.add(
+        "Conv", f"{name}.odd", shifted, *halves[1], kernel_shape=[1, 1], strides=[2, 2], pads=[0, 0, 1, 1]
+    )
+    return program.add("Concat", name, even, odd, axis=1)
 
 
 def _pool(program: _Program, node: Node, x: str) -> str:
     op = node.op
     assert isinstance(op, Pool)
     if op.mode == "max":
-        return program.add("MaxPool", node.name, x, **_window(op.kernel, op.stride))
-    return program.add("AveragePool", node.name, x, count_include_pad=0, **_window(op.kernel, op.stride))
+        return program.add("MaxPool", node.name, x, **_window(op.kernel, op.stride, op.kernel // 2))
+    window = _window(op.kernel, op.stride, op.kernel // 2)
+    return program.add("AveragePool", node.name, x, count_include_pad=0, **window)
 
 
-def _window(kernel: int, stride: int) -> dict[str, list[int]]:
-    return {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [kernel // 2] * 4}
+def _window(kernel: int, stride: int, padding: int) -> dict[str, list[int]]:
+    return {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [padding] * 4}
 
 
 def _act(program: _Program, node: Node, x: str) -> str:
@@ -212,6 +267,7 @@ def _zero(program: _Program, node: Node, x: str) -> str:
 _WRITERS: Mapping[type[Op], Callable[..., str]] = {
     Input: _input,
     Conv: _conv,
+    FactorizedReduce: _factorized_reduce,
     Pool: _pool,
     Act: _act,
     Linear: _linear,

@@ -1,13 +1,14 @@
 """How large a model's file will be, before there is one: an upper bound, close, node by node.
 
-Each node is written as `onnx.py` writes it, with the longest name of the space in place of those that it reads. The
-int8 file is what onnxruntime's quantiser makes of that: pairs of quantise and dequantise around every tensor, and
-scales and zero points for every channel of the weights.
+Each node is written as `onnx.py` writes it, reading tensors of the longest names that they may have in any network of
+the space. The int8 file is what onnxruntime's quantiser makes of that: pairs of quantise and dequantise around every
+tensor, and scales and zero points for every channel of the weights.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +16,8 @@ import numpy as np
 from edgenas.cost.base import AdditiveCost
 from edgenas.export.facts import Precision
 from edgenas.export.onnx import written
-from edgenas.graph import Node
-from edgenas.ops import Concat, Linear, Zero
+from edgenas.graph import Graph, Node
+from edgenas.ops import Add, Choose, Concat, Conv, Linear, Zero
 from edgenas.spaces._base import SearchSpace
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 # Header, graph, input, output, what is written once for all nodes, and the pair of the image.
 ENVELOPE: dict[Precision, float] = {"fp32": 500.0, "int8": 1200.0}
-SUFFIX = len(".sigmoid.out")  # the longest that a tensor's name is longer than its node's
 DEQUANTIZED = "_DequantizeLinear_Output"
 REMOVED = ("Relu", "Clip")  # the quantiser lets the range of the node before them do their work
 
@@ -38,25 +38,44 @@ class FileBytes(AdditiveCost):
         """For networks of `space`, which knows how long names are."""
         self.precision: Precision = precision
         self.intercept = ENVELOPE[precision]
-        names = (node.name for statics in space.all_statics() for node in space.supergraph(statics))
-        self._longest = max(map(len, names)) + SUFFIX
-        self._known: dict[tuple[str, int], float] = {}
+        self._reads: dict[str, tuple[int, ...]] = {}  # by node: longest name of each tensor that it reads
+        for statics in space.all_statics():
+            for name, lengths in _longest_reads(space.supergraph(statics)):
+                known = self._reads.get(name, ())
+                self._reads[name] = tuple(map(max, itertools.zip_longest(known, lengths, fillvalue=0)))
+        self._known: dict[tuple[str, int, tuple[int, ...]], float] = {}
 
     def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
         """Bytes that each node adds, its weights among them."""
         return np.array([self._bytes(node) for node in nodes], dtype=np.float64)
 
     def _bytes(self, node: Node) -> float:
-        key = node.key, len(node.name)  # which letters a name is of adds nothing
+        reads = self._reads[node.name][: len(node.inputs)]
+        key = node.key, len(node.name), reads  # which letters a name is of adds nothing
         if key not in self._known:
-            self._known[key] = float(sum(map(self._written, [node, *_possible_zeros(node)])))
+            zeros = _possible_zeros(node)
+            bytes_of_zeros = (self._written(zero, [len("input")]) for zero in zeros)
+            longest = [max(length, len(f"{node.name}.zero0.out")) for length in reads] if zeros else reads
+            self._known[key] = float(self._written(node, longest) + sum(bytes_of_zeros))
         return self._known[key]
 
-    def _written(self, node: Node) -> int:
-        nodes, tensors = written(node, *("x" * self._longest for _ in node.inputs))
+    def _written(self, node: Node, lengths: Sequence[int]) -> int:
+        nodes, tensors = written(node, *("x" * length for length in lengths))
         if self.precision == "int8":
             nodes, tensors = _quantized(nodes, tensors)
         return sum(map(_framed, nodes)) + sum(map(_framed, tensors))
+
+
+def _longest_reads(supergraph: Graph) -> Iterator[tuple[str, list[int]]]:
+    """Each node's name, and the longest name that each tensor it reads has in any network."""
+    longest: dict[str, int] = {}
+    for node in supergraph:
+        reads = [longest[name] for name in node.inputs]
+        yield node.name, reads
+        passed = reads if isinstance(node.op, Choose | Add) else []  # a sum with zeros is its other term
+        act = f".{node.op.act}" if isinstance(node.op, Conv) and node.op.act != "none" else ""
+        view = ".image" if isinstance(node.op, Linear) else ""
+        longest[node.name] = max([len(f"{node.name}{act}{view}.out"), *passed])
 
 
 def _possible_zeros(node: Node) -> list[Node]:

@@ -11,7 +11,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgenas.graph import Node
-from edgenas.ops import Act, Add, Concat, Conv, GlobalPool, Input, Linear, Op, Parameters, Pool, SqueezeExcite, Zero
+from edgenas.ops import (
+    NORMALISED,
+    Act,
+    Add,
+    Concat,
+    Conv,
+    FactorizedReduce,
+    GlobalPool,
+    Input,
+    Linear,
+    Op,
+    Parameters,
+    Pool,
+    SqueezeExcite,
+    Zero,
+)
 
 EPSILON = 1e-5  # of batch norm
 
@@ -34,9 +49,9 @@ class Statistics:
 
 
 def trainable(node: Node) -> Parameters:
-    """Shapes of the parameters that training sees: a convolution has batch norm's scale and shift instead of a bias."""
+    """Shapes of the parameters that training sees: what is normalised has a scale and a shift instead of a bias."""
     shapes = node.parameters
-    if isinstance(node.op, Conv):
+    if isinstance(node.op, NORMALISED):
         return {"weight": shapes["weight"], "scale": shapes["bias"], "shift": shapes["bias"]}
     return shapes
 
@@ -64,8 +79,11 @@ def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], st
     x = inputs[0]
     match op:
         case Conv():
-            y = F.conv2d(x, parameters["weight"], parameters.get("bias"), op.stride, op.kernel // 2, 1, op.groups)
+            y = F.conv2d(x, parameters["weight"], parameters.get("bias"), op.stride, op.padding, op.dilation, op.groups)
             return ACTIVATION[op.act](_normalise(y, parameters, statistics) if "scale" in parameters else y)
+        case FactorizedReduce():
+            y = _factorized_reduce(x, parameters["weight"], parameters.get("bias"))
+            return _normalise(y, parameters, statistics) if "scale" in parameters else y
         case Linear():
             return F.linear(x.flatten(1), parameters["weight"], parameters["bias"])
         case SqueezeExcite():
@@ -87,6 +105,14 @@ def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], st
         case Input():
             return x
     raise TypeError(f"{op} has no layer of its own")
+
+
+def _factorized_reduce(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    height, width = x.shape[-2:]
+    even, odd = weight.chunk(2)
+    shifted = F.pad(x, (0, width % 2, 0, height % 2))[..., 1:, 1:]  # so both halves come out alike
+    y = torch.cat([F.conv2d(x, even, stride=2), F.conv2d(shifted, odd, stride=2)], 1)
+    return y if bias is None else y + bias.reshape(-1, 1, 1)
 
 
 def zeros(node: Node, x: Tensor) -> Tensor:

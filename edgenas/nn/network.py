@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from edgenas.graph import Graph, Node
 from edgenas.nn.layers import Statistics, apply, fold, initialise, trainable, zeros
-from edgenas.ops import Conv, Zero
+from edgenas.ops import Zero
 
 MOMENTUM = 0.1
 
 
 class Layer(nn.Module):
-    """One node: its parameters, and batch-norm statistics if it is a convolution."""
+    """One node: its parameters, and batch-norm statistics if it is normalised."""
 
     mean: Tensor
     variance: Tensor
@@ -34,9 +34,8 @@ class Layer(nn.Module):
             self.register_parameter(self.names[name], parameter)
         self.momentum = MOMENTUM
         if "scale" in shapes:
-            assert isinstance(node.op, Conv)
-            self.register_buffer("mean", torch.zeros(node.op.out))
-            self.register_buffer("variance", torch.ones(node.op.out))
+            self.register_buffer("mean", torch.zeros(shapes["scale"]))
+            self.register_buffer("variance", torch.ones(shapes["scale"]))
 
     @property
     def weights(self) -> dict[str, nn.Parameter]:

@@ -107,21 +107,22 @@ def convolution(node: onnx.NodeProto, values: Values, act: str | None = None) ->
     x, weight = values.get(node.input[0], NOTHING), values.get(node.input[1], NOTHING).shape
     if len(weight) != 4 or len(x.shape) != 4:
         return None
-    kernel, stride, regular = _window(node, weight[2:])
+    dilations = attribute(node, "dilations", [1, 1])
+    kernel, stride, regular = _window(node, weight[2:], dilations[0] if len(set(dilations)) == 1 else 1)
     act, same = (act, True) if act else _fused_act(node)
     biased = len(node.input) == 3  # a fourth input would be a sum
-    op = Conv(weight[0], kernel, stride, int(attribute(node, "group", 1)), act)
+    op = Conv(weight[0], kernel, stride, int(attribute(node, "group", 1)), act, max(dilations))
     return Match(op, (x.image,), regular and same and biased and x.is_image)
 
 
-def _window(node: onnx.NodeProto, sides: tuple[int, ...]) -> tuple[int, int, bool]:
-    """Nearest odd kernel, stride, and whether the window is just that, with padding kernel // 2."""
+def _window(node: onnx.NodeProto, sides: tuple[int, ...], dilation: int = 1) -> tuple[int, int, bool]:
+    """Nearest odd kernel, stride, and whether the window is just that, with padding dilation * (kernel // 2)."""
     root = max(1, int(prod(sides) ** 0.5 + 1e-9))
     kernel = root - 1 + root % 2
     strides = attribute(node, "strides", [1, 1])
     square = tuple(sides) == (kernel, kernel) and len(set(strides)) == 1
-    padded = attribute(node, "pads", [0] * 4) == [kernel // 2] * 4
-    plain = attribute(node, "dilations", [1, 1]) == [1, 1] and attribute(node, "auto_pad", "NOTSET") == "NOTSET"
+    padded = attribute(node, "pads", [0] * 4) == [dilation * (kernel // 2)] * 4
+    plain = attribute(node, "dilations", [1, 1]) == [dilation] * 2 and attribute(node, "auto_pad", "NOTSET") == "NOTSET"
     return kernel, max(1, round(prod(strides) ** 0.5)), square and padded and plain
 
 

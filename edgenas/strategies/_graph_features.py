@@ -17,10 +17,12 @@ import numpy as np
 from edgenas.graph import Graph, Node
 from edgenas.ops import (
     ACTIVATIONS,
+    NORMALISED,
     Act,
     Add,
     Concat,
     Conv,
+    FactorizedReduce,
     GlobalPool,
     Linear,
     Op,
@@ -116,8 +118,11 @@ def _symbol(op: Op, channels: int) -> Symbol:
     match op:
         case Conv():
             kind = DEPTHWISE if op.groups == channels > 1 else op.kind
-            kernel, stride, ratio = math.log2(op.kernel), math.log2(op.stride), math.log2(op.out / channels)
+            reach = op.dilation * (op.kernel - 1) + 1
+            kernel, stride, ratio = math.log2(reach), math.log2(op.stride), math.log2(op.out / channels)
             return _encoded(kind, op.act, kernel, stride, ratio, 0.0 if kind == DEPTHWISE else math.log2(op.groups))
+        case FactorizedReduce():  # nearly the convolution of that stride
+            return _encoded(Conv.kind, stride=1.0, ratio=math.log2(op.out / channels))
         case Pool():
             return _encoded(op.mode, kernel=math.log2(op.kernel), stride=math.log2(op.stride))
         case Act():
@@ -155,7 +160,7 @@ def _sizes(entry: Shape, nodes: Sequence[Node]) -> Symbol:
 def _work(op: Op, shapes: tuple[Shape, ...]) -> tuple[int, int]:
     """Parameters and multiply-adds of an op on these inputs."""
     params = sum(math.prod(shape) for shape in op.parameters(*shapes).values())
-    return params, params * math.prod(op.shape(*shapes)[1:]) if isinstance(op, Conv) else params
+    return params, params * math.prod(op.shape(*shapes)[1:]) if isinstance(op, NORMALISED) else params
 
 
 @functools.lru_cache(1 << 15)

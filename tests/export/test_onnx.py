@@ -21,7 +21,20 @@ from edgenas.export.onnx import (
     to_onnx,
 )
 from edgenas.graph import Builder, Choice, Graph, derive
-from edgenas.ops import ACTIVATIONS, Act, Add, Concat, Conv, GlobalPool, Input, Linear, Pool, SqueezeExcite, Zero
+from edgenas.ops import (
+    ACTIVATIONS,
+    Act,
+    Add,
+    Concat,
+    Conv,
+    FactorizedReduce,
+    GlobalPool,
+    Input,
+    Linear,
+    Pool,
+    SqueezeExcite,
+    Zero,
+)
 from edgenas.spaces._base import build_space
 
 TORCH_ACTIVATIONS = {
@@ -43,8 +56,14 @@ def reference(graph: Graph, weights, feeds) -> np.ndarray:
             case Input():
                 y = torch.from_numpy(feeds[node.name])
             case Conv():
-                y = F.conv2d(x[0], p["weight"], p["bias"], op.stride, op.kernel // 2, groups=op.groups)
+                padding = op.dilation * (op.kernel // 2)
+                y = F.conv2d(x[0], p["weight"], p["bias"], op.stride, padding, op.dilation, op.groups)
                 y = TORCH_ACTIVATIONS[op.act](y)
+            case FactorizedReduce():  # as 3x3 kernels that are zero but in one place
+                kernel = torch.zeros(*p["weight"].shape[:2], 3, 3)
+                kernel[: op.out // 2, :, 1, 1] = p["weight"][: op.out // 2, :, 0, 0]
+                kernel[op.out // 2 :, :, 2, 2] = p["weight"][op.out // 2 :, :, 0, 0]
+                y = F.conv2d(x[0], kernel, p["bias"], 2, 1)
             case Pool(mode="max"):
                 y = F.max_pool2d(x[0], op.kernel, op.stride, op.kernel // 2)
             case Pool():
@@ -92,6 +111,9 @@ OPS = [
     Conv(6),
     Conv(8, 5, 2, 4, "hswish"),
     Conv(4, 7, 2, 4, "relu"),
+    Conv(4, 3, 1, 4, dilation=2),
+    Conv(6, 5, 2, dilation=2),
+    FactorizedReduce(6),
     *(Pool(mode, kernel, stride) for mode in ("max", "avg") for kernel in (1, 3, 5) for stride in (1, 2)),
     *(Act(act) for act in ACTIVATIONS),
     GlobalPool(),

@@ -7,7 +7,20 @@ from torch import nn
 from edgenas.graph import Node
 from edgenas.nn.layers import apply, fold, initialise, trainable, zeros
 from edgenas.nn.network import Layer
-from edgenas.ops import Act, Add, Choose, Concat, Conv, GlobalPool, Input, Linear, Pool, SqueezeExcite, Zero
+from edgenas.ops import (
+    Act,
+    Add,
+    Choose,
+    Concat,
+    Conv,
+    FactorizedReduce,
+    GlobalPool,
+    Input,
+    Linear,
+    Pool,
+    SqueezeExcite,
+    Zero,
+)
 
 
 def node(op, *shapes) -> Node:
@@ -24,6 +37,8 @@ def inputs(*shapes, batch: int = 2) -> list[torch.Tensor]:
     "op",
     [
         *(Conv(8, k, s, g, "relu") for k in (1, 3, 7) for s in (1, 2) for g in (1, 4)),
+        *(Conv(8, k, s, g, dilation=2) for k in (3, 5) for s in (1, 2) for g in (1, 4)),
+        FactorizedReduce(6),
         *(Pool(mode, k, s) for mode in ("max", "avg") for k in (3, 5) for s in (1, 2)),
         *(Act(act) for act in ("none", "relu", "relu6", "hswish", "sigmoid")),
         SqueezeExcite(2),
@@ -99,8 +114,18 @@ def test_programs_only_have_layers_for_kernels():
         apply(Choose("c", (0,)), [torch.ones(1, 1, 1, 1)], {}, None)
 
 
-def test_fold_puts_batch_norm_into_kernel_and_bias():
-    layer = Layer(node(Conv(6, 3, act="relu"), (4, 7, 7))).eval()
+def test_factorized_reduce_sees_every_second_pixel_and_those_between():
+    layer = Layer(node(FactorizedReduce(2), (1, 4, 5)), folded=True)
+    with torch.no_grad():
+        layer.weights["weight"].fill_(1)
+    even, odd = layer(torch.arange(20.0).reshape(1, 1, 4, 5))[0]
+    assert even.tolist() == [[0, 2, 4], [10, 12, 14]]
+    assert odd.tolist() == [[6, 8, 0], [16, 18, 0]]
+
+
+@pytest.mark.parametrize("op", [Conv(6, 3, act="relu"), Conv(6, 3, 2, 2, dilation=2), FactorizedReduce(6)])
+def test_fold_puts_batch_norm_into_kernel_and_bias(op):
+    layer = Layer(node(op, (4, 7, 7))).eval()
     with torch.no_grad():
         for tensor in (layer.weights["scale"], layer.weights["shift"], layer.mean, layer.variance):
             tensor.uniform_(0.5, 2)
@@ -115,6 +140,7 @@ def test_fold_puts_batch_norm_into_kernel_and_bias():
     "op, shape, names",
     [
         (Conv(6, 3), (4, 7, 7), {"weight", "scale", "shift"}),
+        (FactorizedReduce(6), (4, 7, 7), {"weight", "scale", "shift"}),
         (Linear(3), (4, 1, 1), {"weight", "bias"}),
         (SqueezeExcite(2), (4, 7, 7), {"reduce.weight", "reduce.bias", "expand.weight", "expand.bias"}),
         (GlobalPool(), (4, 7, 7), set()),

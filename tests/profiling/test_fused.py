@@ -30,6 +30,7 @@ def every_op():
     y = g.conv("grouped", x, out=8, kernel=3, groups=2, act="sigmoid")
     x = g.concat("both", g.pool("mean", x, "avg"), y, x)
     x = g.act("soft", g.concat("thrice", x, y), "hswish")
+    x = g.conv("dilated", x, out=8, kernel=3, dilation=2, act="relu")
     x = g.conv("head", x, out=16)
     g.linear("last", g.linear("hidden", g.global_pool("pool", x), out=12), out=5)
     return g.graph()
@@ -86,7 +87,10 @@ FOREIGN = {
     "no padding": (conv((16, 8, 3, 3)), "conv k3 s1 g1 none 16 | 8x12x12"),
     "even kernel": (conv((16, 8, 4, 4), strides=[4, 4]), "conv k3 s4 g1 none 16 | 8x12x12"),
     "oblong kernel": (conv((16, 8, 1, 7), pads=[0, 3, 0, 3]), "conv k1 s1 g1 none 16 | 8x12x12"),
-    "dilated": (conv((16, 8, 3, 3), pads=[2] * 4, dilations=[2, 2]), "conv k3 s1 g1 none 16 | 8x12x12"),
+    "uneven dilation": (
+        conv((16, 8, 3, 3), pads=[1, 2, 1, 2], dilations=[1, 2]),
+        "conv k3 s1 g1 none 16 d2 | 8x12x12",
+    ),
     "pool with a bound": (op("MaxPool", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1), "pool max k3 s2 | 8x12x12"),
     "mean of pads too": (
         op("AveragePool", kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=1),
