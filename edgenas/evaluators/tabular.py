@@ -137,16 +137,20 @@ def accuracies(config: Config) -> tuple[Scores, str]:
     if config.scores is None:
         raise UsageError("--evaluator tabular: name the file of accuracies with --scores")
     scores = read_scores(Path(config.scores).expanduser())
+    return scores, _name(scores, config)
+
+
+def _name(scores: Scores, config: Config) -> str:
+    """Which accuracies are meant. Raises UsageError if they are not named, or not there."""
     name = config.scores_name or (next(iter(scores.accuracy)) if len(scores.accuracy) == 1 else None)
     if name is None:
         raise UsageError(f"--scores-name: say which accuracies, one of {', '.join(scores.accuracy)}")
     if name not in scores.accuracy:
         raise UsageError(f"--scores-name: no {name!r} in {config.scores}; there are {', '.join(scores.accuracy)}")
-    return scores, name
+    return name
 
 
 def build(run: Run) -> TabularEvaluator:
-    """The accuracies `--scores-name` of `--scores`."""
-    _, name = accuracies(run.config)
+    """The accuracies `--scores-name` of `--scores`, which the run has read."""
     assert run.scores is not None
-    return run.scores.evaluator(name, run.space, run.config.seed, run.torch_device)
+    return run.scores.evaluator(_name(run.scores, run.config), run.space, run.config.seed, run.torch_device)
