@@ -48,8 +48,9 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
     if config.budget_ms is None and not config.budgets_ms:
         raise UsageError("--budget-ms: say how many milliseconds the model may take, for example --budget-ms 20")
     process.tune()
-    for kind in ("data", "space", "strategy", "evaluator", "runtime"):  # names first: they cost nothing to check
-        plugins.check({"data": "data", "strategy": "strategies"}.get(kind, f"{kind}s"), getattr(config, kind))
+    config = with_evaluator(config)
+    for kind in ("data", "space", "evaluator", "runtime"):  # names first: they cost nothing to check
+        plugins.check("data" if kind == "data" else f"{kind}s", getattr(config, kind))
     _check_scores(config)
     config = with_devices(config)
     folder = RunFolder(output_path(config), resume=config.resume)
@@ -69,6 +70,12 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
         folder.unlock()
 
 
+def with_evaluator(config: Config) -> Config:
+    """With the evaluator that the strategy asks for, if none is named. Raises UnknownName for an unknown strategy."""
+    strategy = plugins.load("strategies", config.strategy)
+    return replace(config, evaluator=config.evaluator or getattr(strategy, "EVALUATOR", "supernet"))
+
+
 def _check_scores(config: Config) -> None:
     """Have the evaluator read its file of scores, before anything is measured; refuse one that nothing reads.
 
@@ -76,6 +83,7 @@ def _check_scores(config: Config) -> None:
         UsageError: the file or its accuracies are not named, or the evaluator takes none.
         DataError: the file holds no scores.
     """
+    assert config.evaluator is not None
     evaluator = plugins.load("evaluators", config.evaluator)
     if hasattr(evaluator, "accuracies"):
         evaluator.accuracies(config)

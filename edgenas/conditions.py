@@ -83,7 +83,11 @@ class Diagrams:
 
 
 class Answers:
-    """Some diagrams, asked of many architectures: each choice is looked at once, the last one first."""
+    """Some diagrams, asked of many architectures: each choice is looked at once, the last one first.
+
+    `levels` holds, for each choice, the places of the branches (diagrams, options) of the diagrams that test it; places
+    are in the order of the levels, behind false and true. `wanted` are the places of the answers.
+    """
 
     def __init__(self, diagrams: Diagrams, wanted: Sequence[int]) -> None:
         """`wanted` are diagram ids, in the order of the answers."""
@@ -97,8 +101,8 @@ class Answers:
         for diagram in order[2:]:
             choice, branches = diagrams.tests[diagram]
             levels.setdefault(choice, []).append([place[branch] for branch in branches])
-        self._levels = [(choice, np.array(branches)) for choice, branches in levels.items()]
-        self._wanted = np.array([place[diagram] for diagram in wanted], dtype=np.intp)
+        self.levels = [(choice, np.array(branches)) for choice, branches in levels.items()]
+        self.wanted = np.array([place[diagram] for diagram in wanted], dtype=np.intp)
         self._true, self._size = place[TRUE], len(order)
 
     def __call__(self, archs: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -106,10 +110,10 @@ class Answers:
         values = np.zeros((self._size, len(archs)), dtype=bool)
         values[self._true] = True
         members, start = np.arange(len(archs)), 2
-        for choice, branches in self._levels:
+        for choice, branches in self.levels:
             values[start : start + len(branches)] = values[branches[:, archs[:, choice]], members]
             start += len(branches)
-        return values[self._wanted].T
+        return values[self.wanted].T
 
 
 class Conditions:

@@ -44,7 +44,10 @@ class Config:
     space: str = _setting("mbconv", "search space")
     preset: str | None = _setting(None, "known system: its strategy, evaluator and reward, where they are not given")
     strategy: str = _setting("random", "search strategy")
-    evaluator: str = _setting("supernet", "how architectures are scored: supernet (shared weights), scratch or tabular")
+    evaluator: str | None = _setting(
+        None, "how architectures are scored: supernet (shared weights), scratch or tabular; default: the strategy's own"
+    )
+    options: tuple[str, ...] = _setting((), "an option of the strategy: NAME=VALUE, again for more; see its file")
     scores: str | None = _setting(None, "npz file of known accuracies, for the evaluator tabular")
     scores_name: str | None = _setting(None, "which accuracies of that file; default: the only ones")
     reward: str | None = _setting(None, "reward form: hard, soft or absolute; default: the strategy's own")
@@ -65,6 +68,9 @@ class Config:
     statics: int = _setting(2, "combinations of static choices (width, resolution) to keep", low=1, high=1000)
     finalists: int = _setting(2, "architectures that are trained to the end", low=1, high=100)
     supernet_epochs: int | None = _setting(None, "default: as many as see 6,000 images, at least 2", low=1, high=10**5)
+    search_epochs: int | None = _setting(
+        None, "of a strategy that trains weights; default: as many as see 40,000 images, at least 4", low=1, high=10**5
+    )
     final_epochs: int | None = _setting(None, "default: as many as see 8,000 images, at least 6", low=1, high=10**5)
     scratch_epochs: int | None = _setting(None, "default: as many as see 20,000 images, at least 1", low=1, high=10**5)
     validation_share: float = _setting(0.1, "share of the training images kept for choosing", low=0.01, high=0.5)

@@ -33,7 +33,7 @@ def search(
     max_trials: int,
     minutes: float = math.inf,
     batch: int = 1,
-    weights_version: int = 0,
+    weights_version: Callable[[], int] = lambda: 0,
     map_: Map = map,
     stop: Callable[[], bool] = lambda: False,
     prune: Callable[[Study], None] = lambda study: None,
@@ -44,7 +44,7 @@ def search(
 
     A resumed search continues where the checkpoint was, on the clock too: `minutes` are those that a person waits,
     however many workers there are. `stop` is asked between batches; the history depends on the batch size and not on
-    how many workers share a batch. `prune` may narrow the strategy after each batch, before the checkpoint. Returns why
+    how many workers share a batch. `weights_version` says of which weights a batch's scores are. `prune` may narrow the strategy after each batch, before the checkpoint. Returns why
     it ended.
 
     Raises:
@@ -65,7 +65,7 @@ def search(
         for arch, outcome in zip(archs, map_(problem.attempt, archs), strict=True):
             metrics = outcome.metrics or problem.preview([arch])[0]
             trial = study.add(
-                arch, metrics, seconds=outcome.seconds, error=outcome.error, weights_version=weights_version
+                arch, metrics, seconds=outcome.seconds, error=outcome.error, weights_version=weights_version()
             )
             failures = failures + 1 if trial.error else 0
             if failures == FAILURES_IN_A_ROW:

@@ -132,6 +132,7 @@ def strategy(run: Run) -> Strategy:
 def search(run: Run, strategy: Strategy) -> Study:
     """Supernet and search."""
     config = run.config
+    assert config.evaluator is not None
     with run.stage(config.evaluator, f"prepare the {config.evaluator} evaluator"):
         _ = run.evaluator
     study = Study(run.folder.path, run.problem.objective, checkpoint.save, checkpoint.load)
@@ -159,7 +160,7 @@ def search(run: Run, strategy: Strategy) -> Study:
             max_trials=config.trials,
             minutes=config.minutes or float("inf"),
             batch=config.batch,
-            weights_version=run.evaluator.weights_version,
+            weights_version=lambda: run.evaluator.weights_version,
             map_=map_,
             stop=run.stop,
             prune=prune,

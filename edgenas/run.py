@@ -101,12 +101,14 @@ class Run:
     @cached_property
     def evaluator(self) -> Evaluator:
         """What scores architectures; a supernet is trained here."""
+        assert self.config.evaluator is not None
         evaluator: Evaluator = plugins.load("evaluators", self.config.evaluator).build(self)
         return evaluator
 
     @property
     def own_weights(self) -> bool:
         """Whether the evaluator trains each architecture by itself, so that trials need nothing of each other."""
+        assert self.config.evaluator is not None
         return bool(getattr(plugins.load("evaluators", self.config.evaluator), "OWN_WEIGHTS", False))
 
     @property

@@ -26,11 +26,23 @@ PATIENCE_S = 5.0
 GROUPS = {
     "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
     "task": ("data", "data_root", "size", "download", "strict", "validation_share"),
-    "search": ("space", "preset", "strategy", "reward", "trials", "minutes", "batch", "prune", "statics", "finalists"),
+    "search": (
+        "space",
+        "preset",
+        "strategy",
+        "options",
+        "reward",
+        "trials",
+        "minutes",
+        "batch",
+        "prune",
+        "statics",
+        "finalists",
+    ),
     "scores": ("evaluator", "scores", "scores_name"),
     "parallel": ("workers", "ray"),
     "device": ("device", "runtime", "threads", "int8"),
-    "training": ("train_device", "supernet_epochs", "final_epochs", "scratch_epochs"),
+    "training": ("train_device", "supernet_epochs", "search_epochs", "final_epochs", "scratch_epochs"),
 }
 
 

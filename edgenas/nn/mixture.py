@@ -17,6 +17,7 @@ from edgenas.graph import Graph, Node
 from edgenas.nn.layers import apply
 from edgenas.nn.supernet import Supernet
 from edgenas.ops import Add, Choose, Zero
+from edgenas.spaces._base import SearchSpace
 
 Terms = dict[str, Tensor | None]  # what kernels give, by name, and its weight; None is 1
 
@@ -34,12 +35,12 @@ def mixed(
 ) -> Tensor:
     """Logits (N, classes) for images (N, C, R, R), every choice being the weighted sum of its alternatives.
 
-    Alternatives that no mixture has are not computed. `skip` is the weight of one more term at every choice with an
-    alternative that the others are computed from, see `skips` (DARTS-, arXiv:2009.01027, equation 5).
+    Alternatives that no mixture has are not computed. `skip` is the weight of one more term at every choice that
+    offers a skip connection: that connection (DARTS-, arXiv:2009.01027, equation 5).
     """
     values = {supergraph.input.name: x}
     terms: dict[str, Terms] = {supergraph.input.name: {supergraph.input.name: None}}
-    auxiliary = skips(supergraph) if skip else {}
+    auxiliary = skips(supernet.space, supergraph) if skip else {}
     for node in needed(supergraph, mixtures, auxiliary):
         if isinstance(node.op, Choose):
             terms[node.name] = _chosen(node, mixtures[node.op.choice], terms)
@@ -79,20 +80,14 @@ def needed(supergraph: Graph, mixtures: Mapping[str, Mixture], auxiliary: Mappin
     return kept[::-1]
 
 
-def skips(supergraph: Graph) -> dict[str, str]:
-    """By Choose node: the alternative that all others but zeros are computed from, where there is one.
-
-    That is a skip connection, or a block left out.
-    """
-    before: dict[str, frozenset[str]] = {}
+def skips(space: SearchSpace, supergraph: Graph) -> dict[str, str]:
+    """By Choose node: the alternative that the space calls a skip connection, where there is one."""
     found: dict[str, str] = {}
-    zero = {node.name for node in supergraph if isinstance(node.op, Zero)}
     for node in supergraph:
-        before[node.name] = frozenset(node.inputs).union(*(before[name] for name in node.inputs))
         if isinstance(node.op, Choose):
-            others = [name for name in node.inputs if name not in zero]
-            for name in others:
-                if len(others) > 1 and all(name == other or name in before[other] for other in others):
+            values = space.choices[space.index[node.op.choice]].options
+            for option, name in zip(node.op.options, node.inputs, strict=True):
+                if values[option] in space.skip_options:
                     found[node.name] = name
     return found
 

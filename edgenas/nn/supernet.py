@@ -22,11 +22,11 @@ class Supernet(nn.Module):
     running ones are estimated per subnet (`reestimate_batch_norm`).
     """
 
-    def __init__(self, space: SearchSpace, generator: torch.Generator | None = None) -> None:
-        """Fresh weights from `generator`."""
+    def __init__(self, space: SearchSpace, generator: torch.Generator | None = None, *, private: bool = False) -> None:
+        """Fresh weights from `generator`. With `private` ones every node has its own, whatever its group."""
         super().__init__()
-        self.space = space
-        self.groups = weight_groups(space.supergraph(statics) for statics in space.all_statics())
+        self.space, self.private = space, private
+        self.groups = weight_groups((space.supergraph(s) for s in space.all_statics()), private=private)
         self.shared = nn.ParameterDict()
         for group, (node, shapes) in self.groups.items():
             for name, shape in shapes.items():
@@ -49,9 +49,13 @@ class Supernet(nn.Module):
     def weights(self, node: Node) -> dict[str, Tensor]:
         """The slices of the shared weights that `node` uses."""
         return {
-            name: _slice(self.shared[parameter_key(node.weights, name)], shape)
+            name: _slice(self.shared[parameter_key(self.group(node), name)], shape)
             for name, shape in trainable(node).items()
         }
+
+    def group(self, node: Node) -> str:
+        """The weight group that a node uses."""
+        return node.name if self.private else node.weights
 
     def subnet(self, arch: Arch) -> Network:
         """A network with copies of the shared weights; its batch-norm statistics are yet to be estimated."""
@@ -74,20 +78,24 @@ def parameter_key(group: str, name: str) -> str:
     return f"{group}:{name}".replace(".", "/")
 
 
-def weight_groups(supergraphs: Iterable[Graph]) -> dict[str, tuple[Node, Parameters]]:
-    """Per group one of its nodes, and the elementwise largest parameter shapes over all members."""
+def weight_groups(supergraphs: Iterable[Graph], *, private: bool = False) -> dict[str, tuple[Node, Parameters]]:
+    """Per group one of its nodes, and the elementwise largest parameter shapes over all members.
+
+    With `private` groups, members are nodes of one name.
+    """
     groups: dict[str, tuple[Node, Parameters]] = {}
     for graph in supergraphs:
         for node in graph.priced:
             shapes = trainable(node)
             if not shapes:
                 continue
-            if node.weights in groups:
-                known = groups[node.weights][1]
+            group = node.name if private else node.weights
+            if group in groups:
+                known = groups[group][1]
                 if {name: len(shape) for name, shape in known.items()} != {n: len(s) for n, s in shapes.items()}:
-                    raise ValueError(f"weight group {node.weights!r} joins ops of different kinds: {node.key}")
+                    raise ValueError(f"weight group {group!r} joins ops of different kinds: {node.key}")
                 shapes = {name: tuple(map(max, known[name], shape)) for name, shape in shapes.items()}
-            groups[node.weights] = (node, shapes)
+            groups[group] = (node, shapes)
     return groups
 
 

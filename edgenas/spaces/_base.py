@@ -27,6 +27,7 @@ class SearchSpace(ABC):
 
     name: str
     choices: tuple[Choice, ...]
+    skip_options: frozenset[Option] = frozenset()  # values that stand for a skip connection, which searches may favour
 
     def __init__(self, shape: Shape, classes: int) -> None:
         """Images of `shape` (C, H, W) in so many classes. Raises UsageError for sizes the space cannot fit."""

@@ -60,6 +60,7 @@ class DARTS(SearchSpace):
         Choice("cells", DEPTHS, static=True),
         *(choice for cell in CELLS for choice in _cell_choices(cell)),
     )
+    skip_options = frozenset({"skip_connect"})
 
     def __init__(self, shape: Shape, classes: int) -> None:
         """Raises UsageError for images that are not square, or outside 24 to 256 pixels."""

@@ -24,6 +24,7 @@ class NASBench201(SearchSpace):
     """Stem, three stages of five equal cells with a residual block between stages, pooled head."""
 
     choices = tuple(Choice(f"e{i}{j}", OPS) for i, j in EDGES)
+    skip_options = frozenset({"skip_connect"})
 
     def __init__(self, shape: Shape, classes: int) -> None:
         """Raises UsageError for images that are not square, or outside 16 to 64 pixels."""

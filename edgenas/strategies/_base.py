@@ -82,6 +82,25 @@ class Settings(Protocol):
         """How many trials the search is planned for; it may end earlier."""
         ...
 
+    @property
+    def seed(self) -> int:
+        """Seed of everything random."""
+        ...
+
+    @property
+    def evaluator(self) -> str | None:
+        """Name of the evaluator."""
+        ...
+
+    @property
+    def search_epochs(self) -> int | None:
+        """Epochs of a strategy that trains weights; None for its own choice."""
+        ...
+
+    def seeing(self, images: int, at_least: int, train_images: int) -> int:
+        """Epochs that show about so many images."""
+        ...
+
 
 class Run(Protocol):
     """What the wiring `build(run)` at the end of each strategy file gets."""

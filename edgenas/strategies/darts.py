@@ -1,0 +1,32 @@
+"""DARTS: every branch at once, weighted by a softmax of the alphas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from numpy.random import Generator
+from torch import Tensor
+
+from edgenas.nn.mixture import Mixture
+from edgenas.strategies._bilevel import Bilevel, Run, bilevel
+from edgenas.strategies._weightings import soft
+
+REWARD = "hard"
+EVALUATOR = "shared"
+
+
+class Softmax:
+    """DARTS (Liu et al., 2019, arXiv:1806.09055), equation 2."""
+
+    def for_alphas(
+        self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
+    ) -> list[Mixture]:
+        """All branches."""
+        return soft(probabilities, options)
+
+    for_weights = for_alphas
+
+
+def build(run: Run) -> Bilevel:
+    """Private weights, as in the paper: branches that are added up must not be the same kernel twice."""
+    return bilevel(run, Softmax(), private=True)
