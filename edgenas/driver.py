@@ -44,8 +44,8 @@ def search(
 
     A resumed search continues where the checkpoint was, on the clock too: `minutes` are those that a person waits,
     however many workers there are. `stop` is asked between batches; the history depends on the batch size and not on
-    how many workers share a batch. `weights_version` says of which weights a batch's scores are. `prune` may narrow the strategy after each batch, before the checkpoint. Returns why
-    it ended.
+    how many workers share a batch. `weights_version` says of which weights a batch's scores are. `prune` may narrow the
+    strategy after each batch, before the checkpoint. Returns why it ended.
 
     Raises:
         EdgeNASError: five trials in a row failed; the last cause is named.
