@@ -31,6 +31,7 @@ from edgenas.strategies import _base as base
 from edgenas.strategies._alphas import Alphas
 from edgenas.strategies._expected_cost import ExpectedCost
 from edgenas.strategies._feasible import Proposed, feasible_samples, repair
+from edgenas.strategies._guards import MOST_SKIPS, Eigenvalue, skips_per_cell
 from edgenas.study import Study
 
 Batch = tuple[Tensor, Tensor]
@@ -39,7 +40,12 @@ SAMPLES = 256  # of the final probabilities, ranked for the recommendation
 
 
 class Weighting(Protocol):
-    """How a strategy turns probabilities (choices, width) into mixtures; `progress` runs from 0 to 1."""
+    """How a strategy turns probabilities (choices, width) into mixtures; `progress` runs from 0 to 1.
+
+    `smooth` says that nothing is drawn: the loss is a function of the alphas, with a Hessian.
+    """
+
+    smooth: bool
 
     def for_alphas(
         self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
@@ -70,6 +76,7 @@ class BilevelSettings:
     target: float = 0.97  # of the budget: discretising and intervals take the rest
     skip: float = 1.0  # weight of the auxiliary skip connection at first; it decays to zero (DARTS-, arXiv:2009.01027)
     second_order: bool = False  # unrolled weights, equations 7 and 8 of DARTS
+    guards: bool = True  # auxiliary skip, and an end to what alphas learn where they collapse
 
 
 class Bilevel(base.Strategy):
@@ -124,6 +131,9 @@ class Bilevel(base.Strategy):
         ]
         self.multiplier = torch.zeros((), device=device)
         self.step = 0
+        self.eigenvalue = Eigenvalue()
+        self.good = self.alphas.logits.detach().clone()  # the last alphas that no guard objected to
+        self.frozen = ""  # why alphas do not learn any more
 
     # What the driver calls
 
@@ -133,6 +143,7 @@ class Bilevel(base.Strategy):
             return []
         done = self.step * self.rounds // self.steps
         self._train(min(self.steps, -(-(done + 1) * self.steps // self.rounds)))
+        self._guard()
         self.evaluator.weights_version += 1
         return self._likely(1) or []
 
@@ -156,6 +167,9 @@ class Bilevel(base.Strategy):
             "weight_optimizer": copy.deepcopy(self.weight_optimizer.state_dict()),
             "alpha_optimizer": copy.deepcopy(self.alpha_optimizer.state_dict()),
             "multiplier": self.multiplier.clone(),
+            "eigenvalue": self.eigenvalue.state(),
+            "good": self.good.clone(),
+            "frozen": self.frozen,
             "rng": self.rng.bit_generator.state,
             "step": self.step,
             "weights_version": self.evaluator.weights_version,
@@ -168,6 +182,8 @@ class Bilevel(base.Strategy):
         self.weight_optimizer.load_state_dict(copy.deepcopy(state["weight_optimizer"]))
         self.alpha_optimizer.load_state_dict(copy.deepcopy(state["alpha_optimizer"]))
         self.multiplier = state["multiplier"].to(self.multiplier.device)
+        self.eigenvalue.load(state["eigenvalue"])
+        self.good, self.frozen = state["good"].to(self.multiplier.device), state["frozen"]
         self.rng.bit_generator.state = state["rng"]
         self.step = state["step"]
         self.evaluator.weights_version = state["weights_version"]
@@ -185,7 +201,7 @@ class Bilevel(base.Strategy):
         loss = torch.zeros(())
         while self.step < until:
             batch, other = next(weights), next(alphas)
-            if self.progress >= self.settings.warm_up:
+            if self.progress >= self.settings.warm_up and not self.frozen:
                 self._step_alphas(other, batch)
             loss = self._step_weights(batch)
             self.step += 1
@@ -216,7 +232,7 @@ class Bilevel(base.Strategy):
     def _loss(self, mixtures: Sequence[Mixture], batch: Batch) -> Tensor:
         x, y = batch
         by_name = dict(zip(self.alphas.names(), mixtures, strict=True))
-        skip = self.settings.skip * max(0.0, 1 - self.progress / self.settings.anneal_to)
+        skip = self.settings.skip * max(0.0, 1 - self.progress / self.settings.anneal_to) if self.settings.guards else 0
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
             logits = mixed(self.supernet, self.supergraph, by_name, x, skip=skip)
             return F.cross_entropy(logits, y, label_smoothing=self.settings.weights.label_smoothing)
@@ -235,8 +251,79 @@ class Bilevel(base.Strategy):
             loss = loss + self.multiplier * excess + self.settings.pull / 2 * excess.square()
             self.multiplier = self.multiplier + self.settings.multiplier_rate / self.steps * excess.detach()
         (gradient,) = torch.autograd.grad(loss, [self.alphas.logits])
+        if self.settings.second_order:
+            gradient = gradient + self._unrolled(batch, training)
         self.alphas.logits.grad = gradient
         self.alpha_optimizer.step()
+
+    def _unrolled(self, batch: Batch, training: Batch) -> Tensor:
+        """What the gradient at weights one step ahead differs by: DARTS, equations 7 and 8.
+
+        The step ahead is one of plain gradient descent, at the present rate.
+        """
+        parameters = list(self.supernet.parameters())
+        ahead = self.weight_optimizer.param_groups[0]["lr"]
+        here = self._alpha_gradient(batch)
+        step = self._weight_gradients(training)
+        with torch.no_grad():
+            torch._foreach_add_(parameters, step, alpha=-ahead)
+        there, direction = self._alpha_gradient(batch), self._weight_gradients(batch)
+        length = torch.stack([d.norm() for d in direction]).norm().clamp(min=1e-12)
+        epsilon = float(0.01 / length)
+        with torch.no_grad():
+            torch._foreach_add_(parameters, step, alpha=ahead)
+            torch._foreach_add_(parameters, direction, alpha=epsilon)
+        above = self._alpha_gradient(training)
+        with torch.no_grad():
+            torch._foreach_add_(parameters, direction, alpha=-2 * epsilon)
+        below = self._alpha_gradient(training)
+        with torch.no_grad():
+            torch._foreach_add_(parameters, direction, alpha=epsilon)
+        return there - here - ahead * (above - below) / (2 * epsilon)
+
+    def _alpha_gradient(self, batch: Batch) -> Tensor:
+        loss = self._loss(self._mixtures("alphas", self.probabilities()), batch)
+        (gradient,) = torch.autograd.grad(loss, [self.alphas.logits])
+        return gradient
+
+    def _weight_gradients(self, batch: Batch) -> list[Tensor]:
+        """One for each parameter of the supernet, zeros where it is not used."""
+        loss = self._loss(self._mixtures("weights", self.probabilities()), batch)
+        parameters = list(self.supernet.parameters())
+        found = torch.autograd.grad(loss, parameters, allow_unused=True)
+        return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+
+    def _guard(self) -> None:
+        """Go back to the last good alphas and keep them, if a cell fills with skips or the loss turns sharp."""
+        if self.frozen or not self.settings.guards or self.progress < self.settings.warm_up:
+            return
+        skips = skips_per_cell(self.space, self.alphas.decode())
+        if skips > MOST_SKIPS:
+            self.frozen = f"a cell had {skips} skip connections"
+        elif self.weighting.smooth and self._is_sharp():
+            self.frozen = "the loss turned sharp in the alphas"
+        if self.frozen:
+            self.frozen += f" after {self.progress:.0%} of the search"
+            with torch.no_grad():
+                self.alphas.logits.copy_(self.good)
+        else:
+            self.good = self.alphas.logits.detach().clone()
+
+    def _is_sharp(self) -> bool:
+        size = self.supergraph.input.shape[1]
+        batch = next(cycled(self.batches[1], self.settings.weights.batch_size, size, self.seed + 1, 0))
+        before = self.alphas.logits.detach().clone()
+
+        def gradient(logits: Tensor) -> Tensor:
+            with torch.no_grad():
+                self.alphas.logits.copy_(logits)
+            return self._alpha_gradient(batch)
+
+        try:
+            return self.eigenvalue.rises(gradient, before)
+        finally:
+            with torch.no_grad():
+                self.alphas.logits.copy_(before)
 
     def _step_weights(self, batch: Batch) -> Tensor:
         settings = self.settings.weights

@@ -18,6 +18,8 @@ EVALUATOR = "shared"
 class Softmax:
     """DARTS (Liu et al., 2019, arXiv:1806.09055), equation 2."""
 
+    smooth = True
+
     def for_alphas(
         self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
     ) -> list[Mixture]:

@@ -19,6 +19,8 @@ HOT, COLD = 10.0, 0.1  # temperature at first and in the end, as in the paper
 class Gumbel:
     """GDAS (Dong and Yang, 2019, arXiv:1910.04465), equations 3 to 7: a hard sample forward, its softmax backward."""
 
+    smooth = False
+
     def for_alphas(
         self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
     ) -> list[Mixture]:

@@ -23,6 +23,8 @@ class BinaryGates:
     all of them in view.
     """
 
+    smooth = False
+
     def for_alphas(
         self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
     ) -> list[Mixture]:
