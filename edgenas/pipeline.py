@@ -96,7 +96,7 @@ def _reuse(run: Run, source: Path) -> None:
 def prepare(run: Run) -> None:
     """Bounds, profile, narrowing; then the run has its table and its problem."""
     folder, config = run.folder, run.config
-    _ = run.scores  # another space's are refused here
+    _ = run.scores, run.options  # what another space has, or no strategy, is refused here
     known = None if config.device is None else latency.known_table(run)
     with run.stage("bounds", "fastest and slowest network"):
         folder.artefact(LIMITS, partial(latency.reach, run))

@@ -189,6 +189,25 @@ class Run:
             costs.append(FileBytes(self.space, self.precision))
         return tuple(costs)
 
+    @cached_property
+    def options(self) -> dict[str, str]:
+        """Options of the strategy, the first of each where none is given.
+
+        Raises:
+            UsageError: one that the strategy does not have, or no value of it.
+        """
+        known = getattr(plugins.load("strategies", self.config.strategy), "OPTIONS", {})
+        options = {name: values[0] for name, values in known.items()}
+        for text in self.config.options:
+            name, _, value = text.partition("=")
+            if name not in known:
+                there = f"it has {', '.join(known)}" if known else "it has none"
+                raise UsageError(f"--options {text}: {self.config.strategy} has no option {name!r}; {there}")
+            if value not in known[name]:
+                raise UsageError(f"--options {text}: {name} is one of {', '.join(known[name])}")
+            options[name] = value
+        return options
+
     def objective(self) -> Objective:
         """Accuracy under the run's limits."""
         form = self.config.reward or plugins.load("strategies", self.config.strategy).REWARD

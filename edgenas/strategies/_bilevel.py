@@ -6,7 +6,7 @@ The shared part of all gradient strategies. Each of their files says only how al
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -35,6 +35,7 @@ from edgenas.strategies._guards import MOST_SKIPS, Eigenvalue, skips_per_cell
 from edgenas.study import Study
 
 Batch = tuple[Tensor, Tensor]
+GUARDS = ("on", "off")
 ROUNDS = 20  # parts of a search, each with a checkpoint and a trial
 SAMPLES = 256  # of the final probabilities, ranked for the recommendation
 
@@ -250,7 +251,7 @@ class Bilevel(base.Strategy):
             excess = self.excess(probabilities)
             loss = loss + self.multiplier * excess + self.settings.pull / 2 * excess.square()
             self.multiplier = self.multiplier + self.settings.multiplier_rate / self.steps * excess.detach()
-        (gradient,) = torch.autograd.grad(loss, [self.alphas.logits])
+        gradient: Tensor = torch.autograd.grad(loss, [self.alphas.logits])[0]
         if self.settings.second_order:
             gradient = gradient + self._unrolled(batch, training)
         self.alphas.logits.grad = gradient
@@ -261,7 +262,7 @@ class Bilevel(base.Strategy):
 
         The step ahead is one of plain gradient descent, at the present rate.
         """
-        parameters = list(self.supernet.parameters())
+        parameters: list[Tensor] = list(self.supernet.parameters())
         ahead = self.weight_optimizer.param_groups[0]["lr"]
         here = self._alpha_gradient(batch)
         step = self._weight_gradients(training)
@@ -279,11 +280,12 @@ class Bilevel(base.Strategy):
         below = self._alpha_gradient(training)
         with torch.no_grad():
             torch._foreach_add_(parameters, direction, alpha=epsilon)
-        return there - here - ahead * (above - below) / (2 * epsilon)
+        difference: Tensor = there - here - ahead * (above - below) / (2 * epsilon)
+        return difference
 
     def _alpha_gradient(self, batch: Batch) -> Tensor:
         loss = self._loss(self._mixtures("alphas", self.probabilities()), batch)
-        (gradient,) = torch.autograd.grad(loss, [self.alphas.logits])
+        gradient: Tensor = torch.autograd.grad(loss, [self.alphas.logits])[0]
         return gradient
 
     def _weight_gradients(self, batch: Batch) -> list[Tensor]:
@@ -397,6 +399,11 @@ class Run(base.Run, Protocol):
         ...
 
     @property
+    def options(self) -> Mapping[str, str]:
+        """Options of the strategy."""
+        ...
+
+    @property
     def torch_device(self) -> str:
         """Where to train."""
         ...
@@ -416,7 +423,11 @@ def bilevel(run: Run, weighting: Weighting, *, private: bool) -> Bilevel:
         one_size(run.problem, run.rng("size")),
         run.evaluator,
         weighting,
-        BilevelSettings(Settings(epochs, batch_size_for(images // 2))),
+        BilevelSettings(
+            Settings(epochs, batch_size_for(images // 2)),
+            guards=run.options["guards"] == "on",
+            second_order=run.options.get("order") == "2",
+        ),
         run.rng("alphas"),
         seed=run.config.seed,
         rounds=min(run.config.trials, ROUNDS),

@@ -12,10 +12,8 @@ from edgenas.graph import Arch
 from edgenas.spaces._base import SearchSpace
 
 MOST_SKIPS = 3  # in one cell
-WINDOW, RISE = (
-    5,
-    1 / 0.75,
-)  # RobustDARTS (arXiv:1909.09656), section 4.3: eigenvalue now over the one so many checks ago
+# RobustDARTS (arXiv:1909.09656), section 4.3: the eigenvalue over that of so many checks ago, at most.
+WINDOW, RISE = 5, 1 / 0.75
 STEP = 1e-2  # of the finite difference, relative to a direction of length 1
 
 

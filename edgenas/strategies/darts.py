@@ -8,11 +8,12 @@ from numpy.random import Generator
 from torch import Tensor
 
 from edgenas.nn.mixture import Mixture
-from edgenas.strategies._bilevel import Bilevel, Run, bilevel
+from edgenas.strategies._bilevel import GUARDS, Bilevel, Run, bilevel
 from edgenas.strategies._weightings import soft
 
 REWARD = "hard"
 EVALUATOR = "shared"
+OPTIONS = {"order": ("1", "2"), "guards": GUARDS}
 
 
 class Softmax:

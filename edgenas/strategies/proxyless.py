@@ -9,11 +9,12 @@ from numpy.random import Generator
 from torch import Tensor
 
 from edgenas.nn.mixture import Mixture
-from edgenas.strategies._bilevel import Bilevel, Run, bilevel
+from edgenas.strategies._bilevel import GUARDS, Bilevel, Run, bilevel
 from edgenas.strategies._weightings import gumbel, straight_through
 
 REWARD = "hard"
 EVALUATOR = "shared"
+OPTIONS = {"guards": GUARDS}
 
 
 class BinaryGates:
