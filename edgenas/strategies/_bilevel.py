@@ -30,13 +30,12 @@ from edgenas.spaces._base import SearchSpace
 from edgenas.strategies import _base as base
 from edgenas.strategies._alphas import Alphas
 from edgenas.strategies._expected_cost import ExpectedCost
-from edgenas.strategies._feasible import Proposed, feasible_samples, repair
+from edgenas.strategies._feasible import Proposed, feasible_samples, random_feasible, repair
 from edgenas.strategies._guards import MOST_SKIPS, Eigenvalue, skips_per_cell
 from edgenas.study import Study
 
 Batch = tuple[Tensor, Tensor]
 GUARDS = ("on", "off")
-ROUNDS = 20  # parts of a search, each with a checkpoint and a trial
 SAMPLES = 256  # of the final probabilities, ranked for the recommendation
 
 
@@ -102,9 +101,12 @@ class Bilevel(base.Strategy):
         device: str = "cpu",
         around: Surroundings | None = None,
     ) -> None:
-        """`problem` with one combination of static options; `private` weights for every alternative, or shared ones."""
+        """`problem` with one combination of static options; `private` weights for every alternative, or shared ones.
+
+        The training is cut into so many `rounds`, each with an architecture to evaluate.
+        """
         self.problem, self.evaluator, self.weighting, self.settings = problem, evaluator, weighting, settings
-        self.rng, self.seed, self.rounds = rng, seed, rounds
+        self.rng, self.seed = rng, seed
         self.around = around or Surroundings()
         self.space: SearchSpace = problem.space
         (self.statics,) = self.space.all_statics()
@@ -118,6 +120,7 @@ class Bilevel(base.Strategy):
         self.batches = weights_half, alphas_half
         self.per_epoch = max(1, len(weights_half) // settings.weights.batch_size)
         self.steps = self.per_epoch * settings.weights.epochs
+        self.rounds = min(rounds, self.steps)
         self.weight_optimizer = make_optimizer(self.supernet, settings.weights)
         self.alpha_optimizer = torch.optim.Adam(
             [self.alphas.logits],
@@ -139,22 +142,26 @@ class Bilevel(base.Strategy):
     # What the driver calls
 
     def ask(self, n: int = 1) -> list[Arch]:
-        """Train on, then what the alphas say now; [] when all steps are done."""
-        if self.step >= self.steps:
+        """Train on, then what the alphas say now; [] when all steps are done, or nothing is within the budget.
+
+        Where nothing is left to choose, all steps are one round.
+        """
+        if self.step >= self.steps or random_feasible(self.problem, copy.deepcopy(self.rng)) is None:
             return []
         done = self.step * self.rounds // self.steps
-        self._train(min(self.steps, -(-(done + 1) * self.steps // self.rounds)))
+        self._train(-(-(done + 1) * self.steps // self.rounds) if self.alphas.free else self.steps)
         self._guard()
         self.evaluator.weights_version += 1
-        return self._likely(1) or []
+        return self._likely(1)
 
     def tell(self, trials: Sequence[Any]) -> None:
         """Nothing: what is learned is learned from images."""
 
     def narrow(self, space: SearchSpace) -> None:
-        """Fewer options get a probability from now on."""
-        super().narrow(space)
-        self.alphas.narrow(space)
+        """Fewer options get a probability from now on; the size stays what it was."""
+        sizes = {self.space.choices[i].name: self.space.allowed[i] for i in self.space.static_indices}
+        super().narrow(space.restrict(sizes))
+        self.alphas.narrow(self.problem.space)
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
         """What the final alphas say, and their likeliest feasible samples."""
@@ -350,8 +357,9 @@ class Bilevel(base.Strategy):
             samples = self.alphas.sample(self.alphas.probabilities(0.5), SAMPLES, rng)
         feasible = [arch for arch, fits in zip(samples, self.problem.feasible(samples), strict=True) if fits]
         ranked = sorted(feasible, key=lambda arch: (-self.alphas.log_likelihood(arch), arch))
-        first = [own] if own is not None else []
-        return Proposed(self.problem.space).add([*first, *ranked], k)
+        likely = [own, *ranked] if own is not None else ranked
+        anything = random_feasible(self.problem, rng) if not likely else None
+        return Proposed(self.problem.space).add(likely if anything is None else [anything], k)
 
 
 def halves(training: Split, seed: int) -> tuple[Split, Split]:
@@ -430,7 +438,7 @@ def bilevel(run: Run, weighting: Weighting, *, private: bool) -> Bilevel:
         ),
         run.rng("alphas"),
         seed=run.config.seed,
-        rounds=min(run.config.trials, ROUNDS),
+        rounds=run.config.trials,
         private=private,
         device=run.torch_device,
         around=run.surroundings("bilevel", {}),

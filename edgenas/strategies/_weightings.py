@@ -10,6 +10,7 @@ from torch import Tensor
 
 from edgenas.nn.mixture import Mixture
 
+TINY = 1e-20
 Options = Sequence[tuple[int, ...]]
 
 
@@ -21,7 +22,9 @@ def soft(probabilities: Tensor, options: Options) -> list[Mixture]:
 def gumbel(probabilities: Tensor, rng: Generator, temperature: float) -> Tensor:
     """Samples of the concrete distribution (choices, width) (arXiv:1611.01144); hard ones are their largest entries."""
     noise = torch.from_numpy(rng.gumbel(size=tuple(probabilities.shape))).to(probabilities)
-    return ((probabilities.log() + noise) / temperature).softmax(1)
+    # The gradient of log 0 is infinite, and times 0 no number.
+    logs = probabilities.clamp(min=TINY).log().masked_fill(probabilities == 0, -torch.inf)
+    return ((logs + noise) / temperature).softmax(1)
 
 
 def straight_through(samples: Tensor) -> list[Mixture]:

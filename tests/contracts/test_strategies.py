@@ -30,8 +30,15 @@ pytestmark = pytest.mark.parametrize("name", STRATEGIES)
 
 
 def build(name: str, problem: Problem, seed: int = 0) -> Strategy:
-    strategy: Strategy = plugins.load("strategies", name).build(Wiring(problem, Settings(TRIALS), seed))
+    module = plugins.load("strategies", name)
+    options = {name: values[0] for name, values in getattr(module, "OPTIONS", {}).items()}
+    strategy: Strategy = module.build(Wiring(problem, Settings(TRIALS), seed, options))
     return strategy
+
+
+def is_learning(name: str) -> bool:
+    """Whether it trains weights as it searches: a network may come again, on other weights, and training ends it."""
+    return getattr(plugins.load("strategies", name), "EVALUATOR", "") == "shared"
 
 
 def study_in(folder, problem: Problem, **options) -> Study:
@@ -60,7 +67,7 @@ def test_proposals_are_valid_scored_and_new(tmp_path, name, budget_share):
     for trial in study.trials:
         SPACE.check(trial.arch)
         assert problem.objective.scored(trial.metrics) and math.isfinite(trial.reward)
-    assert len(set(networks(SPACE, [trial.arch for trial in study.trials]))) == TRIALS
+    assert is_learning(name) or len(set(networks(SPACE, [trial.arch for trial in study.trials]))) == TRIALS
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
@@ -171,7 +178,8 @@ def test_a_fragmented_feasible_set(tmp_path, name):
         assert GATE in str(refusal)
         return
     archs = [trial.arch for trial in study.trials]
-    assert len(set(networks(SPACE, archs))) == TRIALS and problem.feasible(archs).all()
+    assert len(archs) == TRIALS and problem.feasible(archs).all()
+    assert is_learning(name) or len(set(networks(SPACE, archs))) == TRIALS
 
 
 def test_a_budget_that_does_not_bind(tmp_path, name):
@@ -231,7 +239,9 @@ def test_one_architecture_is_proposed_once_then_the_search_ends(tmp_path, name):
 def test_a_small_space_is_exhausted(tmp_path, name):
     few = SPACE.restrict({choice.name: [0] for choice in SPACE.choices if choice.name not in ("k0", "e0")})
     problem = Problem(few, COSTS, Objective({GATE: 1e6}), Accuracy(few, 0))
-    assert len(searched(tmp_path, name, problem, trials=20).trials) == 6
+    study = searched(tmp_path, name, problem, trials=20)
+    assert len(study.trials) == 6 or is_learning(name)
+    assert len(set(networks(few, [trial.arch for trial in study.trials]))) <= 6
 
 
 def test_works_on_mbconv(tmp_path, name):

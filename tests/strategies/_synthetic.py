@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,14 @@ from numpy.random import Generator
 
 from edgenas import driver
 from edgenas.cost.base import AdditiveCost
+from edgenas.data._base import Augment, Data
+from edgenas.data._splits import cut
+from edgenas.data._tensor import data_from_pixels
+from edgenas.engine.train import Surroundings
+from edgenas.evaluators.shared import SharedEvaluator
 from edgenas.graph import Arch, Builder, Choice, Node
 from edgenas.objective import Metrics, Objective
-from edgenas.ops import Conv
+from edgenas.ops import Conv, Shape
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
 from edgenas.strategies._base import Strategy
@@ -115,6 +120,21 @@ def synthetic(space: SearchSpace, budget_share: float, *, form: str = "hard", se
 @dataclass(frozen=True)
 class Settings:
     trials: int = 60
+    seed: int = 0
+    evaluator: str = "shared"
+    search_epochs: int | None = 24
+
+    def seeing(self, images: int, at_least: int, train_images: int) -> int:
+        raise AssertionError("the epochs are given")
+
+
+@functools.cache
+def noise(shape: Shape, classes: int) -> Data:
+    """Images with nothing in them: enough to train on for a few steps."""
+    pixels = np.random.default_rng(0).integers(0, 256, (360, *shape), dtype=np.uint8)
+    labels, names = np.arange(len(pixels)) % classes, tuple(map(str, range(classes)))
+    splits = cut(labels, {"train": np.arange(len(labels))}, names, validation_share=0.1, seed=0, where="noise")
+    return data_from_pixels("noise", names, pixels, labels, splits, augment=Augment(), device="cpu")
 
 
 @dataclass(frozen=True)
@@ -124,6 +144,15 @@ class Wiring:
     problem: Problem
     config: Settings = field(default_factory=Settings)
     seed: int = 0
+    options: Mapping[str, str] = field(default_factory=lambda: {"guards": "on"})
+    torch_device: str = "cpu"
+
+    @functools.cached_property
+    def evaluator(self) -> SharedEvaluator:
+        return SharedEvaluator(noise(self.problem.space.shape, self.problem.space.classes))
+
+    def surroundings(self, name: str, identity: dict[str, Any]) -> Surroundings:
+        return Surroundings()
 
     def rng(self, name: str) -> Generator:
         return np.random.default_rng([self.seed, *name.encode()])
