@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.random import Generator
@@ -72,17 +74,17 @@ class Alphas(nn.Module):
 
     def sample(self, probabilities: Tensor, n: int, rng: Generator) -> list[Arch]:
         """`n` architectures with independent choices."""
-        table = probabilities.double().cpu().numpy()
+        table = probabilities.detach().double().cpu().numpy()
         archs = np.tile([options[0] for options in self.space.allowed], (n, 1))
         for row, i in enumerate(self.free):
             archs[:, i] = rng.choice(table.shape[1], size=n, p=table[row] / table[row].sum())
         return list(map(tuple, archs.tolist()))
 
-    def log_likelihood(self, arch: Arch) -> float:
-        """Of an architecture, at the alphas' own sharpness."""
+    def log_likelihoods(self, archs: Sequence[Arch]) -> list[float]:
+        """Of architectures, at the alphas' own sharpness."""
         with torch.no_grad():
-            logs = self.probabilities().log().cpu()
-        return float(sum(logs[row, arch[i]] for row, i in enumerate(self.free)))
+            logs = self.probabilities().log().cpu().numpy()
+        return [float(sum(logs[row, arch[i]] for row, i in enumerate(self.free))) for arch in archs]
 
     def decode(self) -> Arch:
         """The likeliest option of every choice."""
@@ -116,4 +118,4 @@ def entropy(probabilities: Tensor) -> float:
     """Mean entropy of the choices as a share of that of a uniform one, 0 to 1."""
     offered = (probabilities > 0).sum(1).clamp(min=2).float()
     each = -(probabilities * probabilities.clamp(min=1e-12).log()).sum(1) / offered.log()
-    return float(each.mean())
+    return float(each.mean().detach())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from edgenas.graph import Arch
 from edgenas.spaces._base import SearchSpace
+from edgenas.strategies._bilevel_training import BilevelTraining
 
 MOST_SKIPS = 3  # in one cell
 # RobustDARTS (arXiv:1909.09656), section 4.3: the eigenvalue over that of so many checks ago, at most.
@@ -61,3 +63,58 @@ class Eigenvalue:
         """Inverse of `state`."""
         self.direction, values = state
         self.values = deque(values, maxlen=WINDOW + 1)
+
+
+class Guard:
+    """Ends what alphas learn, at the last ones it did not object to, when a cell fills with skips or the loss sharpens.
+
+    DARTS+ (arXiv:1909.06035) and RobustDARTS. Weights are trained on.
+    """
+
+    def __init__(self, training: BilevelTraining) -> None:
+        """Nothing objected to yet."""
+        self.training, self.eigenvalue = training, Eigenvalue()
+        self.good = training.alphas.logits.detach().clone()
+        self.reason = ""  # why alphas do not learn any more
+
+    def check(self) -> None:
+        """Look at the alphas as they are."""
+        t = self.training
+        if not t.learns or not t.alphas.free or t.progress < t.settings.warm_up:
+            return
+        skips = skips_per_cell(t.alphas.space, t.alphas.decode())
+        if skips > MOST_SKIPS:
+            self.reason = f"a cell had {skips} skip connections after {t.progress:.0%} of the search"
+        elif t.weighting.smooth and self._sharpens():
+            self.reason = f"the loss turned sharp in the alphas after {t.progress:.0%} of the search"
+        if self.reason:
+            t.learns = False
+            self._set(self.good)
+        else:
+            self.good = t.alphas.logits.detach().clone()
+
+    def _sharpens(self) -> bool:
+        batch = next(self.training.batches(1, step=0))
+        here = self.training.alphas.logits.detach().clone()
+
+        def gradient(logits: Tensor) -> Tensor:
+            self._set(logits)
+            return self.training.alpha_gradient(batch)
+
+        try:
+            return self.eigenvalue.rises(gradient, here)
+        finally:
+            self._set(here)
+
+    def _set(self, logits: Tensor) -> None:
+        with torch.no_grad():
+            self.training.alphas.logits.copy_(logits)
+
+    def state(self) -> dict[str, Any]:
+        """Alphas that were good, eigenvalues, reason."""
+        return {"good": self.good.clone(), "eigenvalue": self.eigenvalue.state(), "reason": self.reason}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Inverse of `state`."""
+        self.good, self.reason = state["good"].to(self.good.device), state["reason"]
+        self.eigenvalue.load(state["eigenvalue"])

@@ -1,0 +1,285 @@
+"""One bilevel training: weights learn on one half of the training images, alphas on the other (arXiv:1806.09055)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from numpy.random import Generator
+from torch import Tensor
+
+from edgenas.cost.base import AdditiveCost
+from edgenas.data._base import Split, stratified_split, subset
+from edgenas.engine.settings import Settings, rate
+from edgenas.engine.train import Surroundings, make_optimizer
+from edgenas.errors import EdgeNASError, Interrupted
+from edgenas.nn.mixture import Mixture, mixed
+from edgenas.nn.supernet import Supernet
+from edgenas.problem import Problem
+from edgenas.strategies._alphas import Alphas
+from edgenas.strategies._expected_cost import ExpectedCost
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Weighting(Protocol):
+    """How a strategy turns probabilities (choices, width) into mixtures; `progress` runs from 0 to 1.
+
+    `smooth` says that nothing is drawn: the loss is a function of the alphas, with a Hessian.
+    """
+
+    smooth: bool
+
+    def for_alphas(
+        self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
+    ) -> list[Mixture]:
+        """The mixtures through which alphas get their gradient."""
+        ...
+
+    def for_weights(
+        self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
+    ) -> list[Mixture]:
+        """The mixtures that weights learn in."""
+        ...
+
+
+@dataclass(frozen=True)
+class BilevelSettings:
+    """How alphas are trained, each with its reason; shares are of all steps."""
+
+    weights: Settings
+    warm_up: float = 0.15  # weights alone at first: alphas of untrained branches follow noise
+    travel: float = 8.0  # how far Adam can move an alpha in the whole search: short runs take larger steps
+    alpha_decay: float = 1e-3  # as in DARTS
+    floor: float = 0.95  # least probability of the likeliest option in the end
+    anneal_from: float = 0.4  # when that floor begins to rise
+    anneal_to: float = 0.9
+    pull: float = 2.0  # on the squared excess of the expected cost over the budget
+    multiplier_rate: float = 30.0  # of the multiplier, over the whole search
+    target: float = 0.97  # of the budget: discretising takes the rest
+    skip: float = 1.0  # weight of the auxiliary skip connection at first; it decays to zero (DARTS-, arXiv:2009.01027)
+    second_order: bool = False  # unrolled weights, equations 7 and 8 of DARTS
+
+
+class BilevelTraining:
+    """Alternate steps on alphas and on weights, as a function of (seed, step) and the generator alone.
+
+    Deviations from DARTS: there is no `none`, as inputs are a choice of their own; Adam's rate follows from the number
+    of steps; probabilities are sharpened towards the end; the expected cost is in the loss, with a multiplier that
+    steers it to the tightest budget from both sides.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        training: Split,
+        weighting: Weighting,
+        settings: BilevelSettings,
+        rng: Generator,
+        *,
+        seed: int,
+        private: bool,
+        device: str,
+    ) -> None:
+        """`problem` with one combination of static options; `private` weights for every alternative, or shared ones."""
+        self.weighting, self.settings, self.rng, self.seed = weighting, settings, rng, seed
+        space = problem.space
+        (statics,) = space.all_statics()
+        self.supergraph = space.supergraph(statics)
+        generator = torch.Generator().manual_seed(seed)
+        self.supernet = Supernet(space, generator, private=private).to(torch.device(device)).to(memory_format=torch.channels_last)
+        self.alphas = Alphas(space, rng).to(device)
+        one = torch.ones(1, device=device)
+        single = {c.name: o for c, o in zip(space.choices, space.allowed, strict=True) if len(o) == 1}
+        self.certain = {name: Mixture(options, one) for name, options in single.items()}
+        self.halves = halves(training, seed)
+        self.steps = max(1, len(self.halves[0]) // settings.weights.batch_size) * settings.weights.epochs
+        self.step = 0
+        self.optimizer = make_optimizer(self.supernet, settings.weights)
+        self.alpha_optimizer = torch.optim.Adam(
+            [self.alphas.logits],
+            lr=settings.travel / self.steps,
+            betas=(0.5, 0.999),
+            weight_decay=settings.alpha_decay,
+        )
+        budgets = problem.objective.budgets
+        self.costs = [
+            (ExpectedCost(cost, space, statics, torch.device(device)), settings.target * budgets[cost.metric])
+            for cost in problem.costs
+            if isinstance(cost, AdditiveCost) and cost.metric in budgets
+        ]
+        self.multiplier = torch.zeros((), device=device)
+        self.learns = True  # whether alphas do
+
+    @property
+    def progress(self) -> float:
+        """Share of the steps that are done."""
+        return self.step / self.steps
+
+    def advance(self, until: int, around: Surroundings) -> None:
+        """Train up to this step.
+
+        Raises:
+            Interrupted: the run is to stop.
+            EdgeNASError: the loss is no number any more.
+        """
+        weights, alphas = (self.batches(half) for half in (0, 1))
+        self.supernet.train()
+        loss = torch.zeros(())
+        while self.step < until:
+            batch, other = next(weights), next(alphas)
+            if self.learns and self.alphas.free and self.progress >= self.settings.warm_up:
+                self._step_alphas(other, batch)
+            loss = self._step_weights(batch)
+            self.step += 1
+            if self.step % 10 == 0:
+                around.progress(self.step, self.steps, f"loss {loss.item():.3f}")
+            if around.stop():
+                raise Interrupted("stopped during the search")
+        if not torch.isfinite(loss):
+            raise EdgeNASError("the search diverged: its loss is no number; lower the rate")
+
+    def batches(self, half: int, step: int | None = None) -> Iterator[Batch]:
+        """Augmented batches of one half without end, from the present step on or from another."""
+        size, batch_size = self.supergraph.input.shape[1], self.settings.weights.batch_size
+        return cycled(self.halves[half], batch_size, size, self.seed + half, self.step if step is None else step)
+
+    def probabilities(self) -> Tensor:
+        """(choices, width), as sharp as they are to be by now."""
+        s = self.settings
+        ramp = (self.progress - s.anneal_from) / (s.anneal_to - s.anneal_from)
+        return self.alphas.probabilities(s.floor * min(1.0, max(0.0, ramp)))
+
+    def excess(self, probabilities: Tensor) -> Tensor:
+        """The tightest expected cost over its target, less 1: (), with gradients."""
+        rows = self.alphas.rows(probabilities)
+        return torch.stack([cost(rows) / target - 1 for cost, target in self.costs]).amax()
+
+    def alpha_gradient(self, batch: Batch) -> Tensor:
+        """Of the loss on a batch, without costs."""
+        return _gradient(self._loss(self._mixtures(True), batch), self.alphas.logits)
+
+    def _mixtures(self, for_alphas: bool) -> list[Mixture]:
+        make = self.weighting.for_alphas if for_alphas else self.weighting.for_weights
+        return make(self.probabilities(), self.alphas.options(), self.rng, self.progress)
+
+    def _loss(self, mixtures: Sequence[Mixture], batch: Batch) -> Tensor:
+        x, y = batch
+        by_name = self.certain | dict(zip(self.alphas.names(), mixtures, strict=True))
+        skip = self.settings.skip * max(0.0, 1 - self.progress / self.settings.anneal_to)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
+            logits = mixed(self.supernet, self.supergraph, by_name, x, skip=skip)
+            return F.cross_entropy(logits, y, label_smoothing=self.settings.weights.label_smoothing)
+
+    def _step_alphas(self, batch: Batch, training: Batch) -> None:
+        loss = self._loss(self._mixtures(True), batch)
+        if self.costs:
+            excess = self.excess(self.probabilities())
+            loss = loss + self.multiplier * excess + self.settings.pull / 2 * excess.square()
+            self.multiplier = self.multiplier + self.settings.multiplier_rate / self.steps * excess.detach()
+        gradient = _gradient(loss, self.alphas.logits)
+        if self.settings.second_order:
+            gradient = gradient + self._unrolled(batch, training)
+        self.alphas.logits.grad = gradient
+        self.alpha_optimizer.step()
+
+    def _step_weights(self, batch: Batch) -> Tensor:
+        settings = self.settings.weights
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate(settings, self.step, self.steps)
+        self.optimizer.zero_grad()
+        with torch.no_grad():
+            mixtures = self._mixtures(False)
+        loss = self._loss(mixtures, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.supernet.parameters(), settings.clip)
+        self.optimizer.step()
+        return loss.detach()
+
+    def _unrolled(self, batch: Batch, training: Batch) -> Tensor:
+        """What the gradient at weights one step ahead differs by: DARTS, equations 7 and 8.
+
+        The step ahead is one of plain gradient descent, at the present rate.
+        """
+        parameters: list[Tensor] = list(self.supernet.parameters())
+        ahead = self.optimizer.param_groups[0]["lr"]
+        here, step = self.alpha_gradient(batch), self._weight_gradients(training)
+        with _moved(parameters, step, -ahead):
+            there, direction = self.alpha_gradient(batch), self._weight_gradients(batch)
+        epsilon = 0.01 / float(torch.stack([d.norm() for d in direction]).norm().clamp(min=1e-12))
+        with _moved(parameters, direction, epsilon):
+            above = self.alpha_gradient(training)
+        with _moved(parameters, direction, -epsilon):
+            below = self.alpha_gradient(training)
+        difference: Tensor = there - here - ahead * (above - below) / (2 * epsilon)
+        return difference
+
+    def _weight_gradients(self, batch: Batch) -> list[Tensor]:
+        """One for each parameter of the supernet, zeros where it is not used."""
+        with torch.no_grad():
+            mixtures = self._mixtures(False)
+        parameters = list(self.supernet.parameters())
+        found = torch.autograd.grad(self._loss(mixtures, batch), parameters, allow_unused=True)
+        return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+
+    def state(self) -> dict[str, Any]:
+        """Weights, alphas, optimisers, multiplier, generator and step."""
+        return {
+            "supernet": copy.deepcopy(self.supernet.state_dict()),
+            "alphas": copy.deepcopy(self.alphas.state_dict()),
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "alpha_optimizer": copy.deepcopy(self.alpha_optimizer.state_dict()),
+            "multiplier": self.multiplier.clone(),
+            "learns": self.learns,
+            "rng": self.rng.bit_generator.state,
+            "step": self.step,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Inverse of `state`."""
+        self.supernet.load_state_dict(state["supernet"])
+        self.alphas.load_state_dict(state["alphas"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.alpha_optimizer.load_state_dict(copy.deepcopy(state["alpha_optimizer"]))
+        self.multiplier = state["multiplier"].to(self.multiplier.device)
+        self.rng.bit_generator.state = state["rng"]
+        self.learns, self.step = state["learns"], state["step"]
+
+
+@contextmanager
+def _moved(parameters: list[Tensor], direction: list[Tensor], length: float) -> Iterator[None]:
+    """Parameters so far along a direction; then where they were, to the last bit."""
+    before = [parameter.detach().clone() for parameter in parameters]
+    with torch.no_grad():
+        torch._foreach_add_(parameters, direction, alpha=length)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            torch._foreach_copy_(parameters, before)
+
+
+def _gradient(loss: Tensor, of: Tensor) -> Tensor:
+    found: Tensor = torch.autograd.grad(loss, [of])[0]
+    return found
+
+
+def halves(training: Split, seed: int) -> tuple[Split, Split]:
+    """Two disjoint halves, each class in proportion."""
+    first, second = stratified_split(training.labels.numpy(), (0.5, 0.5), seed)
+    return subset(training, first), subset(training, second)
+
+
+def cycled(split: Split, batch_size: int, size: int, seed: int, step: int) -> Iterator[Batch]:
+    """Augmented batches without end, from `step` on: a function of (seed, step) alone."""
+    per_epoch = max(1, len(split) // batch_size)
+    while True:
+        epoch, start = divmod(step, per_epoch)
+        for batch in split.batches(batch_size, size=size, epoch=epoch, seed=seed, augment=True, start=start):
+            yield batch
+            step += 1
