@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgenas.data._base import Data
 from edgenas.errors import UsageError
-from edgenas.evaluators.supernet import SupernetEvaluator
+from edgenas.evaluators._slices import SupernetEvaluator
 from edgenas.graph import Arch
 from edgenas.nn.supernet import Supernet
 from edgenas.objective import Metrics

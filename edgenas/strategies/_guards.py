@@ -16,6 +16,7 @@ from edgenas.strategies._bilevel_training import BilevelTraining
 MOST_SKIPS = 3  # in one cell
 # RobustDARTS (arXiv:1909.09656), section 4.3: the eigenvalue over that of so many checks ago, at most.
 WINDOW, RISE = 5, 1 / 0.75
+CHECKS = 10  # of the eigenvalue over a search; each costs four gradients
 STEP = 1e-2  # of the finite difference, relative to a direction of length 1
 
 
@@ -75,6 +76,7 @@ class Guard:
         """Nothing objected to yet."""
         self.training, self.eigenvalue = training, Eigenvalue()
         self.good = training.alphas.logits.detach().clone()
+        self.checks = 0
         self.reason = ""  # why alphas do not learn any more
 
     def check(self) -> None:
@@ -85,13 +87,18 @@ class Guard:
         skips = skips_per_cell(t.alphas.space, t.alphas.decode())
         if skips > MOST_SKIPS:
             self.reason = f"a cell had {skips} skip connections after {t.progress:.0%} of the search"
-        elif t.weighting.smooth and self._sharpens():
+        elif t.weighting.smooth and self._is_due() and self._sharpens():
             self.reason = f"the loss turned sharp in the alphas after {t.progress:.0%} of the search"
         if self.reason:
             t.learns = False
             self._set(self.good)
         else:
             self.good = t.alphas.logits.detach().clone()
+
+    def _is_due(self) -> bool:
+        """Whether the eigenvalue has not been looked at in this part of the search."""
+        before, self.checks = self.checks, int(self.training.progress * CHECKS)
+        return self.checks > before
 
     def _sharpens(self) -> bool:
         batch = next(self.training.batches(1, step=0))
@@ -112,9 +119,14 @@ class Guard:
 
     def state(self) -> dict[str, Any]:
         """Alphas that were good, eigenvalues, reason."""
-        return {"good": self.good.clone(), "eigenvalue": self.eigenvalue.state(), "reason": self.reason}
+        return {
+            "good": self.good.clone(),
+            "eigenvalue": self.eigenvalue.state(),
+            "reason": self.reason,
+            "checks": self.checks,
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """Inverse of `state`."""
-        self.good, self.reason = state["good"].to(self.good.device), state["reason"]
+        self.good, self.reason, self.checks = state["good"].to(self.good.device), state["reason"], state["checks"]
         self.eigenvalue.load(state["eigenvalue"])
