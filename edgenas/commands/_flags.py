@@ -43,6 +43,8 @@ def add_settings(parser: ArgumentParser | _ArgumentGroup, names: Sequence[str]) 
             parser.add_argument(
                 flag(item.name), metavar=PLACEHOLDERS[item.name], action="append", default=SUPPRESS, help=text
             )
+        elif get_origin(hint) is tuple:
+            parser.add_argument(flag(item.name), metavar="NAME=VALUE", action="append", default=SUPPRESS, help=text)
         elif hint is bool:
             text += " (default: yes)" if item.default else ""
             parser.add_argument(flag(item.name), action=BooleanOptionalAction, default=SUPPRESS, help=text)

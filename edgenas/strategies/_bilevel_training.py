@@ -92,9 +92,8 @@ class BilevelTraining:
         (statics,) = space.all_statics()
         self.supergraph = space.supergraph(statics)
         generator = torch.Generator().manual_seed(seed)
-        self.supernet = (
-            Supernet(space, generator, private=private).to(torch.device(device)).to(memory_format=torch.channels_last)
-        )
+        self.supernet = Supernet(space, generator, private=private).to(torch.device(device))
+        self.supernet.to(memory_format=torch.channels_last)
         self.alphas = Alphas(space, rng).to(device)
         one = torch.ones(1, device=device)
         single = {c.name: o for c, o in zip(space.choices, space.allowed, strict=True) if len(o) == 1}
