@@ -16,7 +16,6 @@ from edgenas.spaces._base import SearchSpace
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-CHANNELS, CELLS = (16, 32, 64), 5  # of the stages, and cells in each
 _TERM = re.compile(r"(\w+)~(\d)")
 
 
@@ -25,6 +24,7 @@ class NASBench201(SearchSpace):
 
     choices = tuple(Choice(f"e{i}{j}", OPS) for i, j in EDGES)
     skip_options = frozenset({"skip_connect"})
+    channels, cells = (16, 32, 64), 5  # of the stages, and cells in each
 
     def __init__(self, shape: Shape, classes: int) -> None:
         """Raises UsageError for images that are not square, or outside 16 to 64 pixels."""
@@ -36,11 +36,11 @@ class NASBench201(SearchSpace):
 
     def emit(self, g: Builder) -> None:
         """The network of the paper's figure 1."""
-        x = g.conv("stem", g.input, out=CHANNELS[0], kernel=3)
-        for s, channels in enumerate(CHANNELS, start=1):
+        x = g.conv("stem", g.input, out=self.channels[0], kernel=3)
+        for s, channels in enumerate(self.channels, start=1):
             if s > 1:
                 x = self._reduction(g, f"r{s}", x, channels)
-            for c in range(1, CELLS + 1):
+            for c in range(1, self.cells + 1):
                 x = self._cell(g, f"s{s}.c{c}", x)
         x = g.act("last.relu", x, "relu")
         g.linear("classifier", g.global_pool("pool", x), out=self.classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
-from edgenas.cost.base import AdditiveCost
 from edgenas.data._base import Split, stratified_split, subset
 from edgenas.engine.settings import Settings, rate
 from edgenas.engine.train import Surroundings, make_optimizer
@@ -22,7 +21,7 @@ from edgenas.nn.mixture import Mixture, mixed
 from edgenas.nn.supernet import Supernet
 from edgenas.problem import Problem
 from edgenas.strategies._alphas import Alphas
-from edgenas.strategies._expected_cost import ExpectedCost
+from edgenas.strategies._steering import Steering, SteeringSettings
 
 Batch = tuple[Tensor, Tensor]
 
@@ -59,9 +58,7 @@ class BilevelSettings:
     floor: float = 0.95  # least probability of the likeliest option in the end
     anneal_from: float = 0.4  # when that floor begins to rise
     anneal_to: float = 0.9
-    pull: float = 2.0  # on the squared excess of the expected cost over the budget
-    multiplier_rate: float = 30.0  # of the multiplier, over the whole search
-    target: float = 0.97  # of the budget: discretising takes the rest
+    steering: SteeringSettings = field(default_factory=SteeringSettings)
     skip: float = 1.0  # weight of the auxiliary skip connection at first; it decays to zero (DARTS-, arXiv:2009.01027)
     second_order: bool = False  # unrolled weights, equations 7 and 8 of DARTS
 
@@ -108,13 +105,7 @@ class BilevelTraining:
             betas=(0.5, 0.999),
             weight_decay=settings.alpha_decay,
         )
-        budgets = problem.objective.budgets
-        self.costs = [
-            (ExpectedCost(cost, space, statics, torch.device(device)), settings.target * budgets[cost.metric])
-            for cost in problem.costs
-            if isinstance(cost, AdditiveCost) and cost.metric in budgets
-        ]
-        self.multiplier = torch.zeros((), device=device)
+        self.steering = Steering(problem, settings.steering, self.steps, torch.device(device))
         self.learns = True  # whether alphas do
 
     @property
@@ -156,11 +147,6 @@ class BilevelTraining:
         ramp = (self.progress - s.anneal_from) / (s.anneal_to - s.anneal_from)
         return self.alphas.probabilities(s.floor * min(1.0, max(0.0, ramp)))
 
-    def excess(self, probabilities: Tensor) -> Tensor:
-        """The tightest expected cost over its target, less 1: (), with gradients."""
-        rows = self.alphas.rows(probabilities)
-        return torch.stack([cost(rows) / target - 1 for cost, target in self.costs]).amax()
-
     def alpha_gradient(self, batch: Batch) -> Tensor:
         """Of the loss on a batch, without costs."""
         return _gradient(self._loss(self._mixtures(True), batch), self.alphas.logits)
@@ -179,10 +165,7 @@ class BilevelTraining:
 
     def _step_alphas(self, batch: Batch, training: Batch) -> None:
         loss = self._loss(self._mixtures(True), batch)
-        if self.costs:
-            excess = self.excess(self.probabilities())
-            loss = loss + self.multiplier * excess + self.settings.pull / 2 * excess.square()
-            self.multiplier = self.multiplier + self.settings.multiplier_rate / self.steps * excess.detach()
+        loss = loss + self.steering.loss(self.alphas.rows(self.probabilities()))
         gradient = _gradient(loss, self.alphas.logits)
         if self.settings.second_order:
             gradient = gradient + self._unrolled(batch, training)
@@ -235,7 +218,7 @@ class BilevelTraining:
             "alphas": copy.deepcopy(self.alphas.state_dict()),
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "alpha_optimizer": copy.deepcopy(self.alpha_optimizer.state_dict()),
-            "multiplier": self.multiplier.clone(),
+            "steering": self.steering.state(),
             "learns": self.learns,
             "rng": self.rng.bit_generator.state,
             "step": self.step,
@@ -247,7 +230,7 @@ class BilevelTraining:
         self.alphas.load_state_dict(state["alphas"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.alpha_optimizer.load_state_dict(copy.deepcopy(state["alpha_optimizer"]))
-        self.multiplier = state["multiplier"].to(self.multiplier.device)
+        self.steering.load(state["steering"])
         self.rng.bit_generator.state = state["rng"]
         self.learns, self.step = state["learns"], state["step"]
 

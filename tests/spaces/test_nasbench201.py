@@ -9,7 +9,7 @@ from edgenas.cost.counts import CountCost
 from edgenas.errors import UsageError
 from edgenas.spaces._base import build_space
 from edgenas.spaces._genes import sample
-from edgenas.spaces.nasbench201 import CELLS, CHANNELS, OPS
+from edgenas.spaces.nasbench201 import OPS, NASBench201
 
 SPACE = build_space("nasbench201", (3, 32, 32), 10)
 BEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
@@ -29,8 +29,8 @@ def own_macs(arch) -> float:
     suffix = {2: ".k1", 3: ".k3"}
     edges = [
         f"s{s}.c{c}.{choice.name}{suffix[option]}"
-        for s in range(1, len(CHANNELS) + 1)
-        for c in range(1, CELLS + 1)
+        for s in range(1, len(NASBench201.channels) + 1)
+        for c in range(1, NASBench201.cells + 1)
         for choice, option in zip(SPACE.choices, arch, strict=True)
         if option in suffix
     ]
