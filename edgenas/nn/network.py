@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,10 @@ from edgenas.nn.layers import Statistics, apply, fold, initialise, trainable, ze
 from edgenas.ops import Zero
 
 MOMENTUM = 0.1
+
+
+def _as_it_is(name: str, value: Tensor) -> Tensor:
+    return value
 
 
 class Layer(nn.Module):
@@ -72,13 +76,18 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits."""
+        return self.values(x)[self.graph.output.name]
+
+    def values(self, x: Tensor, changed: Callable[[str, Tensor], Tensor] = _as_it_is) -> dict[str, Tensor]:
+        """What every node gives; `changed(name, value)` is what its readers see."""
         values = {self.graph.input.name: x}
         for node in self.graph.nodes[1:]:
             if isinstance(node.op, Zero):
                 values[node.name] = zeros(node, x)
             else:
-                values[node.name] = self.layer(node.name)(*(values[name] for name in node.inputs))
-        return values[self.graph.output.name]
+                value = self.layer(node.name)(*(values[name] for name in node.inputs))
+                values[node.name] = changed(node.name, value)
+        return values
 
     def folded(self) -> dict[str, np.ndarray]:
         """Weights for export, batch norm folded: `<node>.<parameter>` to float32 array."""

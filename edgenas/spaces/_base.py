@@ -28,6 +28,7 @@ class SearchSpace(ABC):
     name: str
     choices: tuple[Choice, ...]
     skip_options: frozenset[Option] = frozenset()  # values that stand for a skip connection, which searches may favour
+    auxiliary: str | None = None  # the node that an auxiliary head reads while a network is trained
 
     def __init__(self, shape: Shape, classes: int) -> None:
         """Images of `shape` (C, H, W) in so many classes. Raises UsageError for sizes the space cannot fit."""

@@ -61,6 +61,7 @@ class DARTS(SearchSpace):
         *(choice for cell in CELLS for choice in _cell_choices(cell)),
     )
     skip_options = frozenset({"skip_connect"})
+    auxiliary = "s3.r"
 
     def __init__(self, shape: Shape, classes: int) -> None:
         """Raises UsageError for images that are not square, or outside 24 to 256 pixels."""

@@ -77,4 +77,3 @@ class FittedExpectation:
         """Expected cost ()."""
         terms = [p @ costs for p, costs in zip(probabilities, self._costs, strict=True)]
         return self._intercept + torch.stack(terms).sum()
-

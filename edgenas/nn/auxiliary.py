@@ -1,0 +1,59 @@
+"""Auxiliary head: a second classifier halfway, for its gradient alone (Szegedy et al., 2015; DARTS, section A.4.1)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edgenas.nn.drop_path import DropPath
+from edgenas.nn.layers import EPSILON
+from edgenas.nn.network import MOMENTUM, Network
+
+REDUCED, WIDE = 128, 768  # channels, as in DARTS
+SIDE = 2  # pixels of what the last convolution sees
+
+
+class AuxiliaryHead(nn.Module):
+    """Pooling, 1x1 and 2x2 convolutions with batch norm, classifier.
+
+    Deviation: pooled to 2x2 from any size; the paper's 5x5 windows with stride 3 take 8x8 pixels alone.
+    """
+
+    def __init__(self, channels: int, classes: int, generator: torch.Generator | None = None) -> None:
+        """Fresh weights from `generator`."""
+        super().__init__()
+        self.reduce = nn.Parameter(torch.empty(REDUCED, channels, 1, 1))
+        self.widen = nn.Parameter(torch.empty(WIDE, REDUCED, SIDE, SIDE))
+        self.classify = nn.Linear(WIDE, classes)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(n, eps=EPSILON, momentum=MOMENTUM) for n in (REDUCED, WIDE))
+        for kernel in (self.reduce, self.widen):
+            nn.init.kaiming_normal_(kernel, mode="fan_out", generator=generator)
+        nn.init.normal_(self.classify.weight, std=0.01, generator=generator)
+        nn.init.zeros_(self.classify.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits (N, classes) of a value (N, C, H, W)."""
+        x = F.adaptive_avg_pool2d(F.relu(x), SIDE)
+        for kernel, norm in zip((self.reduce, self.widen), self.norms, strict=True):
+            x = F.relu(norm(F.conv2d(x, kernel)))
+        logits: Tensor = self.classify(x.flatten(1))
+        return logits
+
+
+class TrainedNetwork(nn.Module):
+    """A network with what only its training has."""
+
+    def __init__(self, network: Network, reads: str | None, generator: torch.Generator | None = None) -> None:
+        """The head reads the node `reads`, if there is one."""
+        super().__init__()
+        self.network, self.reads, self.drop = network, reads, DropPath(network.graph)
+        nodes = {node.name: node for node in network.graph}
+        classes = network.graph.output.shape[0]
+        self.head = None if reads is None else AuxiliaryHead(nodes[reads].shape[0], classes, generator)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits of the network and of the head."""
+        values = self.network.values(x, self.drop)
+        logits = values[self.network.graph.output.name]
+        return logits, None if self.head is None or self.reads is None else self.head(values[self.reads])

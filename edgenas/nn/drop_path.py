@@ -1,0 +1,40 @@
+"""Drop-path: while training, whole branches of sums are left out at random, image by image (arXiv:1605.07648)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import torch
+from torch import Tensor
+
+from edgenas.graph import Graph
+from edgenas.ops import Add
+
+
+class DropPath:
+    """Which values of a graph may be dropped, and the draws of one step.
+
+    A branch is what a kernel gives to one sum alone; shortcuts, which others read too, stay, as do the identities of
+    DARTS (arXiv:1806.09055).
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        """Nothing is dropped before `draw`."""
+        readers = Counter(name for node in graph for name in node.inputs)
+        summed = {name for node in graph if isinstance(node.op, Add) for name in node.inputs}
+        self.branches = [n.name for n in graph.priced if n.name in summed and readers[n.name] == 1]
+        self._place = {name: i for i, name in enumerate(self.branches)}
+        self._kept: Tensor | None = None
+
+    def draw(self, probability: float, images: int, device: torch.device, generator: torch.Generator) -> None:
+        """Drop every branch of every image with this probability, until the next draw; the rest is scaled up."""
+        self._kept = None
+        if probability > 0 and self.branches:
+            kept = torch.rand(len(self.branches), images, generator=generator) >= probability
+            self._kept = (kept.float() / (1 - probability)).to(device, non_blocking=True)
+
+    def __call__(self, name: str, value: Tensor) -> Tensor:
+        """The value of a node (N, C, H, W), with its dropped images at zero."""
+        if self._kept is None or name not in self._place:
+            return value
+        return value * self._kept[self._place[name]].to(value.dtype).view(-1, 1, 1, 1)
