@@ -35,6 +35,7 @@ class Alphas(nn.Module):
         for row, i in enumerate(self.free):
             offered[row, list(space.allowed[i])] = True
         self.register_buffer("offered", offered)
+        self.refresh()
         start = SPREAD * torch.from_numpy(rng.standard_normal(offered.shape)).float()
         self.logits = nn.Parameter(start)
 
@@ -62,15 +63,35 @@ class Alphas(nn.Module):
         return [self.space.choices[i].name for i in self.free]
 
     def options(self) -> list[tuple[int, ...]]:
-        """Allowed options, by row."""
-        return [self.space.allowed[i] for i in self.free]
+        """What is offered, by row."""
+        return self._options
+
+    def refresh(self) -> None:
+        """To be called once `offered` has changed: the options are known on the host, too."""
+        self._options = [tuple(o for o, there in enumerate(row) if there) for row in self.offered.tolist()]
 
     def narrow(self, space: SearchSpace) -> None:
         """Offer only what this part of the space allows from now on."""
         self.space = space
         for row, i in enumerate(self.free):
-            self.offered[row] = False
-            self.offered[row, list(space.allowed[i])] = True
+            allowed = torch.zeros_like(self.offered[row])
+            allowed[list(space.allowed[i])] = True
+            both = self.offered[row] & allowed
+            self.offered[row] = both if both.any() else allowed
+        self.refresh()
+
+    def withdraw(self, skips: Sequence[str]) -> None:
+        """Do not offer a skip connection any more, at that of these choices where it is least likely."""
+        probabilities, rows = self.probabilities().detach(), {name: row for row, name in enumerate(self.names())}
+        options = {name: self._skip(rows[name]) for name in skips if name in rows}
+        least = min(options, key=lambda name: float(probabilities[rows[name], options[name]]))
+        self.offered[rows[least], options[least]] = False
+        self.refresh()
+
+    def _skip(self, row: int) -> int:
+        """The offered skip connection of a choice."""
+        values = self.space.choices[self.free[row]].options
+        return next(o for o, v in enumerate(values) if v in self.space.skip_options and o in self._options[row])
 
     def sample(self, probabilities: Tensor, n: int, rng: Generator) -> list[Arch]:
         """`n` architectures with independent choices."""

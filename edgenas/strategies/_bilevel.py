@@ -22,6 +22,7 @@ from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
 from edgenas.strategies import _base as base
+from edgenas.strategies._bilevel_notes import notes
 from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, Weighting
 from edgenas.strategies._feasible import Proposed, feasible_samples, random_feasible, repair
 from edgenas.strategies._guards import Guard
@@ -30,41 +31,53 @@ from edgenas.study import Study
 GUARDS = ("on", "off")
 SAMPLES = 256  # of the final probabilities, ranked for the recommendation
 SHARPENED = 0.5  # floor of the probabilities that they are drawn with
+ROUNDS = 20  # parts of the training at most, each with a trial
 
 
 class Bilevel(base.Strategy):
-    """Each `ask` advances the training by one of `rounds` parts and proposes what the alphas say then."""
+    """A round of training each `ask`, and what the alphas say then; in the end, likely samples on the final weights.
+
+    The samples are there because alphas judge choices one by one, and in sums: the shared weights, at last nearly those
+    of single paths, see the likely ones together.
+    """
 
     def __init__(
         self,
         problem: Problem,
         evaluator: SharedEvaluator,
         training: BilevelTraining,
-        rounds: int,
+        trials: int,
         *,
         guarded: bool,
         around: Surroundings,
     ) -> None:
         """`evaluator` scores by the weights of `training` from now on."""
         self.problem, self.evaluator, self.training, self.around = problem, evaluator, training, around
-        self.rounds = min(rounds, training.steps)
+        self.rounds = max(1, min(trials // 2, ROUNDS, training.steps))
         self.guard = Guard(training) if guarded else None
+        self.proposed = Proposed(problem.space)  # on the final weights
         evaluator.adopt(training.supernet)
 
     def ask(self, n: int = 1) -> list[Arch]:
-        """Train on, then what the alphas say now; [] when all steps are done, or nothing is within the budget.
+        """What the alphas have come to, after training on; once all steps are done, at most `n` new likely ones.
 
-        Where nothing is left to choose, all steps are one round.
+        [] if nothing is within the budget. Where nothing is left to choose, all steps are one round.
         """
         t = self.training
-        if t.step >= t.steps or random_feasible(self.problem, copy.deepcopy(t.rng)) is None:
+        if random_feasible(self.problem, copy.deepcopy(t.rng)) is None:
             return []
+        if t.step < t.steps:
+            self._advance()
+            n = 1
+        return self.proposed.add(self._likely(), n) if t.step >= t.steps else self._likely()[:1]
+
+    def _advance(self) -> None:
+        t = self.training
         done = t.step * self.rounds // t.steps
         t.advance(-(-(done + 1) * t.steps // self.rounds) if t.alphas.free else t.steps, self.around)
         if self.guard is not None:
             self.guard.check()
         self.evaluator.weights_version += 1
-        return self._likely(1)
 
     def tell(self, trials: Sequence[Any]) -> None:
         """Nothing: what is learned is learned from images."""
@@ -77,14 +90,22 @@ class Bilevel(base.Strategy):
         self.training.alphas.narrow(self.problem.space)
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
-        """What the final alphas say, and their likeliest feasible samples."""
-        return self._likely(k)
+        """What the final alphas say, then the best trials."""
+        archs = [*self._likely()[:1], *(trial.arch for trial in study.best(k))]
+        self.notes = [*self._notes(archs[:1]), *(self.guard.notes if self.guard else [])]
+        return Proposed(self.problem.space).add(archs, k)
+
+    def _notes(self, own: Sequence[Arch]) -> list[str]:
+        size = self.training.supergraph.input.shape[1]
+        validation = self.evaluator.data.validation
+        return notes(self.training, self.problem, own[0], validation.batches(128, size=size, limit=24)) if own else []
 
     def state_dict(self) -> dict[str, Any]:
         """The training's, the guard's, and which weights the last scores were of."""
         return {
             "training": self.training.state(),
             "guard": self.guard and self.guard.state(),
+            "proposed": self.proposed.state(),
             "weights_version": self.evaluator.weights_version,
         }
 
@@ -93,20 +114,21 @@ class Bilevel(base.Strategy):
         self.training.load(state["training"])
         if self.guard is not None:
             self.guard.load(state["guard"])
+        self.proposed.load(state["proposed"])
         self.evaluator.weights_version = state["weights_version"]
 
-    def _likely(self, k: int) -> list[Arch]:
-        """At most `k` feasible architectures: the alphas' own, repaired if need be, then the likeliest samples."""
+    def _likely(self) -> list[Arch]:
+        """Feasible architectures: the alphas' own, repaired if need be, then new samples, the likeliest first."""
         alphas, rng = self.training.alphas, copy.deepcopy(self.training.rng)
         own = repair(self.problem, alphas.decode(), rng)
         with torch.no_grad():
             samples = alphas.sample(alphas.probabilities(SHARPENED), SAMPLES, rng)
         feasible = [arch for arch, fits in zip(samples, self.problem.feasible(samples), strict=True) if fits]
         likelihood = dict(zip(feasible, alphas.log_likelihoods(feasible), strict=True))
-        ranked = sorted(likelihood, key=lambda arch: (-likelihood[arch], arch))
-        likely = [own, *ranked] if own is not None else ranked
-        anything = random_feasible(self.problem, rng) if not likely else None
-        return Proposed(self.problem.space).add(likely if anything is None else [anything], k)
+        likely = sorted(likelihood, key=lambda arch: (-likelihood[arch], arch))
+        likely = likely if own is None else [own, *likely]
+        anything = None if likely else random_feasible(self.problem, rng)
+        return likely if anything is None else [anything]
 
 
 def one_size(problem: Problem, rng: Generator, draws: int = 2000) -> Problem:

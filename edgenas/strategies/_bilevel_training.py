@@ -91,6 +91,7 @@ class BilevelTraining:
         generator = torch.Generator().manual_seed(seed)
         self.supernet = Supernet(space, generator, private=private).to(torch.device(device))
         self.supernet.to(memory_format=torch.channels_last)
+        _fix_scales(self.supernet)
         self.alphas = Alphas(space, rng).to(device)
         one = torch.ones(1, device=device)
         single = {c.name: o for c, o in zip(space.choices, space.allowed, strict=True) if len(o) == 1}
@@ -155,13 +156,16 @@ class BilevelTraining:
         make = self.weighting.for_alphas if for_alphas else self.weighting.for_weights
         return make(self.probabilities(), self.alphas.options(), self.rng, self.progress)
 
-    def _loss(self, mixtures: Sequence[Mixture], batch: Batch) -> Tensor:
-        x, y = batch
+    def logits(self, mixtures: Sequence[Mixture], x: Tensor) -> Tensor:
+        """Logits (N, classes) of the supernet with these mixtures of the free choices."""
         by_name = self.certain | dict(zip(self.alphas.names(), mixtures, strict=True))
         skip = self.settings.skip * max(0.0, 1 - self.progress / self.settings.anneal_to)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
-            logits = mixed(self.supernet, self.supergraph, by_name, x, skip=skip)
-            return F.cross_entropy(logits, y, label_smoothing=self.settings.weights.label_smoothing)
+            return mixed(self.supernet, self.supergraph, by_name, x, skip=skip)
+
+    def _loss(self, mixtures: Sequence[Mixture], batch: Batch) -> Tensor:
+        x, y = batch
+        return F.cross_entropy(self.logits(mixtures, x), y, label_smoothing=self.settings.weights.label_smoothing)
 
     def _step_alphas(self, batch: Batch, training: Batch) -> None:
         loss = self._loss(self._mixtures(True), batch)
@@ -190,7 +194,7 @@ class BilevelTraining:
 
         The step ahead is one of plain gradient descent, at the present rate.
         """
-        parameters: list[Tensor] = list(self.supernet.parameters())
+        parameters = self._trained()
         ahead = self.optimizer.param_groups[0]["lr"]
         here, step = self.alpha_gradient(batch), self._weight_gradients(training)
         with _moved(parameters, step, -ahead):
@@ -203,11 +207,14 @@ class BilevelTraining:
         difference: Tensor = there - here - ahead * (above - below) / (2 * epsilon)
         return difference
 
+    def _trained(self) -> list[Tensor]:
+        return [p for p in self.supernet.parameters() if p.requires_grad]
+
     def _weight_gradients(self, batch: Batch) -> list[Tensor]:
-        """One for each parameter of the supernet, zeros where it is not used."""
+        """One for each trained parameter, zeros where it is not used."""
         with torch.no_grad():
             mixtures = self._mixtures(False)
-        parameters = list(self.supernet.parameters())
+        parameters = self._trained()
         found = torch.autograd.grad(self._loss(mixtures, batch), parameters, allow_unused=True)
         return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
 
@@ -228,6 +235,7 @@ class BilevelTraining:
         """Inverse of `state`."""
         self.supernet.load_state_dict(state["supernet"])
         self.alphas.load_state_dict(state["alphas"])
+        self.alphas.refresh()
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.alpha_optimizer.load_state_dict(copy.deepcopy(state["alpha_optimizer"]))
         self.steering.load(state["steering"])
@@ -246,6 +254,13 @@ def _moved(parameters: list[Tensor], direction: list[Tensor], length: float) -> 
     finally:
         with torch.no_grad():
             torch._foreach_copy_(parameters, before)
+
+
+def _fix_scales(supernet: Supernet) -> None:
+    """Batch norm without scale and shift, as in DARTS: learned ones would undo whatever weight a branch has."""
+    for key, parameter in supernet.shared.items():
+        if key.endswith((":scale", ":shift")):
+            parameter.requires_grad_(False)
 
 
 def _gradient(loss: Tensor, of: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""Against collapse: gradient searches that drift into skip connections are stopped before they do."""
+"""Against collapse: gradient searches that drift into skip connections."""
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -20,15 +20,15 @@ CHECKS = 10  # of the eigenvalue over a search; each costs four gradients
 STEP = 1e-2  # of the finite difference, relative to a direction of length 1
 
 
-def skips_per_cell(space: SearchSpace, arch: Arch) -> int:
-    """Most skip connections in any cell: choices of one name up to its first dot, if they decide anything."""
+def skips_by_cell(space: SearchSpace, arch: Arch) -> dict[str, list[str]]:
+    """The choices that take a skip connection, if they decide anything, by cell: their names up to the first dot."""
     asked = space.asked(space.rows([arch]))[0]
-    counts: Counter[str] = Counter()
+    found: dict[str, list[str]] = {}
     for choice, option, is_asked in zip(space.choices, arch, asked, strict=True):
         if is_asked and choice.options[option] in space.skip_options:
             cell, dot, _ = choice.name.partition(".")
-            counts[cell if dot else ""] += 1
-    return max(counts.values(), default=0)
+            found.setdefault(cell if dot else "", []).append(choice.name)
+    return found
 
 
 class Eigenvalue:
@@ -67,9 +67,11 @@ class Eigenvalue:
 
 
 class Guard:
-    """Ends what alphas learn, at the last ones it did not object to, when a cell fills with skips or the loss sharpens.
+    """Ends what alphas learn where the loss sharpens in them, and withdraws skip connections that are too many.
 
-    DARTS+ (arXiv:1909.06035) and RobustDARTS. Weights are trained on.
+    RobustDARTS (arXiv:1909.09656) stops at the alphas before the eigenvalue rose; weights are trained on. Deviation
+    from DARTS+ (arXiv:1909.06035), which stops at the skip connection that is one too many: the least likely ones of a
+    full cell are not offered any more, as in P-DARTS (arXiv:1904.12760, section 3.3), and alphas learn on.
     """
 
     def __init__(self, training: BilevelTraining) -> None:
@@ -77,23 +79,39 @@ class Guard:
         self.training, self.eigenvalue = training, Eigenvalue()
         self.good = training.alphas.logits.detach().clone()
         self.checks = 0
-        self.reason = ""  # why alphas do not learn any more
+        self.withdrawn = 0  # skip connections
+        self.stopped = ""  # when alphas ceased to learn, and why
 
     def check(self) -> None:
         """Look at the alphas as they are."""
         t = self.training
         if not t.learns or not t.alphas.free or t.progress < t.settings.warm_up:
             return
-        skips = skips_per_cell(t.alphas.space, t.alphas.decode())
-        if skips > MOST_SKIPS:
-            self.reason = f"a cell had {skips} skip connections after {t.progress:.0%} of the search"
-        elif t.weighting.smooth and self._is_due() and self._sharpens():
-            self.reason = f"the loss turned sharp in the alphas after {t.progress:.0%} of the search"
-        if self.reason:
+        if t.weighting.smooth and self._is_due() and self._sharpens():
+            self.stopped = f"after {t.progress:.0%} of the search, as the loss turned sharp in them"
             t.learns = False
             self._set(self.good)
-        else:
-            self.good = t.alphas.logits.detach().clone()
+        if t.progress >= t.settings.anneal_from:
+            self._withdraw()
+        self.good = t.alphas.logits.detach().clone()
+
+    @property
+    def notes(self) -> list[str]:
+        """What was done, a line each."""
+        lines = [f"guard: alphas ceased to learn {self.stopped}"] if self.stopped else []
+        if self.withdrawn:
+            lines.append(f"guard: {self.withdrawn} skip connections withdrawn: a cell was to have over {MOST_SKIPS}")
+        return lines
+
+    def _withdraw(self) -> None:
+        """Take the least likely skip connections of a full cell from what is offered, until it is full no more."""
+        alphas = self.training.alphas
+        while True:
+            full = [c for c in skips_by_cell(alphas.space, alphas.decode()).values() if len(c) > MOST_SKIPS]
+            if not full:
+                return
+            self.withdrawn += 1
+            alphas.withdraw(full[0])
 
     def _is_due(self) -> bool:
         """Whether the eigenvalue has not been looked at in this part of the search."""
@@ -118,15 +136,17 @@ class Guard:
             self.training.alphas.logits.copy_(logits)
 
     def state(self) -> dict[str, Any]:
-        """Alphas that were good, eigenvalues, reason."""
+        """Alphas that were good, eigenvalues, what was done."""
         return {
             "good": self.good.clone(),
             "eigenvalue": self.eigenvalue.state(),
-            "reason": self.reason,
             "checks": self.checks,
+            "withdrawn": self.withdrawn,
+            "stopped": self.stopped,
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Inverse of `state`."""
-        self.good, self.reason, self.checks = state["good"].to(self.good.device), state["reason"], state["checks"]
+        self.good, self.checks = state["good"].to(self.good.device), state["checks"]
+        self.withdrawn, self.stopped = state["withdrawn"], state["stopped"]
         self.eigenvalue.load(state["eigenvalue"])

@@ -33,16 +33,21 @@ class Steering:
         self.settings, self.steps = settings, steps
         (statics,) = problem.space.all_statics()
         budgets = problem.objective.budgets
-        self._costs = [
-            (expected_cost(cost, problem.space, statics, device), settings.target * budgets[cost.metric])
+        self._costs = {
+            cost.metric: (expected_cost(cost, problem.space, statics, device), settings.target * budgets[cost.metric])
             for cost in problem.costs
             if cost.metric in budgets
-        ]
+        }
         self.multiplier = torch.zeros((), device=device)
 
     def excess(self, rows: Sequence[Tensor]) -> Tensor:
         """() with gradients, for the probabilities of every choice's options."""
-        return torch.stack([cost(rows) / target - 1 for cost, target in self._costs]).amax()
+        return torch.stack([cost(rows) / target - 1 for cost, target in self._costs.values()]).amax()
+
+    @torch.no_grad()
+    def expected(self, rows: Sequence[Tensor]) -> dict[str, float]:
+        """Expected costs by metric."""
+        return {metric: float(cost(rows)) for metric, (cost, _) in self._costs.items()}
 
     def loss(self, rows: Sequence[Tensor]) -> Tensor:
         """What is added to the loss of the alphas; the multiplier learns from it."""

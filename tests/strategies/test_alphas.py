@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgenas import plugins
 from edgenas.spaces._base import build_space
 from edgenas.strategies._alphas import Alphas, entropy
-from edgenas.strategies._expected_cost import ExpectedCost
+from edgenas.strategies._expected_cost import ExactExpectation
 from edgenas.strategies._weightings import gumbel, soft, straight_through
 from tests.strategies._synthetic import COSTS, Toy
 
@@ -73,7 +73,7 @@ def test_the_expected_cost_is_that_of_the_sum_over_nodes(name, rng):
     statics = next(space.all_statics())
     fixed = dict(zip(space.static_indices, statics, strict=True))
     for cost in COSTS:
-        expected = ExpectedCost(cost, space, statics, torch.device("cpu"))
+        expected = ExactExpectation(cost, space, statics, torch.device("cpu"))
         rows = [
             torch.from_numpy(np.eye(len(c.options))[fixed[i]] if i in fixed else rng.dirichlet(np.ones(len(c.options))))
             .float()
