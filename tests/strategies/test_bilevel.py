@@ -1,0 +1,154 @@
+"""Bilevel training: what it sees, what it steers to, what the guards do, and what discretising changes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from edgenas.engine.settings import Settings as Training
+from edgenas.engine.train import Surroundings
+from edgenas.objective import Objective
+from edgenas.strategies._bilevel import one_size
+from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, cycled, halves
+from edgenas.strategies._guards import MOST_SKIPS, Eigenvalue, Guard, skips_by_cell
+from edgenas.strategies._steering import SteeringSettings
+from edgenas.strategies.darts import Softmax
+from edgenas.strategies.gdas import Gumbel, HardConcrete
+from edgenas.strategies.proxyless import BinaryGates
+from tests.strategies._synthetic import COSTS, GATE, Toy, noise, synthetic
+
+TINY = Toy(3).restrict({"width": [0]})
+DATA = noise(TINY.shape, TINY.classes)
+WEIGHTINGS = (Softmax(), Gumbel(), HardConcrete(), BinaryGates())
+every_weighting = pytest.mark.parametrize("weighting", WEIGHTINGS, ids=lambda w: type(w).__name__)
+
+
+def training(weighting=WEIGHTINGS[0], problem=None, *, epochs: int = 4, **settings) -> BilevelTraining:
+    problem = problem or synthetic(TINY, 0.4)
+    kept = BilevelSettings(Training(epochs, 32), **settings)
+    rng = np.random.default_rng(0)
+    return BilevelTraining(problem, DATA.train, weighting, kept, rng, seed=0, private=True, device="cpu")
+
+
+def test_weights_and_alphas_learn_from_disjoint_halves_of_all_training_images_and_of_no_others():
+    first, second = halves(DATA.train, 0)
+    rows = [set(half.rows.tolist()) for half in (first, second)]
+    assert not rows[0] & rows[1] and rows[0] | rows[1] == set(DATA.train.rows.tolist())
+    counts = [np.bincount(half.labels.numpy(), minlength=len(DATA.classes)) for half in (first, second)]
+    assert np.abs(counts[0] - counts[1]).max() <= 1
+
+
+def test_batches_cycle_through_a_half_and_go_on_from_any_step():
+    half = halves(DATA.train, 0)[0]
+    per_epoch = len(half) // 32
+
+    def labels(step: int, count: int) -> list[tuple[int, ...]]:
+        batches = cycled(half, 32, 8, 0, step)
+        return [tuple(next(batches)[1].tolist()) for _ in range(count)]
+
+    whole = labels(0, 3 * per_epoch)
+    assert whole[per_epoch + 1 :] == labels(per_epoch + 1, 2 * per_epoch - 1)
+    epochs = [Counter(sum(whole[i : i + per_epoch], ())) for i in range(0, len(whole), per_epoch)]
+    assert all(sum(epoch.values()) == 32 * per_epoch for epoch in epochs) and whole[0] != whole[per_epoch]
+
+
+@every_weighting
+def test_in_the_end_every_choice_is_nearly_made(weighting):
+    t = training(weighting)
+    t.advance(t.steps, Surroundings())
+    assert t.probabilities().amax(1).min() >= 0.9
+
+
+@every_weighting
+def test_stopped_and_loaded_it_goes_on_as_if_it_had_not(weighting):
+    whole, first, second = training(weighting), training(weighting), training(weighting)
+    whole.advance(whole.steps, Surroundings())
+    first.advance(5, Surroundings())
+    second.load(first.state())
+    second.advance(second.steps, Surroundings())
+    assert torch.equal(whole.alphas.logits, second.alphas.logits)
+    for a, b in zip(whole.supernet.parameters(), second.supernet.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.75])
+def test_the_expected_cost_is_steered_to_the_budget_from_both_sides(share):
+    """With nothing else to learn: images are noise."""
+    problem = synthetic(TINY, share)
+    t = training(Gumbel(), problem, epochs=20, warm_up=0.0)
+    t.advance(t.steps, Surroundings())
+    expected = t.steering.expected(t.alphas.rows(t.probabilities()))[GATE]
+    assert expected == pytest.approx(t.settings.steering.target * problem.objective.budgets[GATE], rel=0.15)
+
+
+def test_without_a_budget_nothing_is_added():
+    t = training(problem=replace(synthetic(TINY, 0.4), objective=Objective({})))
+    assert float(t.steering.loss(t.alphas.rows(t.probabilities()))) == 0
+
+
+def test_the_second_order_gradient_is_that_of_the_loss_one_step_ahead():
+    """DARTS, equation 7, against numerical differences of the validation loss after the step."""
+    t = training(warm_up=0.0, second_order=True, steering=SteeringSettings(pull=0.0, rate=0.0), skip=0.0)
+    t.supernet.double()
+    t.alphas.double()
+    x, y = next(t.batches(0))
+    z, w = next(t.batches(1))
+    learn, judge = (x.double(), y), (z.double(), w)
+    t.optimizer.param_groups[0]["lr"] = rate = 0.05
+    found = t.alpha_gradient(judge) + t._unrolled(judge, learn)
+
+    def ahead() -> float:
+        before, step = [p.detach().clone() for p in t._trained()], t._weight_gradients(learn)
+        with torch.no_grad():
+            torch._foreach_sub_(t._trained(), step, alpha=rate)
+            loss = float(t._loss(t._mixtures(True), judge))
+            torch._foreach_copy_(t._trained(), before)
+        return loss
+
+    for place in ((0, 0), (1, 1), (2, 0)):
+        losses = []
+        for shift in (1e-4, -1e-4):
+            t.alphas.logits.data[place] += shift
+            losses.append(ahead())
+            t.alphas.logits.data[place] -= shift
+        assert float(found[place]) == pytest.approx((losses[0] - losses[1]) / 2e-4, rel=0.05, abs=1e-6)
+
+
+class Skipping(Toy):
+    """Whatever is 1 counts as a skip connection."""
+
+    skip_options = frozenset({1})
+
+
+def test_a_full_cell_loses_its_least_likely_skips_and_no_others():
+    space = Skipping(6).restrict({"width": [0], "depth": [2], **{f"e{i}": [1] for i in range(6)}})
+    t = training(problem=synthetic(space, 0.4))
+    t.step = t.steps - 1
+    with torch.no_grad():
+        t.alphas.logits[:, 0] = 3.0 + torch.arange(6)
+    assert len(skips_by_cell(space, t.alphas.decode())[""]) == 6
+    guard = Guard(t)
+    guard.check()
+    assert skips_by_cell(space, t.alphas.decode())[""] == ["k3", "k4", "k5"] and len(guard.notes) >= 1
+    assert guard.withdrawn == 6 - MOST_SKIPS
+
+
+@pytest.mark.parametrize(("growth", "noticed"), [(1.0, False), (1.02, False), (1.1, True)])
+def test_the_largest_eigenvalue_is_found_and_its_rise_is_noticed(growth, noticed):
+    curvature = torch.diag(torch.tensor([1.0, 5.0, 2.0]))
+    eigenvalue = Eigenvalue()
+    rises = [
+        eigenvalue.rises(lambda a, factor=growth**check: factor * curvature @ a, torch.zeros(3), iterations=20)
+        for check in range(12)
+    ]
+    assert eigenvalue.values[-1] == pytest.approx(5 * growth**11, rel=1e-3) and any(rises) == noticed
+
+
+def test_one_size_is_one_that_holds_the_largest_feasible_networks():
+    problem = synthetic(Toy(4), 0.5)
+    one = one_size(problem, np.random.default_rng(0))
+    assert len(list(one.space.all_statics())) == 1 and one.costs == COSTS
