@@ -78,11 +78,11 @@ def test_stopped_and_loaded_it_goes_on_as_if_it_had_not(weighting):
 @pytest.mark.parametrize("share", [0.25, 0.75])
 def test_the_expected_cost_is_steered_to_the_budget_from_both_sides(share):
     """With nothing else to learn: images are noise."""
-    problem = synthetic(TINY, share)
-    t = training(Gumbel(), problem, epochs=20, warm_up=0.0)
+    problem = synthetic(Toy(5).restrict({"width": [0]}), share)
+    t = training(Gumbel(), problem, epochs=16, warm_up=0.1)
     t.advance(t.steps, Surroundings())
     expected = t.steering.expected(t.alphas.rows(t.probabilities()))[GATE]
-    assert expected == pytest.approx(t.settings.steering.target * problem.objective.budgets[GATE], rel=0.15)
+    assert expected == pytest.approx(t.settings.steering.target * problem.objective.budgets[GATE], rel=0.25)
 
 
 def test_without_a_budget_nothing_is_added():
