@@ -75,7 +75,7 @@ class PathTraining:
         self.optimizer.zero_grad()
         total = torch.zeros((), device=x.device)
         for arch in archs:
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
+            with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
                 logits = self.supernet(resized(x, self.supernet, arch), arch)
                 loss = F.cross_entropy(logits, y, label_smoothing=self.settings.label_smoothing) / len(archs)
             loss.backward()  # type: ignore[no-untyped-call]
