@@ -17,7 +17,7 @@ from edgenas import plugins
 PACKAGE = Path(edgenas.__file__).parent
 # Top to bottom, by the first name below the package; "" is edgenas/__init__.py.
 LAYERS = (
-    ("", "__main__", "api", "cli", "commands", "config", "kits", "pipeline", "presets", "run", "stages"),
+    ("", "__main__", "api", "cli", "commands", "config", "finished", "kits", "pipeline", "presets", "run", "stages"),
     ("driver", "workers", "export", "bench", "profiling", "report"),
     ("problem", "strategies", "evaluators", "pruning"),
     ("study", "objective", "pareto", "engine", "data", "cost", "runtimes", "folder", "progress", "child"),
