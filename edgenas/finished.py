@@ -9,14 +9,14 @@ from typing import Any
 import torch
 
 from edgenas import plugins
-from edgenas.config import Config, make_config, read_toml
 from edgenas.cost.table import read_table
 from edgenas.engine import checkpoint
 from edgenas.engine.settings import batch_size_for
-from edgenas.errors import CheckpointError, UsageError
+from edgenas.errors import CheckpointError
 from edgenas.evaluators._slices import SupernetEvaluator
 from edgenas.evaluators.shared import SharedEvaluator
-from edgenas.folder import CONFIG, KeptFolder, read_artefact
+from edgenas.folder import KeptFolder, read_artefact
+from edgenas.inherited import SOURCE, begun_with, kept_files, unfinished
 from edgenas.nn.supernet import Supernet
 from edgenas.objective import SCORED_UP_TO, Objective
 from edgenas.problem import Problem
@@ -24,11 +24,7 @@ from edgenas.progress import Reporter
 from edgenas.pruning import Pruning
 from edgenas.run import Run
 from edgenas.strategies._base import Strategy
-from edgenas.study import CHECKPOINT, TRIALS, read_trials
-
-SOURCE = "source"  # in the folder of a specialised run: what it keeps of the run whose weights it uses
-PREPARED = (CONFIG, "bounds.json", "narrow.json", "table.csv")
-WEIGHTS = {"supernet": ("supernet.pt",), "shared": (CHECKPOINT, TRIALS, "finalists.json")}  # by evaluator
+from edgenas.study import CHECKPOINT, read_trials
 
 
 @dataclass(frozen=True)
@@ -58,37 +54,12 @@ def open_finished(folder: Path, reporter: Reporter, **moved: Any) -> Finished:
         CheckpointError: the weights are damaged, or another version's.
     """
     folder = folder / SOURCE if (folder / SOURCE).is_dir() else folder
-    run = Run(replace(_config(folder), **moved), KeptFolder(folder), reporter, lambda: False)
-    for name in kept_files(folder, run.config):
-        if not (folder / name).exists():
-            raise _unfinished(folder, f"{name} is not there")
+    config = begun_with(folder)
+    kept_files(folder, config)
+    run = Run(replace(config, **moved), KeptFolder(folder), reporter, lambda: False)
     run.space = run.space.restrict(read_artefact(folder, "narrow")["allowed"])
     run.set_table(read_table(folder / "table.csv"))
     return _of_strategy(run) if run.config.evaluator == "shared" else _of_evaluator(run)
-
-
-def kept_files(folder: Path, config: Config) -> list[str]:
-    """Names of the files in a run's folder that `open_finished` reads.
-
-    Raises:
-        UsageError: the run was not searched, or its evaluator shares no weights.
-    """
-    if config.evaluator is None:
-        raise UsageError(f"{folder} holds no search; give the folder of an `edgenas search`")
-    if config.evaluator not in WEIGHTS:
-        raise UsageError(
-            f"{folder}: its evaluator {config.evaluator} shares no weights; search with --evaluator supernet, "
-            "or give the folder of a run that did"
-        )
-    devices = sorted(path.name for path in folder.glob("device-*.csv"))
-    return [*PREPARED, *devices, *WEIGHTS[config.evaluator]]
-
-
-def _config(folder: Path) -> Config:
-    """The settings that a run was begun with."""
-    if not (folder / CONFIG).is_file():
-        raise UsageError(f"{folder} holds no run; give the folder that `edgenas search` wrote, its --output")
-    return make_config(read_toml(folder / CONFIG))
 
 
 def _of_evaluator(run: Run) -> Finished:
@@ -99,7 +70,7 @@ def _of_evaluator(run: Run) -> Finished:
     images = len(run.data.train)
     steps = max(1, images // batch_size_for(images)) * int(payload["identity"]["epochs"])
     if payload["step"] < steps:
-        raise _unfinished(run.folder.path, f"its supernet is at step {payload['step']} of {steps}")
+        raise unfinished(run.folder.path, f"its supernet is at step {payload['step']} of {steps}")
     supernet = Supernet(run.space, torch.Generator().manual_seed(run.config.seed)).to(run.torch_device)
     _load(supernet, payload["module"], path)
     return Finished(run, supernet, _trained(run, run.problem, max(SCORED_UP_TO.values())))
@@ -138,10 +109,3 @@ def _load(supernet: Supernet, state: dict[str, Any], path: Path) -> None:
 
 def _foreign(path: Path) -> CheckpointError:
     return CheckpointError(f"{path}: weights of another version of edgenas; search again, with a new --output")
-
-
-def _unfinished(folder: Path, why: str) -> UsageError:
-    return UsageError(
-        f"{folder}: the run did not come as far as its trained weights ({why}); go on with "
-        f"`edgenas search --output {folder} --resume`"
-    )

@@ -75,6 +75,7 @@ def result(run: Run, study: Study, finalist: Finalist, chosen: Chosen, tested: M
         "strategy": config.strategy,
         "evaluator": config.evaluator,
         "data": config.data,
+        "source": run.inherited and run.inherited.name,
         "seed": config.seed,
         "trials": len(study.trials),
         "feasible_trials": sum(trial.feasible for trial in study.trials),
@@ -147,6 +148,8 @@ def _notes(run: Run, arch: Arch, bounds: dict[str, Any], front: Sequence[dict[st
         lines.append(f"{chosen.misses} more accurate finalist(s) were measured above a limit and passed over")
     if (share := _estimated_share(run, arch)) >= WORTH_TELLING:
         lines.append(f"{share:.0%} of the predicted latency is estimated: the table of {run.device} lacks its ops")
+    if run.inherited:
+        lines.append(run.inherited.note)
     if judged["reason"]:
         lines.append(f"{judged['default']} is the default model: {judged['reason']}")
     return [*lines, *chosen.selected["notes"]]
