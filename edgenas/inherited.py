@@ -50,8 +50,11 @@ class Inherited:
     @property
     def note(self) -> str:
         """For a person."""
-        bounds = "".join(f", up to {text.figure(limit.metric, limit.bound)} {limit.what}" for limit in self.limits)
-        return f"the weights are those of {self.name}, trained at {self.sizes}{bounds}: what lies outside was left out"
+        bounds = "".join(f", up to {limit}" for limit in self.limits)
+        return (
+            f"the weights are those of {self.name}, trained at {self.sizes}{bounds}; what lies beyond needs a search "
+            "of its own, whatever the budget allows"
+        )
 
 
 def begun_with(folder: Path) -> Config:

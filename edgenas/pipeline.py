@@ -114,7 +114,20 @@ def _reuse(run: Run, source: Path) -> None:
 
 
 def prepare(run: Run) -> None:
-    """Bounds, profile, narrowing; then the run has its table and its problem."""
+    """Bounds, profile, narrowing; then the run has its table and its problem.
+
+    Raises:
+        BudgetError: no network of the space, or none that inherited weights were trained on, is within the budget.
+    """
+    try:
+        _prepare(run)
+    except BudgetError as error:
+        if run.inherited is None:
+            raise
+        raise BudgetError(f"{error}. {run.inherited.note[0].upper()}{run.inherited.note[1:]}") from error
+
+
+def _prepare(run: Run) -> None:
     folder, config = run.folder, run.config
     _ = run.scores, run.options  # what another space has, or no strategy, is refused here
     known = latency.known_table(run)

@@ -68,7 +68,6 @@ class Result:
     strategy: str
     evaluator: str
     data: str
-    source: str | None
     seed: int
     trials: int
     feasible_trials: int
@@ -79,6 +78,7 @@ class Result:
     model: str
     bundle: str
     front: list[dict[str, Any]]
+    source: str | None = None
 
     def to_json(self) -> str:
         """One object, fields in their order; what is not a finite number is null."""

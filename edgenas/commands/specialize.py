@@ -30,6 +30,7 @@ GROUPS = {
 
 def configure(parser: ArgumentParser) -> None:
     """The run whose weights are used, and what may differ from it; all else is as it was there."""
+    parser.description = f"{parser.description} What is not given is as it was there."
     parser.usage = "edgenas specialize RUN --budget-ms MS [options]"
     parser.add_argument("source", metavar="RUN", nargs="?", type=Path, help="folder of a search; it is only read")
     for title, names in GROUPS.items():
