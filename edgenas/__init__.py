@@ -5,7 +5,7 @@
 
 Layers; imports go down only, and torch starts at `nn`:
 
-    cli  commands  config  presets  api  kits  pipeline  run  stages
+    cli  commands  config  presets  api  kits  pipeline  finished  inherited  run  stages
     driver  workers  export  bench  profiling  report  progress
     problem  strategies  evaluators  pruning
     study  objective  pareto | engine  data | cost | runtimes | child
@@ -35,6 +35,8 @@ from edgenas.errors import (
 )
 
 if TYPE_CHECKING:
+    import os
+
     from edgenas.config import Config
     from edgenas.report import Result
 
@@ -57,6 +59,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "search",
+    "specialize",
 ]
 
 _LATE = {"Config": "edgenas.config", "Result": "edgenas.report"}
@@ -77,6 +80,25 @@ def search(*, progress: bool = False, **settings: Any) -> Result:
     from edgenas.progress import make_reporter
 
     return api.search(resolve(settings), make_reporter(quiet=not progress))
+
+
+def specialize(run: str | os.PathLike[str], *, progress: bool = False, **settings: Any) -> Result:
+    """As `search`, for another budget, device or precision, on the weights that a search has trained into folder `run`.
+
+    Every setting is a flag of `edgenas specialize`; the others are as they were in that run, which is only read.
+
+    Raises:
+        UsageError: there is no such run, or it shares no weights; a setting that cannot differ from it.
+        BudgetError: no network that the weights were trained on meets the budget.
+        EdgeNASError: see errors.py.
+    """
+    from pathlib import Path
+
+    from edgenas import api, inherited
+    from edgenas.progress import make_reporter
+
+    source = Path(run)
+    return api.specialize(inherited.settings(source, settings), source, make_reporter(quiet=not progress))
 
 
 def __getattr__(name: str) -> Any:

@@ -16,6 +16,7 @@ from edgenas.engine import process
 from edgenas.errors import UsageError
 from edgenas.folder import RunFolder, read_artefact, write_atomically
 from edgenas.graph import Arch, Node
+from edgenas.inherited import SOURCE
 from edgenas.ops import Shape
 from edgenas.progress import Reporter
 from edgenas.report import Result
@@ -45,6 +46,24 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
         Interrupted: `stop` said so; the run can be resumed.
         EdgeNASError: see errors.py.
     """
+    return _searched(config, reporter, stop)
+
+
+def specialize(config: Config, source: Path | None, reporter: Reporter, stop: Callable[[], bool] = never) -> Result:
+    """As `search`, on the weights that the run in `source` trained; `config` as `inherited.settings` makes it.
+
+    With `config.resume`, `source` may be None: the run folder keeps what it needs of the other.
+
+    Raises:
+        UsageError: there is no such run, it shares no weights, or did not come so far.
+        BudgetError: no network that the weights were trained on meets the budget.
+    """
+    if config.resume and not (output_path(config) / SOURCE).is_dir():
+        raise UsageError(f"--resume: {config.output} was begun by a search of its own; resume it with `edgenas search`")
+    return _searched(config, reporter, stop, None if config.resume else source)
+
+
+def _searched(config: Config, reporter: Reporter, stop: Callable[[], bool], source: Path | None = None) -> Result:
     if config.budget_ms is None and not config.budgets_ms:
         raise UsageError("--budget-ms: say how many milliseconds the model may take, for example --budget-ms 20")
     process.tune()
@@ -62,7 +81,8 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never)
         run = Run(config, folder, reporter, stop)
         with pipeline.undone(run):
             pipeline.check_workers(run)
-            pipeline.keep_config(run)
+            pipeline.keep_config(run, source)
+            pipeline.inherit(run)
             pipeline.prepare(run)
             strategy = pipeline.strategy(run)
         return pipeline.finish(run, pipeline.search(run, strategy), strategy)
@@ -108,7 +128,7 @@ def with_devices(config: Config) -> Config:
     if config.budget_ms is None and config.device is None and tabled:
         config = replace(config, device=tabled[0])
     config = _for_device(config)
-    main = config.device or f"{host_name()}/{config.runtime}-{config.threads}t-fp32"
+    main = config.device or f"{host_name()}/{config.runtime}-{config.threads}t-{config.precision or 'fp32'}"
     budgets = {} if config.budget_ms is None else {main: config.budget_ms}
     for name, ms in config.device_budgets:
         if name not in recorded and not (config.resume and "/" in name):
@@ -149,8 +169,9 @@ def named_table(config: Config) -> LatencyTable:
     from edgenas.profiling.devices import device_table
 
     assert config.device is not None
-    table = device_table(config.device, runtime=config.runtime, threads=config.threads)
-    for name in ("runtime", "threads"):
+    precision = config.precision or "fp32"
+    table = device_table(config.device, runtime=config.runtime, threads=config.threads, precision=precision)
+    for name in ("runtime", "threads", "precision"):
         given = getattr(config, name)
         if given != getattr(Config(), name) and str(given) != table.header[name]:
             raise UsageError(

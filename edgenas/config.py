@@ -62,6 +62,9 @@ class Config:
     workers: int = _setting(1, "trials that run at once on this machine; scratch only", low=1, high=1024)
     ray: str | None = _setting(None, "Ray cluster to run trials on: host:port, ray://host:port or auto; scratch only")
     device: str | None = _setting(None, "device, by its latency table in `edgenas list devices`; default: this machine")
+    precision: str | None = _setting(
+        None, "of the model that the budget is for: fp32 or int8; default: that of the device's table, fp32 here"
+    )
     threads: int = _setting(1, "threads of the runtime on the device", low=1, high=1024)
     runtime: str = _setting("onnxruntime", "runtime that the latency is of")
     train_device: str = _setting("auto", "where networks are trained: auto, cpu, cuda")
@@ -87,6 +90,8 @@ class Config:
             object.__setattr__(self, item.name, checked)
         if self.train_device not in ("auto", "cpu", "cuda"):
             raise UsageError(f"--train-device: {self.train_device!r} is none of auto, cpu, cuda")
+        if self.precision not in (None, "fp32", "int8"):
+            raise UsageError(f"--precision: {self.precision!r} is none of fp32, int8")
         if self.reward is not None and self.reward not in FORMS:
             raise UsageError(f"--reward: {self.reward!r} is none of {', '.join(FORMS)}")
         if self.ray is not None and not _CLUSTER.fullmatch(self.ray):

@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from edgenas import driver, plugins, text, workers
+from edgenas import driver, inherited, plugins, text, workers
 from edgenas.config import to_toml
-from edgenas.cost.table import LatencyTable
+from edgenas.cost.table import LatencyTable, write_table
 from edgenas.engine import checkpoint
 from edgenas.errors import BudgetError, DataError, Interrupted, TableError, UnknownName, UsageError
+from edgenas.finished import open_finished
 from edgenas.folder import CONFIG, SECONDS, read_artefact, write_atomically
 from edgenas.graph import Arch
 from edgenas.objective import in_words
@@ -45,11 +46,12 @@ def undone(run: Run) -> Iterator[None]:
             tables = (path.name for path in run.folder.path.glob("device-*.csv"))
             for name in (CONFIG, SECONDS, f"{LIMITS}.json", *REUSED, *tables):
                 (run.folder.path / name).unlink(missing_ok=True)
+            inherited.forget(run.folder.path)
         raise
 
 
-def keep_config(run: Run) -> None:
-    """Write the effective configuration; a resumed run must have the same one."""
+def keep_config(run: Run, source: Path | None = None) -> None:
+    """Write the effective configuration; a resumed run must have the same one. `source`: whose weights are used."""
     path = run.folder.path / CONFIG
     mine = to_toml(run.config)
     free = ("output", "resume", "reuse", "workers", "ray")  # where a run lives and works is not what it is
@@ -64,7 +66,25 @@ def keep_config(run: Run) -> None:
         return
     if run.config.reuse is not None:
         _reuse(run, Path(run.config.reuse).expanduser())
+    if source is not None:
+        inherited.take_over(source, run.folder.path)
+        run.folder.artefact(inherited.SOURCE, lambda: {"run": source.resolve().name})
     write_atomically(path, "".join(lines).encode())
+
+
+def inherit(run: Run) -> None:
+    """Search with the weights of another run, and no further than they reach, if this one was begun so."""
+    folder = run.folder
+    if not (folder.path / inherited.SOURCE).is_dir():
+        return
+    config = run.config
+    with run.stage("source", "open the weights of the other run"):
+        moved = {"data_root": config.data_root, "download": config.download, "train_device": config.train_device}
+        source = open_finished(folder.path, run.reporter, **moved)
+        run.data, run.space, run.evaluator = source.run.data, source.trained.space, source.evaluator()
+        run.inherited = inherited.reach(run, source, folder.artefact(inherited.SOURCE, dict)["run"])
+        if inherited.same_table(run, source.run) and not (folder.path / "table.csv").exists():
+            write_table(folder.path / "table.csv", source.run.table)
 
 
 def check_workers(run: Run) -> None:
@@ -94,10 +114,23 @@ def _reuse(run: Run, source: Path) -> None:
 
 
 def prepare(run: Run) -> None:
-    """Bounds, profile, narrowing; then the run has its table and its problem."""
+    """Bounds, profile, narrowing; then the run has its table and its problem.
+
+    Raises:
+        BudgetError: no network of the space, or none that inherited weights were trained on, is within the budget.
+    """
+    try:
+        _prepare(run)
+    except BudgetError as error:
+        if run.inherited is None:
+            raise
+        raise BudgetError(f"{error}. {run.inherited.note[0].upper()}{run.inherited.note[1:]}") from error
+
+
+def _prepare(run: Run) -> None:
     folder, config = run.folder, run.config
     _ = run.scores, run.options  # what another space has, or no strategy, is refused here
-    known = None if config.device is None else latency.known_table(run)
+    known = latency.known_table(run)
     with run.stage("bounds", "fastest and slowest network"):
         folder.artefact(LIMITS, partial(latency.reach, run))
         if known is None or run.is_here:

@@ -100,9 +100,13 @@ class Pruning:
 
     def __call__(self, study: Study) -> None:
         """Prune at each point that `study` has reached, by the trials up to there."""
-        while self.due and self.due[0] <= len(study.trials):
+        self.advance(study.trials)
+
+    def advance(self, trials: Sequence[Trial]) -> None:
+        """The same for the trials of a study."""
+        while self.due and self.due[0] <= len(trials):
             point = self.due.pop(0)
-            narrowed = self._before() if point == 0 else self._during(study.trials[:point])
+            narrowed = self._before() if point == 0 else self._during(trials[:point])
             if narrowed is not self.space:
                 self.space = narrowed
                 self.strategy.narrow(narrowed)

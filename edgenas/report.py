@@ -28,6 +28,8 @@ class Result:
     `met_budget` then is. `model` is the file of the bundle to use. Latency is in ms per image, accuracies and
     errors are shares in 0..1, `macs` counts multiply-adds, `seconds` goes by stage. None stands for unknown, never NaN.
 
+    `source` names the run whose weights were used, None if the run trained its own.
+
     `limits` holds, for each further budget, `metric`, `allowed` and what the model has `used` of it; latencies on
     further devices are predicted, from `low` to `high`, and keep within their budgets with the high end. `front` are
     the trials that none beats in accuracy and every limited metric, and the delivered model. `hypervolume` is what the
@@ -76,6 +78,7 @@ class Result:
     model: str
     bundle: str
     front: list[dict[str, Any]]
+    source: str | None = None
 
     def to_json(self) -> str:
         """One object, fields in their order; what is not a finite number is null."""
@@ -180,6 +183,7 @@ def _facts(result: Result, images: Mapping[str, int]) -> list[tuple[str, str]]:
         ("", f"file {text.size(r.file_bytes)}, activations {text.size(r.peak_bytes)} at their peak"),
         *zip(["limits", *[""] * len(r.limits)], map(text.used_of_limit, r.limits), strict=False),
         ("search", f"{r.strategy} with {r.evaluator} on {r.data}, seed {r.seed}"),
+        *([("", f"on the weights of {r.source}")] if r.source else []),
         ("", f"{r.trials} trials, {r.feasible_trials} of them feasible"),
         ("time", _time(r.seconds)),
         ("arch", f"{r.space} {r.arch}"),

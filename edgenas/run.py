@@ -38,6 +38,7 @@ from edgenas.strategies._feasible import grow, random_feasible, repair
 if TYPE_CHECKING:
     from edgenas.data._base import Data
     from edgenas.engine.train import Surroundings
+    from edgenas.inherited import Inherited
 
 MB = 1e6
 
@@ -59,6 +60,7 @@ class Run:
     table: LatencyTable
     costs: Costs
     problem: Problem
+    inherited: Inherited | None = None  # of a run on the weights of another
 
     def __init__(self, config: Config, folder: RunFolder, reporter: Reporter, stop: Callable[[], bool]) -> None:
         """`stop` is asked at every safe point."""
@@ -118,8 +120,9 @@ class Run:
 
     @property
     def precision(self) -> Precision:
-        """Of the model that the budget is for: that of the device's table, which its whole name ends with."""
-        return "int8" if (self.config.device or "").endswith("-int8") else "fp32"
+        """Of the model that the budget is for: as was said, or that which the whole name of the table ends with."""
+        named = self.config.precision or (self.config.device or "").rpartition("-")[2]
+        return "int8" if named == "int8" else "fp32"
 
     @property
     def is_here(self) -> bool:
@@ -187,7 +190,7 @@ class Run:
             costs += [self.scores.latency(name) for name in sorted(self.recorded)]
         if self.config.max_file_mb is not None:
             costs.append(FileBytes(self.space, self.precision))
-        return tuple(costs)
+        return (*costs, *(self.inherited.costs if self.inherited else ()))
 
     @cached_property
     def options(self) -> dict[str, str]:
@@ -213,8 +216,13 @@ class Run:
         form = self.config.reward or plugins.load("strategies", self.config.strategy).REWARD
         return Objective({limit.metric: limit.bound for limit in self.limits}, form=form)
 
-    @cached_property
+    @property
     def limits(self) -> tuple[Limit, ...]:
+        """The budgets, and how far inherited weights reach."""
+        return (*self.own_limits, *(self.inherited.limits if self.inherited else ()))
+
+    @cached_property
+    def own_limits(self) -> tuple[Limit, ...]:
         """The budgets: latency on the run's device first, then on others, by the upper ends of the intervals."""
         config = self.config
         assert config.budget_ms is not None

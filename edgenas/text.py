@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 UNKNOWN = "unknown"
+TRAINED = "trained_"  # begins the name of a metric by the costs of the run that trained the weights
 WHAT = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "for the file"}  # there is so much of
 
 
@@ -73,6 +74,9 @@ def used_of_limit(row: Mapping[str, Any]) -> str:
     """What a network uses of a limit, as `Result.limits` holds it; what is predicted says so."""
     metric, device = row["metric"].partition("@")[::2]
     allowed = figure(row["metric"], row["allowed"])
+    if metric.startswith(TRAINED):
+        used = figure(row["metric"], float(f"{row['used']:.4g}"))
+        return f"{used} of {allowed} that the weights were trained up to" + (f", on {device}" if device else "")
     if device and "low" not in row:
         return f"{device}: {ms(row['used'])} ms as recorded among the scores, {allowed} allowed"
     if device:

@@ -24,3 +24,13 @@ settings.load_profile("edgenas")
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory):
+    """The folder of a small search on a supernet, finished; to be read only."""
+    from tests._searched import search
+
+    folder = tmp_path_factory.mktemp("searched") / "first run"
+    search(folder)
+    return folder

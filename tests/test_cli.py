@@ -593,7 +593,7 @@ def test_list_shows_this_machines_tables_and_what_is_wrong_with_them(tmp_path, m
 
 def test_public_names_are_exactly_these():
     kinds = [name for name, kind in vars(errors).items() if isinstance(kind, type)]
-    assert sorted(edgenas.__all__) == sorted([*kinds, "Config", "Result", "__version__", "search"])
+    assert sorted(edgenas.__all__) == sorted([*kinds, "Config", "Result", "__version__", "search", "specialize"])
     assert dir(edgenas) == sorted(edgenas.__all__)
     assert all(getattr(edgenas, name) is not None for name in edgenas.__all__)
     with pytest.raises(AttributeError, match="nope"):

@@ -17,7 +17,21 @@ from edgenas import plugins
 PACKAGE = Path(edgenas.__file__).parent
 # Top to bottom, by the first name below the package; "" is edgenas/__init__.py.
 LAYERS = (
-    ("", "__main__", "api", "cli", "commands", "config", "kits", "pipeline", "presets", "run", "stages"),
+    (
+        "",
+        "__main__",
+        "api",
+        "cli",
+        "commands",
+        "config",
+        "finished",
+        "inherited",
+        "kits",
+        "pipeline",
+        "presets",
+        "run",
+        "stages",
+    ),
     ("driver", "workers", "export", "bench", "profiling", "report"),
     ("problem", "strategies", "evaluators", "pruning"),
     ("study", "objective", "pareto", "engine", "data", "cost", "runtimes", "folder", "progress", "child"),
@@ -28,7 +42,7 @@ LAYERS = (
 DEPTH = {name: depth for depth, names in enumerate(LAYERS) for name in names}
 HEAVY = ("torch", "torchvision", "onnx", "onnxruntime", "scipy", "sklearn", "fvcore", "PIL", "plotly")
 LIGHT = (
-    *("", "api", "cli", "commands", "config", "kits", "run", "driver", "report", "problem"),
+    *("", "api", "cli", "commands", "config", "inherited", "kits", "run", "driver", "report", "problem"),
     *("objective", "pareto", "study", "folder", "progress", "cost", "engine/settings"),
     *("strategies/_base", "strategies/_feasible", "strategies/random", "strategies/evolution"),
     *("spaces", "conditions", "sums", "graph", "ops", "errors", "plugins", "text"),

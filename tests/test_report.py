@@ -15,7 +15,7 @@ from edgenas.report import FRONT_ROWS, Result, _thinned, summary
 FIELDS = """met_budget budget_ms device runtime threads precision predicted_ms predicted_low_ms predicted_high_ms
 measured_ms measured_p90_ms repeat_error largest_ms smallest_ms validation_accuracy test_accuracy onnx_test_accuracy
 int8_test_accuracy int8_measured_ms macs params peak_bytes file_bytes limits space arch choices strategy evaluator data
-seed trials feasible_trials hypervolume reference_point test_reads seconds model bundle front""".split()
+seed trials feasible_trials hypervolume reference_point test_reads seconds model bundle front source""".split()
 
 RESULT = Result(
     met_budget=True,
@@ -75,6 +75,12 @@ def front(points: int, mine: int | None = None) -> list[dict[str, object]]:
         }
         for i in range(points)
     ]
+
+
+def test_whose_weights_were_used_is_told():
+    shown = summary(replace(RESULT, source="runs one"), [], [])
+    assert "on the weights of runs one" in shown
+    assert "on the weights" not in summary(RESULT, [], [])
 
 
 def test_the_json_has_these_fields_in_this_order():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace, _ArgumentGroup
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from edgenas.config import Config, flag, number, resolve
@@ -27,12 +28,18 @@ PLACEHOLDERS = {
 }
 WORDS = {int: "N", float: "X", str: "NAME"}
 KIT_NETS, KIT_TESTS = 100, 50
-KIT_FLAGS = ("only", "nets", "tests", "precision")
+KIT_PRECISION = "kit_precision"  # not the setting of that name
+KIT_FLAGS = {"only": "--only", "nets": "--nets", "tests": "--tests", KIT_PRECISION: "--precision"}
 DIGITS_SHAPE, DIGITS_CLASSES = (1, 32, 32), 10
 
 
-def add_settings(parser: ArgumentParser | _ArgumentGroup, names: Sequence[str]) -> None:
-    """A flag for each of these fields of Config. What is not given is absent from the namespace."""
+def add_settings(
+    parser: ArgumentParser | _ArgumentGroup, names: Sequence[str], defaults: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """A flag for each of these fields of Config. What is not given is absent from the namespace.
+
+    `defaults` are those of the command, where they are not the fields' own.
+    """
     hints = get_type_hints(Config)
     for item in fields(Config):
         if item.name not in names or item.name == "budgets_ms":  # --budget-ms takes them too
@@ -49,7 +56,8 @@ def add_settings(parser: ArgumentParser | _ArgumentGroup, names: Sequence[str]) 
             text += " (default: yes)" if item.default else ""
             parser.add_argument(flag(item.name), action=BooleanOptionalAction, default=SUPPRESS, help=text)
         else:
-            text += "" if item.default is None else f" (default: {item.default})"
+            default = defaults.get(item.name, item.default)
+            text += "" if default is None else f" (default: {default})"
             kind = next(kind for kind in WORDS if kind in (hint, *get_args(hint)))
             word = PLACEHOLDERS.get(item.name, WORDS[kind])
             parser.add_argument(flag(item.name), metavar=word, default=SUPPRESS, help=text)
@@ -64,10 +72,14 @@ def add_config_file(parser: ArgumentParser | _ArgumentGroup) -> None:
 
 def settings(arguments: Namespace) -> Config:
     """The effective settings of a command line. Raises UsageError, as `resolve`."""
+    return resolve(given(arguments), getattr(arguments, "config", None))
+
+
+def given(arguments: Namespace) -> dict[str, Any]:
+    """The settings that a command line names, as written there. Raises UsageError for two budgets without a name."""
     names = {item.name for item in fields(Config)}
-    given = {name: value for name, value in vars(arguments).items() if name in names}
-    given |= _budgets(given.pop("budget_ms", []))
-    return resolve(given, getattr(arguments, "config", None))
+    values = {name: value for name, value in vars(arguments).items() if name in names}
+    return values | _budgets(values.pop("budget_ms", []))
 
 
 def _budgets(texts: Sequence[str]) -> dict[str, Any]:
@@ -124,12 +136,13 @@ def kit_choices(arguments: Namespace) -> dict[str, Any]:
 
 def add_precision(parser: ArgumentParser | _ArgumentGroup) -> None:
     """`--precision`; see `precisions`."""
-    parser.add_argument("--precision", choices=("all", "fp32", "int8"), help="(default: all)")
+    parser.add_argument("--precision", choices=("all", "fp32", "int8"), dest=KIT_PRECISION, help="(default: all)")
 
 
 def precisions(arguments: Namespace) -> tuple[str, ...]:
     """What `--precision` stands for."""
-    return ("fp32", "int8") if arguments.precision in (None, "all") else (arguments.precision,)
+    chosen = getattr(arguments, KIT_PRECISION)
+    return ("fp32", "int8") if chosen in (None, "all") else (chosen,)
 
 
 def add_known(parser: ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgenas import text
 from edgenas.commands import _flags, _output, _tables
-from edgenas.config import Config, flag
+from edgenas.config import Config
 from edgenas.errors import UsageError
 
 HELP = "measure this machine's latency table for a space, or over ssh another's"
@@ -18,7 +18,7 @@ edgenas profile --general
 edgenas profile --ssh pi@raspberrypi.local --python venv/bin/python --name pi5 --only width=0.5,1
 edgenas profile --shape 3x96x96 --classes 20 --threads 2 --out pi5.csv"""
 
-FAR_FLAGS = ("python", "name", *_flags.KIT_FLAGS)
+FAR_FLAGS = {"python": "--python", "name": "--name", **_flags.KIT_FLAGS}
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -62,9 +62,9 @@ def run(arguments: Namespace) -> int:
     config = _flags.settings(arguments)
     if arguments.ssh is not None:
         return _over_ssh(config, arguments)
-    idle = next((item for item in FAR_FLAGS if getattr(arguments, item) is not None), None)
+    idle = next((flag for item, flag in FAR_FLAGS.items() if getattr(arguments, item) is not None), None)
     if idle:
-        raise UsageError(f"{flag(idle)} is for another device; name it with --ssh user@host")
+        raise UsageError(f"{idle} is for another device; name it with --ssh user@host")
     from edgenas import api
 
     path, table = api.profile(

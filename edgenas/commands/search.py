@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import fields, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from edgenas.commands import _flags, _output
 from edgenas.commands._signals import Stopper
 from edgenas.config import Config
 from edgenas.errors import Interrupted
+from edgenas.progress import Reporter
+from edgenas.report import Result
 
 HELP = "find, train, measure and bundle a model"
 EXAMPLE = """\
@@ -23,6 +26,7 @@ edgenas search --budget-ms 20 --max-params 1e6 --max-file-mb 1 --budget-ms amd-e
 edgenas search --output runs/photos --resume"""
 
 PATIENCE_S = 5.0
+Search = Callable[[Config, Reporter, Stopper], Result]
 GROUPS = {
     "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
     "task": ("data", "data_root", "size", "download", "strict", "validation_share"),
@@ -41,7 +45,7 @@ GROUPS = {
     ),
     "scores": ("evaluator", "scores", "scores_name"),
     "parallel": ("workers", "ray"),
-    "device": ("device", "runtime", "threads", "int8"),
+    "device": ("device", "precision", "runtime", "threads", "int8"),
     "training": ("train_device", "supernet_epochs", "search_epochs", "final_epochs", "scratch_epochs"),
 }
 
@@ -60,26 +64,40 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """1 if the model was measured above the budget, else 0: within it, or its device is yet to measure it."""
-    config = _flags.settings(arguments)
+    return carry_out("search", _search, _flags.settings(arguments), arguments)
+
+
+def carry_out(command: str, search: Search, config: Config, arguments: Namespace) -> int:
+    """Search as `command` does, and show the result; see `run`.
+
+    Raises:
+        Interrupted: by a signal; it says what to type to go on.
+    """
     with Stopper(PATIENCE_S) as stop:
         from edgenas import api
 
         config = replace(config, output=str(api.output_path(config)))
         try:
             with redirect_stdout(sys.stderr):  # stdout is for the result alone, whatever libraries print
-                result = api.search(config, _output.reporter(arguments), stop)
+                result = search(config, _output.reporter(arguments), stop)
         except (Exception, KeyboardInterrupt) as error:  # a signal also kills children, which then fail in their ways
             if stop.signum is None:
                 raise
-            raise _interrupted(config, stop.signum) from error
+            raise _interrupted(command, config, stop.signum) from error
     return _output.show_result(result, arguments)
 
 
-def _interrupted(config: Config, signum: int) -> Interrupted:
+def _search(config: Config, reporter: Reporter, stop: Stopper) -> Result:
+    from edgenas import api
+
+    return api.search(config, reporter, stop)
+
+
+def _interrupted(command: str, config: Config, signum: int) -> Interrupted:
     """What to say and how to exit after a signal, whatever the run made of it."""
     name, folder = signal.Signals(signum).name, str(config.output)
     if (Path(folder) / "config.toml").exists():
-        words = ["edgenas", "search", "--output", folder, "--resume"]
+        words = ["edgenas", command, "--output", folder, "--resume"]
         words += ["--workers", str(config.workers)] if config.workers > 1 else []
         words += ["--ray", config.ray] if config.ray else []
         text = f"stopped by {name}; to go on: {shlex.join(words)}"

@@ -84,6 +84,14 @@ class LatencyTable:
                 )
 
 
+def hidden(empty_ms: float, pairs_ms: Iterable[float]) -> float:
+    """What the time of an op's model holds beside the op: an empty call, and in int8 the pairs of its shapes.
+
+    A pair quantises and dequantises one shape, and holds an empty call too; half of it counts for either.
+    """
+    return empty_ms + sum(0.5 * max(0.0, ms - empty_ms) for ms in pairs_ms)
+
+
 def net_of(hidden_ms: float, timing: Timing, *counts: float) -> OpRow:
     """The row of an op that was timed together with `hidden_ms` of something else; counts: macs, params, bytes."""
     ms, p90_ms = (max(LEAST_MS, figure - hidden_ms) for figure in (timing.ms, timing.p90_ms))

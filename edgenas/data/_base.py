@@ -134,6 +134,16 @@ class Data:
         return len(self._reads)
 
 
+def cycled(split: Split, batch_size: int, size: int, seed: int, step: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Augmented batches without end, from `step` on: a function of (seed, step) alone."""
+    per_epoch = max(1, len(split) // batch_size)
+    while True:
+        epoch, start = divmod(step, per_epoch)
+        for batch in split.batches(batch_size, size=size, epoch=epoch, seed=seed, augment=True, start=start):
+            yield batch
+            step += 1
+
+
 def subset(split: Split, indices: ArrayLike) -> Split:
     """The given positions of a split, in the given order; no pixels are copied."""
     picked = np.asarray(indices, dtype=np.int64)

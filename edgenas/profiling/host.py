@@ -5,19 +5,21 @@ from __future__ import annotations
 import datetime
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from edgenas import plugins
 from edgenas.cost.counts import count_ops
-from edgenas.cost.table import LatencyTable, NetRow, net_of, read_table
+from edgenas.cost.table import LatencyTable, NetRow, hidden, net_of, read_table
 from edgenas.errors import NoisyMachine
-from edgenas.export.onnx import identity, probe
+from edgenas.export.onnx import identity, probe, to_bytes, to_onnx
 from edgenas.graph import Arch, Graph, Node
+from edgenas.ops import shape_text
 from edgenas.profiling.devices import own_tables
-from edgenas.profiling.probes import random_model
+from edgenas.profiling.probes import pair_model, quantised_shapes, random_model
 from edgenas.runtimes import _host, _reference
 from edgenas.runtimes._timing import (
     MAX_REPEAT_ERROR,
@@ -42,7 +44,7 @@ ENGINE = "engine"  # header of what runs a web runtime, such as Chromium, whose 
 Progress = Callable[[int, int, str], None]
 
 
-def empty_table(runtime: str, threads: int) -> LatencyTable:
+def empty_table(runtime: str, threads: int, precision: str = "fp32") -> LatencyTable:
     """A table of this machine without rows; its header holds everything that decides a number."""
     facts = plugins.load("runtimes", runtime).host(threads)
     header = {
@@ -50,7 +52,7 @@ def empty_table(runtime: str, threads: int) -> LatencyTable:
         "device": _host.host_name(),
         "runtime": runtime,
         "threads": str(facts.pop("threads")),
-        "precision": "fp32",
+        "precision": precision,
         "protocol": PROTOCOL,
     }
     return LatencyTable(header | {name: str(value) for name, value in facts.items() if name not in header})
@@ -74,8 +76,11 @@ def extend_table(
         NoisyMachine: too few clean samples; nothing is to be written.
     """
     distinct = {node.key: node for node in nodes if node.priced and node.key not in table.ops}
-    graphs: dict[str, Graph] = {EMPTY: identity((1, 1, 1))}
-    graphs |= {f"op {key}": probe(node) for key, node in distinct.items()}
+    precision = table.header["precision"]
+    pairs = quantised_shapes(distinct.values()) if precision == "int8" else []
+    models = {EMPTY: to_bytes(to_onnx(identity((1, 1, 1)), {}))}
+    models |= {f"pair {shape_text(shape)}": pair_model(shape) for shape in pairs}
+    graphs: dict[str, Graph] = {f"op {key}": probe(node) for key, node in distinct.items()}
     graphs |= {f"net {space.spec} {space.code(arch)}": space.graph(arch) for space, arch in nets}
     timings = time_graphs(
         graphs,
@@ -83,6 +88,8 @@ def extend_table(
         int(table.header["threads"]),
         seconds=seconds,
         rng=rng,
+        precision=precision,
+        models=models,
         quiet_ms=table.reference_ms,
         max_repeat_error=MAX_REPEAT_ERROR,
         patience=patience,
@@ -90,11 +97,13 @@ def extend_table(
         progress=progress,
     )
     empty_ms = timings[EMPTY].ms
+    pair_ms = {shape: timings[f"pair {shape_text(shape)}"].ms for shape in pairs}
     counts = count_ops(distinct.values())
-    ops = {
-        key: net_of(empty_ms, timings[f"op {key}"], counts[key].macs, counts[key].params, counts[key].bytes)
-        for key in distinct
-    }
+    ops = {}
+    for key, node in distinct.items():
+        hidden_ms = hidden(empty_ms, [pair_ms[shape] for shape in (*node.in_shapes, node.shape) if pairs])
+        c = counts[key]
+        ops[key] = net_of(hidden_ms, timings[f"op {key}"], c.macs, c.params, c.bytes)
     rows = []
     for space, arch in nets:
         code = space.code(arch)
@@ -118,6 +127,7 @@ def time_graphs(
     seconds: float,
     rng: np.random.Generator,
     precision: str = "fp32",
+    models: Mapping[str, bytes] = MappingProxyType({}),
     quiet_ms: float = math.inf,
     max_repeat_error: float = math.inf,
     patience: int = 1,
@@ -125,6 +135,8 @@ def time_graphs(
     progress: Progress = lambda done, total, text: None,
 ) -> dict[str, Timing]:
     """Time graphs with random weights in one interleaved run of about `seconds`; the reference is in what is returned.
+
+    `models` are timed with them, as they are.
 
     The run is taken again, up to `tries` in all, while the reference is over 8 % slower than `quiet_ms`, its time on
     this machine at its best, or a figure repeats worse than `max_repeat_error`. The run with the fastest reference
@@ -135,12 +147,15 @@ def time_graphs(
     """
     open_session = plugins.load("runtimes", runtime).open
     sessions: dict[str, list[Session]] = {}
+    for name, model in models.items():
+        sessions[name] = [open_session(model, threads) for _ in range(SESSIONS)]
     for i, (name, graph) in enumerate(graphs.items()):
         model = random_model(graph, precision, rng)
         sessions[name] = [open_session(model, threads) for _ in range(SESSIONS)]
         progress(i, 2 * len(graphs), "building")
     sessions[_reference.NAME] = [open_session(_reference.reference_model(), threads)]
-    rounds = int(np.clip(seconds * 1000 / (ROUND_MS * len(graphs)), FEWEST_ROUNDS, MOST_ROUNDS))
+    count = len(graphs) + len(models)
+    rounds = int(np.clip(seconds * 1000 / (ROUND_MS * count), FEWEST_ROUNDS, MOST_ROUNDS))
 
     def tell(done: int, total: int) -> None:
         progress(total + done, 2 * total, f"round {done} of {total}")
@@ -184,18 +199,18 @@ def _quietest(
     return timings if is_quiet else min(found, key=lambda timings: timings[_reference.NAME].ms)
 
 
-def cached_table_path(runtime: str, threads: int) -> Path:
+def cached_table_path(runtime: str, threads: int, precision: str = "fp32") -> Path:
     """Where this machine's own table is kept between runs."""
     version = plugins.load("runtimes", runtime).version()
-    return own_tables() / _host.host_name() / f"{runtime}-{version}-{threads}t-fp32.csv"
+    return own_tables() / _host.host_name() / f"{runtime}-{version}-{threads}t-{precision}.csv"
 
 
-def cached_table(runtime: str, threads: int) -> LatencyTable:
+def cached_table(runtime: str, threads: int, precision: str = "fp32") -> LatencyTable:
     """This machine's table so far; an empty one the first time, or when it is of another version of a web engine.
 
     Raises:
         TableError: the cached one is damaged.
     """
-    path, fresh = cached_table_path(runtime, threads), empty_table(runtime, threads)
+    path, fresh = cached_table_path(runtime, threads, precision), empty_table(runtime, threads, precision)
     table = read_table(path) if path.exists() else fresh
     return table if table.header.get(ENGINE) == fresh.header.get(ENGINE) else fresh

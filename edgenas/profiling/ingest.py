@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.cost.latency import relative_errors
-from edgenas.cost.table import LARGEST_MS, LatencyTable, NetRow, OpRow, net_of
+from edgenas.cost.table import LARGEST_MS, LatencyTable, NetRow, OpRow, hidden, net_of
 from edgenas.errors import NoisyMachine, TableError
 from edgenas.profiling.runner import CONDITIONS, kit_hash
 from edgenas.runtimes._timing import MIN_CLEAN_SHARE, Round, Timing, repeat_error_of_table, summarise_slots
@@ -198,17 +198,14 @@ class _Measured:
         if not empties:
             raise TableError(f"{precision}: the empty model was not measured; start run.py again")
         self.empty_ms = empties[0]
-        self.pairs = {entry["id"]: max(0.0, timing.ms - self.empty_ms) for entry, timing in self.rows("pair")}
+        self.pairs = {entry["id"]: timing.ms for entry, timing in self.rows("pair")}
 
     def rows(self, kind: str) -> Iterable[tuple[Mapping[str, Any], Timing]]:
         """Manifest entries of one kind, with their timings."""
         return [(self.entries[i], timing) for i, timing in self.timings.items() if self.entries[i]["kind"] == kind]
 
     def op_row(self, entry: Mapping[str, Any], timing: Timing) -> OpRow:
-        """Net of an empty call; in int8 also of quantising the inputs and dequantising the output.
-
-        A pair quantises and dequantises one shape; half of it counts for either.
-        """
+        """Net of an empty call; in int8 also of quantising the inputs and dequantising the output."""
         shapes = [shape for side in entry.get("pairs", ()) for shape in side] if self.pairs else []
-        hidden = self.empty_ms + sum(0.5 * self.pairs.get(shape, 0.0) for shape in shapes)
-        return net_of(hidden, timing, entry["macs"], entry["params"], entry["bytes"])
+        hidden_ms = hidden(self.empty_ms, [self.pairs[shape] for shape in shapes if shape in self.pairs])
+        return net_of(hidden_ms, timing, entry["macs"], entry["params"], entry["bytes"])

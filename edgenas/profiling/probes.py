@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,8 +73,7 @@ def _in_precision(
 ) -> Iterator[Probe]:
     yield Probe("empty", "", precision, random_model(identity((1, 1, 1)), "fp32", rng), {})
     if precision == "int8":
-        shapes = {shape for node in nodes.values() for shape in (*node.in_shapes, node.shape)}
-        for shape in sorted(shapes):
+        for shape in quantised_shapes(nodes.values()):
             yield Probe("pair", shape_text(shape), precision, pair_model(shape), {})
     for key, node in nodes.items():
         c = counts[key]
@@ -84,6 +83,11 @@ def _in_precision(
         for space, arch in several:
             name = f"{space.spec} {space.code(arch)}"
             yield Probe(kind, name, precision, random_model(space.graph(arch), precision, rng), {})
+
+
+def quantised_shapes(nodes: Iterable[Node]) -> list[Shape]:
+    """Shapes that int8 models of the nodes quantise or dequantise."""
+    return sorted({shape for node in nodes for shape in (*node.in_shapes, node.shape)})
 
 
 def _pairs(node: Node) -> list[list[str]]:

@@ -52,7 +52,7 @@ def bounds(run: Run) -> dict[str, Any]:
         seconds=BOUND_SECONDS,
         rng=run.rng("bounds"),
         precision=run.precision,
-        quiet_ms=cached_table(run.config.runtime, run.config.threads).reference_ms,
+        quiet_ms=_cached(run).reference_ms,
         max_repeat_error=MAX_REPEAT_ERROR,
         tries=2,  # what is impossible is to be refused soon
         progress=run.tell,
@@ -148,17 +148,25 @@ def check_together(run: Run) -> None:
         )
 
 
-def known_table(run: Run) -> LatencyTable:
-    """The table of the device that was asked for, as it was when the run began."""
-    config = run.config
-    assert config.device is not None
-    device = config.device
-    return load_or(run, "table", lambda: device_table(device, runtime=config.runtime, threads=config.threads))
+def known_table(run: Run) -> LatencyTable | None:
+    """The table of the device that was asked for, as it was when the run began; or that which the run has already.
+
+    None if this machine is yet to be profiled.
+    """
+    config, device = run.config, run.config.device
+    if device is not None:
+        return load_or(run, "table", lambda: device_table(device, runtime=config.runtime, threads=config.threads))
+    return read_for(run, "table") if (run.folder.path / "table.csv").exists() else None
+
+
+def _cached(run: Run) -> LatencyTable:
+    """What is known of this machine from earlier runs."""
+    return cached_table(run.config.runtime, run.config.threads, run.precision)
 
 
 def profile_spread(run: Run) -> LatencyTable:
     """A table good enough to compare static choices: at least a spread of ops over the whole space."""
-    table = cached_table(run.config.runtime, run.config.threads)
+    table = _cached(run)
     nodes = distinct_nodes(run.space)
     known = [node for node in nodes if node.key in table.ops]
     if len(known) >= min(SPREAD_OPS, len(nodes)):
@@ -233,22 +241,27 @@ def profile_rest(run: Run, table: LatencyTable) -> LatencyTable:
 def _stored(run: Run, table: LatencyTable) -> LatencyTable:
     """The table, kept in this machine's cache for the next run."""
     try:
-        write_table(cached_table_path(run.config.runtime, run.config.threads), table)
+        write_table(cached_table_path(run.config.runtime, run.config.threads, run.precision), table)
     except EnvironmentFault as error:
         run.reporter.say(f"the latency table is not cached: {error}")
     return table
 
 
 def load_or(run: Run, name: str, make: Callable[[], LatencyTable]) -> LatencyTable:
-    """The table `<name>.csv` of the run folder, made if it is not there.
+    """The table `<name>.csv` of the run folder, made if it is not there. Raises TableError, as `read_for`."""
+    path = run.folder.path / f"{name}.csv"
+    if not path.exists():
+        write_table(path, make())
+    return read_for(run, name)
+
+
+def read_for(run: Run, name: str) -> LatencyTable:
+    """The table `<name>.csv` of the run folder.
 
     Raises:
         TableError: it is of another device, runtime or precision than the run.
     """
-    path = run.folder.path / f"{name}.csv"
-    if not path.exists():
-        write_table(path, make())
-    table = read_table(path)
+    table = read_table(run.folder.path / f"{name}.csv")
     table.check_matches(device=run.device, runtime=run.config.runtime, precision=run.precision)
     if run.config.device is not None:  # here, more threads than cores are capped
         table.check_matches(threads=run.config.threads)

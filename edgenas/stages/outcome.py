@@ -15,6 +15,7 @@ from edgenas.run import Run
 from edgenas.stages.delivery import limits
 from edgenas.stages.finalists import Finalist
 from edgenas.study import Study
+from edgenas.text import TRAINED
 
 WORTH_TELLING = 0.01  # share of a prediction
 
@@ -90,7 +91,7 @@ def result(run: Run, study: Study, finalist: Finalist, chosen: Chosen, tested: M
     if code not in {point["arch"] for point in front}:
         accuracy = next(row["accuracy"] for row in chosen.selected["measured"] if row["arch"] == code)
         front.append(_point(run, arch, {**metrics, "accuracy": accuracy}))
-    result["front"] = front
+    result |= {"front": front, "source": run.inherited and run.inherited.name}
     images = {"validation": finalist.scores.images, "test": tested["images"]}
     run.folder.artefact("report", lambda: {"notes": notes, "images": images})
     return result
@@ -103,7 +104,8 @@ def volume(study: Study) -> dict[str, Any]:
     same for all of them is left out; without any other it is 0.
     """
     quality, trials = study.objective.quality, study.candidates()
-    budgeted = [m for m in study.objective.budgets if len({trial.metrics[m] for trial in trials}) > 1]
+    own = [metric for metric in study.objective.budgets if not metric.startswith(TRAINED)]
+    budgeted = [m for m in own if len({trial.metrics[m] for trial in trials}) > 1]
     if not budgeted:
         return {"hypervolume": 0.0, "reference_point": {}}
     points = np.array([[-trial.metrics[quality], *(trial.metrics[m] for m in budgeted)] for trial in trials])
@@ -147,6 +149,8 @@ def _notes(run: Run, arch: Arch, bounds: dict[str, Any], front: Sequence[dict[st
         lines.append(f"{chosen.misses} more accurate finalist(s) were measured above a limit and passed over")
     if (share := _estimated_share(run, arch)) >= WORTH_TELLING:
         lines.append(f"{share:.0%} of the predicted latency is estimated: the table of {run.device} lacks its ops")
+    if run.inherited:
+        lines.append(run.inherited.note)
     if judged["reason"]:
         lines.append(f"{judged['default']} is the default model: {judged['reason']}")
     return [*lines, *chosen.selected["notes"]]

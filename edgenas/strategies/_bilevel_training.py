@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
-from edgenas.data._base import Split, stratified_split, subset
+from edgenas.data._base import Split, cycled, stratified_split, subset
 from edgenas.engine.settings import Settings, rate
 from edgenas.engine.train import Surroundings, make_optimizer
 from edgenas.errors import EdgeNASError, Interrupted
@@ -272,13 +272,3 @@ def halves(training: Split, seed: int) -> tuple[Split, Split]:
     """Two disjoint halves, each class in proportion."""
     first, second = stratified_split(training.labels.numpy(), (0.5, 0.5), seed)
     return subset(training, first), subset(training, second)
-
-
-def cycled(split: Split, batch_size: int, size: int, seed: int, step: int) -> Iterator[Batch]:
-    """Augmented batches without end, from `step` on: a function of (seed, step) alone."""
-    per_epoch = max(1, len(split) // batch_size)
-    while True:
-        epoch, start = divmod(step, per_epoch)
-        for batch in split.batches(batch_size, size=size, epoch=epoch, seed=seed, augment=True, start=start):
-            yield batch
-            step += 1

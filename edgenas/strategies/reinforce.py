@@ -75,11 +75,22 @@ class Reinforce(Strategy):
     def ask(self, n: int = 1) -> list[Arch]:
         """At most `n` samples of the policy that need an evaluation; new random ones when it repeats itself."""
         for _ in range(FREE_ROUNDS):
-            if waiting := [arch for arch, reward in self.round if reward is None]:
-                return waiting[:n]
-            self._update()
+            if not self.learn():
+                return [arch for arch, reward in self.round if reward is None][:n]
             self._draw()
         return self._elsewhere()
+
+    def learn(self) -> bool:
+        """Update the policy on the round, if it has all its rewards, and end it; False while some are awaited."""
+        if any(reward is None for _, reward in self.round):
+            return False
+        self._update()
+        self.round = []
+        return True
+
+    def forget(self) -> None:
+        """The weights are others from now on: known rewards hold no more. Between rounds."""
+        self.known.clear()
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Rewards for the current round, remembered as long as the weights stay the same."""

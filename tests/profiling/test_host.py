@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from edgenas.graph import Builder
 from edgenas.profiling import host
 from edgenas.runtimes import _reference
 from edgenas.runtimes._timing import Timing
@@ -33,6 +34,30 @@ def test_the_first_quiet_run_counts_else_the_quietest_of_three(monkeypatch, runs
     left = list(runs)
     assert host._quietest(lambda: left.pop(0), 0.050, 0.04, tries=3) is kept
     assert len(runs) - len(left) == taken
+
+
+def test_int8_rows_are_net_of_quantising_and_dequantising(monkeypatch, rng):
+    """Half a pair for each shape that an op reads or writes, and one empty call."""
+    asked = {}
+
+    def timed(graphs, runtime, threads, **settings):
+        asked.update(settings)
+        ms = {"identity": 0.01, **{name: 0.05 for name in settings["models"] if name.startswith("pair")}}
+        known = {name: ms.get(name, 1.0) for name in (*settings["models"], *graphs)}
+        return {name: Timing(t, t, 0.0, 100, 1.0) for name, t in known.items()} | {_reference.NAME: QUIET["net"]}
+
+    monkeypatch.setattr(host, "time_graphs", timed)
+    node = _conv()
+    for precision, ms in (("int8", 1 - 0.01 - 2 * 0.5 * 0.04), ("fp32", 1 - 0.01)):
+        table = host.extend_table(host.empty_table("onnxruntime", 1, precision), [node], [], seconds=1, rng=rng)
+        assert table.ops[node.key].ms == pytest.approx(ms)
+        assert table.header["precision"] == asked["precision"] == precision
+    assert host.cached_table_path("onnxruntime", 1, "int8").name.endswith("-1t-int8.csv")
+
+
+def _conv():
+    builder = Builder((3, 8, 8), (), {})
+    return builder.conv("stem", builder.input, out=4, kernel=3, act="relu")
 
 
 def test_without_a_known_reference_one_run_is_enough():

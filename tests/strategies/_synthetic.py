@@ -131,7 +131,7 @@ class Settings:
 @functools.cache
 def noise(shape: Shape, classes: int) -> Data:
     """Images with nothing in them: enough to train on for a few steps."""
-    pixels = np.random.default_rng(0).integers(0, 256, (360, *shape), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (180, *shape), dtype=np.uint8)
     labels, names = np.arange(len(pixels)) % classes, tuple(map(str, range(classes)))
     splits = cut(labels, {"train": np.arange(len(labels))}, names, validation_share=0.1, seed=0, where="noise")
     return data_from_pixels("noise", names, pixels, labels, splits, augment=Augment(), device="cpu")

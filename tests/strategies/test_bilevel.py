@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from edgenas.data._base import cycled
 from edgenas.engine.settings import Settings as Training
 from edgenas.engine.train import Surroundings
 from edgenas.objective import Objective
 from edgenas.strategies._bilevel import one_size
-from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, cycled, halves
+from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, halves
 from edgenas.strategies._guards import MOST_SKIPS, Eigenvalue, Guard, skips_by_cell
 from edgenas.strategies._steering import SteeringSettings
 from edgenas.strategies.darts import Softmax

@@ -1,0 +1,56 @@
+"""`edgenas specialize`: the trained weights of a search, for another budget, device or precision."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from functools import partial
+from pathlib import Path
+
+from edgenas.commands import _flags, search
+from edgenas.commands._signals import Stopper
+from edgenas.config import Config
+from edgenas.errors import UsageError
+from edgenas.inherited import DEFAULTS, settings
+from edgenas.progress import Reporter
+from edgenas.report import Result
+
+HELP = "find a model for another budget, device or precision, on the weights that a search has trained"
+EXAMPLE = """\
+edgenas specialize runs/photos --budget-ms 5
+edgenas specialize runs/photos --budget-ms 2 --device amd-epyc-zen4 --precision int8 --output runs/photos-epyc
+edgenas specialize --output runs/photos-epyc --resume"""
+
+GROUPS = {
+    "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
+    "device": ("device", "precision", "runtime", "threads", "int8"),
+    "search": ("strategy", "options", "trials", "minutes", "batch", "prune", "finalists", "final_epochs"),
+    "run": ("data_root", "download", "train_device", "output", "resume"),
+}
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The run whose weights are used, and what may differ from it; all else is as it was there."""
+    parser.description = f"{parser.description} What is not given is as it was there."
+    parser.usage = "edgenas specialize RUN --budget-ms MS [options]"
+    parser.add_argument("source", metavar="RUN", nargs="?", type=Path, help="folder of a search; it is only read")
+    for title, names in GROUPS.items():
+        _flags.add_settings(parser.add_argument_group(title), names, DEFAULTS)
+    _flags.add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """As of `edgenas search`."""
+    given = _flags.given(arguments)
+    if given.get("resume"):
+        config = _flags.settings(arguments)
+    elif arguments.source is None:
+        raise UsageError("say whose weights: `edgenas specialize RUN`, the folder of an `edgenas search`")
+    else:
+        config = settings(arguments.source, given)
+    return search.carry_out("specialize", partial(_specialize, arguments.source), config, arguments)
+
+
+def _specialize(source: Path | None, config: Config, reporter: Reporter, stop: Stopper) -> Result:
+    from edgenas import api
+
+    return api.specialize(config, source, reporter, stop)

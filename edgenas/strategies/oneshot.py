@@ -1,0 +1,20 @@
+"""One-shot: shared weights trained on random paths, then predictor-guided search on what they give."""
+
+from __future__ import annotations
+
+from edgenas.strategies._paths import fair_paths, group_size, uniform_paths
+from edgenas.strategies._with_weights import Run, WithWeights, predicted
+
+REWARD = "hard"
+EVALUATOR = "shared"
+OPTIONS = {"sampling": ("uniform", "fair")}
+
+
+def build(run: Run) -> WithWeights:
+    """Uniform paths (SPOS, arXiv:1904.00420) or fair ones (FairNAS, arXiv:1907.01845), in about the same time.
+
+    Difference: where the papers evolve on subnet accuracies, evolution is on what a predictor makes of a few of them.
+    """
+    if run.options["sampling"] == "fair":
+        return predicted(run, fair_paths, group_size(run.problem.space))
+    return predicted(run, uniform_paths, 1)

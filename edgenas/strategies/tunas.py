@@ -1,0 +1,18 @@
+"""TuNAS: as ENAS, with the latency in the reward and weights that are warmed up."""
+
+from __future__ import annotations
+
+from edgenas.strategies._with_weights import Alternating, Run, alternating
+
+REWARD = "absolute"
+EVALUATOR = "shared"
+WARM_UP = 0.25  # of all steps, as in the paper
+
+
+def build(run: Run) -> Alternating:
+    """TuNAS (Bender et al., 2020, arXiv:2008.06120): accuracy + beta |latency / budget - 1| is the reward.
+
+    Differences: the policy is an LSTM, where the paper's choices are independent; the baseline is the mean of the other
+    rewards of a round, as a moving average lags behind weights that improve.
+    """
+    return alternating(run, baseline="leave-one-out", warm_up=WARM_UP)
