@@ -24,7 +24,7 @@ from edgenas.spaces._base import SearchSpace
 from edgenas.strategies import _base as base
 from edgenas.strategies._bilevel_notes import notes
 from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, Weighting
-from edgenas.strategies._feasible import Proposed, feasible_samples, random_feasible, repair
+from edgenas.strategies._feasible import Proposed, feasible_samples, founder, random_feasible, repair
 from edgenas.strategies._guards import Guard
 from edgenas.study import Study
 
@@ -68,8 +68,9 @@ class Bilevel(base.Strategy):
             return []
         if t.step < t.steps:
             self._advance()
-            n = 1
-        return self.proposed.add(self._likely(), n) if t.step >= t.steps else self._likely()[:1]
+            likely = self._likely(copy.deepcopy(t.rng))[:1]
+            return self.proposed.add(likely, 1) if t.step >= t.steps else likely
+        return self.proposed.add(self._likely(t.rng), n) or founder(self.problem, self.proposed, t.rng, 0.0)
 
     def _advance(self) -> None:
         t = self.training
@@ -91,7 +92,7 @@ class Bilevel(base.Strategy):
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
         """What the final alphas say, then the best trials."""
-        archs = [*self._likely()[:1], *(trial.arch for trial in study.best(k))]
+        archs = [*self._likely(copy.deepcopy(self.training.rng))[:1], *(trial.arch for trial in study.best(k))]
         self.notes = [*self._notes(archs[:1]), *(self.guard.notes if self.guard else [])]
         return Proposed(self.problem.space).add(archs, k)
 
@@ -117,9 +118,9 @@ class Bilevel(base.Strategy):
         self.proposed.load(state["proposed"])
         self.evaluator.weights_version = state["weights_version"]
 
-    def _likely(self) -> list[Arch]:
+    def _likely(self, rng: Generator) -> list[Arch]:
         """Feasible architectures: the alphas' own, repaired if need be, then new samples, the likeliest first."""
-        alphas, rng = self.training.alphas, copy.deepcopy(self.training.rng)
+        alphas = self.training.alphas
         own = repair(self.problem, alphas.decode(), rng)
         with torch.no_grad():
             samples = alphas.sample(alphas.probabilities(SHARPENED), SAMPLES, rng)

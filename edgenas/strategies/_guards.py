@@ -16,7 +16,7 @@ from edgenas.strategies._bilevel_training import BilevelTraining
 MOST_SKIPS = 3  # in one cell
 # RobustDARTS (arXiv:1909.09656), section 4.3: the eigenvalue over that of so many checks ago, at most.
 WINDOW, RISE = 5, 1 / 0.75
-CHECKS = 10  # of the eigenvalue over a search; each costs four gradients
+CHECKS, EVERY = 10, 20  # of the eigenvalue over a search, and least steps between them: each costs four gradients
 STEP = 1e-2  # of the finite difference, relative to a direction of length 1
 
 
@@ -115,7 +115,8 @@ class Guard:
 
     def _is_due(self) -> bool:
         """Whether the eigenvalue has not been looked at in this part of the search."""
-        before, self.checks = self.checks, int(self.training.progress * CHECKS)
+        due = int(self.training.progress * min(CHECKS, self.training.steps // EVERY))
+        before, self.checks = self.checks, due
         return self.checks > before
 
     def _sharpens(self) -> bool:
