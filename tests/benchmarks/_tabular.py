@@ -85,6 +85,12 @@ class Wiring:
         return np.random.default_rng([self.seed, *name.encode()])
 
 
+def by_scores() -> list[str]:
+    """The strategies that search by scores alone; the others train weights while they search."""
+    names = plugins.names("strategies")
+    return [name for name in names if getattr(plugins.load("strategies", name), "EVALUATOR", "") != "shared"]
+
+
 def form_of(strategy: str) -> str:
     """The strategy's own reward form."""
     return str(plugins.load("strategies", strategy).REWARD)

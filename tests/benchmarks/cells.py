@@ -1,15 +1,15 @@
 """Cells of NAS-Bench-201 (arXiv:2001.00326) found by gradients in minutes, looked up in its table.
 
-    python -m tests.benchmarks.cells --data DIR [--seeds 3] [--keep FILE] [--dry]
+    python -m tests.benchmarks.cells --data DIR [--seeds 3] [--only darts] [--keep FILE] [--dry]
 
-CIFAR-10 as JPEG at a quarter of its pixels, a network of few cells and channels; the 50,000 training images are split
-into validation and two halves, nothing else is seen. What is found is looked up: accuracies of full networks, trained
-for 200 epochs, none of which a search has seen. The budget is the median latency on a Raspberry Pi 4; latencies are
-looked up too, and are no sums. `first` is the alphas' own cell, `found` the one that the shared weights prefer among
-those that the search recommends.
+CIFAR-10 as JPEG at a quarter of its pixels; a network of nine cells and few channels. A search sees the training images
+alone, a tenth of them for validation. What it finds is looked up: accuracies of full networks trained for 200 epochs,
+none of which a search has seen. The budget is the median latency on a Raspberry Pi 4; latencies are looked up, too, and
+are no sums. As in every search of ours, the best of what the shared weights prefer are trained alone, shortly, and the
+best of them by validation is found.
 
-Controls, for as long as the strategies took on average: random feasible cells, and feasible cells in order of
-multiply-adds, each trained alone at the same small size; the best by validation is found.
+Controls in the time of the slowest strategy: random feasible cells, and feasible cells in order of multiply-adds, each
+trained alone as the finalists are; the best by validation is found.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import numpy as np
 from numpy.random import Generator
 
 from edgenas import driver, plugins
+from edgenas.cost.counts import CountCost
 from edgenas.data import npz
 from edgenas.data._base import Data
 from edgenas.engine import process
@@ -40,22 +42,25 @@ from edgenas.graph import Arch
 from edgenas.objective import Objective
 from edgenas.problem import Problem
 from edgenas.spaces.nasbench201 import NASBench201
+from edgenas.strategies._feasible import uniform
+from edgenas.strategies._guards import skips_by_cell
 from edgenas.study import Study
 from tests.benchmarks._common import record
-from tests.benchmarks._tabular import _forget, _missing, load
+from tests.benchmarks._tabular import FILE, _forget, _missing, load
 
-DEVICE = "raspi4"
-ACCURACIES = ("c10_val", "c10_test")
-STRATEGIES = ("darts", "gdas", "proxyless")
-SIZE, TRIALS = 16, 60
-EPOCHS = {"darts": 6, "gdas": 20, "proxyless": 14}  # for 3 minutes of two cores at most
+IMAGES, SIZE = "cifar10_jpeg.npz", 16
+DEVICE, VALIDATION, TEST = "raspi4", "c10_val", "c10_test"
+EPOCHS = {"darts": 3, "gdas": 12, "proxyless": 8}  # for two minutes of two cores
+TRIALS, FINALISTS = 32, 3
+ALONE = Settings(epochs=3, batch_size=128)  # of a finalist or control
+CONTROLS = ("random", "by-macs")
 
 
 class Small(NASBench201):
-    """The space in a size for two cores: the same cells, fewer of them, and fewer channels."""
+    """The same cells, fewer of them, and fewer channels. Depth is what cells must be judged in."""
 
     name = "nasbench201"
-    channels, cells = (8, 16, 32), 1
+    channels, cells = (4, 8, 16), 3
 
 
 @dataclass(frozen=True)
@@ -71,26 +76,6 @@ class Config:
         raise AssertionError("the epochs are given")
 
 
-class Run:
-    """What `build` of a strategy gets."""
-
-    torch_device = "cpu"
-
-    def __init__(self, job: Job, data: Data, problem: Problem) -> None:
-        self.config = Config(job.seed, EPOCHS[job.strategy])
-        self.evaluator = SharedEvaluator(data)
-        self.problem = replace(problem, evaluator=self.evaluator)
-        self.options: Mapping[str, str] = {
-            name: values[0] for name, values in plugins.load("strategies", job.strategy).OPTIONS.items()
-        } | ({} if job.guarded else {"guards": "off"})
-
-    def rng(self, name: str) -> Generator:
-        return np.random.default_rng([self.config.seed, *name.encode()])
-
-    def surroundings(self, name: str, identity: dict[str, Any]) -> Surroundings:
-        return Surroundings()
-
-
 @dataclass(frozen=True)
 class Job:
     """One search."""
@@ -101,12 +86,32 @@ class Job:
     guarded: bool = True
 
 
+class Run:
+    """What `build` of a strategy gets."""
+
+    torch_device = "cpu"
+
+    def __init__(self, job: Job, data: Data, problem: Problem) -> None:
+        self.config = Config(job.seed, EPOCHS[job.strategy])
+        self.evaluator = SharedEvaluator(data)
+        self.problem = replace(problem, evaluator=self.evaluator)
+        options = plugins.load("strategies", job.strategy).OPTIONS
+        self.options: Mapping[str, str] = {name: values[0] for name, values in options.items()}
+        self.options |= {} if job.guarded else {"guards": "off"}
+
+    def rng(self, name: str) -> Generator:
+        return np.random.default_rng([self.config.seed, *name.encode()])
+
+    def surroundings(self, name: str, identity: dict[str, Any]) -> Surroundings:
+        return Surroundings()
+
+
 def main() -> None:
     """Run, print and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("EDGENAS_DATA"), help="folder of the two files")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", nargs="*", default=STRATEGIES, help="these strategies alone")
+    parser.add_argument("--only", nargs="*", default=[*EPOCHS], help="these strategies alone")
     parser.add_argument("--keep", type=Path, help="file of finished searches, of one commit: killed, it goes on there")
     parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
     args = parser.parse_args()
@@ -115,9 +120,150 @@ def main() -> None:
     process.tune()
     jobs = [Job(*job) for job in itertools.product(args.only, range(args.seeds), (True, False))]
     jobs += [Job(name, 0, budgeted, guarded=False) for name in args.only for budgeted in (True, False)]
-    done = kept(args.keep)
+    rows = done(jobs, args.data, args.keep)
+    seconds = max(row["seconds"] for row in rows.values())
+    controls = [Job(name, seed, budgeted=True) for name in CONTROLS for seed in range(args.seeds)]
+    rows |= done(controls, args.data, args.keep, seconds)
+    lines = report(rows, oracle(args.data))
+    if args.dry:
+        print("\n".join(lines))
+    else:
+        record("Cells by gradients, looked up", lines)
+
+
+def done(jobs: Iterable[Job], data: Path, keep: Path | None, seconds: float = 0.0) -> dict[Job, dict[str, Any]]:
+    """A row for every job; those that `keep` has are taken from there, the others added."""
+    lines = keep.read_text().splitlines() if keep is not None and keep.exists() else []
+    kept = {Job(**job): row for job, row in map(json.loads, lines)}
+    rows = {}
     for job in jobs:
-        if repr(job) not in done:
-            done[repr(job)] = searched(job, args.data)
-            keep(args.keep, repr(job), done[repr(job)])
-            print(job, done[repr(job)], flush=True)
+        rows[job] = kept.get(job) or row_of(job, data, seconds)
+        if job not in kept and keep is not None:
+            with keep.open("a") as file:
+                file.write(json.dumps([asdict(job), rows[job]]) + "\n")
+        print(job, {k: v for k, v in rows[job].items() if k != "notes"}, flush=True)
+    return rows
+
+
+@cache
+def images(folder: Path) -> Data:
+    """All of CIFAR-10's training images, small."""
+    return npz.build(
+        root=folder / IMAGES,
+        seed=0,
+        size=SIZE,
+        validation_share=0.1,
+        download=False,
+        strict=False,
+        device="cpu",
+    )
+
+
+def row_of(job: Job, folder: Path, seconds: float) -> dict[str, Any]:
+    """The architecture that is found, what the table says of it, and the time without reading images."""
+    table, data = load(folder / FILE), images(folder)
+    space = Small((3, SIZE, SIZE), len(data.classes))
+    latency = table.scores.latency(DEVICE)
+    budgets = {latency.metric: budget_ms(folder)} if job.budgeted else {}
+    problem = Problem(space, (latency, CountCost("macs")), Objective(budgets), lambda arch: {})
+    begun = time.monotonic()
+    alone = ScratchEvaluator(space, data, ALONE, "cpu", job.seed)
+    if job.strategy in CONTROLS:
+        archs, notes = controls(job, problem), []
+        scores = best_in(seconds, alone, archs)
+    else:
+        archs, notes = searched(job, data, problem)
+        scores = {arch: alone(arch)["accuracy"] for arch in archs[:FINALISTS]}
+    found = max(scores, key=lambda arch: scores[arch])
+    place = table.scores.archs.index(found)
+    return {
+        "cell": space.published(found),
+        "validation": 100 * float(table.scores.accuracy[VALIDATION][place]),
+        "test": 100 * float(table.scores.accuracy[TEST][place]),
+        "latency_ms": problem.preview([found])[0][latency.metric],
+        "skips": max((len(names) for names in skips_by_cell(space, found).values()), default=0),
+        "trained": len(scores),
+        "seconds": time.monotonic() - begun,
+        "notes": notes,
+    }
+
+
+def searched(job: Job, data: Data, problem: Problem) -> tuple[list[Arch], list[str]]:
+    """What is recommended, best first by the final shared weights."""
+    run = Run(job, data, problem)
+    strategy = plugins.load("strategies", job.strategy).build(run)
+    with tempfile.TemporaryDirectory() as folder:
+        study = Study(Path(folder), run.problem.objective, _forget, _missing)
+        version = lambda: run.evaluator.weights_version  # noqa: E731
+        driver.search(run.problem, strategy, study, max_trials=TRIALS, weights_version=version)
+        archs = strategy.recommend(study, 2 * FINALISTS)
+    scores = {arch: run.evaluator.final(arch)["accuracy"] for arch in archs}
+    return sorted(scores, key=lambda arch: -scores[arch]), list(strategy.notes)
+
+
+def controls(job: Job, problem: Problem) -> Iterable[Arch]:
+    """Feasible architectures of a control, in its order."""
+    rng = np.random.default_rng(job.seed)
+    if job.strategy == "random":
+        return (
+            arch for arch in (uniform(problem.space, rng) for _ in itertools.count()) if problem.feasible([arch])[0]
+        )
+    archs = list(itertools.product(*problem.space.allowed))
+    feasible = [arch for arch, fits in zip(archs, problem.feasible(archs), strict=True) if fits]
+    macs = problem.costs[1].many(problem.space, feasible)
+    return [feasible[i] for i in np.argsort(-macs, kind="stable")]
+
+
+def best_in(seconds: float, alone: ScratchEvaluator, archs: Iterable[Arch]) -> dict[Arch, float]:
+    """Validation accuracies of as many as the time allows."""
+    scores, until = {}, time.monotonic() + seconds
+    for arch in archs:
+        begun = time.monotonic()
+        scores[arch] = alone(arch)["accuracy"]
+        if time.monotonic() + (time.monotonic() - begun) > until:
+            return scores
+    return scores
+
+
+def budget_ms(folder: Path) -> float:
+    """The latency that half of all architectures meet."""
+    return float(np.median(load(folder / FILE).scores.latency_ms[DEVICE]))
+
+
+def oracle(folder: Path) -> tuple[float, float]:
+    """Validation and test accuracy in % of the best feasible architecture by validation."""
+    scores = load(folder / FILE).scores
+    feasible = np.flatnonzero(scores.latency_ms[DEVICE] <= budget_ms(folder))
+    best = feasible[np.argmax(scores.accuracy[VALIDATION][feasible])]
+    return 100 * float(scores.accuracy[VALIDATION][best]), 100 * float(scores.accuracy[TEST][best])
+
+
+def report(rows: Mapping[Job, Mapping[str, Any]], best: tuple[float, float]) -> list[str]:
+    """A line for every kind of search: mean and deviation over its seeds, and the range of what must hold in each."""
+    lines = [
+        "| search | validation | test | least test | ms | most skips | seconds |",
+        "|---|---|---|---|---|---|---|",
+        f"| oracle under the budget | {best[0]:.2f} | {best[1]:.2f} | | | | |",
+    ]
+    kinds = dict.fromkeys((job.strategy, job.budgeted, job.guarded) for job in rows)
+    for strategy, budgeted, guarded in kinds:
+        found = [
+            row
+            for job, row in rows.items()
+            if (job.strategy, job.budgeted, job.guarded) == (strategy, budgeted, guarded)
+        ]
+        title = f"{strategy}{'' if budgeted else ', no budget'}{'' if guarded else ', guards off'}, {len(found)} seeds"
+        figures = [spread([row[name] for row in found]) for name in ("validation", "test")]
+        least, most = min(row["test"] for row in found), max(row["latency_ms"] for row in found)
+        skips, seconds = max(row["skips"] for row in found), max(row["seconds"] for row in found)
+        lines.append(f"| {title} | {' | '.join(figures)} | {least:.2f} | {most:.1f} | {skips} | {seconds:.0f} |")
+    return [*lines, "", *(f"{job.strategy} {job.seed}: {row['cell']}" for job, row in rows.items())]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation."""
+    return f"{np.mean(values):.2f} +- {np.std(values, ddof=1) if len(values) > 1 else 0:.2f}"
+
+
+if __name__ == "__main__":
+    main()

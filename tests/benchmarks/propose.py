@@ -33,6 +33,7 @@ from edgenas.strategies._base import Strategy
 from edgenas.strategies._feasible import uniform
 from edgenas.study import Study, Trial
 from tests.benchmarks._common import record
+from tests.benchmarks._tabular import by_scores
 from tests.cost._tables import net_rows, table_of
 from tests.strategies._synthetic import Accuracy, Settings, Wiring, forget, load_json
 
@@ -84,7 +85,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="searches, each twice (default: 5)")
     parser.add_argument("--dry", action="store_true", help="print, and record nothing")
     arguments = parser.parse_args()
-    names = arguments.strategies or plugins.names("strategies")
+    names = arguments.strategies or by_scores()
     problem, share = _problem()
     ms: dict[str, list[list[float]]] = {name: [] for name in names}
     for seed in range(arguments.rounds):

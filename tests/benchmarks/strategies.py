@@ -25,7 +25,6 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import ttest_rel
 
-from edgenas import plugins
 from edgenas.errors import UsageError
 from edgenas.graph import Arch
 from edgenas.problem import Problem
@@ -38,6 +37,7 @@ from tests.benchmarks._tabular import (
     Wiring,
     add_data,
     best_archs,
+    by_scores,
     data_file,
     form_of,
     load,
@@ -81,7 +81,7 @@ def main() -> None:
     path = data_file(parser, args.data)
     table = load(path)
     refusals = refused(table)
-    names = [*(name for name in plugins.names("strategies") if name not in refusals), *ORDERS, *SAMPLERS]
+    names = [*(name for name in by_scores() if name not in refusals), *ORDERS, *SAMPLERS]
     if args.only is not None:
         names = [name for name in names if name in {RANDOM, *args.only}]
     if set(names) & set(SAMPLERS):
@@ -136,7 +136,7 @@ def _one_thread() -> None:
 def refused(table: Table) -> dict[str, str]:
     """What strategies say that cannot search this problem."""
     problem, found = table.problem(VALIDATION, DEVICES[0], budget_ms(table, DEVICES[0], SHARES[0])), {}
-    for name in plugins.names("strategies"):
+    for name in by_scores():
         try:
             make(name, Wiring(problem, Settings(LOOK_UPS[-1]), 0))
         except UsageError as refusal:
