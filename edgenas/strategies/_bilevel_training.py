@@ -25,6 +25,8 @@ from edgenas.strategies._steering import Steering, SteeringSettings
 
 Batch = tuple[Tensor, Tensor]
 
+MEMORY = 10  # times in a search that Adam forgets how large gradients of alphas were: the budget's are, at first
+
 
 class Weighting(Protocol):
     """How a strategy turns probabilities (choices, width) into mixtures; `progress` runs from 0 to 1.
@@ -103,7 +105,7 @@ class BilevelTraining:
         self.alpha_optimizer = torch.optim.Adam(
             [self.alphas.logits],
             lr=settings.travel / self.steps,
-            betas=(0.5, 0.999),
+            betas=(0.5, 1 - max(MEMORY / self.steps, 0.001)),
             weight_decay=settings.alpha_decay,
         )
         self.steering = Steering(problem, settings.steering, self.steps, torch.device(device))
