@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from edgenas.errors import UnknownName
 
@@ -22,6 +23,15 @@ PRESETS = {
         "REINFORCE, short training of each architecture, accuracy x (latency / budget)^w (arXiv:1807.11626)",
         {"strategy": "reinforce", "evaluator": "scratch", "reward": "soft"},
     ),
+}
+
+
+# Settings of a search that has no weights to train: trials are cheap, and what exceeds the budget teaches nothing.
+ON_TRAINED_WEIGHTS: dict[str, Any] = {
+    "strategy": "predictor",
+    "trials": 64,
+    "evaluator": "supernet",
+    "reward": "hard",
 }
 
 
