@@ -22,9 +22,11 @@ _CLUSTER = re.compile(r"auto|(ray://)?([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
-def _setting(default: Any, text: str, *, low: float | None = None, high: float | None = None) -> Any:
-    """A field with its help text and, for numbers, the range that is allowed."""
-    return field(default=default, metadata={"help": text, "low": low, "high": high})
+def _setting(
+    default: Any, text: str, *, low: float | None = None, high: float | None = None, read: Any = None
+) -> Any:
+    """A field with its help text; for numbers, the range that is allowed; for a list, what reads it."""
+    return field(default=default, metadata={"help": text, "low": low, "high": high, "read": read})
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,9 @@ class Config:
     """Settings of a run. None means: decided from the others, see each text."""
 
     budget_ms: float | None = _setting(None, "latency that the model must meet, in ms", low=1e-3, high=LARGEST_MS)
-    budgets_ms: tuple[str, ...] = _setting((), "the same on further devices: NAME=20, again for more")
+    budgets_ms: tuple[str, ...] = _setting(
+        (), "the same on further devices: NAME=20, again for more", read=lambda name, value: _budgets(name, value)
+    )
     max_params: float | None = _setting(
         None, "parameters that the model may have, for example 1e6", low=1e-3, high=10**12
     )
@@ -47,7 +51,11 @@ class Config:
     evaluator: str | None = _setting(
         None, "how architectures are scored: supernet (shared weights), scratch or tabular; default: the strategy's own"
     )
-    options: tuple[str, ...] = _setting((), "an option of the strategy: NAME=VALUE, again for more; see its file")
+    options: tuple[str, ...] = _setting(
+        (),
+        "an option of the strategy: NAME=VALUE, again for more; see its file",
+        read=lambda name, value: _options(name, value),
+    )
     scores: str | None = _setting(None, "npz file of known accuracies, for the evaluator tabular")
     scores_name: str | None = _setting(None, "which accuracies of that file; default: the only ones")
     reward: str | None = _setting(None, "reward form: hard, soft or absolute; default: the strategy's own")
@@ -185,7 +193,7 @@ def _toml(value: Any) -> str:
 def _checked(name: str, value: Any, hint: Any, metadata: Mapping[str, Any]) -> Any:
     """The value in the field's type, within its range."""
     if get_origin(hint) is tuple:
-        return _budgets(name, value)
+        return metadata["read"](name, value)
     kinds = [kind for kind in (get_args(hint) or (hint,)) if kind is not type(None)]
     kind = kinds[0]
     if value is None and len(get_args(hint)) > 1:
@@ -204,21 +212,36 @@ def _checked(name: str, value: Any, hint: Any, metadata: Mapping[str, Any]) -> A
 
 def _budgets(name: str, value: Any) -> tuple[str, ...]:
     """Texts `NAME=20`, their numbers as Python writes them. Raises UsageError for anything else, or a name twice."""
-    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
-        raise UsageError(f'{name}: {value!r} is not a list of budgets by device, for example ["pixel3=20"]')
-    found: dict[str, float] = {}
-    for text in value:
-        device, equals, ms = text.rpartition("=")
-        if not (device and equals):
-            raise UsageError(f"{name}: {text!r} is not NAME=MS, for example pixel3=20")
-        if device in found:
-            raise UsageError(f"{name}: two budgets for {device}: {found[device]:g} and {ms} ms; leave one out")
+    found = {}
+    for device, ms in _pairs(name, value, "NAME=MS", "pixel3=20").items():
         try:
-            _text(device)
             found[device] = number(ms, float, 1e-3, LARGEST_MS)
         except ValueError as error:
-            raise UsageError(f"{name} {text!r}: {error}") from error
+            raise UsageError(f"{name} {f'{device}={ms}'!r}: {error}") from error
     return tuple(f"{device}={ms!r}" for device, ms in found.items())
+
+
+def _options(name: str, value: Any) -> tuple[str, ...]:
+    """Texts `NAME=VALUE`. Raises UsageError for anything else, or a name twice."""
+    return tuple(f"{option}={text}" for option, text in _pairs(name, value, "NAME=VALUE", "guards=off").items())
+
+
+def _pairs(name: str, value: Any, form: str, example: str) -> dict[str, str]:
+    """What is named by each text of a list. Raises UsageError for anything else, or a name twice."""
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise UsageError(f'{name}: {value!r} is not a list of {form}, for example ["{example}"]')
+    found: dict[str, str] = {}
+    for text in value:
+        key, equals, rest = text.rpartition("=")
+        if not (key and equals):
+            raise UsageError(f"{name}: {text!r} is not {form}, for example {example}")
+        if key in found:
+            raise UsageError(f"{name}: two values for {key}: {found[key]} and {rest}; leave one out")
+        try:
+            found[_text(key)] = rest
+        except ValueError as error:
+            raise UsageError(f"{name} {text!r}: {error}") from error
+    return found
 
 
 def number(value: Any, kind: type[int] | type[float], low: float, high: float) -> float:

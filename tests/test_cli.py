@@ -146,7 +146,7 @@ SAMPLES = {bool: True, int: "3", float: "0.25", str: "cpu"}
 SPECIAL = {"ray": "auto", "preset": "mnasnet", "reward": "soft", "precision": "int8"}
 
 
-@pytest.mark.parametrize("item", [i for i in fields(Config) if i.name != "budgets_ms"], ids=lambda item: item.name)
+@pytest.mark.parametrize("item", [i for i in fields(Config) if not i.name.startswith(("budgets_ms", "options"))], ids=lambda item: item.name)
 def test_every_setting_is_a_flag_and_a_keyword(api, item, tmp_path):
     kind = next(kind for kind in SAMPLES if kind.__name__ in str(item.type))
     value = SPECIAL.get(item.name, SAMPLES[kind])
@@ -160,6 +160,19 @@ def test_every_setting_is_a_flag_and_a_keyword(api, item, tmp_path):
     assert (
         getattr(by_flag, item.name) == getattr(by_keyword, item.name) == (value if kind in (bool, str) else kind(value))
     )
+
+
+def test_options_of_a_strategy_are_given_one_by_one(api):
+    words = ["--options", "guards=off", "--options", "order=2"]
+    assert cli.main(["search", "--budget-ms", "1", "--strategy", "darts", *words]) == 0
+    edgenas.search(budget_ms=1, strategy="darts", options=["guards=off", "order=2"])
+    assert [config.options for config, *_ in api.calls] == 2 * [("guards=off", "order=2")]
+
+
+@pytest.mark.parametrize("given", [["guards"], ["=off"], ["guards=on", "guards=off"]])
+def test_options_that_are_none_are_refused(api, given, capsys):
+    assert cli.main(["search", *(word for text in given for word in ("--options", text))]) == 2
+    assert "--options" in capsys.readouterr().err and not api.calls
 
 
 @pytest.mark.parametrize(
@@ -181,7 +194,7 @@ def test_one_flag_takes_the_budgets_of_all_devices(api, given, plain, named):
     "given, message",
     [
         (["20", "30"], "20 and 30 are for one device"),
-        (["a=1", "a=2"], "two budgets for a: 1 and 2"),
+        (["a=1", "a=2"], "two values for a: 1 and 2"),
         (["=1"], "not NAME=MS"),
         (["a="], "from 0.001 to 60,000"),
         (["a=1e9"], "from 0.001 to 60,000"),
