@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from edgenas.engine import process
 from edgenas.engine.settings import Settings, batch_size_for
@@ -20,9 +21,9 @@ from edgenas.folder import read_artefact, write_atomically
 from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.progress import Reporter
-from edgenas.strategies._feasible import Proposed, feasible_samples, repaired_samples
+from edgenas.strategies._feasible import Proposed, new_samples, repaired_samples
 
-SAMPLES = 2048  # feasible among so many are candidates
+SAMPLES = 2048  # candidates, at most
 LEAST = 3  # networks that have a ranking
 
 
@@ -87,8 +88,10 @@ def spread(problem: Problem, latency: str, networks: int, rng: Generator) -> lis
 
     Parts hold equally many of the samples; fastest first.
     """
-    found = feasible_samples(problem, rng, SAMPLES) or list(repaired_samples(problem, rng))
-    unique = Proposed(problem.space).add(found, len(found))
+    proposed = Proposed(problem.space)
+    unique = new_samples(problem, proposed, rng, SAMPLES)
+    if len(unique) < networks:  # the budget is tight
+        unique += proposed.add(repaired_samples(problem, rng), networks - len(unique))
     ms = [metrics[latency] for metrics in problem.preview(unique, [latency])]
     ranked = [unique[i] for i in np.argsort(ms, kind="stable")]
     parts = np.array_split(np.arange(len(ranked)), min(networks, len(ranked)))
@@ -96,12 +99,15 @@ def spread(problem: Problem, latency: str, networks: int, rng: Generator) -> lis
 
 
 def correlations(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
-    """Spearman's and Kendall's rank correlation; NaN where one side is all equal."""
-    from scipy import stats
+    """Spearman's rank correlation and Kendall's tau-b; NaN where one side is all equal."""
+    order_a, order_b = (np.sign(np.subtract.outer(x, x)) for x in (a, b))
+    ranks_a, ranks_b = order_a.sum(axis=1), order_b.sum(axis=1)  # twice the mean rank of equals, from its middle
+    return _cosine(ranks_a, ranks_b), _cosine(order_a, order_b)
 
-    if min(len(set(a)), len(set(b))) == 1:
-        return float("nan"), float("nan")
-    return float(stats.spearmanr(a, b).statistic), float(stats.kendalltau(a, b).statistic)
+
+def _cosine(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    norm = float(np.sqrt(np.sum(x**2) * np.sum(y**2)))
+    return float(np.sum(x * y)) / norm if norm else float("nan")
 
 
 def _trainer(finished: Finished, epochs: int) -> ScratchEvaluator:

