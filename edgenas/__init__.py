@@ -5,7 +5,7 @@
 
 Layers; imports go down only, and torch starts at `nn`:
 
-    cli  commands  config  presets  api  kits  pipeline  finished  inherited  run  stages
+    cli  commands  config  presets  api  kits  pipeline  finished  inherited  ranking  run  stages
     driver  workers  export  bench  profiling  report  progress
     problem  strategies  evaluators  pruning
     study  objective  pareto | engine  data | cost | runtimes | child

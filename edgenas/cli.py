@@ -23,7 +23,10 @@ from edgenas.errors import EdgeNASError, EnvironmentFault, UsageError
 from edgenas.progress import LastingStream
 from edgenas.text import printable
 
-COMMANDS = ("search", "specialize", "profile", "predict", "train", "export", "bench", "kit", "ingest", "adapt", "list")
+COMMANDS = (
+    *("search", "specialize", "ranking", "profile", "predict", "train"),
+    *("export", "bench", "kit", "ingest", "adapt", "list"),
+)
 ABOUT = "From images and a latency budget to an ONNX model that was measured to meet the budget."
 # What argparse takes for a flag although it is a bad value: `--budget-ms -inf`.
 _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)

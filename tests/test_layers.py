@@ -29,6 +29,7 @@ LAYERS = (
         "kits",
         "pipeline",
         "presets",
+        "ranking",
         "run",
         "stages",
     ),
