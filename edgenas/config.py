@@ -22,9 +22,7 @@ _CLUSTER = re.compile(r"auto|(ray://)?([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
-def _setting(
-    default: Any, text: str, *, low: float | None = None, high: float | None = None, read: Any = None
-) -> Any:
+def _setting(default: Any, text: str, *, low: float | None = None, high: float | None = None, read: Any = None) -> Any:
     """A field with its help text; for numbers, the range that is allowed; for a list, what reads it."""
     return field(default=default, metadata={"help": text, "low": low, "high": high, "read": read})
 
@@ -80,7 +78,10 @@ class Config:
     finalists: int = _setting(2, "architectures that are trained to the end", low=1, high=100)
     supernet_epochs: int | None = _setting(None, "default: as many as see 6,000 images, at least 2", low=1, high=10**5)
     search_epochs: int | None = _setting(
-        None, "of a strategy that trains weights; default: as many as see 40,000 images, at least 4", low=1, high=10**5
+        None,
+        "of a strategy that trains weights; default: as many as see the images that its file says, at least 4",
+        low=1,
+        high=10**5,
     )
     final_epochs: int | None = _setting(None, "default: as many as see 8,000 images, at least 6", low=1, high=10**5)
     scratch_epochs: int | None = _setting(None, "default: as many as see 20,000 images, at least 1", low=1, high=10**5)

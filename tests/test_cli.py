@@ -146,7 +146,9 @@ SAMPLES = {bool: True, int: "3", float: "0.25", str: "cpu"}
 SPECIAL = {"ray": "auto", "preset": "mnasnet", "reward": "soft", "precision": "int8"}
 
 
-@pytest.mark.parametrize("item", [i for i in fields(Config) if not i.name.startswith(("budgets_ms", "options"))], ids=lambda item: item.name)
+@pytest.mark.parametrize(
+    "item", [i for i in fields(Config) if not i.name.startswith(("budgets_ms", "options"))], ids=lambda item: item.name
+)
 def test_every_setting_is_a_flag_and_a_keyword(api, item, tmp_path):
     kind = next(kind for kind in SAMPLES if kind.__name__ in str(item.type))
     value = SPECIAL.get(item.name, SAMPLES[kind])

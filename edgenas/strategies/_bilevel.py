@@ -179,7 +179,7 @@ def bilevel(run: Run, weighting: Weighting, *, private: bool) -> Bilevel:
     if not isinstance(run.evaluator, SharedEvaluator):
         raise UsageError(f"--evaluator {run.config.evaluator}: the strategy trains its own weights; leave it out")
     images = run.evaluator.data.train
-    epochs = run.config.search_epochs or run.config.seeing(40_000, 4, len(images))
+    epochs = run.config.search_epochs or run.config.seeing(weighting.images, 4, len(images))
     guarded = run.options["guards"] == "on"
     settings = BilevelSettings(
         Settings(epochs, batch_size_for(len(images) // 2)), second_order=run.options.get("order") == "2"

@@ -31,10 +31,12 @@ MEMORY = 10  # times in a search that Adam forgets how large gradients of alphas
 class Weighting(Protocol):
     """How a strategy turns probabilities (choices, width) into mixtures; `progress` runs from 0 to 1.
 
-    `smooth` says that nothing is drawn: the loss is a function of the alphas, with a Hessian.
+    `smooth` says that nothing is drawn: the loss is a function of the alphas, with a Hessian. `images` are what a search
+    of default length trains on: the fewer, the more branches it computes at once.
     """
 
     smooth: bool
+    images: int
 
     def for_alphas(
         self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float

@@ -19,7 +19,7 @@ OPTIONS = {"order": ("1", "2"), "guards": GUARDS}
 class Softmax:
     """DARTS (Liu et al., 2019, arXiv:1806.09055), equation 2."""
 
-    smooth = True
+    smooth, images = True, 8_000
 
     def for_alphas(
         self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float

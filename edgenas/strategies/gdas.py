@@ -21,7 +21,7 @@ TEPID, STRETCH = 2 / 3, 0.1  # of hard concrete gates, as in theirs
 class Gumbel:
     """GDAS (Dong and Yang, 2019, arXiv:1910.04465), equations 3 to 7: a hard sample forward, its softmax backward."""
 
-    smooth = False
+    smooth, images = False, 40_000
 
     def for_alphas(
         self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
@@ -39,7 +39,7 @@ class HardConcrete:
     softmax, where the paper's are independent.
     """
 
-    smooth = False
+    smooth, images = False, 40_000
 
     def for_alphas(
         self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float

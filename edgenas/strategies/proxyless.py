@@ -24,7 +24,7 @@ class BinaryGates:
     all of them in view.
     """
 
-    smooth = False
+    smooth, images = False, 16_000
 
     def for_alphas(
         self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
