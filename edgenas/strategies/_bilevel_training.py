@@ -31,8 +31,8 @@ MEMORY = 10  # times in a search that Adam forgets how large gradients of alphas
 class Weighting(Protocol):
     """How a strategy turns probabilities (choices, width) into mixtures; `progress` runs from 0 to 1.
 
-    `smooth` says that nothing is drawn: the loss is a function of the alphas, with a Hessian. `images` are what a search
-    of default length trains on: the fewer, the more branches it computes at once.
+    `smooth` says that nothing is drawn: the loss is a function of the alphas, with a Hessian. `images` are what a
+    search of default length trains on: the fewer, the more branches it computes at once.
     """
 
     smooth: bool
