@@ -16,6 +16,7 @@ from edgenas.cost.base import CostModel
 from edgenas.errors import UsageError
 from edgenas.folder import CONFIG
 from edgenas.objective import Limit
+from edgenas.presets import ON_TRAINED_WEIGHTS
 from edgenas.runtimes._host import host_name
 from edgenas.study import CHECKPOINT, TRIALS
 
@@ -32,7 +33,6 @@ CONDITIONS = ("runtime", "threads")
 FREE = ("budget_ms", "budgets_ms", "device", "precision", "strategy", "options", "trials", "minutes", "batch", "prune")
 AFTER = ("finalists", "final_epochs", "int8", "output", "resume")
 CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, "data_root", "download", "train_device")
-DEFAULTS = {"strategy": "predictor", "trials": 64, "evaluator": "supernet", "reward": "hard"}
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def settings(source: Path, given: Mapping[str, Any]) -> Config:
     if "device" not in given:
         values |= {name: getattr(before, name) for name in CONDITIONS}
         values |= {"device": device or None, "precision": before.precision or conditions.rpartition("-")[2] or None}
-    config = make_config({**values, **DEFAULTS, **given})
+    config = make_config({**values, **ON_TRAINED_WEIGHTS, **given})
     if config.device == host_name():
         config = replace(config, device=None)  # what its table lacks can be measured
     if getattr(plugins.load("strategies", config.strategy), "EVALUATOR", "supernet") == "shared":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from edgenas.errors import UnknownName
 
@@ -46,6 +47,15 @@ PRESETS = {
         "binary gates, two paths at a time, bilevel, with the expected latency (arXiv:1812.00332)",
         {"strategy": "proxyless", "evaluator": "shared", "reward": "hard"},
     ),
+}
+
+
+# Settings of a search that has no weights to train: trials are cheap, and what exceeds the budget teaches nothing.
+ON_TRAINED_WEIGHTS: dict[str, Any] = {
+    "strategy": "predictor",
+    "trials": 64,
+    "evaluator": "supernet",
+    "reward": "hard",
 }
 
 

@@ -143,7 +143,7 @@ def test_version(capsys):
 # Settings
 
 SAMPLES = {bool: True, int: "3", float: "0.25", str: "cpu"}
-SPECIAL = {"ray": "auto", "preset": "mnasnet", "reward": "soft"}
+SPECIAL = {"ray": "auto", "preset": "mnasnet", "reward": "soft", "precision": "int8"}
 
 
 @pytest.mark.parametrize("item", [i for i in fields(Config) if i.name != "budgets_ms"], ids=lambda item: item.name)
@@ -245,7 +245,7 @@ def test_a_terminal_that_knows_only_ascii(api, monkeypatch):
     "words, says",
     [
         (["serach"], "did you mean `edgenas search`?"),
-        (["qqqq"], "there are search, profile,"),
+        (["qqqq"], "there are search, specialize, profile,"),
         (["--budget-ms", "20"], "edgenas search --budget-ms 20"),
         (["--nope"], "where a command belongs"),
         (["search", "--budgt-ms", "20"], "did you mean --budget-ms?"),

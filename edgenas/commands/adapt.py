@@ -12,7 +12,7 @@ from edgenas.commands import _flags, _output
 if TYPE_CHECKING:
     from edgenas.cost.table import LatencyTable
 
-HELP = "predict a new device's latency tables from few probes and from known devices"
+HELP = "predict a new device's latency tables from few probes and known devices"
 EXAMPLE = """\
 edgenas adapt results-pi5-1t.jsonl --from all
 edgenas adapt results-pi5-1t.jsonl --from pi4 --from box/onnxruntime-1t-fp32 --precision fp32 --out tables"""

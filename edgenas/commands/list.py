@@ -12,7 +12,7 @@ from edgenas import plugins, text
 from edgenas.commands import _flags, _output
 from edgenas.errors import EdgeNASError
 
-HELP = "list spaces, strategies, evaluators, data sets, runtimes, presets and devices"
+HELP = "list spaces, strategies, evaluators, data, runtimes, presets and devices"
 EXAMPLE = """\
 edgenas list
 edgenas list devices"""

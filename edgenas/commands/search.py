@@ -83,7 +83,7 @@ def carry_out(command: str, search: Search, config: Config, arguments: Namespace
         except (Exception, KeyboardInterrupt) as error:  # a signal also kills children, which then fail in their ways
             if stop.signum is None:
                 raise
-            raise _interrupted(command, config, stop.signum) from error
+            raise _interrupted(config, stop.signum, command) from error
     return _output.show_result(result, arguments)
 
 
@@ -93,7 +93,7 @@ def _search(config: Config, reporter: Reporter, stop: Stopper) -> Result:
     return api.search(config, reporter, stop)
 
 
-def _interrupted(command: str, config: Config, signum: int) -> Interrupted:
+def _interrupted(config: Config, signum: int, command: str = "search") -> Interrupted:
     """What to say and how to exit after a signal, whatever the run made of it."""
     name, folder = signal.Signals(signum).name, str(config.output)
     if (Path(folder) / "config.toml").exists():

@@ -10,11 +10,11 @@ from edgenas.commands import _flags, search
 from edgenas.commands._signals import Stopper
 from edgenas.config import Config
 from edgenas.errors import UsageError
-from edgenas.inherited import DEFAULTS, settings
+from edgenas.presets import ON_TRAINED_WEIGHTS
 from edgenas.progress import Reporter
 from edgenas.report import Result
 
-HELP = "find a model for another budget, device or precision, on the weights that a search has trained"
+HELP = "from the weights of a search, a model for another budget or device"
 EXAMPLE = """\
 edgenas specialize runs/photos --budget-ms 5
 edgenas specialize runs/photos --budget-ms 2 --device amd-epyc-zen4 --precision int8 --output runs/photos-epyc
@@ -30,16 +30,18 @@ GROUPS = {
 
 def configure(parser: ArgumentParser) -> None:
     """The run whose weights are used, and what may differ from it; all else is as it was there."""
-    parser.description = f"{parser.description} What is not given is as it was there."
+    parser.description = f"{parser.description}\nWhat is not given is as it was there."
     parser.usage = "edgenas specialize RUN --budget-ms MS [options]"
     parser.add_argument("source", metavar="RUN", nargs="?", type=Path, help="folder of a search; it is only read")
     for title, names in GROUPS.items():
-        _flags.add_settings(parser.add_argument_group(title), names, DEFAULTS)
+        _flags.add_settings(parser.add_argument_group(title), names, ON_TRAINED_WEIGHTS)
     _flags.add_json(parser)
 
 
 def run(arguments: Namespace) -> int:
     """As of `edgenas search`."""
+    from edgenas.inherited import settings
+
     given = _flags.given(arguments)
     if given.get("resume"):
         config = _flags.settings(arguments)
