@@ -9,7 +9,7 @@ from pathlib import Path
 from edgenas import text
 from edgenas.commands import _flags, _output
 
-HELP = "check how a run's shared weights rank networks, beside training some of them alone"
+HELP = "check how a run's shared weights rank, beside networks trained alone"
 EXAMPLE = """\
 edgenas ranking runs/photos
 edgenas ranking runs/photos --networks 32 --epochs 20"""
