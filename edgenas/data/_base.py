@@ -143,12 +143,15 @@ class Data:
         return len(self._reads)
 
 
-def cycled(split: Split, batch_size: int, size: int, seed: int, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented batches without end, from `step` on: a function of (seed, step) alone."""
+def cycled(
+    split: Split, batch_size: int, size: int, seed: int, step: int, part: slice = slice(None)
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """A part of augmented batches without end, from `step` on: a function of (seed, step) alone."""
     per_epoch = max(1, len(split) // batch_size)
+    options: dict[str, Any] = {"size": size, "seed": seed, "augment": True, "part": part}
     while True:
         epoch, start = divmod(step, per_epoch)
-        for batch in split.batches(batch_size, size=size, epoch=epoch, seed=seed, augment=True, start=start):
+        for batch in split.batches(batch_size, epoch=epoch, start=start, **options):
             yield batch
             step += 1
 
