@@ -12,13 +12,13 @@ import numpy as np
 
 from edgenas import plugins
 from edgenas.config import Config
-from edgenas.engine import process
+from edgenas.engine import distributed, process
 from edgenas.errors import UsageError
 from edgenas.folder import RunFolder, read_artefact, write_atomically
 from edgenas.graph import Arch, Node
 from edgenas.inherited import SOURCE
 from edgenas.ops import Shape
-from edgenas.progress import Reporter
+from edgenas.progress import Reporter, SilentReporter
 from edgenas.report import Result
 from edgenas.run import Run
 from edgenas.spaces._base import SearchSpace, build_space
@@ -38,8 +38,9 @@ def never() -> bool:
     return False
 
 
+@distributed.processes()
 def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never) -> Result:
-    """From images and a budget to a measured bundle in the run folder.
+    """From images and a budget to a measured bundle in the run folder; in all processes that torchrun started.
 
     Raises:
         BudgetError: no network meets the budget.
@@ -72,22 +73,29 @@ def _searched(config: Config, reporter: Reporter, stop: Callable[[], bool], sour
         plugins.check("data" if kind == "data" else f"{kind}s", getattr(config, kind))
     _check_scores(config)
     config = with_devices(config)
-    folder = RunFolder(output_path(config), resume=config.resume)
+    run = _begun(config, reporter, stop)
     try:
         from edgenas import pipeline  # torch with it
 
-        if folder.notice:
-            reporter.say(folder.notice)
-        run = Run(config, folder, reporter, stop)
         with pipeline.undone(run):
             pipeline.check_workers(run)
-            pipeline.keep_config(run, source)
+            distributed.first(lambda: pipeline.keep_config(run, source))
             pipeline.inherit(run)
             pipeline.prepare(run)
             strategy = pipeline.strategy(run)
         return pipeline.finish(run, pipeline.search(run, strategy), strategy)
     finally:
-        folder.unlock()
+        run.folder.unlock()
+
+
+def _begun(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Run:
+    """A run in its folder, which is locked; of several processes the first writes and speaks, and all stop together."""
+    path, writes = output_path(config), distributed.rank() == 0
+    folder = distributed.in_turn(lambda: RunFolder(path, resume=config.resume, writes=writes))
+    reporter = reporter if writes else SilentReporter()
+    if folder.notice:
+        reporter.say(folder.notice)
+    return Run(config, folder, reporter, lambda: distributed.agree(stop()))
 
 
 def with_evaluator(config: Config) -> Config:
@@ -186,7 +194,7 @@ def output_path(config: Config) -> Path:
         return Path(config.output).expanduser()
     if config.resume:
         raise UsageError("--resume needs --output, the run folder to go on with")
-    return Path("runs") / datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    return distributed.broadcast(Path("runs") / datetime.datetime.now().strftime("%Y%m%d-%H%M%S"))
 
 
 def front(folder: Path) -> list[dict[str, Any]]:
@@ -365,6 +373,7 @@ def _table(config: Config, file: Path | None) -> LatencyTable:
     return table
 
 
+@distributed.processes()
 def train(config: Config, arch: str, reporter: Reporter, stop: Callable[[], bool] = never) -> dict[str, Any]:
     """Train one architecture from fresh weights, as a finalist is; the run folder is then one that `export` takes."""
     from edgenas import pipeline
@@ -372,23 +381,22 @@ def train(config: Config, arch: str, reporter: Reporter, stop: Callable[[], bool
     from edgenas.stages.finalists import final_settings, train_finalist
 
     process.tune()
-    folder = RunFolder(output_path(config), resume=config.resume)
+    run = _begun(config, reporter, stop)
     try:
-        run = Run(config, folder, reporter, stop)
-        pipeline.keep_config(run)
+        distributed.first(lambda: pipeline.keep_config(run))
         code = run.space.code(run.space.parse(arch))
         run.evaluator = ScratchEvaluator(run.space, run.data, final_settings(run), run.torch_device, config.seed)
         with run.stage("training", "train"):
             finalist = train_finalist(run, run.space.parse(code), 0)
-        folder.artefact("finalists", lambda: {"finalists": [code]})
+        run.folder.artefact("finalists", lambda: {"finalists": [code]})
         return {
             "arch": code,
             "validation_accuracy": finalist.scores.accuracy,
             "validation_images": finalist.scores.images,
-            "run": str(folder.path),
+            "run": str(run.folder.path),
         }
     finally:
-        folder.unlock()
+        run.folder.unlock()
 
 
 def export(

@@ -19,7 +19,8 @@ from typing import NoReturn
 
 from edgenas.commands._output import write
 from edgenas.commands._signals import Stopper
-from edgenas.errors import EdgeNASError, EnvironmentFault, UsageError
+from edgenas.engine import distributed
+from edgenas.errors import EdgeNASError, Ended, EnvironmentFault, UsageError
 from edgenas.progress import LastingStream
 from edgenas.text import printable
 
@@ -27,6 +28,7 @@ COMMANDS = (
     *("search", "specialize", "ranking", "profile", "predict", "train"),
     *("export", "bench", "kit", "ingest", "adapt", "list"),
 )
+TOGETHER = ("search", "train")  # may run in several processes of torchrun
 ABOUT = "From images and a latency budget to an ONNX model that was measured to meet the budget."
 # What argparse takes for a flag although it is a bad value: `--budget-ms -inf`.
 _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
@@ -37,12 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     with Stopper(patience_s=0) as stop:
         try:
-            return _run(arguments)
+            with distributed.processes():
+                return _run(arguments)
         except (Exception, KeyboardInterrupt) as error:
             if {"-v", "--verbose"} & set(arguments):
                 LastingStream(sys.stderr).write("".join(traceback.format_exception(error)))
             code, text = _explain(error, stop.signum)
-            LastingStream(sys.stderr).write(f"edgenas: {printable(text)}\n")
+            if not isinstance(error, Ended):
+                LastingStream(sys.stderr).write(f"edgenas: {printable(text)}\n")
             return code
 
 
@@ -70,6 +74,8 @@ def _run(arguments: list[str]) -> int:
         near = get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean `edgenas {near[0]}`?" if near else f"there are {', '.join(COMMANDS)}"
         raise UsageError(f"no command {name!r}; {hint}")
+    if name not in TOGETHER and distributed.world() > 1:
+        raise UsageError(f"`edgenas {name}` runs in one process; start it without torchrun")
     command = _command(name)
     parser = _parser(name, command)
     if {"-h", "--help"} & set(arguments):

@@ -12,6 +12,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from edgenas.engine.settings import RECIPES
 from edgenas.errors import UsageError
 from edgenas.folder import CONFIG
 from edgenas.objective import FORMS
@@ -84,6 +85,14 @@ class Config:
         high=10**5,
     )
     final_epochs: int | None = _setting(None, "default: as many as see 8,000 images, at least 6", low=1, high=10**5)
+    recipe: str = _setting("quick", "how finalists are trained: quick, 300 or darts600 (epochs)")
+    ghost_batch: int | None = _setting(
+        None,
+        "images that batch norm sees at once; with it, one process and several of torchrun train alike; default: all "
+        "that a process has of a batch",
+        low=2,
+        high=10**5,
+    )
     scratch_epochs: int | None = _setting(None, "default: as many as see 20,000 images, at least 1", low=1, high=10**5)
     validation_share: float = _setting(0.1, "share of the training images kept for choosing", low=0.01, high=0.5)
     int8: bool = _setting(True, "also make and measure an int8 model")
@@ -101,6 +110,8 @@ class Config:
             raise UsageError(f"--train-device: {self.train_device!r} is none of auto, cpu, cuda")
         if self.precision not in (None, "fp32", "int8"):
             raise UsageError(f"--precision: {self.precision!r} is none of fp32, int8")
+        if self.recipe not in RECIPES:
+            raise UsageError(f"--recipe: {self.recipe!r} is none of {', '.join(RECIPES)}")
         if self.reward is not None and self.reward not in FORMS:
             raise UsageError(f"--reward: {self.reward!r} is none of {', '.join(FORMS)}")
         if self.ray is not None and not _CLUSTER.fullmatch(self.ray):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, Protocol
 
+from edgenas.engine import distributed
 from edgenas.errors import EdgeNASError
 from edgenas.graph import Arch
 from edgenas.problem import Outcome, Problem
@@ -54,10 +55,10 @@ def search(
     failures = 0
     while True:
         room = max_trials - len(study.trials)
-        ending = _bound(room, clock() - begun >= 60.0 * minutes, stop)
+        ending = _bound(room, distributed.broadcast(clock() - begun >= 60.0 * minutes), stop)
         if ending is not None:
             break
-        archs = strategy.ask(min(batch, room))
+        archs = distributed.broadcast(strategy.ask(min(batch, room)))  # processes never disagree by a rounding
         if not archs:
             ending = "exhausted"
             break
@@ -78,7 +79,7 @@ def search(
         study.seconds = clock() - begun
         study.checkpoint(strategy)
         progress(study)
-    study.checkpoint(strategy, force=True)
+    distributed.first(lambda: study.checkpoint(strategy, force=True))
     return ending
 
 

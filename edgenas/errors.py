@@ -11,6 +11,7 @@
     +-- DataError                exit 3   images or labels are unusable
     +-- EnvironmentFault         exit 4   disk, device, or a machine too noisy to time on
     |   +-- NoisyMachine         exit 4   too few clean samples, or figures that do not repeat
+    +-- Ended                    as the process that ended first: another one of the same run, which has said why
     +-- Interrupted              exit 130 or 143, by a signal; `--resume` goes on
 
 Each message names the thing and the next step, in one line.
@@ -69,6 +70,10 @@ class EnvironmentFault(EdgeNASError):
 
 class NoisyMachine(EnvironmentFault):
     """Too few clean timing samples, or figures that do not repeat."""
+
+
+class Ended(EdgeNASError):
+    """Another process of the same run ended first, with this exit code, and has said why."""
 
 
 class Interrupted(EdgeNASError):

@@ -7,26 +7,34 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgenas.engine import distributed
 from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
 
 CONFIG, LOCK, SECONDS = "config.toml", "run.lock", "seconds.json"
 
 
 class RunFolder:
-    """A folder that holds one run. No state in it names a path, so it can be moved and resumed."""
+    """A folder that holds one run. No state in it names a path, so it can be moved and resumed.
 
-    def __init__(self, path: Path, *, resume: bool) -> None:
-        """Create or reopen it, and lock it.
+    Of several processes the first one makes and writes what is in it; all of them must see the same disk.
+    """
+
+    def __init__(self, path: Path, *, resume: bool, writes: bool = True) -> None:
+        """Create or reopen it, and lock it; a process that does not write leaves all this to the one that does.
 
         Raises:
             UsageError: it holds a run and `resume` is off, or another process works in it.
             EnvironmentFault: it cannot be written.
         """
-        self.path = path
+        self.path, self.writes = path, writes
         self.seconds: dict[str, float] = {}
+        self.notice: str | None = None
+        if not writes:
+            return
         if path.exists() and not path.is_dir():
             raise EnvironmentFault(f"{path} is a file; choose another --output")
         if (path / CONFIG).exists() and not resume:
@@ -42,7 +50,10 @@ class RunFolder:
             self.seconds = json.loads((path / SECONDS).read_text(encoding="utf-8"))
 
     def artefact(self, stage: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """The stage's JSON: read if it is there, else made and written."""
+        """The stage's JSON: read if it is there, else made and written, by the first process alone."""
+        return distributed.first(partial(self._artefact, stage, make))
+
+    def _artefact(self, stage: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
         path = self.path / f"{stage}.json"
         if path.exists():
             return read_artefact(self.path, stage)
@@ -52,12 +63,15 @@ class RunFolder:
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Count time spent on a stage, over all the times that the run was resumed."""
+        if not self.writes:
+            return
         self.seconds[stage] = round(self.seconds.get(stage, 0.0) + seconds, 2)
         write_atomically(self.path / SECONDS, json.dumps(self.seconds).encode())
 
     def unlock(self) -> None:
         """Let others in."""
-        (self.path / LOCK).unlink(missing_ok=True)
+        if self.writes:
+            (self.path / LOCK).unlink(missing_ok=True)
 
     def _lock(self) -> str | None:
         """Take the lock; a notice if a dead process had left it."""

@@ -15,7 +15,7 @@ from typing import Any
 from edgenas import driver, inherited, plugins, text, workers
 from edgenas.config import to_toml
 from edgenas.cost.table import LatencyTable, write_table
-from edgenas.engine import checkpoint
+from edgenas.engine import checkpoint, distributed
 from edgenas.errors import BudgetError, DataError, Interrupted, TableError, UnknownName, UsageError
 from edgenas.finished import open_finished
 from edgenas.folder import CONFIG, SECONDS, read_artefact, write_atomically
@@ -83,8 +83,9 @@ def inherit(run: Run) -> None:
         source = open_finished(folder.path, run.reporter, **moved)
         run.data, run.space, run.evaluator = source.run.data, source.trained.space, source.evaluator()
         run.inherited = inherited.reach(run, source, folder.artefact(inherited.SOURCE, dict)["run"])
-        if inherited.same_table(run, source.run) and not (folder.path / "table.csv").exists():
-            write_table(folder.path / "table.csv", source.run.table)
+        table = folder.path / "table.csv"
+        if inherited.same_table(run, source.run):
+            distributed.first(lambda: None if table.exists() else write_table(table, source.run.table))
 
 
 def check_workers(run: Run) -> None:
@@ -93,6 +94,8 @@ def check_workers(run: Run) -> None:
     if config.workers == 1 and config.ray is None:
         return
     asked = "--ray" if config.ray else f"--workers {config.workers}"
+    if distributed.world() > 1:
+        raise UsageError(f"{asked}: the {distributed.world()} processes of torchrun share the trials; leave it out")
     if not run.own_weights:
         raise UsageError(
             f"{asked}: the evaluator {config.evaluator} scores all trials in one process; leave it out, "
@@ -168,7 +171,10 @@ def search(run: Run, strategy: Strategy) -> Study:
     assert config.evaluator is not None
     with run.stage(config.evaluator, f"prepare the {config.evaluator} evaluator"):
         _ = run.evaluator
-    study = Study(run.folder.path, run.problem.objective, checkpoint.save, checkpoint.load)
+    writes = run.folder.writes
+    study = distributed.in_turn(
+        lambda: Study(run.folder.path, run.problem.objective, checkpoint.save, checkpoint.load, writes=writes)
+    )
     prune = _pruning(run, strategy)
     prune(study)  # a strategy is narrowed as far as it was before it takes on its state from then
     study.restore(strategy)
@@ -222,7 +228,8 @@ def finish(run: Run, study: Study, strategy: Strategy) -> Result:
     with run.stage("bundle", "test and bundle"):
         opened = {chosen.number: finalist} if run.is_here else dict(enumerate(trained))
         tested = run.folder.artefact("test", partial(delivery.test, run, opened))
-        delivery.bundle(run, finalist, chosen.number, chosen.judged, tested["images"], tested["finalists"][code])
+        rows = tested["finalists"][code]
+        distributed.first(partial(delivery.bundle, run, finalist, chosen.number, chosen.judged, tested["images"], rows))
         value = run.folder.artefact("result", partial(outcome.result, run, study, finalist, chosen, tested))
     return Result(**{**value, "bundle": str(run.folder.path)})
 

@@ -76,12 +76,14 @@ class Study:
         *,
         every_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
+        writes: bool = True,
     ) -> None:
         """Open `folder`, new or with an earlier search in it; `restore` then brings the strategy to the same point.
 
         `save` writes a checkpoint atomically; `load` reads one back, or raises FileNotFoundError. `every_s` is the
         least time between two checkpoints that are not forced. `notices` says what was dropped, for the user.
-        `seconds` is how long the search took up to the checkpoint; whoever searches counts it.
+        `seconds` is how long the search took up to the checkpoint; whoever searches counts it. Of several processes
+        that search together one `writes`, and opens the folder before the others.
 
         Raises:
             CheckpointError: the trials that the checkpoint counts are missing or damaged.
@@ -92,7 +94,7 @@ class Study:
         self.notices: list[str] = []
         self.seconds = 0.0
         self._save, self._load = save, load
-        self._every_s, self._clock = every_s, clock
+        self._every_s, self._clock, self._writes = every_s, clock, writes
         self._state: dict[str, Any] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self._open()
@@ -126,14 +128,15 @@ class Study:
             error=error,
             seconds=seconds,
         )
-        with (self.folder / TRIALS).open("a", encoding="utf-8") as file:
-            file.write(trial.line())
+        if self._writes:
+            with (self.folder / TRIALS).open("a", encoding="utf-8") as file:
+                file.write(trial.line())
         self.trials.append(trial)
         return trial
 
     def checkpoint(self, strategy: Stateful, force: bool = False) -> None:
         """Save the strategy beside the number of trials it was told of; no more often than `every_s` unless forced."""
-        if not force and self._clock() - self._saved_at < self._every_s:
+        if not self._writes or (not force and self._clock() - self._saved_at < self._every_s):
             return
         path = self.folder / TRIALS
         path.touch()

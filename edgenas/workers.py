@@ -21,7 +21,7 @@ from functools import lru_cache
 from typing import Any
 
 from edgenas.driver import Map
-from edgenas.engine import process
+from edgenas.engine import distributed, process
 from edgenas.errors import EnvironmentFault, Interrupted, UsageError
 from edgenas.graph import Arch
 from edgenas.problem import Outcome
@@ -45,12 +45,17 @@ Attempt = Callable[[Arch], Outcome]
 def trial_map(workers: int, address: str | None, say: Callable[[str], None]) -> Iterator[Map]:
     """What maps trials: the built-in `map` for one worker, else Ray, started here or joined at `address`, to the end.
 
+    Where torchrun started several processes, these share the trials out among them.
+
     A process that has Ray running uses that, and leaves it running. `say` is told what is used.
 
     Raises:
         UsageError: Ray is not installed.
         EnvironmentFault: it does not start, or there is none at `address`.
     """
+    if distributed.world() > 1:
+        yield distributed.shared_out
+        return
     used = workers if address else min(workers, _host.usable_cores())
     if used < workers:
         say(f"--workers {workers}: capped at {used}, the cores that there are here")

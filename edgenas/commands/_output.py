@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgenas.engine import distributed
 from edgenas.progress import Reporter, abandon, make_reporter
 from edgenas.text import ascii_only
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def reporter(arguments: Namespace) -> Reporter:
-    """Progress on stderr, unless --quiet."""
-    return make_reporter(quiet=arguments.quiet)
+    """Progress on stderr, unless --quiet; of several processes, the first one's."""
+    return make_reporter(quiet=arguments.quiet or distributed.rank() > 0)
 
 
 def write(text: str) -> None:
@@ -30,9 +31,9 @@ def write(text: str) -> None:
 
 
 def write_lines(lines: Iterable[str]) -> None:
-    """Lines as they come; when the reader has gone, no more are asked for."""
+    """Lines as they come, of the first process; when the reader has gone, no more are asked for."""
     stream = sys.stdout
-    if stream is None:
+    if stream is None or distributed.rank() > 0:
         return
     try:
         for line in lines:

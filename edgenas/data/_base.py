@@ -22,7 +22,7 @@ Rows = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 
 # First word of a random stream's seed: order, split and augmentation never draw the same numbers.
-_ORDER, _SPLIT, AUGMENT_STREAM = 1, 2, 3
+_ORDER, _SPLIT, AUGMENT_STREAM, _CUTOUT = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,21 @@ class Augment:
 
 @dataclass(frozen=True)
 class Step:
-    """One batch to make: rows of the store, and the (seed, epoch, step) that its augmentation follows from, if any."""
+    """One batch to make: rows of the store, and the (seed, epoch, step) that its augmentation follows from, if any.
+
+    Only `part` of it is made; each image is augmented as it is in the whole batch.
+    """
 
     rows: Rows
     key: tuple[int, int, int] | None
+    part: slice = field(default_factory=lambda: slice(None))
 
 
 class Store(Protocol):
     """Where the pixels live."""
 
     def stream(self, steps: Sequence[Step], size: int) -> Iterator[Tensor]:
-        """One (B, C, size, size) batch per step: float32, normalised, channels last, on the training device."""
+        """The `part` of one (B, C, size, size) batch per step: float32, normalised, channels last, on the device."""
         ...
 
     def images(self, rows: Rows) -> Pixels:
@@ -82,13 +86,16 @@ class Split:
         augment: bool = False,
         start: int = 0,
         limit: int | None = None,
+        part: slice = slice(None),
+        cutout: float = 0.0,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches x (B, C, size, size) float32, normalised, channels last, and y (B,) int64, on the training device.
 
         Without `epoch`: the stored order, the last batch may be smaller. With it: a permutation that follows from
         (seed, epoch) alone, and a smaller last batch is dropped unless it is the only one. Step k is augmented by
         (seed, epoch, k) alone, so `start=k` continues an interrupted epoch bit for bit; skipped steps cost nothing.
-        At most `limit` batches, counted from `start`.
+        At most `limit` batches, counted from `start`. Of each only `part` is made, as it is in the whole batch. With
+        `cutout`, augmented images lose a square of this share of their side (arXiv:1708.04552).
 
         Raises:
             ValueError: `augment` without `epoch`, which would repeat one augmentation for ever.
@@ -98,9 +105,11 @@ class Split:
         order = np.arange(len(self)) if epoch is None else _permutation(len(self), seed, epoch)
         count = -(-len(self) // batch_size) if epoch is None else max(1, len(self) // batch_size)
         picks = [(k, order[k * batch_size : (k + 1) * batch_size]) for k in range(start, count)[:limit]]
-        steps = [Step(self.rows[pick], (seed, epoch or 0, k) if augment else None) for k, pick in picks]
-        for (_, pick), x in zip(picks, self.store.stream(steps, size), strict=True):
-            yield x, self.labels[torch.from_numpy(pick)].to(self.store.device, non_blocking=True)
+        steps = [Step(self.rows[pick], (seed, epoch or 0, k) if augment else None, part) for k, pick in picks]
+        for (_, pick), step, x in zip(picks, steps, self.store.stream(steps, size), strict=True):
+            if augment and cutout:
+                x = _cut_out(x, cutout, step)
+            yield x, self.labels[torch.from_numpy(pick[part])].to(self.store.device, non_blocking=True)
 
     def images(self, indices: ArrayLike) -> Pixels:
         """The raw images (n, C, H, W) uint8 that `preprocess` starts from, of these positions in the split."""
@@ -134,12 +143,15 @@ class Data:
         return len(self._reads)
 
 
-def cycled(split: Split, batch_size: int, size: int, seed: int, step: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented batches without end, from `step` on: a function of (seed, step) alone."""
+def cycled(
+    split: Split, batch_size: int, size: int, seed: int, step: int, part: slice = slice(None)
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """A part of augmented batches without end, from `step` on: a function of (seed, step) alone."""
     per_epoch = max(1, len(split) // batch_size)
+    options: dict[str, Any] = {"size": size, "seed": seed, "augment": True, "part": part}
     while True:
         epoch, start = divmod(step, per_epoch)
-        for batch in split.batches(batch_size, size=size, epoch=epoch, seed=seed, augment=True, start=start):
+        for batch in split.batches(batch_size, epoch=epoch, start=start, **options):
             yield batch
             step += 1
 
@@ -191,6 +203,17 @@ def preprocess(images: Tensor | Pixels, size: int, mean: Sequence[float], std: S
         .div_(torch.tensor(std, **per_channel).view(-1, 1, 1))
     )
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def _cut_out(x: Tensor, share: float, step: Step) -> Tensor:
+    """A square around a random pixel of each image set to the mean; what lies beyond the border is lost."""
+    assert step.key is not None
+    side = x.shape[-1]
+    draws = np.random.default_rng((_CUTOUT, *step.key)).integers(side, size=(2, len(step.rows)))[:, step.part]
+    starts = torch.from_numpy(draws - round(share * side) // 2).to(x.device, non_blocking=True)
+    line = torch.arange(side, device=x.device)
+    rows, columns = ((line >= start[:, None]) & (line < start[:, None] + round(share * side)) for start in starts)
+    return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
 
 
 def _permutation(n: int, seed: int, epoch: int) -> Rows:

@@ -119,10 +119,11 @@ def _loader(
 
 
 def _keys(step: Step) -> list[Key]:
+    rows = step.rows[step.part]
     if step.key is None:
-        return [(int(row), None) for row in step.rows]
+        return [(int(row), None) for row in rows]
     seed, epoch, _ = step.key
-    return [(int(row), _seed(seed, epoch, int(row))) for row in step.rows]
+    return [(int(row), _seed(seed, epoch, int(row))) for row in rows]
 
 
 def _seed(*words: int) -> int:

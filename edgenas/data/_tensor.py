@@ -39,11 +39,11 @@ class TensorStore:
     def stream(self, steps: Sequence[Step], size: int) -> Iterator[Tensor]:
         """Gathered, augmented and preprocessed on the device."""
         for step in steps:
-            x = self.pixels[torch.from_numpy(step.rows).to(self.device)]
+            x = self.pixels[torch.from_numpy(step.rows[step.part]).to(self.device)]
             if step.key is None:
                 yield preprocess(x, size, self.mean, self.std)
                 continue
-            draws = Draws.of(step.key, len(x), self.device)
+            draws = Draws.of(step.key, len(step.rows), step.part, self.device)
             moved = (
                 _warp(x, self.augment, draws)
                 if self.augment.scale or self.augment.rotate
@@ -69,10 +69,10 @@ class Draws:
     width: Tensor
 
     @classmethod
-    def of(cls, key: tuple[int, int, int], batch: int, device: torch.device) -> Draws:
-        """All that the augmentation of one step needs; those of a change that is off are drawn too, and unused."""
+    def of(cls, key: tuple[int, int, int], batch: int, part: slice, device: torch.device) -> Draws:
+        """All that a part of one step needs to be augmented; those of a change that is off are drawn too, unused."""
         rng = np.random.default_rng((AUGMENT_STREAM, *key))
-        return cls(*torch.from_numpy(rng.random((10, batch), dtype=np.float32)).to(device))
+        return cls(*torch.from_numpy(rng.random((10, batch), dtype=np.float32)[:, part]).to(device))
 
 
 def data_from_pixels(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,8 +20,10 @@ def sandwich(supernet: Supernet, settings: Settings, archs_of: Callable[[int], S
     The teacher learns from the labels, the others from the teacher's soft predictions. Each runs at its own resolution.
     """
 
+    archs_of_step = lru_cache(maxsize=1)(archs_of)  # the same for all ghost batches of a step, and asked for once
+
     def gradients(x: Tensor, y: Tensor, step: int) -> Tensor:
-        teacher, *students = archs_of(step)
+        teacher, *students = archs_of_step(step)
         logits = supernet(resized(x, supernet, teacher), teacher)
         loss = F.cross_entropy(logits, y, label_smoothing=settings.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]

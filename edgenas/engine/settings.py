@@ -1,4 +1,4 @@
-"""Settings of one training, each with its reason."""
+"""Settings of one training, each with its reason, and named recipes for long ones."""
 
 from __future__ import annotations
 
@@ -19,6 +19,28 @@ class Settings:
     warm_up: float = 0.05  # share of all steps over which the rate rises
     label_smoothing: float = 0.05
     clip: float = 5.0  # largest norm of the gradient; a rare bad batch must not undo an epoch
+    cutout: float = 0.0  # side of the square that each training image loses, as a share of the image's
+    ghost_batch: int | None = None  # images that batch norm sees at once; None: all that a process has of a batch
+
+
+# For final training; None takes epochs and batch size from the size of the data set.
+RECIPES: dict[str, Settings | None] = {
+    "quick": None,
+    # adamw with what long training adds: stronger decay and smoothing, as there is time to overfit (arXiv:2110.00476)
+    "300": Settings(300, learning_rate=3e-3, weight_decay=0.05, label_smoothing=0.1, cutout=0.5),
+    # DARTS (arXiv:1806.09055), section 3.3 and its code, so that accuracies compare with published ones; the rate
+    # follows the cosine from the first step, and cutout is 16 of 32 pixels
+    "darts600": Settings(
+        600,
+        batch_size=96,
+        optimizer="sgd",
+        learning_rate=0.025,
+        weight_decay=3e-4,
+        warm_up=0.0,
+        label_smoothing=0.0,
+        cutout=0.5,
+    ),
+}
 
 
 def batch_size_for(images: int) -> int:

@@ -1,10 +1,11 @@
-"""The training loop, read top to bottom: one network or a supernet, on a CPU or one GPU, resumable at any step."""
+"""The training loop, read top to bottom: one network or a supernet, on CPUs or GPUs, resumable at any step."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgenas.data._base import Split
+from edgenas.engine import distributed
 from edgenas.engine.checkpoint import check_identity, load, save
+from edgenas.engine.ghosts import cut
 from edgenas.engine.settings import Settings, rate
 from edgenas.errors import EdgeNASError, Interrupted
 
 BAD_STEPS_IN_A_ROW = 20
+READ_EVERY = 10  # steps between two looks at what the device has computed: a GPU is not waited for in between
 SAVE_EVERY_S = 45.0
 
 # Adds the gradients of one batch (x, y) of one step to the module's parameters; returns the loss.
@@ -56,7 +60,8 @@ def train(
     """Train `module` in place on augmented images of `size` pixels a side.
 
     Batches, their augmentation and whatever `gradients` draws follow from (seed, step) alone, so a checkpoint is
-    weights, optimiser and step number, and a resumed training equals an uninterrupted one bit for bit on a CPU.
+    weights, optimiser and step number, and a resumed training equals an uninterrupted one bit for bit on a CPU. Several
+    processes share the ghost batches of each step; a checkpoint is read by all of them, and written by the first.
 
     Raises:
         EdgeNASError: twenty steps in a row had no finite gradient.
@@ -66,47 +71,83 @@ def train(
     steps = per_epoch * settings.epochs
     optimizer = make_optimizer(module, settings)
     done = _restore(module, optimizer, around)
+    distributed.copy_(list(module.state_dict().values()))
     device = next(module.parameters()).device
-    saved_at, bad, text = time.monotonic(), 0, ""
+    stepper = Stepper(module, optimizer, settings.clip)
+    ghosts = cut(min(settings.batch_size, len(data)), settings.ghost_batch)
+    keep = partial(_save, module, optimizer, around)
+    batches = partial(data.batches, settings.batch_size, size=size, seed=seed, augment=True, part=ghosts.rows)
+    saved_at, text = time.monotonic(), ""
     module.train()
     for epoch in range(done // per_epoch, settings.epochs):
         start = done - epoch * per_epoch
-        for x, y in data.batches(settings.batch_size, size=size, epoch=epoch, seed=seed, augment=True, start=start):
+        for x, y in batches(epoch=epoch, start=start, cutout=settings.cutout):
             for group in optimizer.param_groups:
                 group["lr"] = rate(settings, done, steps)
             optimizer.zero_grad()
-            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-                loss = gradients(x, y, done)
-            norm = nn.utils.clip_grad_norm_(module.parameters(), settings.clip)
-            if torch.isfinite(norm):
-                optimizer.step()
-                bad = 0
-            else:  # skipped: one overflowing batch must not poison the weights
-                bad += 1
-                if bad == BAD_STEPS_IN_A_ROW:
-                    raise EdgeNASError(f"training diverged: {bad} steps without a finite gradient; lower the rate")
+            with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+                loss = ghosts.step(module, gradients, x, y, done)
+            stepper.step()
             done += 1
-            if done % 10 == 0 or done == steps:
+            if done % READ_EVERY == 0 or done == steps:
+                stepper.check()
                 text = f"loss {loss.item():.3f}"
             around.progress(done, steps, text)
-            if around.checkpoint and (time.monotonic() - saved_at > SAVE_EVERY_S or around.stop()):
-                _save(module, optimizer, done, around)
-                saved_at = time.monotonic()
             if around.stop():
+                distributed.first(partial(keep, done))
                 raise Interrupted("stopped during training")
-    if around.checkpoint:
-        _save(module, optimizer, done, around)
+            if distributed.rank() == 0 and time.monotonic() - saved_at > SAVE_EVERY_S:
+                keep(done)
+                saved_at = time.monotonic()
+    distributed.first(partial(keep, done))
     module.eval()
 
 
+class Stepper:
+    """Clipped steps of an optimiser; one whose gradient is not finite is skipped, which only the device knows at once.
+
+    One overflowing batch must not poison the weights.
+    """
+
+    def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, clip: float) -> None:
+        """`optimizer` as `make_optimizer` makes it: fused kernels look at `found_inf`, meant for scaled gradients."""
+        self.parameters, self.optimizer, self.clip = list(module.parameters()), optimizer, clip
+        self.bad = torch.zeros((), device=self.parameters[0].device)  # steps without a finite gradient in a row
+        self.most = self.bad
+
+    def step(self) -> None:
+        """Clip, and step or skip."""
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        is_bad = (~norm.isfinite()).float()
+        if self.optimizer.defaults["fused"]:
+            self.optimizer.found_inf = is_bad  # type: ignore[attr-defined]
+        self.optimizer.step()
+        self.bad = (self.bad + 1) * is_bad
+        self.most = torch.maximum(self.most, self.bad)
+
+    def check(self) -> None:
+        """Wait for the device. Raises EdgeNASError if too many steps in a row were skipped."""
+        if self.most.item() >= BAD_STEPS_IN_A_ROW:
+            raise EdgeNASError(
+                f"training diverged: {BAD_STEPS_IN_A_ROW} steps without a finite gradient; lower the rate"
+            )
+
+
 def make_optimizer(module: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW or SGD with Nesterov momentum; weight decay on tensors of two or more dimensions."""
+    """AdamW or SGD with Nesterov momentum; weight decay on tensors of two or more dimensions.
+
+    Fused: one kernel for all tensors, three times as fast on a CPU too.
+    """
     kernels = [p for p in module.parameters() if p.dim() > 1]
     others = [p for p in module.parameters() if p.dim() <= 1]
     groups = [{"params": kernels, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(groups, settings.learning_rate, settings.momentum, nesterov=True)
-    return torch.optim.AdamW(groups, settings.learning_rate)
+    fused = True if next(module.parameters()).device.type in ("cpu", "cuda") else None
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW(groups, settings.learning_rate, fused=fused)
+    sgd = torch.optim.SGD(groups, settings.learning_rate, settings.momentum, nesterov=True, fused=fused)
+    for parameter in module.parameters():  # else a first step that is skipped would leave it as memory was
+        sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd
 
 
 def supervised(network: nn.Module, settings: Settings) -> Gradients:
@@ -147,7 +188,8 @@ def _restore(module: nn.Module, optimizer: torch.optim.Optimizer, around: Surrou
     return int(payload["step"])
 
 
-def _save(module: nn.Module, optimizer: torch.optim.Optimizer, step: int, around: Surroundings) -> None:
-    assert around.checkpoint is not None
+def _save(module: nn.Module, optimizer: torch.optim.Optimizer, around: Surroundings, step: int) -> None:
+    if around.checkpoint is None:
+        return
     state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
     save(around.checkpoint, {**state, "identity": around.identity})

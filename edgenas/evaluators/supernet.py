@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from edgenas.engine import distributed
 from edgenas.engine.sandwich import sandwich
 from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import train
@@ -32,7 +33,7 @@ def training_archs(run: Run, step: int, teacher: Arch, smallest: Arch) -> Sequen
     reach = 1.5
     drawn = [sample(run.space, rng) for _ in range(32)]
     within = [arch for arch, excess in zip(drawn, run.problem.excess(drawn), strict=True) if excess <= reach - 1]
-    return [teacher, smallest, *(within or [smallest])[:STUDENTS]]
+    return distributed.broadcast([teacher, smallest, *(within or [smallest])[:STUDENTS]])
 
 
 def build(run: Run) -> SupernetEvaluator:
@@ -40,8 +41,8 @@ def build(run: Run) -> SupernetEvaluator:
     generator = torch.Generator().manual_seed(run.config.seed)
     supernet = Supernet(run.space, generator).to(run.torch_device).to(memory_format=torch.channels_last)
     epochs = run.config.supernet_epochs or run.config.seeing(6_000, 2, len(run.data.train))
-    settings = Settings(epochs, batch_size_for(len(run.data.train)))
-    teacher, smallest = run.scored_extremes()
+    settings = Settings(epochs, batch_size_for(len(run.data.train)), ghost_batch=run.config.ghost_batch)
+    teacher, smallest = distributed.broadcast(run.scored_extremes())
     gradients = sandwich(supernet, settings, lambda step: training_archs(run, step, teacher, smallest))
     train(
         supernet,

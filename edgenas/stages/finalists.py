@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from edgenas.bench import met
 from edgenas.cost.table import NetRow
-from edgenas.engine.settings import Settings, batch_size_for
+from edgenas.engine import distributed
+from edgenas.engine.settings import RECIPES, Settings, batch_size_for
 from edgenas.engine.train import Scores, evaluate, supervised, train
 from edgenas.errors import BudgetError
 from edgenas.graph import Arch
@@ -169,9 +170,10 @@ def refit(run: Run, measured_ms: Mapping[Arch, float]) -> None:
 
 
 def final_settings(run: Run) -> Settings:
-    """Long enough for an inherited network to make its weights its own."""
-    epochs = run.config.final_epochs or run.config.seeing(8_000, 6, len(run.data.train))
-    return Settings(epochs, batch_size_for(len(run.data.train)))
+    """Those of the run's recipe; the quick one is long enough for an inherited network to make its weights its own."""
+    config, images = run.config, len(run.data.train)
+    recipe = RECIPES[config.recipe] or Settings(config.seeing(8_000, 6, images), batch_size_for(images))
+    return replace(recipe, epochs=config.final_epochs or recipe.epochs, ghost_batch=config.ghost_batch)
 
 
 def train_finalist(run: Run, arch: Arch, number: int) -> Finalist:
@@ -188,4 +190,6 @@ def train_finalist(run: Run, arch: Arch, number: int) -> Finalist:
         seed=run.config.seed,
         around=run.surroundings(f"finalist-{number}", {"arch": run.space.code(arch), "epochs": settings.epochs}),
     )
-    return Finalist(arch, network, evaluate(network, run.data.validation.batches(256, size=size)))
+    scores = distributed.first(lambda: evaluate(network, run.data.validation.batches(256, size=size)))
+    network.eval()
+    return Finalist(arch, network, scores)

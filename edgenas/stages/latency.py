@@ -14,6 +14,7 @@ from edgenas.cost.counts import CountCost, moved_bytes
 from edgenas.cost.estimate import op_kind
 from edgenas.cost.latency import latency_interval
 from edgenas.cost.table import LatencyTable, read_table, write_table
+from edgenas.engine import distributed
 from edgenas.errors import BudgetError, EnvironmentFault
 from edgenas.graph import Arch, Graph, Node
 from edgenas.objective import in_words
@@ -250,8 +251,7 @@ def _stored(run: Run, table: LatencyTable) -> LatencyTable:
 def load_or(run: Run, name: str, make: Callable[[], LatencyTable]) -> LatencyTable:
     """The table `<name>.csv` of the run folder, made if it is not there. Raises TableError, as `read_for`."""
     path = run.folder.path / f"{name}.csv"
-    if not path.exists():
-        write_table(path, make())
+    distributed.first(lambda: None if path.exists() else write_table(path, make()))
     return read_for(run, name)
 
 

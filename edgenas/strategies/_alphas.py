@@ -120,7 +120,7 @@ def _sharpness(logits: Tensor, floor: float) -> Tensor:
         return low
     for _ in range(DOUBLINGS):
         short = _most(logits * high) < floor
-        if not short.any():
+        if short.device.type == "cpu" and not short.any():  # a GPU would be waited for
             break
         high = torch.where(short, 2 * high, high)
     for _ in range(HALVINGS):

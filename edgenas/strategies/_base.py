@@ -97,6 +97,11 @@ class Settings(Protocol):
         """Epochs of a strategy that trains weights; None for its own choice."""
         ...
 
+    @property
+    def ghost_batch(self) -> int | None:
+        """Images that batch norm sees at once."""
+        ...
+
     def seeing(self, images: int, at_least: int, train_images: int) -> int:
         """Epochs that show about so many images."""
         ...

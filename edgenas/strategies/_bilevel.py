@@ -182,7 +182,8 @@ def bilevel(run: Run, weighting: Weighting, *, private: bool) -> Bilevel:
     epochs = run.config.search_epochs or run.config.seeing(weighting.images, 4, len(images))
     guarded = run.options["guards"] == "on"
     settings = BilevelSettings(
-        Settings(epochs, batch_size_for(len(images) // 2)), second_order=run.options.get("order") == "2"
+        Settings(epochs, batch_size_for(len(images) // 2), ghost_batch=run.config.ghost_batch),
+        second_order=run.options.get("order") == "2",
     )
     problem = one_size(run.problem, run.rng("size"))
     training = BilevelTraining(

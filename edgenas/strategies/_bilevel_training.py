@@ -14,6 +14,8 @@ from numpy.random import Generator
 from torch import Tensor
 
 from edgenas.data._base import Split, cycled, stratified_split, subset
+from edgenas.engine import distributed
+from edgenas.engine.ghosts import Found, cut
 from edgenas.engine.settings import Settings, rate
 from edgenas.engine.train import Surroundings, make_optimizer
 from edgenas.errors import EdgeNASError, Interrupted
@@ -101,7 +103,9 @@ class BilevelTraining:
         single = {c.name: o for c, o in zip(space.choices, space.allowed, strict=True) if len(o) == 1}
         self.certain = {name: Mixture(options, one) for name, options in single.items()}
         self.halves = halves(training, seed)
-        self.steps = max(1, len(self.halves[0]) // settings.weights.batch_size) * settings.weights.epochs
+        self.batch_size = min(settings.weights.batch_size, *map(len, self.halves))
+        self.ghosts = cut(self.batch_size, settings.weights.ghost_batch)
+        self.steps = len(self.halves[0]) // self.batch_size * settings.weights.epochs
         self.step = 0
         self.optimizer = make_optimizer(self.supernet, settings.weights)
         self.alpha_optimizer = torch.optim.Adam(
@@ -142,9 +146,9 @@ class BilevelTraining:
             raise EdgeNASError("the search diverged: its loss is no number; lower the rate")
 
     def batches(self, half: int, step: int | None = None) -> Iterator[Batch]:
-        """Augmented batches of one half without end, from the present step on or from another."""
-        size, batch_size = self.supergraph.input.shape[1], self.settings.weights.batch_size
-        return cycled(self.halves[half], batch_size, size, self.seed + half, self.step if step is None else step)
+        """Augmented batches of one half without end, this process's part, from the present step on or from another."""
+        size, start = self.supergraph.input.shape[1], self.step if step is None else step
+        return cycled(self.halves[half], self.batch_size, size, self.seed + half, start, self.ghosts.rows)
 
     def probabilities(self) -> Tensor:
         """(choices, width), as sharp as they are to be by now."""
@@ -154,7 +158,17 @@ class BilevelTraining:
 
     def alpha_gradient(self, batch: Batch) -> Tensor:
         """Of the loss on a batch, without costs."""
-        return _gradient(self._loss(self._mixtures(True), batch), self.alphas.logits)
+        (gradient,) = self._gradients(self._mixtures(True), batch, [self.alphas.logits])
+        assert gradient is not None
+        return gradient
+
+    def _gradients(self, mixtures: Sequence[Mixture], batch: Batch, of: Sequence[Tensor]) -> list[Tensor | None]:
+        def compute(x: Tensor, y: Tensor) -> Found:
+            loss = self._loss(mixtures, (x, y))
+            several = self.ghosts.count > 1  # the graph of the mixtures serves all ghost batches
+            return loss.detach(), list(torch.autograd.grad(loss, of, retain_graph=several, allow_unused=True))
+
+        return self.ghosts.mean(compute, *batch)[1]
 
     def _mixtures(self, for_alphas: bool) -> list[Mixture]:
         make = self.weighting.for_alphas if for_alphas else self.weighting.for_weights
@@ -164,7 +178,7 @@ class BilevelTraining:
         """Logits (N, classes) of the supernet with these mixtures of the free choices."""
         by_name = self.certain | dict(zip(self.alphas.names(), mixtures, strict=True))
         skip = self.settings.skip * max(0.0, 1 - self.progress / self.settings.anneal_to)
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
+        with torch.autocast("cuda", torch.bfloat16, enabled=x.device.type == "cuda"):
             return mixed(self.supernet, self.supergraph, by_name, x, skip=skip)
 
     def _loss(self, mixtures: Sequence[Mixture], batch: Batch) -> Tensor:
@@ -172,13 +186,15 @@ class BilevelTraining:
         return F.cross_entropy(self.logits(mixtures, x), y, label_smoothing=self.settings.weights.label_smoothing)
 
     def _step_alphas(self, batch: Batch, training: Batch) -> None:
-        loss = self._loss(self._mixtures(True), batch)
-        loss = loss + self.steering.loss(self.alphas.rows(self.probabilities()))
-        gradient = _gradient(loss, self.alphas.logits)
+        gradient = self.alpha_gradient(batch)
+        pull = self.steering.loss(self.alphas.rows(self.probabilities()))
+        if pull.requires_grad:  # the same in all processes, as alphas are
+            gradient = gradient + torch.autograd.grad(pull, [self.alphas.logits])[0]
         if self.settings.second_order:
             gradient = gradient + self._unrolled(batch, training)
         self.alphas.logits.grad = gradient
         self.alpha_optimizer.step()
+        distributed.copy_([self.alphas.logits])
 
     def _step_weights(self, batch: Batch) -> Tensor:
         settings = self.settings.weights
@@ -187,11 +203,16 @@ class BilevelTraining:
         self.optimizer.zero_grad()
         with torch.no_grad():
             mixtures = self._mixtures(False)
-        loss = self._loss(mixtures, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+
+        def backward(x: Tensor, y: Tensor, step: int) -> Tensor:
+            loss = self._loss(mixtures, (x, y))
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
+
+        loss = self.ghosts.step(self.supernet, backward, *batch, self.step)
         torch.nn.utils.clip_grad_norm_(self.supernet.parameters(), settings.clip)
         self.optimizer.step()
-        return loss.detach()
+        return loss
 
     def _unrolled(self, batch: Batch, training: Batch) -> Tensor:
         """What the gradient at weights one step ahead differs by: DARTS, equations 7 and 8.
@@ -219,7 +240,7 @@ class BilevelTraining:
         with torch.no_grad():
             mixtures = self._mixtures(False)
         parameters = self._trained()
-        found = torch.autograd.grad(self._loss(mixtures, batch), parameters, allow_unused=True)
+        found = self._gradients(mixtures, batch, parameters)
         return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
 
     def state(self) -> dict[str, Any]:
@@ -265,11 +286,6 @@ def _fix_scales(supernet: Supernet) -> None:
     for key, parameter in supernet.shared.items():
         if key.endswith((":scale", ":shift")):
             parameter.requires_grad_(False)
-
-
-def _gradient(loss: Tensor, of: Tensor) -> Tensor:
-    found: Tensor = torch.autograd.grad(loss, [of])[0]
-    return found
 
 
 def halves(training: Split, seed: int) -> tuple[Split, Split]:

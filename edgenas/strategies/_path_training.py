@@ -15,7 +15,9 @@ from numpy.random import Generator
 from torch import Tensor
 
 from edgenas.data._base import Split, cycled
+from edgenas.engine import distributed
 from edgenas.engine.checkpoint import check_identity, load, save
+from edgenas.engine.ghosts import cut
 from edgenas.engine.sandwich import resized
 from edgenas.engine.settings import Settings, rate
 from edgenas.engine.train import SAVE_EVERY_S, Surroundings, make_optimizer
@@ -40,6 +42,7 @@ class PathTraining:
         """On full-size images, each architecture at its own resolution."""
         self.supernet, self.images, self.settings, self.seed = supernet, images, settings, seed
         self.optimizer = make_optimizer(supernet, settings)
+        self.ghosts = cut(min(settings.batch_size, len(images)), settings.ghost_batch)
         self.steps = max(1, len(images) // settings.batch_size) * settings.epochs
         self.step = 0
 
@@ -54,32 +57,37 @@ class PathTraining:
         self._reopen(begun, around)
         paths = islice(draw(np.random.default_rng((self.seed, PATHS_STREAM, begun)), begun), self.step - begun, None)
         size = self.supernet.space.shape[1]
-        batches = cycled(self.images, self.settings.batch_size, size, self.seed, self.step)
+        batches = cycled(self.images, self.settings.batch_size, size, self.seed, self.step, self.ghosts.rows)
         saved_at = time.monotonic()
         self.supernet.train()
         while self.step < until:
-            loss = self.update(next(batches), next(paths))
+            loss = self.update(next(batches), distributed.broadcast(next(paths)))
             if self.step % LOOKED_AT == 0 or self.step == until:
                 self._look(loss, around)
-            if around.checkpoint and (time.monotonic() - saved_at > SAVE_EVERY_S or around.stop()):
-                save(around.checkpoint, {"begun": begun, "identity": around.identity, **self.state()})
-                saved_at = time.monotonic()
             if around.stop():
+                distributed.first(lambda: self._save(begun, around))
                 raise Interrupted("stopped during the search")
+            if distributed.rank() == 0 and time.monotonic() - saved_at > SAVE_EVERY_S:
+                self._save(begun, around)
+                saved_at = time.monotonic()
 
     def update(self, batch: tuple[Tensor, Tensor], archs: Sequence[Arch]) -> Tensor:
         """One step of the optimiser on the mean gradient of these architectures; returns their mean loss ()."""
-        x, y = batch
         for group in self.optimizer.param_groups:
             group["lr"] = rate(self.settings, self.step, self.steps)
         self.optimizer.zero_grad()
-        total = torch.zeros((), device=x.device)
-        for arch in archs:
-            with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
-                logits = self.supernet(resized(x, self.supernet, arch), arch)
-                loss = F.cross_entropy(logits, y, label_smoothing=self.settings.label_smoothing) / len(archs)
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+
+        def backward(x: Tensor, y: Tensor, step: int) -> Tensor:
+            total = torch.zeros((), device=x.device)
+            for arch in archs:
+                with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
+                    logits = self.supernet(resized(x, self.supernet, arch), arch)
+                    loss = F.cross_entropy(logits, y, label_smoothing=self.settings.label_smoothing) / len(archs)
+                loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
+            return total
+
+        total = self.ghosts.step(self.supernet, backward, *batch, self.step)
         torch.nn.utils.clip_grad_norm_(self.supernet.parameters(), self.settings.clip)
         self.optimizer.step()
         self.step += 1
@@ -90,6 +98,10 @@ class PathTraining:
         if not np.isfinite(value):
             raise EdgeNASError(f"the search diverged before step {self.step}: its loss is {value}; lower the rate")
         around.progress(self.step, self.steps, f"loss {value:.3f}")
+
+    def _save(self, begun: int, around: Surroundings) -> None:
+        if around.checkpoint is not None:
+            save(around.checkpoint, {"begun": begun, "identity": around.identity, **self.state()})
 
     def _reopen(self, begun: int, around: Surroundings) -> None:
         """Go on within the part that begins here, if it was interrupted."""

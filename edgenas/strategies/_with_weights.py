@@ -161,7 +161,7 @@ def path_training(run: Run, paths_a_step: int) -> PathTraining:
     images, space = run.evaluator.data.train, run.problem.space
     supernet = Supernet(space, torch.Generator().manual_seed(run.config.seed)).to(torch.device(run.torch_device))
     epochs = run.config.search_epochs or run.config.seeing(IMAGES // paths_a_step, 4, len(images))
-    settings = Settings(epochs, batch_size_for(len(images)))
+    settings = Settings(epochs, batch_size_for(len(images)), ghost_batch=run.config.ghost_batch)
     return PathTraining(supernet.to(memory_format=torch.channels_last), images, settings, seed=run.config.seed)
 
 

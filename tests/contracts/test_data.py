@@ -121,6 +121,13 @@ def test_start_is_the_uninterrupted_stream_continued(data, start):
     assert same(stream(data.train, start=start, limit=1), stream(data.train)[start : start + 1])
 
 
+@pytest.mark.parametrize("changes", [{}, {"augment": False}, {"cutout": 0.5}, {"epoch": None, "augment": False}])
+def test_a_part_is_that_of_the_whole_batch(data, changes):
+    whole = stream(data.train, limit=2, **changes)
+    for part in (slice(0, 3), slice(3, BATCH)):
+        assert same([(x[part], y[part]) for x, y in whole], stream(data.train, limit=2, part=part, **changes))
+
+
 def test_an_epoch_draws_each_row_at_most_once_and_drops_the_rest(data):
     batches = stream(data.validation, augment=False, limit=None)
     assert len(batches) == max(1, len(data.validation) // BATCH)

@@ -108,3 +108,14 @@ def test_preprocess_leaves_its_input_alone():
     images = torch.full((1, 1, 2, 2), 200.0)
     preprocess(images, 2, (0.5,), (0.5,))
     assert images.eq(200).all()
+
+
+def test_cutout_hides_one_square_of_at_most_its_side_in_every_image():
+    pixels = torch.full((64, 1, 16, 16), 255, dtype=torch.uint8)
+    split = Split(TensorStore(pixels, (0.0,), (1.0,), Augment()), np.arange(64), torch.zeros(64, dtype=torch.int64))
+    ((x, _),) = split.batches(64, size=16, epoch=0, augment=True, cutout=0.5)
+    hidden = (x[:, 0] == 0).int()
+    heights, widths = hidden.amax(2).sum(1), hidden.amax(1).sum(1)
+    assert torch.equal(hidden.sum((1, 2)), heights * widths)  # a rectangle
+    for sides in (heights, widths):
+        assert sides.min() >= 4 and sides.max() == 8 and (sides == 8).sum() > 16

@@ -8,8 +8,8 @@ from edgenas.data._splits import cut
 from edgenas.data._tensor import data_from_pixels
 from edgenas.engine import train as engine
 from edgenas.engine.sandwich import sandwich
-from edgenas.engine.settings import Settings, batch_size_for, rate
-from edgenas.engine.train import Surroundings, evaluate, make_optimizer, supervised, train
+from edgenas.engine.settings import RECIPES, Settings, batch_size_for, rate
+from edgenas.engine.train import Stepper, Surroundings, evaluate, make_optimizer, supervised, train
 from edgenas.errors import CheckpointError, EdgeNASError, Interrupted
 from edgenas.nn.network import Network
 from edgenas.nn.supernet import Supernet
@@ -133,10 +133,44 @@ def test_sandwich_trains_every_path_and_students_follow_the_teacher(space, rng):
     assert not any(g.requires_grad for g in together.values())
 
 
-def test_a_step_runs_on_the_meta_device(space):
-    """No value leaves the device inside a step: what a GPU would wait for."""
-    with torch.device("meta"):
-        module = Network(space.graph(tuple(0 for _ in space.choices)))
-        x, y = torch.empty(8, 1, 20, 20), torch.empty(8, dtype=torch.int64)
-    loss = supervised(module, SETTINGS)(x, y, 0)
-    assert loss.is_meta and all(p.grad is not None for p in module.parameters())
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_skipped_step_leaves_everything_as_it_was(space, optimizer):
+    module = network(space)
+    settings = Settings(1, optimizer=optimizer)
+    stepper = Stepper(module, make_optimizer(module, settings), settings.clip)
+    before = [p.detach().clone() for p in module.parameters()]
+    for parameter in module.parameters():
+        parameter.grad = torch.full_like(parameter, float("nan"))
+    stepper.step()
+    assert all(torch.equal(p, q) for p, q in zip(module.parameters(), before, strict=True))
+    for parameter in module.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    stepper.step()
+    assert all(
+        torch.isfinite(p).all() and not torch.equal(p, q) for p, q in zip(module.parameters(), before, strict=True)
+    )
+
+
+@pytest.mark.parametrize("ghost_batch", [None, 8])
+def test_ghost_batches_train_and_resume(space, data, tmp_path, ghost_batch):
+    settings = Settings(epochs=1, batch_size=16, ghost_batch=ghost_batch, cutout=0.3)
+    whole = fit(network(space), data, settings=settings)
+    steps: list[int] = []
+    around = Surroundings(tmp_path / "a.pt", {}, lambda done, total, text: steps.append(done), lambda: len(steps) == 2)
+    with pytest.raises(Interrupted):
+        fit(network(space), data, around, settings)
+    assert equal(whole, fit(network(space), data, Surroundings(tmp_path / "a.pt"), settings))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_start_below_their_rate_and_end_at_zero(name):
+    settings = RECIPES[name] or Settings(6)
+    rates = [rate(settings, step, 1000) for step in range(1000)]
+    assert max(rates) == pytest.approx(settings.learning_rate) and rates[-1] < 1e-4 * settings.learning_rate
+
+
+def test_the_published_recipe():
+    """DARTS, arXiv:1806.09055, appendix A.2."""
+    recipe = RECIPES["darts600"]
+    assert (recipe.epochs, recipe.batch_size, recipe.optimizer, recipe.learning_rate) == (600, 96, "sgd", 0.025)
+    assert (recipe.momentum, recipe.weight_decay, recipe.clip, recipe.cutout * 32) == (0.9, 3e-4, 5.0, 16)

@@ -123,6 +123,7 @@ class Settings:
     seed: int = 0
     evaluator: str = "shared"
     search_epochs: int | None = 24
+    ghost_batch: int | None = None
 
     def seeing(self, images: int, at_least: int, train_images: int) -> int:
         raise AssertionError("the epochs are given")
