@@ -196,5 +196,5 @@ def bilevel(run: Run, weighting: Weighting, *, private: bool) -> Bilevel:
         private=private,
         device=run.torch_device,
     )
-    around = run.surroundings("bilevel", {})
+    around = run.surroundings("bilevel", {"epochs": epochs})
     return Bilevel(problem, run.evaluator, training, run.config.trials, guarded=guarded, around=around)

@@ -17,17 +17,17 @@ from edgenas.data._base import Split, cycled, stratified_split, subset
 from edgenas.engine import distributed
 from edgenas.engine.ghosts import Found, cut
 from edgenas.engine.settings import Settings, rate
-from edgenas.engine.train import Surroundings, make_optimizer
-from edgenas.errors import EdgeNASError, Interrupted
+from edgenas.engine.train import Stepper, Surroundings, make_optimizer
 from edgenas.nn.mixture import Mixture, mixed
 from edgenas.nn.supernet import Supernet
 from edgenas.problem import Problem
 from edgenas.strategies._alphas import Alphas
+from edgenas.strategies._parts import reopen, train_part
 from edgenas.strategies._steering import Steering, SteeringSettings
 
 Batch = tuple[Tensor, Tensor]
 
-MEMORY = 10  # times in a search that Adam forgets how large gradients of alphas were: the budget's are, at first
+MEMORY = 3  # times in a search that Adam forgets how large gradients of alphas were: those of the budget are, at first
 
 
 class Weighting(Protocol):
@@ -62,7 +62,7 @@ class BilevelSettings:
     travel: float = 8.0  # how far Adam can move an alpha in the whole search: short runs take larger steps
     alpha_decay: float = 1e-3  # as in DARTS
     floor: float = 0.95  # least probability of the likeliest option in the end
-    anneal_from: float = 0.4  # when that floor begins to rise
+    anneal_from: float = 0.25  # when that floor begins to rise
     anneal_to: float = 0.9
     steering: SteeringSettings = field(default_factory=SteeringSettings)
     skip: float = 1.0  # weight of the auxiliary skip connection at first; it decays to zero (DARTS-, arXiv:2009.01027)
@@ -108,10 +108,11 @@ class BilevelTraining:
         self.steps = len(self.halves[0]) // self.batch_size * settings.weights.epochs
         self.step = 0
         self.optimizer = make_optimizer(self.supernet, settings.weights)
+        self.stepper = Stepper(self.supernet, self.optimizer, settings.weights.clip)
         self.alpha_optimizer = torch.optim.Adam(
             [self.alphas.logits],
             lr=settings.travel / self.steps,
-            betas=(0.5, 1 - max(MEMORY / self.steps, 0.001)),
+            betas=(0.5, 1 - min(max(MEMORY / self.steps, 0.001), 0.1)),
             weight_decay=settings.alpha_decay,
         )
         self.steering = Steering(problem, settings.steering, self.steps, torch.device(device))
@@ -126,24 +127,20 @@ class BilevelTraining:
         """Train up to this step.
 
         Raises:
-            Interrupted: the run is to stop.
-            EdgeNASError: the loss is no number any more.
+            Interrupted: the run is to stop; what is done is kept.
+            EdgeNASError: twenty steps in a row had no finite gradient.
         """
+        begun = reopen(self, around)
         weights, alphas = (self.batches(half) for half in (0, 1))
         self.supernet.train()
-        loss = torch.zeros(())
-        while self.step < until:
+
+        def update() -> Tensor:
             batch, other = next(weights), next(alphas)
             if self.learns and self.alphas.free and self.progress >= self.settings.warm_up:
                 self._step_alphas(other, batch)
-            loss = self._step_weights(batch)
-            self.step += 1
-            if self.step % 10 == 0:
-                around.progress(self.step, self.steps, f"loss {loss.item():.3f}")
-            if around.stop():
-                raise Interrupted("stopped during the search")
-        if not torch.isfinite(loss):
-            raise EdgeNASError("the search diverged: its loss is no number; lower the rate")
+            return self._step_weights(batch)
+
+        train_part(self, begun, until, update, around)
 
     def batches(self, half: int, step: int | None = None) -> Iterator[Batch]:
         """Augmented batches of one half without end, this process's part, from the present step on or from another."""
@@ -210,8 +207,7 @@ class BilevelTraining:
             return loss.detach()
 
         loss = self.ghosts.step(self.supernet, backward, *batch, self.step)
-        torch.nn.utils.clip_grad_norm_(self.supernet.parameters(), settings.clip)
-        self.optimizer.step()
+        self.stepper.step()
         return loss
 
     def _unrolled(self, batch: Batch, training: Batch) -> Tensor:

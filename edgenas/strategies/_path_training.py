@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -16,16 +15,14 @@ from torch import Tensor
 
 from edgenas.data._base import Split, cycled
 from edgenas.engine import distributed
-from edgenas.engine.checkpoint import check_identity, load, save
 from edgenas.engine.ghosts import cut
 from edgenas.engine.sandwich import resized
 from edgenas.engine.settings import Settings, rate
-from edgenas.engine.train import SAVE_EVERY_S, Surroundings, make_optimizer
-from edgenas.errors import EdgeNASError, Interrupted
+from edgenas.engine.train import Stepper, Surroundings, make_optimizer
 from edgenas.graph import Arch
 from edgenas.nn.supernet import Supernet
+from edgenas.strategies._parts import reopen, train_part
 
-LOOKED_AT = 10  # steps from one look at the loss to the next: each waits for the device
 PATHS_STREAM = 12  # first words of a random stream's seed, after the run's
 
 # From (generator, step): the architectures of each step from there on.
@@ -42,8 +39,10 @@ class PathTraining:
         """On full-size images, each architecture at its own resolution."""
         self.supernet, self.images, self.settings, self.seed = supernet, images, settings, seed
         self.optimizer = make_optimizer(supernet, settings)
-        self.ghosts = cut(min(settings.batch_size, len(images)), settings.ghost_batch)
-        self.steps = max(1, len(images) // settings.batch_size) * settings.epochs
+        self.stepper = Stepper(supernet, self.optimizer, settings.clip)
+        self.batch_size = min(settings.batch_size, len(images))
+        self.ghosts = cut(self.batch_size, settings.ghost_batch)
+        self.steps = len(images) // self.batch_size * settings.epochs
         self.step = 0
 
     def advance(self, until: int, draw: Draw, around: Surroundings) -> None:
@@ -51,25 +50,14 @@ class PathTraining:
 
         Raises:
             Interrupted: the run is to stop; what is done is kept.
-            EdgeNASError: the loss is no number any more.
+            EdgeNASError: twenty steps in a row had no finite gradient.
         """
-        begun = self.step
-        self._reopen(begun, around)
+        begun = reopen(self, around)
         paths = islice(draw(np.random.default_rng((self.seed, PATHS_STREAM, begun)), begun), self.step - begun, None)
         size = self.supernet.space.shape[1]
-        batches = cycled(self.images, self.settings.batch_size, size, self.seed, self.step, self.ghosts.rows)
-        saved_at = time.monotonic()
+        batches = cycled(self.images, self.batch_size, size, self.seed, self.step, self.ghosts.rows)
         self.supernet.train()
-        while self.step < until:
-            loss = self.update(next(batches), distributed.broadcast(next(paths)))
-            if self.step % LOOKED_AT == 0 or self.step == until:
-                self._look(loss, around)
-            if around.stop():
-                distributed.first(lambda: self._save(begun, around))
-                raise Interrupted("stopped during the search")
-            if distributed.rank() == 0 and time.monotonic() - saved_at > SAVE_EVERY_S:
-                self._save(begun, around)
-                saved_at = time.monotonic()
+        train_part(self, begun, until, lambda: self.update(next(batches), distributed.broadcast(next(paths))), around)
 
     def update(self, batch: tuple[Tensor, Tensor], archs: Sequence[Arch]) -> Tensor:
         """One step of the optimiser on the mean gradient of these architectures; returns their mean loss ()."""
@@ -87,33 +75,9 @@ class PathTraining:
                 total += loss.detach()
             return total
 
-        total = self.ghosts.step(self.supernet, backward, *batch, self.step)
-        torch.nn.utils.clip_grad_norm_(self.supernet.parameters(), self.settings.clip)
-        self.optimizer.step()
-        self.step += 1
-        return total
-
-    def _look(self, loss: Tensor, around: Surroundings) -> None:
-        value = loss.item()
-        if not np.isfinite(value):
-            raise EdgeNASError(f"the search diverged before step {self.step}: its loss is {value}; lower the rate")
-        around.progress(self.step, self.steps, f"loss {value:.3f}")
-
-    def _save(self, begun: int, around: Surroundings) -> None:
-        if around.checkpoint is not None:
-            save(around.checkpoint, {"begun": begun, "identity": around.identity, **self.state()})
-
-    def _reopen(self, begun: int, around: Surroundings) -> None:
-        """Go on within the part that begins here, if it was interrupted."""
-        if around.checkpoint is None:
-            return
-        try:
-            payload = load(around.checkpoint)
-        except FileNotFoundError:
-            return
-        check_identity(around.checkpoint, payload, around.identity)
-        if payload["begun"] == begun:
-            self.load(payload)
+        loss = self.ghosts.step(self.supernet, backward, *batch, self.step)
+        self.stepper.step()
+        return loss
 
     def state(self) -> dict[str, Any]:
         """Weights, optimiser and step."""

@@ -17,8 +17,8 @@ from edgenas.strategies._expected_cost import expected_cost
 class SteeringSettings:
     """How hard a search is steered, each with its reason."""
 
-    pull: float = 10.0  # on the squared excess of the expected cost over the budget: it damps the multiplier
-    rate: float = 30.0  # of the multiplier, over the whole search
+    pull: float = 30.0  # on the squared excess of the expected cost over the budget: it damps the multiplier
+    rate: float = 60.0  # of the multiplier, over the whole search
     target: float = 0.97  # of the budget: discretising takes the rest
 
 
