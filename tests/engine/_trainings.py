@@ -102,7 +102,7 @@ class Task:
 
 
 def toy(epochs: int) -> Task:
-    """Five steps an epoch, of four ghost batches."""
+    """Three steps an epoch, of four ghost batches."""
     space = Toy(4).restrict({"width": [0]})
     return Task(space, noise(space.shape, space.classes).train, Settings(epochs, batch_size=32, ghost_batch=8))
 

@@ -53,7 +53,7 @@ def test_torchrun_trains_what_one_process_trains_over_fifty_steps(tmp_path):
     for processes in (1, 2):
         out = tmp_path / f"{processes}.json"
         launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-        subprocess.run([*launcher, "-m", HELPER, "all", str(out), "13"], check=True, capture_output=True)
+        subprocess.run([*launcher, "-m", HELPER, "all", str(out), "17"], check=True, capture_output=True)
         found[processes] = json.loads(out.read_text())
     assert found[1].pop("world") == 1 and all(len(row["losses"]) >= 50 for row in found[1].values())
     compare(found[1], found[2])
