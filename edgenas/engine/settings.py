@@ -20,6 +20,8 @@ class Settings:
     label_smoothing: float = 0.05
     clip: float = 5.0  # largest norm of the gradient; a rare bad batch must not undo an epoch
     cutout: float = 0.0  # side of the square that each training image loses, as a share of the image's
+    auxiliary: float = 0.0  # weight of the loss of a second classifier halfway, where the space names a place for it
+    drop_path: float = 0.0  # probability, in the end, that a branch of a sum is left out; it rises from zero
     ghost_batch: int | None = None  # images that batch norm sees at once; None: all that a process has of a batch
 
 
@@ -39,6 +41,8 @@ RECIPES: dict[str, Settings | None] = {
         warm_up=0.0,
         label_smoothing=0.0,
         cutout=0.5,
+        auxiliary=0.4,
+        drop_path=0.2,
     ),
 }
 
@@ -46,6 +50,11 @@ RECIPES: dict[str, Settings | None] = {
 def batch_size_for(images: int) -> int:
     """64 for small sets, so that an epoch still has steps enough; 128 else, which cores and cards use better."""
     return 64 if images < 10_000 else 128
+
+
+def steps_of(settings: Settings, images: int) -> int:
+    """Steps of a whole training on so many images; what does not fill a batch is left out, unless there is no other."""
+    return max(1, images // settings.batch_size) * settings.epochs
 
 
 def rate(settings: Settings, step: int, steps: int) -> float:

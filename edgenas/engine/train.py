@@ -17,8 +17,9 @@ from edgenas.data._base import Split
 from edgenas.engine import distributed
 from edgenas.engine.checkpoint import check_identity, load, save
 from edgenas.engine.ghosts import cut
-from edgenas.engine.settings import Settings, rate
+from edgenas.engine.settings import Settings, rate, steps_of
 from edgenas.errors import EdgeNASError, Interrupted
+from edgenas.nn.auxiliary import TrainedNetwork
 
 BAD_STEPS_IN_A_ROW = 20
 READ_EVERY = 10  # steps between two looks at what the device has computed: a GPU is not waited for in between
@@ -67,8 +68,8 @@ def train(
         EdgeNASError: twenty steps in a row had no finite gradient.
         Interrupted: `stop` said so; the checkpoint is written.
     """
-    per_epoch = max(1, len(data) // settings.batch_size)
-    steps = per_epoch * settings.epochs
+    steps = steps_of(settings, len(data))
+    per_epoch = steps // settings.epochs
     optimizer = make_optimizer(module, settings)
     done = _restore(module, optimizer, around)
     distributed.copy_(list(module.state_dict().values()))
@@ -155,6 +156,23 @@ def supervised(network: nn.Module, settings: Settings) -> Gradients:
 
     def gradients(x: Tensor, y: Tensor, step: int) -> Tensor:
         loss = F.cross_entropy(network(x), y, label_smoothing=settings.label_smoothing)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    return gradients
+
+
+def regularised(trained: TrainedNetwork, settings: Settings, *, steps: int, seed: int) -> Gradients:
+    """As `supervised`, with drop-path and the loss of the auxiliary head; what is dropped follows from (seed, step)."""
+
+    def gradients(x: Tensor, y: Tensor, step: int) -> Tensor:
+        generator = torch.Generator().manual_seed((seed << 32) + step)
+        trained.drop.draw(settings.drop_path * step / steps, len(x), x.device, generator)
+        logits, auxiliary = trained(x)
+        loss = F.cross_entropy(logits, y, label_smoothing=settings.label_smoothing)
+        if auxiliary is not None:
+            halfway = F.cross_entropy(auxiliary, y, label_smoothing=settings.label_smoothing)
+            loss = loss + settings.auxiliary * halfway
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 

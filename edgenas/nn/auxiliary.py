@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -57,3 +60,9 @@ class TrainedNetwork(nn.Module):
         values = self.network.values(x, self.drop)
         logits = values[self.network.graph.output.name]
         return logits, None if self.head is None or self.reads is None else self.head(values[self.reads])
+
+
+def network_state(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The state of the network alone, from its own or that of a `TrainedNetwork`."""
+    own = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
+    return own or dict(state)

@@ -23,6 +23,7 @@ from edgenas.export.onnx import to_bytes, to_onnx
 from edgenas.export.quantize import collapse, quantize
 from edgenas.folder import write_atomically
 from edgenas.graph import Arch
+from edgenas.nn.auxiliary import network_state
 from edgenas.nn.network import Network
 from edgenas.profiling.host import SLOWED, TRIES
 from edgenas.run import MB, Run
@@ -55,7 +56,7 @@ def export(run: Run, network: Network, number: int, *, dynamic_batch: bool = Fal
 def export_trained(run: Run, arch: Arch, number: int, dynamic_batch: bool) -> bytes:
     """A finalist of a run that is over, from its checkpoint."""
     network = Network(run.space.graph(arch))
-    network.load_state_dict(load(run.folder.path / f"finalist-{number}.pt")["module"])
+    network.load_state_dict(network_state(load(run.folder.path / f"finalist-{number}.pt")["module"]))
     return export(run, network.eval(), number, dynamic_batch=dynamic_batch)
 
 

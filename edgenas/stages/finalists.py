@@ -7,14 +7,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
+from torch import nn
 
 from edgenas.bench import met
 from edgenas.cost.table import NetRow
 from edgenas.engine import distributed
-from edgenas.engine.settings import RECIPES, Settings, batch_size_for
-from edgenas.engine.train import Scores, evaluate, supervised, train
+from edgenas.engine.settings import RECIPES, Settings, batch_size_for, steps_of
+from edgenas.engine.train import Gradients, Scores, evaluate, regularised, supervised, train
 from edgenas.errors import BudgetError
 from edgenas.graph import Arch
+from edgenas.nn.auxiliary import TrainedNetwork
 from edgenas.nn.network import Network
 from edgenas.objective import Metrics, in_words
 from edgenas.profiling.host import time_graphs
@@ -179,11 +182,11 @@ def final_settings(run: Run) -> Settings:
 def train_finalist(run: Run, arch: Arch, number: int) -> Finalist:
     """Train one finalist from the evaluator's weights on the training split, and score it on validation."""
     network = run.evaluator.network(arch)
-    settings = final_settings(run)
-    size = network.graph.input.shape[1]
+    settings, size = final_settings(run), network.graph.input.shape[1]
+    module, gradients = _trained(run, network, settings)
     train(
-        network,
-        supervised(network, settings),
+        module,
+        gradients,
         run.data.train,
         settings,
         size=size,
@@ -193,3 +196,12 @@ def train_finalist(run: Run, arch: Arch, number: int) -> Finalist:
     scores = distributed.first(lambda: evaluate(network, run.data.validation.batches(256, size=size)))
     network.eval()
     return Finalist(arch, network, scores)
+
+
+def _trained(run: Run, network: Network, settings: Settings) -> tuple[nn.Module, Gradients]:
+    """What is trained: the network, or the network with what only its training has."""
+    if not (settings.auxiliary or settings.drop_path):
+        return network, supervised(network, settings)
+    reads, seed = run.space.auxiliary if settings.auxiliary else None, run.config.seed
+    module = TrainedNetwork(network, reads, torch.Generator().manual_seed(seed)).to(run.torch_device)
+    return module, regularised(module, settings, steps=steps_of(settings, len(run.data.train)), seed=seed)

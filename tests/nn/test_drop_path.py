@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from edgenas.nn.auxiliary import TrainedNetwork
+from edgenas.engine.settings import Settings
+from edgenas.engine.train import regularised, supervised
+from edgenas.nn.auxiliary import TrainedNetwork, network_state
 from edgenas.nn.drop_path import DropPath
 from edgenas.nn.network import Network
 from edgenas.ops import Add
@@ -68,3 +70,35 @@ def test_without_drops_the_network_is_what_it_was_and_the_head_learns_from_its_n
     auxiliary.square().sum().backward()
     before, behind = network.layer("stem").weights["weight"], network.layer("classifier").weights["weight"]
     assert before.grad is not None and before.grad.abs().sum() > 0 and behind.grad is None
+
+
+def test_with_nothing_to_drop_and_no_head_gradients_are_the_plain_ones():
+    graph = graph_of("nasbench201")
+    x = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    y, gradients = torch.arange(8) % 10, []
+    for wrapped in (False, True):
+        network = Network(graph, torch.Generator().manual_seed(0))
+        settings = Settings(1)
+        module = TrainedNetwork(network, None) if wrapped else network
+        compute = regularised(module, settings, steps=10, seed=0) if wrapped else supervised(module, settings)
+        compute(x, y, 5)
+        gradients.append([p.grad for p in network.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_what_is_dropped_follows_from_seed_and_step():
+    graph, settings = graph_of("darts"), Settings(1, drop_path=0.3, auxiliary=0.4)
+    x = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+    def loss(seed: int, step: int) -> float:
+        network = Network(graph, torch.Generator().manual_seed(0))
+        module = TrainedNetwork(network, "s3.r", torch.Generator().manual_seed(0))
+        return float(regularised(module, settings, steps=10, seed=seed)(x, torch.arange(8) % 10, step))
+
+    assert loss(0, 9) == loss(0, 9) and len({loss(0, 9), loss(0, 8), loss(1, 9)}) == 3
+
+
+def test_the_network_is_found_in_the_state_of_either():
+    network = Network(graph_of("darts"))
+    for module in (network, TrainedNetwork(network, "s3.r")):
+        Network(network.graph).load_state_dict(network_state(module.state_dict()))
