@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from edgenas.nn.auxiliary import TrainedNetwork
 BAD_STEPS_IN_A_ROW = 20
 READ_EVERY = 10  # steps between two looks at what the device has computed: a GPU is not waited for in between
 SAVE_EVERY_S = 45.0
+DROP_STREAM = 13  # first word of a random stream's seed
 
 # Adds the gradients of one batch (x, y) of one step to the module's parameters; returns the loss.
 Gradients = Callable[[Tensor, Tensor, int], Tensor]
@@ -166,8 +168,8 @@ def regularised(trained: TrainedNetwork, settings: Settings, *, steps: int, seed
     """As `supervised`, with drop-path and the loss of the auxiliary head; what is dropped follows from (seed, step)."""
 
     def gradients(x: Tensor, y: Tensor, step: int) -> Tensor:
-        generator = torch.Generator().manual_seed((seed << 32) + step)
-        trained.drop.draw(settings.drop_path * step / steps, len(x), x.device, generator)
+        rng = np.random.default_rng((DROP_STREAM, seed, step))
+        trained.drop.draw(settings.drop_path * step / steps, len(x), x.device, rng)
         logits, auxiliary = trained(x)
         loss = F.cross_entropy(logits, y, label_smoothing=settings.label_smoothing)
         if auxiliary is not None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import torch
+from numpy.random import Generator
 from torch import Tensor
 
 from edgenas.graph import Graph
@@ -26,11 +28,11 @@ class DropPath:
         self._place = {name: i for i, name in enumerate(self.branches)}
         self._kept: Tensor | None = None
 
-    def draw(self, probability: float, images: int, device: torch.device, generator: torch.Generator) -> None:
+    def draw(self, probability: float, images: int, device: torch.device, rng: Generator) -> None:
         """Drop every branch of every image with this probability, until the next draw; the rest is scaled up."""
         self._kept = None
         if probability > 0 and self.branches:
-            kept = torch.rand(len(self.branches), images, generator=generator) >= probability
+            kept = torch.from_numpy(rng.random((len(self.branches), images), dtype=np.float32)) >= probability
             self._kept = (kept.float() / (1 - probability)).to(device, non_blocking=True)
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
