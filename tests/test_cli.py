@@ -143,7 +143,7 @@ def test_version(capsys):
 # Settings
 
 SAMPLES = {bool: True, int: "3", float: "0.25", str: "cpu"}
-SPECIAL = {"ray": "auto", "preset": "mnasnet", "reward": "soft", "precision": "int8"}
+SPECIAL = {"recipe": "300", "ray": "auto", "preset": "mnasnet", "reward": "soft", "precision": "int8"}
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_terminal_that_knows_only_ascii(api, monkeypatch):
     "words, says",
     [
         (["serach"], "did you mean `edgenas search`?"),
-        (["qqqq"], "there are search, specialize, profile,"),
+        (["qqqq"], "there are search, specialize, ranking,"),
         (["--budget-ms", "20"], "edgenas search --budget-ms 20"),
         (["--nope"], "where a command belongs"),
         (["search", "--budgt-ms", "20"], "did you mean --budget-ms?"),

@@ -339,7 +339,7 @@ def test_which_device_a_budget_is_for(given, device, budget_ms, others):
     "given, message",
     [
         ({"budget_ms": 1, "device": DEVICE, "budgets_ms": [f"{DEVICE}=2"]}, "1 and 2 ms are both for"),
-        ({"budget_ms": 1, "budgets_ms": [f"{INT8}=3", f"{INT8}=2"]}, "two budgets"),
+        ({"budget_ms": 1, "budgets_ms": [f"{INT8}=3", f"{INT8}=2"]}, "two values"),
         ({"device": DEVICE, "budgets_ms": [f"{INT8}=3"]}, f"on {DEVICE}/onnxruntime-1t-fp32, the --device"),
         ({"budget_ms": 1, "budgets_ms": ["amd-epyc-zen5=3"]}, "no 'amd-epyc-zen5'"),
     ],

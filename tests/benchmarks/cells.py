@@ -32,7 +32,7 @@ from numpy.random import Generator
 from edgenas import driver, plugins
 from edgenas.cost.counts import CountCost
 from edgenas.data import npz
-from edgenas.data._base import Data
+from edgenas.data._base import Data, subset
 from edgenas.engine import process
 from edgenas.engine.settings import Settings
 from edgenas.engine.train import Surroundings
@@ -71,6 +71,7 @@ class Config:
     search_epochs: int
     trials: int = TRIALS
     evaluator: str = "shared"
+    ghost_batch: int | None = None
 
     def seeing(self, images: int, at_least: int, train_images: int) -> int:
         raise AssertionError("the epochs are given")
@@ -89,10 +90,9 @@ class Job:
 class Run:
     """What `build` of a strategy gets."""
 
-    torch_device = "cpu"
-
-    def __init__(self, job: Job, data: Data, problem: Problem) -> None:
-        self.config = Config(job.seed, EPOCHS[job.strategy])
+    def __init__(self, job: Job, data: Data, problem: Problem, epochs: int, device: str) -> None:
+        self.torch_device = device
+        self.config = Config(job.seed, epochs)
         self.evaluator = SharedEvaluator(data)
         self.problem = replace(problem, evaluator=self.evaluator)
         options = plugins.load("strategies", job.strategy).OPTIONS
@@ -146,22 +146,28 @@ def done(jobs: Iterable[Job], data: Path, keep: Path | None, seconds: float = 0.
 
 
 @cache
-def images(folder: Path) -> Data:
-    """All of CIFAR-10's training images, small."""
+def images(folder: Path, size: int, device: str) -> Data:
+    """CIFAR-10."""
     return npz.build(
         root=folder / IMAGES,
         seed=0,
-        size=SIZE,
+        size=size,
         validation_share=0.1,
         download=False,
         strict=False,
-        device="cpu",
+        device=device,
     )
+
+
+def part(data: Data, most: int) -> Data:
+    """With so many images for training and for validation at most."""
+    train, validation = (subset(split, np.arange(min(most, len(split)))) for split in (data.train, data.validation))
+    return replace(data, train=train, validation=validation)
 
 
 def row_of(job: Job, folder: Path, seconds: float) -> dict[str, Any]:
     """The architecture that is found, what the table says of it, and the time without reading images."""
-    table, data = load(folder / FILE), images(folder)
+    table, data = load(folder / FILE), images(folder, SIZE, "cpu")
     space = Small((3, SIZE, SIZE), len(data.classes))
     latency = table.scores.latency(DEVICE)
     budgets = {latency.metric: budget_ms(folder)} if job.budgeted else {}
@@ -172,7 +178,7 @@ def row_of(job: Job, folder: Path, seconds: float) -> dict[str, Any]:
         archs, notes = controls(job, problem), []
         scores = best_in(seconds, alone, archs)
     else:
-        archs, notes = searched(job, data, problem)
+        archs, notes = searched(job, data, problem, epochs=EPOCHS[job.strategy], device="cpu")
         scores = {arch: alone(arch)["accuracy"] for arch in archs[:FINALISTS]}
     found = max(scores, key=lambda arch: scores[arch])
     place = table.scores.archs.index(found)
@@ -188,9 +194,9 @@ def row_of(job: Job, folder: Path, seconds: float) -> dict[str, Any]:
     }
 
 
-def searched(job: Job, data: Data, problem: Problem) -> tuple[list[Arch], list[str]]:
+def searched(job: Job, data: Data, problem: Problem, *, epochs: int, device: str) -> tuple[list[Arch], list[str]]:
     """What is recommended, best first by the final shared weights."""
-    run = Run(job, data, problem)
+    run = Run(job, data, problem, epochs, device)
     strategy = plugins.load("strategies", job.strategy).build(run)
     with tempfile.TemporaryDirectory() as folder:
         study = Study(Path(folder), run.problem.objective, _forget, _missing)
