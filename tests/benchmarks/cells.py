@@ -71,6 +71,7 @@ class Config:
     search_epochs: int
     trials: int = TRIALS
     evaluator: str = "shared"
+    ghost_batch: int | None = None
 
     def seeing(self, images: int, at_least: int, train_images: int) -> int:
         raise AssertionError("the epochs are given")
