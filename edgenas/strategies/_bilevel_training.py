@@ -156,8 +156,7 @@ class BilevelTraining:
     def alpha_gradient(self, batch: Batch) -> Tensor:
         """Of the loss on a batch, without costs."""
         (gradient,) = self._gradients(self._mixtures(True), batch, [self.alphas.logits])
-        assert gradient is not None
-        return gradient
+        return torch.zeros_like(self.alphas.logits) if gradient is None else gradient  # all that was drawn is zero
 
     def _gradients(self, mixtures: Sequence[Mixture], batch: Batch, of: Sequence[Tensor]) -> list[Tensor | None]:
         def compute(x: Tensor, y: Tensor) -> Found:

@@ -1,6 +1,6 @@
 """One process and two of torchrun: the same samples, losses and genotype; and a search killed in one process, resumed.
 
-    python -m tests.benchmarks.ranks --output runs/ranks [--space nasbench201] [--strategy darts] [--epochs N]
+    python -m tests.benchmarks.ranks --output runs/ranks [--space NAME] [--strategy darts] [--epochs N]
 
 On digits, with the shipped table of a device, so that nothing is timed. Of every training loop the largest difference
 of its losses over at least 50 steps, and whether its weights and its genotype are equal, to the last bit. Of whole
@@ -36,7 +36,7 @@ BATCH, GHOST = 64, 16
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--space", default="nasbench201")
+    parser.add_argument("--space", default="tests.benchmarks._small")
     parser.add_argument("--strategy", default="darts")
     parser.add_argument("--device", default="amd-epyc-zen4")
     parser.add_argument("--budget-ms", default="1")
@@ -88,18 +88,8 @@ def _searches(arguments: argparse.Namespace) -> None:
     command = [
         *("-m", "edgenas", "search", "--data", "digits", "--space", arguments.space, "--strategy", arguments.strategy),
         *("--device", arguments.device, "--budget-ms", arguments.budget_ms, "--search-epochs", str(arguments.epochs)),
-        *(
-            "--trials",
-            "4",
-            "--final-epochs",
-            "2",
-            "--finalists",
-            "1",
-            "--ghost-batch",
-            str(GHOST),
-            "--no-int8",
-            "--quiet",
-        ),
+        *("--trials", "4", "--final-epochs", "2", "--finalists", "1", "--no-int8"),
+        *("--ghost-batch", str(GHOST), "--quiet"),
     ]
     runs = {name: arguments.output / name for name in ("by one", "by two", "killed")}
     for run in runs.values():

@@ -12,6 +12,7 @@ import torch
 from edgenas.data._base import cycled
 from edgenas.engine.settings import Settings as Training
 from edgenas.engine.train import Surroundings
+from edgenas.nn.mixture import Mixture
 from edgenas.objective import Objective
 from edgenas.strategies._bilevel import one_size
 from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, halves
@@ -20,6 +21,7 @@ from edgenas.strategies._steering import SteeringSettings
 from edgenas.strategies.darts import Softmax
 from edgenas.strategies.gdas import Gumbel, HardConcrete
 from edgenas.strategies.proxyless import BinaryGates
+from tests._toys import Cell
 from tests.strategies._synthetic import COSTS, GATE, Toy, noise, synthetic
 
 TINY = Toy(3).restrict({"width": [0]})
@@ -153,3 +155,16 @@ def test_one_size_is_one_that_holds_the_largest_feasible_networks():
     problem = synthetic(Toy(4), 0.5)
     one = one_size(problem, np.random.default_rng(0))
     assert len(list(one.space.all_statics())) == 1 and one.costs == COSTS
+
+
+def test_a_step_that_draws_nothing_but_none_leaves_alphas_to_the_budget():
+    class Nothing(Gumbel):
+        def for_alphas(self, probabilities, options, rng, progress):
+            taken = probabilities[:, 0]
+            return [Mixture((0,), row[None]) for row in 1 + taken - taken.detach()]
+
+    space = Cell((3, 8, 8), 4)
+    t = training(Nothing(), synthetic(space, 0.4))
+    assert not t.alpha_gradient(next(t.batches(1))).any()
+    t._step_alphas(next(t.batches(1)), next(t.batches(0)))
+    assert t.alphas.logits.grad.any()
