@@ -6,9 +6,9 @@ Each of their files says only how alphas weight branches (`Weighting`).
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from numpy.random import Generator
 
 from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import Surroundings
-from edgenas.errors import UsageError
 from edgenas.evaluators.shared import SharedEvaluator
 from edgenas.graph import Arch
 from edgenas.problem import Problem
@@ -26,6 +25,7 @@ from edgenas.strategies._bilevel_notes import notes
 from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, Weighting
 from edgenas.strategies._feasible import Proposed, feasible_samples, founder, random_feasible, repair
 from edgenas.strategies._guards import Guard
+from edgenas.strategies._training_run import Run, shared_evaluator
 from edgenas.study import Study
 
 GUARDS = ("on", "off")
@@ -151,34 +151,10 @@ def one_size(problem: Problem, rng: Generator, draws: int = 2000) -> Problem:
     return replace(problem, space=space.restrict(allowed))
 
 
-class Run(base.Run, Protocol):
-    """What the wiring of a gradient strategy needs of a run."""
-
-    @property
-    def evaluator(self) -> Any:
-        """Must be the evaluator `shared`."""
-        ...
-
-    @property
-    def options(self) -> Mapping[str, str]:
-        """Options of the strategy."""
-        ...
-
-    @property
-    def torch_device(self) -> str:
-        """Where to train."""
-        ...
-
-    def surroundings(self, name: str, identity: dict[str, Any]) -> Surroundings:
-        """Who is told of progress, and who may stop."""
-        ...
-
-
 def bilevel(run: Run, weighting: Weighting, *, private: bool) -> Bilevel:
     """The strategy with the run's settings. Raises UsageError if the run scores by other weights."""
-    if not isinstance(run.evaluator, SharedEvaluator):
-        raise UsageError(f"--evaluator {run.config.evaluator}: the strategy trains its own weights; leave it out")
-    images = run.evaluator.data.train
+    evaluator = shared_evaluator(run)
+    images = evaluator.data.train
     epochs = run.config.search_epochs or run.config.seeing(weighting.images, 4, len(images))
     guarded = run.options["guards"] == "on"
     settings = BilevelSettings(
@@ -197,4 +173,4 @@ def bilevel(run: Run, weighting: Weighting, *, private: bool) -> Bilevel:
         device=run.torch_device,
     )
     around = run.surroundings("bilevel", {"epochs": epochs})
-    return Bilevel(problem, run.evaluator, training, run.config.trials, guarded=guarded, around=around)
+    return Bilevel(problem, evaluator, training, run.config.trials, guarded=guarded, around=around)

@@ -6,16 +6,15 @@ Each of their files says only what proposes, which paths train the weights, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
 from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import Surroundings
-from edgenas.errors import UsageError
 from edgenas.evaluators.shared import SharedEvaluator
 from edgenas.graph import Arch
 from edgenas.nn.supernet import Supernet
@@ -26,6 +25,7 @@ from edgenas.strategies import predictor
 from edgenas.strategies._feasible import random_feasible
 from edgenas.strategies._path_training import PathTraining
 from edgenas.strategies._paths import Paths, PolicyPaths
+from edgenas.strategies._training_run import Run, shared_evaluator
 from edgenas.strategies.reinforce import Baseline, Reinforce
 from edgenas.study import Study, Trial
 
@@ -131,34 +131,9 @@ class Alternating(WithWeights):
         return math.ceil(self.training.steps * (self.warm_up + (1 - self.warm_up) * done))
 
 
-class Run(base.Run, Protocol):
-    """What the wiring of a strategy with shared weights needs of a run."""
-
-    @property
-    def evaluator(self) -> Any:
-        """Must be the evaluator `shared`."""
-        ...
-
-    @property
-    def options(self) -> Mapping[str, str]:
-        """Options of the strategy."""
-        ...
-
-    @property
-    def torch_device(self) -> str:
-        """Where to train."""
-        ...
-
-    def surroundings(self, name: str, identity: dict[str, Any]) -> Surroundings:
-        """Where the training is kept, who is told of progress, and who may stop."""
-        ...
-
-
 def path_training(run: Run, paths_a_step: int) -> PathTraining:
     """Fresh weights, to be trained with the run's settings. Raises UsageError if the run scores by other weights."""
-    if not isinstance(run.evaluator, SharedEvaluator):
-        raise UsageError(f"--evaluator {run.config.evaluator}: the strategy trains its own weights; leave it out")
-    images, space = run.evaluator.data.train, run.problem.space
+    images, space = shared_evaluator(run).data.train, run.problem.space
     supernet = Supernet(space, torch.Generator().manual_seed(run.config.seed)).to(torch.device(run.torch_device))
     epochs = run.config.search_epochs or run.config.seeing(IMAGES // paths_a_step, 4, len(images))
     settings = Settings(epochs, batch_size_for(len(images)), ghost_batch=run.config.ghost_batch)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from edgenas.strategies._paths import fair_paths, group_size, uniform_paths
-from edgenas.strategies._with_weights import Run, WithWeights, predicted
+from edgenas.strategies._training_run import Run
+from edgenas.strategies._with_weights import WithWeights, predicted
 
 REWARD = "hard"
 EVALUATOR = "shared"

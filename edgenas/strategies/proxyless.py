@@ -9,7 +9,8 @@ from numpy.random import Generator
 from torch import Tensor
 
 from edgenas.nn.mixture import Mixture
-from edgenas.strategies._bilevel import GUARDS, Bilevel, Run, bilevel
+from edgenas.strategies._bilevel import GUARDS, Bilevel, bilevel
+from edgenas.strategies._training_run import Run
 from edgenas.strategies._weightings import gumbel, straight_through
 
 REWARD = "hard"

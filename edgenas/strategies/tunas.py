@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edgenas.strategies._with_weights import Alternating, Run, alternating
+from edgenas.strategies._training_run import Run
+from edgenas.strategies._with_weights import Alternating, alternating
 
 REWARD = "absolute"
 EVALUATOR = "shared"
