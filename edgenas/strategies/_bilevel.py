@@ -28,7 +28,9 @@ from edgenas.strategies._guards import Guard
 from edgenas.strategies._training_run import Run, shared_evaluator
 from edgenas.study import Study
 
-GUARDS = ("on", "off")
+# Of every gradient strategy, the default first. Weights that alternatives share train at every step, whichever of them
+# is drawn; private ones, as in the papers, want many times as many steps.
+OPTIONS = {"guards": ("on", "off"), "weights": ("shared", "private")}
 SAMPLES = 256  # of the final probabilities, ranked for the recommendation
 SHARPENED = 0.5  # floor of the probabilities that they are drawn with
 ROUNDS = 20  # parts of the training at most, each with a trial
@@ -151,7 +153,7 @@ def one_size(problem: Problem, rng: Generator, draws: int = 2000) -> Problem:
     return replace(problem, space=space.restrict(allowed))
 
 
-def bilevel(run: Run, weighting: Weighting, *, private: bool) -> Bilevel:
+def bilevel(run: Run, weighting: Weighting) -> Bilevel:
     """The strategy with the run's settings. Raises UsageError if the run scores by other weights."""
     evaluator = shared_evaluator(run)
     images = evaluator.data.train
@@ -169,7 +171,7 @@ def bilevel(run: Run, weighting: Weighting, *, private: bool) -> Bilevel:
         settings if guarded else replace(settings, skip=0.0),
         run.rng("alphas"),
         seed=run.config.seed,
-        private=private,
+        private=run.options["weights"] == "private",
         device=run.torch_device,
     )
     around = run.surroundings("bilevel", {"epochs": epochs})

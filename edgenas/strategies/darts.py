@@ -8,13 +8,14 @@ from numpy.random import Generator
 from torch import Tensor
 
 from edgenas.nn.mixture import Mixture
-from edgenas.strategies._bilevel import GUARDS, Bilevel, bilevel
+from edgenas.strategies import _bilevel
+from edgenas.strategies._bilevel import Bilevel, bilevel
 from edgenas.strategies._training_run import Run
 from edgenas.strategies._weightings import soft
 
 REWARD = "hard"
 EVALUATOR = "shared"
-OPTIONS = {"order": ("1", "2"), "guards": GUARDS}
+OPTIONS = {"order": ("1", "2"), **_bilevel.OPTIONS}
 
 
 class Softmax:
@@ -32,5 +33,5 @@ class Softmax:
 
 
 def build(run: Run) -> Bilevel:
-    """Private weights, as in the paper: branches that are added up must not be the same kernel twice."""
-    return bilevel(run, Softmax(), private=True)
+    """With the run's settings and options."""
+    return bilevel(run, Softmax())

@@ -8,13 +8,14 @@ from numpy.random import Generator
 from torch import Tensor
 
 from edgenas.nn.mixture import Mixture
-from edgenas.strategies._bilevel import GUARDS, Bilevel, bilevel
+from edgenas.strategies import _bilevel
+from edgenas.strategies._bilevel import Bilevel, bilevel
 from edgenas.strategies._training_run import Run
 from edgenas.strategies._weightings import gumbel, straight_through
 
 REWARD = "hard"
 EVALUATOR = "shared"
-OPTIONS = {"gates": ("softmax", "hard-concrete"), "guards": GUARDS}
+OPTIONS = {"gates": ("softmax", "hard-concrete"), **_bilevel.OPTIONS}
 HOT, COLD = 10.0, 0.1  # temperature at first and in the end, as in the paper
 TEPID, STRETCH = 2 / 3, 0.1  # of hard concrete gates, as in theirs
 
@@ -59,5 +60,5 @@ class HardConcrete:
 
 
 def build(run: Run) -> Bilevel:
-    """Private weights, as in the paper."""
-    return bilevel(run, HardConcrete() if run.options["gates"] == "hard-concrete" else Gumbel(), private=True)
+    """With the run's settings and options."""
+    return bilevel(run, HardConcrete() if run.options["gates"] == "hard-concrete" else Gumbel())

@@ -9,13 +9,14 @@ from numpy.random import Generator
 from torch import Tensor
 
 from edgenas.nn.mixture import Mixture
-from edgenas.strategies._bilevel import GUARDS, Bilevel, bilevel
+from edgenas.strategies import _bilevel
+from edgenas.strategies._bilevel import Bilevel, bilevel
 from edgenas.strategies._training_run import Run
 from edgenas.strategies._weightings import gumbel, straight_through
 
 REWARD = "hard"
 EVALUATOR = "shared"
-OPTIONS = {"guards": GUARDS}
+OPTIONS = _bilevel.OPTIONS
 
 
 class BinaryGates:
@@ -47,5 +48,5 @@ class BinaryGates:
 
 
 def build(run: Run) -> Bilevel:
-    """Private weights, as in the paper."""
-    return bilevel(run, BinaryGates(), private=True)
+    """With the run's settings and options."""
+    return bilevel(run, BinaryGates())
