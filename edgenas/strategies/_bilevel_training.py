@@ -73,8 +73,8 @@ class BilevelTraining:
     """Alternate steps on alphas and on weights, as a function of (seed, step) and the generator alone.
 
     Deviations from DARTS: there is no `none`, as inputs are a choice of their own; alternatives may share weights, and
-    do unless told not to; Adam's rate follows from the number of steps; probabilities are sharpened towards the end; the
-    expected cost is in the loss, with a multiplier that steers it to the tightest budget from both sides.
+    do unless told not to; Adam's rate follows from the number of steps; probabilities are sharpened towards the end;
+    the expected cost is in the loss, with a multiplier that steers it to the tightest budget from both sides.
     """
 
     def __init__(
