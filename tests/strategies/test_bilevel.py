@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from edgenas import plugins
 from edgenas.data._base import cycled
 from edgenas.engine.settings import Settings as Training
 from edgenas.engine.train import Surroundings
 from edgenas.nn.mixture import Mixture
 from edgenas.objective import Objective
+from edgenas.problem import Problem
+from edgenas.spaces._base import build_space
 from edgenas.strategies._bilevel import one_size
 from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, halves
 from edgenas.strategies._guards import MOST_SKIPS, Eigenvalue, Guard, skips_by_cell
@@ -168,3 +171,17 @@ def test_a_step_that_draws_nothing_but_none_leaves_alphas_to_the_budget():
     assert not t.alpha_gradient(next(t.batches(1))).any()
     t._step_alphas(next(t.batches(1)), next(t.batches(0)))
     assert t.alphas.logits.grad.any()
+
+
+@pytest.mark.parametrize("name", plugins.names("spaces"))
+def test_steps_on_every_space(name):
+    """Two steps on the smallest size: alphas move, and what is asked of the weights has a gradient."""
+    space = build_space(name, (3, 32, 32), TINY.classes)
+    space = space.restrict({space.choices[i].name: [0] for i in space.static_indices})
+    problem = Problem(space, (), Objective({}), lambda arch: {})
+    images = noise(space.shape, space.classes).train
+    kept, rng = BilevelSettings(Training(1, 8), warm_up=0.0), np.random.default_rng(0)
+    t = BilevelTraining(problem, images, Gumbel(), kept, rng, seed=0, private=False, device="cpu")
+    before = t.alphas.logits.detach().clone()
+    t.advance(2, Surroundings())
+    assert not torch.equal(before, t.alphas.logits) and torch.isfinite(t.alphas.logits).all()
