@@ -10,6 +10,8 @@ from edgenas.errors import UsageError
 from edgenas.evaluators.shared import SharedEvaluator
 from edgenas.strategies import _base as base
 
+EVALUATOR = "shared"  # the only one that scores by a strategy's weights
+
 
 class Run(base.Run, Protocol):
     """A run with data, and a device to train on."""
@@ -36,6 +38,7 @@ class Run(base.Run, Protocol):
 
 def shared_evaluator(run: Run) -> SharedEvaluator:
     """The run's evaluator. Raises UsageError if it scores by other weights than the strategy's."""
-    if not isinstance(run.evaluator, SharedEvaluator):
+    if run.config.evaluator != EVALUATOR:  # asked first: another one would be trained now
         raise UsageError(f"--evaluator {run.config.evaluator}: the strategy trains its own weights; leave it out")
-    return run.evaluator
+    evaluator: SharedEvaluator = run.evaluator
+    return evaluator

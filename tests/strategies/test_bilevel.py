@@ -13,6 +13,7 @@ from edgenas import plugins
 from edgenas.data._base import cycled
 from edgenas.engine.settings import Settings as Training
 from edgenas.engine.train import Surroundings
+from edgenas.errors import UsageError
 from edgenas.nn.mixture import Mixture
 from edgenas.objective import Objective
 from edgenas.problem import Problem
@@ -25,7 +26,7 @@ from edgenas.strategies.darts import Softmax
 from edgenas.strategies.gdas import Gumbel, HardConcrete
 from edgenas.strategies.proxyless import BinaryGates
 from tests._toys import Cell
-from tests.strategies._synthetic import COSTS, GATE, Toy, noise, synthetic
+from tests.strategies._synthetic import COSTS, GATE, Settings, Toy, Wiring, noise, synthetic
 
 TINY = Toy(3).restrict({"width": [0]})
 DATA = noise(TINY.shape, TINY.classes)
@@ -185,3 +186,17 @@ def test_steps_on_every_space(name):
     before = t.alphas.logits.detach().clone()
     t.advance(2, Surroundings())
     assert not torch.equal(before, t.alphas.logits) and torch.isfinite(t.alphas.logits).all()
+
+
+@pytest.mark.parametrize("name", ["darts", "gdas", "proxyless", "enas", "tunas", "oneshot"])
+def test_other_weights_are_refused_before_they_are_trained(name):
+    class Untouched(Wiring):
+        @property
+        def evaluator(self):
+            raise AssertionError("it would be trained")
+
+    module = plugins.load("strategies", name)
+    options = {option: values[0] for option, values in getattr(module, "OPTIONS", {}).items()}
+    wiring = Untouched(synthetic(TINY, 0.4), Settings(evaluator="supernet"), options=options)
+    with pytest.raises(UsageError, match="--evaluator supernet: the strategy trains its own weights"):
+        module.build(wiring)

@@ -8,7 +8,6 @@ import pytest
 
 from edgenas import plugins
 from edgenas.driver import search
-from edgenas.errors import UsageError
 from edgenas.problem import Problem
 from edgenas.strategies._with_weights import Alternating, WithWeights
 from edgenas.study import Study
@@ -102,14 +101,6 @@ def test_what_trains_is_what_scores(name):
     assert strategy.evaluator.supernet is strategy.training.supernet
     (arch,) = strategy.ask(1)
     assert set(strategy.evaluator(arch)) == {"accuracy", "loss"}
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_other_evaluators_are_refused(name):
-    wiring = Wiring(synthetic(SPACE, 0.5), options={"sampling": "uniform"})
-    wiring.__dict__["evaluator"] = None
-    with pytest.raises(UsageError, match="--evaluator"):
-        plugins.load("strategies", name).build(wiring)
 
 
 def test_fair_sampling_is_an_option(tmp_path):
