@@ -11,7 +11,7 @@ import torch
 from edgenas import plugins
 from edgenas.cost.table import read_table
 from edgenas.engine import checkpoint
-from edgenas.engine.settings import batch_size_for
+from edgenas.engine.settings import Settings, batch_size_for, steps_of
 from edgenas.errors import CheckpointError
 from edgenas.evaluators._slices import SupernetEvaluator
 from edgenas.evaluators.shared import SharedEvaluator
@@ -68,7 +68,7 @@ def _of_evaluator(run: Run) -> Finished:
     payload = checkpoint.load(path)
     checkpoint.check_identity(path, payload, run.surroundings("supernet", {}).identity)
     images = len(run.data.train)
-    steps = max(1, images // batch_size_for(images)) * int(payload["identity"]["epochs"])
+    steps = steps_of(Settings(int(payload["identity"]["epochs"]), batch_size_for(images)), images)
     if payload["step"] < steps:
         raise unfinished(run.folder.path, f"its supernet is at step {payload['step']} of {steps}")
     supernet = Supernet(run.space, torch.Generator().manual_seed(run.config.seed)).to(run.torch_device)

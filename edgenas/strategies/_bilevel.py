@@ -70,8 +70,8 @@ class Bilevel(base.Strategy):
             return []
         if t.step < t.steps:
             self._advance()
-            likely = self._likely(copy.deepcopy(t.rng))[:1]
-            return self.proposed.add(likely, 1) if t.step >= t.steps else likely
+            best = self._best()
+            return self.proposed.add(best, 1) if t.step >= t.steps else best
         return self.proposed.add(self._likely(t.rng), n) or founder(self.problem, self.proposed, t.rng, 0.0)
 
     def _advance(self) -> None:
@@ -94,8 +94,9 @@ class Bilevel(base.Strategy):
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
         """What the final alphas say, then the best trials."""
-        archs = [*self._likely(copy.deepcopy(self.training.rng))[:1], *(trial.arch for trial in study.best(k))]
-        self.notes = [*self._notes(archs[:1]), *(self.guard.notes if self.guard else [])]
+        best = self._best()
+        archs = [*best, *(trial.arch for trial in study.best(k))]
+        self.notes = [*self._notes(best or archs[:1]), *(self.guard.notes if self.guard else [])]
         return Proposed(self.problem.space).add(archs, k)
 
     def _notes(self, own: Sequence[Arch]) -> list[str]:
@@ -119,6 +120,12 @@ class Bilevel(base.Strategy):
             self.guard.load(state["guard"])
         self.proposed.load(state["proposed"])
         self.evaluator.weights_version = state["weights_version"]
+
+    def _best(self) -> list[Arch]:
+        """The first of `_likely`, which are drawn only if the alphas' own cannot be repaired; the generator stays."""
+        rng = self.training.rng
+        own = repair(self.problem, self.training.alphas.decode(), copy.deepcopy(rng))
+        return [own] if own is not None else self._likely(copy.deepcopy(rng))[:1]
 
     def _likely(self, rng: Generator) -> list[Arch]:
         """Feasible architectures: the alphas' own, repaired if need be, then new samples, the likeliest first."""

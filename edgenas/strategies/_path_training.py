@@ -17,7 +17,7 @@ from edgenas.data._base import Split, cycled
 from edgenas.engine import distributed
 from edgenas.engine.ghosts import cut
 from edgenas.engine.sandwich import resized
-from edgenas.engine.settings import Settings, rate
+from edgenas.engine.settings import Settings, rate, steps_of
 from edgenas.engine.train import Stepper, Surroundings, make_optimizer
 from edgenas.graph import Arch
 from edgenas.nn.supernet import Supernet
@@ -42,7 +42,7 @@ class PathTraining:
         self.stepper = Stepper(supernet, self.optimizer, settings.clip)
         self.batch_size = min(settings.batch_size, len(images))
         self.ghosts = cut(self.batch_size, settings.ghost_batch)
-        self.steps = len(images) // self.batch_size * settings.epochs
+        self.steps = steps_of(settings, len(images))
         self.step = 0
 
     def advance(self, until: int, draw: Draw, around: Surroundings) -> None:
