@@ -61,7 +61,7 @@ class BilevelSettings:
     warm_up: float = 0.15  # weights alone at first: alphas of untrained branches follow noise
     travel: float = 8.0  # how far Adam can move an alpha in the whole search: short runs take larger steps
     alpha_decay: float = 1e-3  # as in DARTS
-    floor: float = 0.95  # least probability of the likeliest option in the end
+    floor: float = 0.98  # least probability of the likeliest option in the end
     anneal_from: float = 0.25  # when that floor begins to rise
     anneal_to: float = 0.9
     steering: SteeringSettings = field(default_factory=SteeringSettings)
