@@ -12,7 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from edgenas.engine import distributed
+from edgenas.engine.sandwich import resized
 from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import Surroundings
 from edgenas.evaluators.shared import SharedEvaluator
@@ -94,7 +97,9 @@ class WithWeights(base.Strategy):
 class Alternating(WithWeights):
     """A controller and weights in turn: before each round of the policy, weights train on its samples.
 
-    Rewards within a round are of the same weights. The last round's are the final ones.
+    Then the policy rehearses, with one sample for each step of the weights past the warm-up: rewards by one batch of
+    validation images, as in ENAS and TuNAS. Trials, fewer and scored on many images, add to that. Rewards within a
+    round are of the same weights. The last round's are the final ones.
     """
 
     inner: Reinforce
@@ -121,7 +126,23 @@ class Alternating(WithWeights):
             return []
         if self.training.step > before:
             self.inner.forget()
+            learned = self.training.step - max(before, round(self.warm_up * self.training.steps))
+            self.inner.rehearse(self._on_a_batch, max(0, learned) // self.inner.samples)
         return self.inner.ask(n)
+
+    @torch.no_grad()
+    def _on_a_batch(self, archs: Sequence[Arch]) -> list[float]:
+        """Accuracies on one batch, another for every round: of the same in all processes, by the first."""
+        supernet, data = self.training.supernet, self.evaluator.data
+        size, epoch = supernet.space.shape[1], int(self.inner.rng.integers(2**31))
+        x, y = next(data.validation.batches(self.training.batch_size, size=size, epoch=epoch, limit=1))
+
+        def accuracy(arch: Arch) -> Tensor:
+            with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
+                logits: Tensor = supernet(resized(x, supernet, arch), arch)
+            return (logits.argmax(1) == y).float().mean()
+
+        return distributed.first(lambda: torch.stack([accuracy(arch) for arch in archs]).tolist() if archs else [])
 
     def _due(self) -> int:
         """The step that the next round comes after; the last one where nothing is left to choose."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
 from typing import Any, Literal
 
@@ -84,9 +84,21 @@ class Reinforce(Strategy):
         """Update the policy on the round, if it has all its rewards, and end it; False while some are awaited."""
         if any(reward is None for _, reward in self.round):
             return False
-        self._update()
+        if self.round:
+            self._update([arch for arch, _ in self.round], [reward for _, reward in self.round if reward is not None])
         self.round = []
         return True
+
+    def rehearse(self, accuracies: Callable[[Sequence[Arch]], Sequence[float]], rounds: int) -> None:
+        """So many updates between two rounds, on rewards too rough to be remembered, by `accuracies` (0..1)."""
+        objective = self.problem.objective
+        for _ in range(rounds):
+            archs = self.controller.sample(self.samples, self.rng)
+            rows = [dict(metrics) for metrics in self.problem.preview(archs, list(objective.budgets))]
+            scored = [i for i, row in enumerate(rows) if objective.scored(row)]
+            for i, accuracy in zip(scored, accuracies([archs[i] for i in scored]), strict=True):
+                rows[i]["accuracy"] = accuracy
+            self._update(archs, [objective.reward(row) for row in rows])
 
     def forget(self) -> None:
         """The weights are others from now on: known rewards hold no more. Between rounds."""
@@ -138,14 +150,12 @@ class Reinforce(Strategy):
                 new.setdefault(key, arch)
         self.round = [*((arch, None) for arch in new.values()), *rewarded][: self.samples]
 
-    def _update(self) -> None:
+    def _update(self, archs: Sequence[Arch], rewards: Sequence[float]) -> None:
         """One step of Adam on a complete round."""
-        if not self.round:
-            return
-        rewards = torch.tensor([reward for _, reward in self.round], dtype=torch.float64)
-        log_prob, entropy = self.controller([arch for arch, _ in self.round])
+        log_prob, entropy = self.controller(archs)
         bonus = self.entropy_weight * self.entropy_decay ** (self.evaluated / self.samples)
-        loss = -(self._advantage(rewards) * log_prob + bonus * entropy).mean()
+        advantage = self._advantage(torch.tensor(rewards, dtype=torch.float64))
+        loss = -(advantage * log_prob + bonus * entropy).mean()
         self.optimizer.zero_grad()
         if loss.requires_grad:  # not where every choice has a single option
             loss.backward()

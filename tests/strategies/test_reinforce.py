@@ -102,7 +102,7 @@ def test_an_update_makes_good_samples_likelier(rng):
         before = strategy.controller(archs)[0]
     rewards = [1.0] + [0.0] * (len(archs) - 1)
     strategy.tell(rewarded(archs, rewards))
-    strategy._update()
+    strategy.learn()
     with torch.no_grad():
         change = strategy.controller(archs)[0] - before
     assert change[0] > 0 and change[0] == change.max()
@@ -124,6 +124,20 @@ def test_rewards_on_older_weights_are_forgotten(rng):
     strategy.tell(rewarded(archs[:3], [0.5] * 3))
     strategy.tell(rewarded(archs[3:], [0.5], weights_version=1))
     assert [arch for arch, _ in strategy.known.values()] == [archs[3]]
+
+
+def test_rehearsals_teach_and_are_not_remembered(rng):
+    """Rewards that are noise around the truth; those of a few rough rounds move the policy as far as it was to go."""
+    space = SPACE.restrict({"width": [0], "depth": [2]})
+    problem = Problem(space, COSTS, Objective({GATE: 1e6}), lambda arch: {})
+    strategy = Reinforce(problem, rng)
+
+    def rough(archs):
+        return [np.mean(np.array(arch) == 1) + rng.normal(scale=0.05) for arch in archs]
+
+    strategy.rehearse(rough, 60)
+    assert np.mean(np.array(strategy.controller.sample(300, rng))[:, 2:] == 1) > 0.7
+    assert not strategy.known and not strategy.round and not strategy.evaluated
 
 
 def test_the_policy_collapses_on_the_best_option(rng):

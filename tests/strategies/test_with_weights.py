@@ -68,9 +68,9 @@ def test_a_round_of_rewards_is_of_one_version(tmp_path):
     told: dict[tuple[int, ...], int] = {}
     before, tell = strategy.inner._update, inner.tell
 
-    def update() -> None:
-        updates.append({told[arch] for arch, _ in strategy.inner.round if arch in told})
-        before()
+    def update(archs, rewards) -> None:
+        updates.append({told[arch] for arch in archs if arch in told and strategy.inner.round})
+        before(archs, rewards)
 
     def telling(trials) -> None:
         told.update({trial.arch: trial.weights_version for trial in trials})
@@ -79,6 +79,24 @@ def test_a_round_of_rewards_is_of_one_version(tmp_path):
     inner._update, inner.tell = update, telling  # type: ignore[attr-defined, method-assign]
     searched(tmp_path, strategy)
     assert sum(map(len, updates)) >= 2 and all(len(versions) <= 1 for versions in updates)
+
+
+@pytest.mark.parametrize("name, before", [("enas", 0.0), ("tunas", 0.25)])
+def test_the_policy_rehearses_once_for_each_step_of_the_weights(tmp_path, name, before):
+    strategy = build(name)
+    assert isinstance(strategy, Alternating)
+    inner, rounds = strategy.inner, 0
+    rehearse = inner.rehearse
+
+    def counted(accuracies, n) -> None:
+        nonlocal rounds
+        rounds += n
+        rehearse(accuracies, n)
+
+    inner.rehearse = counted  # type: ignore[method-assign]
+    searched(tmp_path, strategy)
+    learned = (1 - before) * strategy.training.steps
+    assert learned - 4 * inner.samples < rounds * inner.samples <= learned + 1
 
 
 @pytest.mark.parametrize("name", ["enas", "tunas"])
