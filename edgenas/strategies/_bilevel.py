@@ -21,6 +21,7 @@ from edgenas.graph import Arch
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace
 from edgenas.strategies import _base as base
+from edgenas.strategies._alphas import entropy
 from edgenas.strategies._bilevel_notes import notes
 from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, Weighting
 from edgenas.strategies._feasible import Proposed, feasible_samples, founder, random_feasible, repair
@@ -58,6 +59,7 @@ class Bilevel(base.Strategy):
         self.rounds = max(1, min(trials // 2, ROUNDS, training.steps))
         self.guard = Guard(training) if guarded else None
         self.proposed = Proposed(problem.space)  # on the final weights
+        self.entropies: list[float] = []  # of the alphas, after each round
         evaluator.adopt(training.supernet)
 
     def ask(self, n: int = 1) -> list[Arch]:
@@ -80,6 +82,7 @@ class Bilevel(base.Strategy):
         t.advance(-(-(done + 1) * t.steps // self.rounds) if t.alphas.free else t.steps, self.around)
         if self.guard is not None:
             self.guard.check()
+        self.entropies.append(entropy(t.probabilities()))
         self.evaluator.weights_version += 1
 
     def tell(self, trials: Sequence[Any]) -> None:
@@ -102,7 +105,10 @@ class Bilevel(base.Strategy):
     def _notes(self, own: Sequence[Arch]) -> list[str]:
         size = self.training.supergraph.input.shape[1]
         validation = self.evaluator.data.validation
-        return notes(self.training, self.problem, own[0], validation.batches(128, size=size, limit=24)) if own else []
+        if not own:
+            return []
+        batches = validation.batches(128, size=size, limit=24)
+        return notes(self.training, self.problem, own[0], self.entropies, batches)
 
     def state_dict(self) -> dict[str, Any]:
         """The training's, the guard's, and which weights the last scores were of."""
@@ -110,6 +116,7 @@ class Bilevel(base.Strategy):
             "training": self.training.state(),
             "guard": self.guard and self.guard.state(),
             "proposed": self.proposed.state(),
+            "entropies": list(self.entropies),
             "weights_version": self.evaluator.weights_version,
         }
 
@@ -119,6 +126,7 @@ class Bilevel(base.Strategy):
         if self.guard is not None:
             self.guard.load(state["guard"])
         self.proposed.load(state["proposed"])
+        self.entropies = list(state["entropies"])
         self.evaluator.weights_version = state["weights_version"]
 
     def _best(self) -> list[Arch]:

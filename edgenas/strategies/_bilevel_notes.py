@@ -13,9 +13,13 @@ from edgenas.problem import Problem
 from edgenas.strategies._bilevel_training import Batch, BilevelTraining
 from edgenas.strategies._weightings import soft
 
+SHOWN = 6  # of the rounds, evenly
 
-def notes(training: BilevelTraining, problem: Problem, arch: Arch, validation: Iterable[Batch]) -> list[str]:
-    """Lines about the final alphas, and about `arch` against the mixture that it was taken from."""
+
+def notes(
+    training: BilevelTraining, problem: Problem, arch: Arch, entropies: Sequence[float], validation: Iterable[Batch]
+) -> list[str]:
+    """Lines about the alphas and their `entropies` by round, and about `arch` against the mixture it was taken from."""
     alphas = training.alphas
     if not alphas.free:
         return ["every choice had a single option: the alphas had nothing to decide"]
@@ -28,10 +32,17 @@ def notes(training: BilevelTraining, problem: Problem, arch: Arch, validation: I
         f"alphas: every choice has an option with a probability of {float(probabilities.amax(1).min()):.2f} or more",
         f"alphas: supernet accuracy {mixed:.2%} before discretising, {single:.2%} after",
     ]
+    if entropies:
+        lines.append(f"alphas: entropy as training went on, 1 where nothing is preferred: {_course(entropies)}")
     found = problem.preview([arch])[0]
     for metric, expected in training.steering.expected(alphas.rows(probabilities)).items():
         lines.append(f"alphas: {metric} {expected:.4g} expected, {found[metric]:.4g} after discretising")
     return lines
+
+
+def _course(values: Sequence[float]) -> str:
+    places = sorted({round(i * (len(values) - 1) / (SHOWN - 1)) for i in range(SHOWN)})
+    return ", ".join(f"{values[i]:.2f}" for i in places)
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ import torch
 
 from edgenas import plugins
 from edgenas.data._base import cycled
+from edgenas.driver import search
 from edgenas.engine.settings import Settings as Training
 from edgenas.engine.train import Surroundings
 from edgenas.errors import UsageError
@@ -25,8 +26,9 @@ from edgenas.strategies._steering import SteeringSettings
 from edgenas.strategies.darts import Softmax
 from edgenas.strategies.gdas import Gumbel, HardConcrete
 from edgenas.strategies.proxyless import BinaryGates
+from edgenas.study import Study
 from tests._toys import Cell
-from tests.strategies._synthetic import COSTS, GATE, Settings, Toy, Wiring, noise, synthetic
+from tests.strategies._synthetic import COSTS, GATE, Settings, Toy, Wiring, forget, load_json, noise, synthetic
 
 TINY = Toy(3).restrict({"width": [0]})
 DATA = noise(TINY.shape, TINY.classes)
@@ -200,3 +202,16 @@ def test_other_weights_are_refused_before_they_are_trained(name):
     wiring = Untouched(synthetic(TINY, 0.4), Settings(evaluator="supernet"), options=options)
     with pytest.raises(UsageError, match="--evaluator supernet: the strategy trains its own weights"):
         module.build(wiring)
+
+
+def test_a_person_is_told_how_sure_the_alphas_became(tmp_path):
+    """Trap: a temperature that is annealed too early, or never, shows in the entropy alone."""
+    module = plugins.load("strategies", "gdas")
+    options = {name: values[0] for name, values in module.OPTIONS.items()}
+    problem = synthetic(TINY, 0.4)
+    strategy = module.build(Wiring(problem, Settings(24), 0, options))
+    search(problem, strategy, study := Study(tmp_path, problem.objective, forget, load_json), max_trials=24)
+    strategy.recommend(study, 1)
+    (line,) = [note for note in strategy.notes if "entropy" in note]
+    shown = [float(value) for value in line.rpartition(": ")[2].split(", ")]
+    assert len(shown) == 6 and shown[0] > 0.9 and shown[-1] < 0.3
