@@ -61,9 +61,9 @@ class BilevelSettings:
     warm_up: float = 0.15  # weights alone at first: alphas of untrained branches follow noise
     travel: float = 8.0  # how far Adam can move an alpha in the whole search: short runs take larger steps
     alpha_decay: float = 1e-3  # as in DARTS
-    floor: float = 0.98  # least probability of the likeliest option in the end
+    floor: float = 0.995  # least probability of the likeliest option in the end: discretising then changes nothing
     anneal_from: float = 0.25  # when that floor begins to rise
-    anneal_to: float = 0.9
+    anneal_to: float = 0.8  # what is left makes the weights those of one path
     steering: SteeringSettings = field(default_factory=SteeringSettings)
     skip: float = 1.0  # weight of the auxiliary skip connection at first; it decays to zero (DARTS-, arXiv:2009.01027)
     second_order: bool = False  # unrolled weights, equations 7 and 8 of DARTS
