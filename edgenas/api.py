@@ -100,8 +100,8 @@ def _begun(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Run:
 
 def with_evaluator(config: Config) -> Config:
     """With the evaluator that the strategy asks for, if none is named. Raises UnknownName for an unknown strategy."""
-    strategy = plugins.load("strategies", config.strategy)
-    return replace(config, evaluator=config.evaluator or getattr(strategy, "EVALUATOR", "supernet"))
+    asked = plugins.evaluator_for(config.strategy)
+    return replace(config, evaluator=config.evaluator or asked)
 
 
 def _check_scores(config: Config) -> None:

@@ -113,7 +113,7 @@ def settings(source: Path, given: Mapping[str, Any]) -> Config:
     config = make_config({**values, **ON_TRAINED_WEIGHTS, **given})
     if config.device == host_name():
         config = replace(config, device=None)  # what its table lacks can be measured
-    if getattr(plugins.load("strategies", config.strategy), "EVALUATOR", "supernet") == "shared":
+    if plugins.evaluator_for(config.strategy) == "shared":
         raise UsageError(f"--strategy {config.strategy}: it trains weights of its own; name one that trains none")
     return config
 

@@ -45,6 +45,11 @@ def load(kind: str, name: str) -> ModuleType:
     return importlib.import_module(f"edgenas.{kind}.{name.replace('-', '_')}")
 
 
+def evaluator_for(strategy: str) -> str:
+    """The evaluator that a strategy asks for: `shared` if it trains weights itself. Raises as `load`."""
+    return str(getattr(load("strategies", strategy), "EVALUATOR", "supernet"))
+
+
 def _is_outside(name: str) -> bool:
     """Whether the name is `package.module`."""
     return "." in name and not name.startswith(".")

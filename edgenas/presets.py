@@ -25,27 +25,27 @@ PRESETS = {
     ),
     "enas": Preset(
         "a controller and shared weights in turn, accuracy within the budget (arXiv:1802.03268)",
-        {"strategy": "enas", "evaluator": "shared", "reward": "hard"},
+        {"strategy": "enas"},
     ),
     "tunas": Preset(
         "a controller and shared weights in turn, accuracy + beta |latency / budget - 1| (arXiv:2008.06120)",
-        {"strategy": "tunas", "evaluator": "shared", "reward": "absolute"},
+        {"strategy": "tunas"},
     ),
     "oneshot": Preset(
         "uniform single paths, then a predictor on what the weights give (arXiv:1904.00420)",
-        {"strategy": "oneshot", "evaluator": "shared", "reward": "hard"},
+        {"strategy": "oneshot"},
     ),
     "darts": Preset(
         "all branches weighted by a softmax, bilevel, with the expected latency (arXiv:1806.09055)",
-        {"strategy": "darts", "evaluator": "shared", "reward": "hard"},
+        {"strategy": "darts"},
     ),
     "gdas": Preset(
         "one branch drawn with Gumbel noise, bilevel, with the expected latency (arXiv:1910.04465)",
-        {"strategy": "gdas", "evaluator": "shared", "reward": "hard"},
+        {"strategy": "gdas"},
     ),
     "proxyless": Preset(
         "binary gates, two paths at a time, bilevel, with the expected latency (arXiv:1812.00332)",
-        {"strategy": "proxyless", "evaluator": "shared", "reward": "hard"},
+        {"strategy": "proxyless"},
     ),
 }
 

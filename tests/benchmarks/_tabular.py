@@ -88,7 +88,7 @@ class Wiring:
 def by_scores() -> list[str]:
     """The strategies that search by scores alone; the others train weights while they search."""
     names = plugins.names("strategies")
-    return [name for name in names if getattr(plugins.load("strategies", name), "EVALUATOR", "") != "shared"]
+    return [name for name in names if plugins.evaluator_for(name) != "shared"]
 
 
 def form_of(strategy: str) -> str:

@@ -38,7 +38,7 @@ def build(name: str, problem: Problem, seed: int = 0) -> Strategy:
 
 def is_learning(name: str) -> bool:
     """Whether it trains weights as it searches: a network may come again, and one size of networks may be all."""
-    return getattr(plugins.load("strategies", name), "EVALUATOR", "") == "shared"
+    return plugins.evaluator_for(name) == "shared"
 
 
 def study_in(folder, problem: Problem, **options) -> Study:
