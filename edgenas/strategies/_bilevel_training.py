@@ -116,7 +116,7 @@ class BilevelTraining:
             weight_decay=settings.alpha_decay,
         )
         self.steering = Steering(problem, settings.steering, self.steps, torch.device(device))
-        self.learns = True  # whether alphas do
+        self.learns = True  # whether alphas do, from images: the budget steers them in any case
 
     @property
     def progress(self) -> float:
@@ -136,7 +136,7 @@ class BilevelTraining:
 
         def update() -> Tensor:
             batch, other = next(weights), next(alphas)
-            if self.learns and self.alphas.free and self.progress >= self.settings.warm_up:
+            if self.alphas.free and self.progress >= self.settings.warm_up:
                 self._step_alphas(other, batch)
             return self._step_weights(batch)
 
@@ -153,9 +153,10 @@ class BilevelTraining:
         ramp = (self.progress - s.anneal_from) / (s.anneal_to - s.anneal_from)
         return self.alphas.probabilities(s.floor * min(1.0, max(0.0, ramp)))
 
-    def alpha_gradient(self, batch: Batch) -> Tensor:
-        """Of the loss on a batch, without costs."""
-        (gradient,) = self._gradients(self._mixtures(True), batch, [self.alphas.logits])
+    def alpha_gradient(self, batch: Batch, *, sharpened: bool = True) -> Tensor:
+        """Of the loss on a batch, without costs; of alphas as sharp as they are to be by now, or as they are."""
+        probabilities = None if sharpened else self.alphas.probabilities()
+        (gradient,) = self._gradients(self._mixtures(True, probabilities), batch, [self.alphas.logits])
         return torch.zeros_like(self.alphas.logits) if gradient is None else gradient  # all that was drawn is zero
 
     def _gradients(self, mixtures: Sequence[Mixture], batch: Batch, of: Sequence[Tensor]) -> list[Tensor | None]:
@@ -166,9 +167,10 @@ class BilevelTraining:
 
         return self.ghosts.mean(compute, *batch)[1]
 
-    def _mixtures(self, for_alphas: bool) -> list[Mixture]:
+    def _mixtures(self, for_alphas: bool, probabilities: Tensor | None = None) -> list[Mixture]:
         make = self.weighting.for_alphas if for_alphas else self.weighting.for_weights
-        return make(self.probabilities(), self.alphas.options(), self.rng, self.progress)
+        probabilities = self.probabilities() if probabilities is None else probabilities
+        return make(probabilities, self.alphas.options(), self.rng, self.progress)
 
     def logits(self, mixtures: Sequence[Mixture], x: Tensor) -> Tensor:
         """Logits (N, classes) of the supernet with these mixtures of the free choices."""
@@ -182,13 +184,16 @@ class BilevelTraining:
         return F.cross_entropy(self.logits(mixtures, x), y, label_smoothing=self.settings.weights.label_smoothing)
 
     def _step_alphas(self, batch: Batch, training: Batch) -> None:
-        gradient = self.alpha_gradient(batch)
         pull = self.steering.loss(self.alphas.rows(self.probabilities()))
+        if not (self.learns or pull.requires_grad):
+            return
+        gradient = self.alpha_gradient(batch) if self.learns else torch.zeros_like(self.alphas.logits)
         if pull.requires_grad:  # the same in all processes, as alphas are
             gradient = gradient + torch.autograd.grad(pull, [self.alphas.logits])[0]
-        if self.settings.second_order:
+        if self.learns and self.settings.second_order:
             gradient = gradient + self._unrolled(batch, training)
         self.alphas.logits.grad = gradient
+        self.alpha_optimizer.param_groups[0]["weight_decay"] = self.settings.alpha_decay if self.learns else 0.0
         self.alpha_optimizer.step()
         distributed.copy_([self.alphas.logits])
 

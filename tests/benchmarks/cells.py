@@ -42,7 +42,7 @@ from edgenas.graph import Arch
 from edgenas.objective import Objective
 from edgenas.problem import Problem
 from edgenas.spaces.nasbench201 import NASBench201
-from edgenas.strategies._feasible import uniform
+from edgenas.strategies._feasible import feasible_samples
 from edgenas.strategies._guards import skips_by_cell
 from edgenas.study import Study
 from tests.benchmarks._common import record
@@ -211,9 +211,7 @@ def controls(job: Job, problem: Problem) -> Iterable[Arch]:
     """Feasible architectures of a control, in its order."""
     rng = np.random.default_rng(job.seed)
     if job.strategy == "random":
-        return (
-            arch for arch in (uniform(problem.space, rng) for _ in itertools.count()) if problem.feasible([arch])[0]
-        )
+        return (arch for _ in itertools.count() for arch in feasible_samples(problem, rng, 16))
     archs = list(itertools.product(*problem.space.allowed))
     feasible = [arch for arch, fits in zip(archs, problem.feasible(archs), strict=True) if fits]
     macs = problem.costs[1].many(problem.space, feasible)

@@ -127,6 +127,20 @@ def test_the_second_order_gradient_is_that_of_the_loss_one_step_ahead():
         assert float(found[place]) == pytest.approx((losses[0] - losses[1]) / 2e-4, rel=0.05, abs=1e-6)
 
 
+def test_alphas_that_ceased_to_learn_follow_the_budget_and_nothing_else():
+    problem = synthetic(Toy(5).restrict({"width": [0]}), 0.25)
+    steered = training(problem=problem, epochs=24, warm_up=0.1)
+    free = training(problem=replace(problem, objective=Objective({})))
+    for t in (steered, free):
+        t.learns = False
+    before = free.alphas.logits.detach().clone()
+    steered.advance(steered.steps, Surroundings())
+    with torch.no_grad():
+        assert abs(float(steered.steering.excess(steered.alphas.rows(steered.probabilities())))) < 0.15
+    free.advance(free.steps, Surroundings())
+    assert torch.equal(free.alphas.logits, before)
+
+
 class Skipping(Toy):
     """Whatever is 1 counts as a skip connection."""
 
