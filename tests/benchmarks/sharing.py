@@ -28,23 +28,24 @@ from tests.benchmarks._fashion_part import TRAIN_IMAGES
 TEST_IMAGES = 10_000
 SETTINGS: dict[str, Any] = {
     "data": "tests.benchmarks._fashion_part",
-    "validation_share": 0.2,  # 2,000 images: what is chosen by fewer is chosen by chance
+    "validation_share": 0.15,  # 1,500 images: what is chosen by few is chosen by chance
     "space": "mbconv",
+    "trials": 48,
     "finalists": 1,
-    "final_epochs": 10,
+    "final_epochs": 6,
     "int8": False,
 }
-# Epochs of weights: those of a step that trains few paths are more.
+# Epochs of weights: the fewer paths a step trains, the more.
 STRATEGIES: dict[str, dict[str, Any]] = {
-    "random": {"supernet_epochs": 8},
-    "evolution": {"supernet_epochs": 8},
-    "darts": {"search_epochs": 2},
-    "gdas": {"search_epochs": 8},
-    "proxyless": {"search_epochs": 4},
-    "enas": {"search_epochs": 12},
-    "tunas": {"search_epochs": 12},
-    "oneshot": {"search_epochs": 12},
-    "largest": {"strategy": "evolution", "evaluator": "tests.benchmarks._by_size", "final_epochs": 40},
+    "random": {"supernet_epochs": 2},
+    "evolution": {"supernet_epochs": 2},
+    "darts": {"search_epochs": 1},
+    "gdas": {"search_epochs": 4},
+    "proxyless": {"search_epochs": 3},
+    "enas": {"search_epochs": 6},
+    "tunas": {"search_epochs": 6},
+    "oneshot": {"search_epochs": 6},
+    "largest": {"strategy": "evolution", "evaluator": "tests.benchmarks._by_size", "final_epochs": 12},
 }
 
 
