@@ -32,20 +32,20 @@ SETTINGS: dict[str, Any] = {
     "space": "mbconv",
     "trials": 48,
     "finalists": 1,
-    "final_epochs": 6,
+    "final_epochs": 12,
     "int8": False,
 }
 # Epochs of weights: the fewer paths a step trains, the more.
 STRATEGIES: dict[str, dict[str, Any]] = {
     "random": {"supernet_epochs": 2},
     "evolution": {"supernet_epochs": 2},
-    "darts": {"search_epochs": 1},
-    "gdas": {"search_epochs": 4},
-    "proxyless": {"search_epochs": 3},
-    "enas": {"search_epochs": 6},
+    "darts": {"search_epochs": 1, "final_epochs": 10},
+    "gdas": {"search_epochs": 6},
+    "proxyless": {"search_epochs": 2},
+    "enas": {"search_epochs": 10},
     "tunas": {"search_epochs": 6},
-    "oneshot": {"search_epochs": 6},
-    "largest": {"strategy": "evolution", "evaluator": "tests.benchmarks._by_size", "final_epochs": 12},
+    "oneshot": {"search_epochs": 8},
+    "largest": {"strategy": "evolution", "evaluator": "tests.benchmarks._by_size", "final_epochs": 18},
 }
 
 
