@@ -16,13 +16,17 @@ from edgenas.errors import CheckpointError
 from edgenas.evaluators._slices import SupernetEvaluator
 from edgenas.evaluators.shared import SharedEvaluator
 from edgenas.folder import KeptFolder, read_artefact
-from edgenas.inherited import SOURCE, begun_with, kept_files, unfinished
+from edgenas.graph import Arch
+from edgenas.inherited import FINALISTS, RESULT, SOURCE, begun_with, kept_files, unfinished
+from edgenas.nn.auxiliary import network_state
+from edgenas.nn.network import Network
 from edgenas.nn.supernet import Supernet
 from edgenas.objective import SCORED_UP_TO, Objective
 from edgenas.problem import Problem
 from edgenas.progress import Reporter
 from edgenas.pruning import Pruning
 from edgenas.run import Run
+from edgenas.spaces._genes import is_allowed
 from edgenas.strategies._base import Strategy
 from edgenas.study import CHECKPOINT, read_trials
 
@@ -42,6 +46,18 @@ class Finished:
     def evaluator(self) -> SupernetEvaluator:
         """Scores slices of the weights on the run's data."""
         return SupernetEvaluator(self.supernet, self.run.data)
+
+    def finalists(self) -> dict[Arch, Network]:
+        """The networks that were trained to the end, or as far as the run came; the delivered one first."""
+        run, found = self.run, {}
+        for path in sorted(run.folder.path.glob(FINALISTS)):
+            payload = checkpoint.load(path)
+            arch = run.space.parse(payload["identity"]["arch"])
+            if is_allowed(self.trained.space, arch):
+                found[arch] = Network(run.space.graph(arch))
+                found[arch].load_state_dict(network_state(payload["module"]))
+        delivered = (run.folder.path / RESULT).exists() and read_artefact(run.folder.path, "result")["arch"]
+        return {arch: found[arch] for arch in sorted(found, key=lambda arch: run.space.code(arch) != delivered)}
 
 
 def open_finished(folder: Path, reporter: Reporter, **moved: Any) -> Finished:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +22,12 @@ from edgenas.study import CHECKPOINT, TRIALS
 
 if TYPE_CHECKING:
     from edgenas.finished import Finished
+    from edgenas.graph import Arch
     from edgenas.run import Run
 
 SOURCE = "source"  # folder inside the run's own: what it keeps of the other run; and artefact: the other's name
 PREPARED = (CONFIG, "bounds.json", "narrow.json", "table.csv")
+FINALISTS, RESULT = "finalist-*.pt", "result.json"  # kept where they are there
 WEIGHTS = {"supernet": ("supernet.pt",), "shared": (CHECKPOINT, TRIALS, "finalists.json")}  # by evaluator
 TASK = ("data", "data_root", "size", "download", "strict", "validation_share", "space", "seed", "train_device")
 LIMITS = ("max_params", "max_memory_mb", "max_file_mb")
@@ -39,13 +41,15 @@ CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, "data_root", "download", "tra
 class Inherited:
     """How far the weights reach: networks within `limits` by `costs`, those of the run that trained them.
 
-    What the run's own budgets imply is left out. `name` is that of the other run's folder.
+    What the run's own budgets imply is left out. `name` is that of the other run's folder. `finalists` were trained to
+    the end there, the delivered one first; their weights are in the shared ones.
     """
 
     name: str
     limits: tuple[Limit, ...]
     costs: tuple[CostModel, ...]
     sizes: str
+    finalists: tuple[Arch, ...]
 
     @property
     def note(self) -> str:
@@ -65,7 +69,7 @@ def begun_with(folder: Path) -> Config:
 
 
 def kept_files(folder: Path, config: Config) -> list[str]:
-    """Names of the files in a run's folder that its shared weights need.
+    """Names of the files in a run's folder that its shared weights need, and of those that finalists left.
 
     Raises:
         UsageError: the run was not searched, its evaluator shares no weights, or it did not come so far.
@@ -82,7 +86,7 @@ def kept_files(folder: Path, config: Config) -> list[str]:
     for name in names:
         if not (folder / name).exists():
             raise unfinished(folder, f"{name} is not there")
-    return names
+    return [*names, *(path.name for pattern in (FINALISTS, RESULT) for path in sorted(folder.glob(pattern)))]
 
 
 def unfinished(folder: Path, why: str) -> UsageError:
@@ -142,7 +146,7 @@ def forget(folder: Path) -> None:
     (folder / f"{SOURCE}.json").unlink(missing_ok=True)
 
 
-def reach(run: Run, finished: Finished, name: str) -> Inherited:
+def reach(run: Run, finished: Finished, name: str, trained: Iterable[Arch]) -> Inherited:
     """How far the weights reach, for a run with budgets of its own."""
     budgets = finished.trained.objective.budgets
     own = {limit.metric: limit.bound for limit in run.own_limits}
@@ -162,7 +166,7 @@ def reach(run: Run, finished: Finished, name: str) -> Inherited:
     space = finished.trained.space
     values = [space.static_values(statics) for statics in space.all_statics()]
     sizes = " or ".join(" ".join(f"{k} {v}" for k, v in row.items()) for row in values)
-    return Inherited(name, limits, tuple(costs), sizes or "its one size")
+    return Inherited(name, limits, tuple(costs), sizes or "its one size", tuple(trained))
 
 
 def same_table(run: Run, other: Run) -> bool:

@@ -73,7 +73,10 @@ def keep_config(run: Run, source: Path | None = None) -> None:
 
 
 def inherit(run: Run) -> None:
-    """Search with the weights of another run, and no further than they reach, if this one was begun so."""
+    """Search with the weights of another run, and no further than they reach, if this one was begun so.
+
+    Finalists that were trained there give theirs to the shared ones: what is near them needs little training.
+    """
     folder = run.folder
     if not (folder.path / inherited.SOURCE).is_dir():
         return
@@ -82,7 +85,10 @@ def inherit(run: Run) -> None:
         moved = {"data_root": config.data_root, "download": config.download, "train_device": config.train_device}
         source = open_finished(folder.path, run.reporter, **moved)
         run.data, run.space, run.evaluator = source.run.data, source.trained.space, source.evaluator()
-        run.inherited = inherited.reach(run, source, folder.artefact(inherited.SOURCE, dict)["run"])
+        trained = source.finalists()
+        for network in reversed(trained.values()):  # the delivered one last: slices overlap
+            source.supernet.absorb(network)
+        run.inherited = inherited.reach(run, source, folder.artefact(inherited.SOURCE, dict)["run"], trained)
         table = folder.path / "table.csv"
         if inherited.same_table(run, source.run):
             distributed.first(lambda: None if table.exists() else write_table(table, source.run.table))

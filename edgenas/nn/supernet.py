@@ -67,6 +67,14 @@ class Supernet(nn.Module):
                     parameter.copy_(weights[name])
         return network
 
+    @torch.no_grad()
+    def absorb(self, network: Network) -> None:
+        """Inverse of `subnet`: the slices that a network of this space stands for take its weights over."""
+        for node in network.graph.priced:
+            slices = self.weights(node)
+            for name, parameter in network.layer(node.name).weights.items():
+                slices[name].copy_(parameter)
+
     def touched(self, arch: Arch) -> float:
         """Share of the shared parameters that one architecture trains."""
         used = sum(torch.Size(shape).numel() for node in self.space.graph(arch) for shape in trainable(node).values())

@@ -28,6 +28,7 @@ from edgenas.strategies._feasible import grow, networks, repair
 from edgenas.study import Study
 
 GROWN = 2  # larger variants of each of the best
+REPAIRED = 8  # of each trained network whose weights are inherited, made to fit
 ATTEMPTS = 4  # refits of the correction before giving up
 SECONDS_EACH = 1.5
 SAFE = 0.1  # of the budget, kept free by a finalist to fall back on where nothing can be measured yet
@@ -49,7 +50,8 @@ def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: S
     Where the device is not this machine, those that the gate lets pass are taken unmeasured, and the last of them
     leaves a tenth of the budget free: a device is not always as fast as when its table was measured.
 
-    Candidates are what the strategy recommends, the best trials, and larger variants of these that still fit, all
+    Candidates are what the strategy recommends, the best trials, trained networks whose weights are inherited, made to
+    fit if need be, and larger variants of these that still fit, all
     scored again on the final weights and the whole validation split. Those that are measured above the budget are
     recorded as misses and refit the correction; the next ones are tried. `earlier` counts the selections before this
     one, whose finalists all missed and are `excluded`.
@@ -91,7 +93,9 @@ def _candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> dic
     wanted = run.config.finalists
     rng = run.rng(f"candidates {attempt}")
     best = [trial.arch for trial in study.best(4 * wanted)]
-    proposed = [*strategy.recommend(study, 2 * wanted), *best]
+    trained = run.inherited.finalists if run.inherited else ()
+    near = [repair(run.problem, arch, rng) for arch in trained for _ in range(REPAIRED)]
+    proposed = [*filter(None, near), *strategy.recommend(study, 2 * wanted), *best]
     if attempt:
         proposed = [arch for arch in (repair(run.problem, a, rng) for a in proposed) if arch is not None]
     proposed = [arch for arch, fits in zip(proposed, run.problem.feasible(proposed), strict=True) if fits]

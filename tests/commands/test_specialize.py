@@ -4,15 +4,19 @@ import json
 import shutil
 
 import pytest
+import torch
 
 import edgenas
-from edgenas import api
+from edgenas import api, pipeline
 from edgenas.cli import main
 from edgenas.errors import BudgetError, Interrupted, UsageError
 from edgenas.export.bundle import verify_bundle
 from edgenas.finished import open_finished
+from edgenas.folder import RunFolder
 from edgenas.inherited import settings
 from edgenas.progress import SilentReporter
+from edgenas.report import Result
+from edgenas.run import Run
 from edgenas.study import read_trials
 from tests._searched import BUDGET_MS, FEW, hashes
 
@@ -71,6 +75,22 @@ def test_what_was_not_trained_is_not_proposed(searched, larger):
     assert limit["allowed"] == pytest.approx(1.5 * BUDGET_MS) and limit["used"] <= limit["allowed"]
     (note,) = [note for note in api.notes(folder) if "first run" in note]
     assert "trained at width" in note and "up to 0.045 ms on amd-epyc-zen4" in note
+
+
+def test_what_was_trained_to_the_end_there_is_begun_with(searched, tmp_path):
+    """Shared weights know of finalists what these learned, and finalists that still fit stand for election again."""
+    before = Result.from_json((searched / "result.json").read_text())
+    given = {"budget_ms": LARGER_MS, "output": str(tmp_path / "run"), **FEW}
+    run = Run(settings(searched, given), RunFolder(tmp_path / "run", resume=False), SilentReporter(), api.never)
+    pipeline.keep_config(run, searched)
+    pipeline.inherit(run)
+    assert run.inherited is not None
+    arch = run.inherited.finalists[0]
+    assert run.space.code(arch) == before.arch
+    trained = open_finished(searched, SilentReporter()).finalists()[arch]
+    assert all(map(torch.equal, run.evaluator.network(arch).parameters(), trained.parameters()))
+    shared = open_finished(searched, SilentReporter()).evaluator().network(arch)
+    assert not all(map(torch.equal, shared.parameters(), trained.parameters())), "the source is as it was"
 
 
 def test_the_table_is_that_of_the_source(searched, larger):

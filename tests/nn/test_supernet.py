@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 
 from edgenas.graph import Builder, Graph
+from edgenas.nn.network import Network
 from edgenas.nn.supernet import Supernet, parameter_key, weight_groups
 from tests._toys import Recipe, Shared, all_archs, recipes
 
@@ -51,6 +52,14 @@ def test_slices_are_views_so_training_one_trains_the_group(supernet):
         supernet.weights(node)["weight"].fill_(7.0)
     mix = supernet.shared[parameter_key("mix", "weight")]
     assert (mix == 7.0).sum() == 4 * 4 * 3 * 3
+
+
+def test_a_network_that_is_absorbed_is_a_slice(supernet):
+    arch = (1, 1, 1, 1)
+    network = Network(supernet.space.graph(arch), torch.Generator().manual_seed(7))
+    assert not all(map(torch.equal, supernet.subnet(arch).parameters(), network.parameters()))
+    supernet.absorb(network)
+    assert all(map(torch.equal, supernet.subnet(arch).parameters(), network.parameters()))
 
 
 def test_subnet_has_copies(supernet):
