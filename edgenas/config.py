@@ -84,7 +84,9 @@ class Config:
         low=1,
         high=10**5,
     )
-    final_epochs: int | None = _setting(None, "default: as many as see 8,000 images, at least 6", low=1, high=10**5)
+    final_epochs: int | None = _setting(
+        None, "default: as many as see 8,000 images, at least 6; with `specialize` at least 1", low=1, high=10**5
+    )
     recipe: str = _setting("quick", "how finalists are trained: quick, 300 or darts600 (epochs)")
     ghost_batch: int | None = _setting(
         None,

@@ -28,6 +28,7 @@ from edgenas.strategies._feasible import grow, networks, repair
 from edgenas.study import Study
 
 GROWN = 2  # larger variants of each of the best
+REFINING_RATE = 1.5e-3  # three times that loses two points of accuracy in an epoch
 REPAIRED = 8  # of each trained network whose weights are inherited, made to fit
 ATTEMPTS = 4  # refits of the correction before giving up
 SECONDS_EACH = 1.5
@@ -177,9 +178,16 @@ def refit(run: Run, measured_ms: Mapping[Arch, float]) -> None:
 
 
 def final_settings(run: Run) -> Settings:
-    """Those of the run's recipe; the quick one is long enough for an inherited network to make its weights its own."""
+    """Those of the run's recipe; the quick one is long enough for shared weights to become a network's own.
+
+    What stands for weights that were trained to the end is refined at a lower rate, once over the images if these are
+    many.
+    """
     config, images = run.config, len(run.data.train)
-    recipe = RECIPES[config.recipe] or Settings(config.seeing(8_000, 6, images), batch_size_for(images))
+    quick = Settings(config.seeing(8_000, 6, images), batch_size_for(images))
+    if run.inherited and run.inherited.finalists:
+        quick = replace(quick, epochs=config.seeing(8_000, 1, images), learning_rate=REFINING_RATE)
+    recipe = RECIPES[config.recipe] or quick
     return replace(recipe, epochs=config.final_epochs or recipe.epochs, ghost_batch=config.ghost_batch)
 
 

@@ -23,8 +23,8 @@ from edgenas.report import Result
 from tests.benchmarks import sharing
 from tests.benchmarks._common import record
 
-CASES = (("fp32", 0.55), ("fp32", 0.75), ("fp32", 1.3), ("int8", 0.75))  # precision, share of the budget
-BRIEF: dict[str, Any] = {"finalists": 1, "final_epochs": 2, "trials": 32, "int8": False}
+CASES = (("fp32", 0.4), ("fp32", 0.7), ("fp32", 1.3), ("int8", 0.7))  # precision, share of the budget
+BRIEF: dict[str, Any] = {"finalists": 1, "trials": 8}
 
 
 def main() -> None:
@@ -62,16 +62,15 @@ def pair(folder: Path, reporter: Reporter, strategy: str, seed: int, precision: 
     source = folder / f"{strategy}-{seed}"
     first = Result.from_json((source / "result.json").read_text(encoding="utf-8"))
     assert first.budget_ms is not None
-    goal = {"budget_ms": round(share * first.budget_ms, 3), "precision": precision}
+    goal = {"budget_ms": round(share * first.budget_ms, 3), "precision": precision, "int8": precision == "int8"}
     name = f"{strategy}-{seed}-{precision}-{share}"
-    own = sharing.run(
-        folder / f"own-{name}", reporter, strategy=strategy, **sharing.STRATEGIES[strategy], seed=seed, **goal
-    )
+    alike = {"strategy": strategy, **sharing.STRATEGIES[strategy], "seed": seed}
+    own = sharing.run(folder / f"own-{name}", reporter, **alike, **goal)
     output = folder / f"special-{name}"
     done = output / "result.json"
     if done.exists():
         return Result.from_json(done.read_text(encoding="utf-8")), own
-    given = {"output": str(output), "resume": output.exists(), **goal, **BRIEF}
+    given = {"output": str(output), "resume": output.exists(), **BRIEF, **goal}
     return api.specialize(inherited.settings(source, given), source, reporter), own
 
 
