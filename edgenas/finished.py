@@ -48,15 +48,18 @@ class Finished:
         return SupernetEvaluator(self.supernet, self.run.data)
 
     def finalists(self) -> dict[Arch, Network]:
-        """The networks that were trained to the end, or as far as the run came; the delivered one first."""
-        run, found = self.run, {}
+        """The networks that were trained to the end, the delivered one first; none of a run without a result yet."""
+        run, found = self.run, dict[Arch, Network]()
+        if not (run.folder.path / RESULT).exists():
+            return found
         for path in sorted(run.folder.path.glob(FINALISTS)):
             payload = checkpoint.load(path)
             arch = run.space.parse(payload["identity"]["arch"])
             if is_allowed(self.trained.space, arch):
-                found[arch] = Network(run.space.graph(arch))
-                found[arch].load_state_dict(network_state(payload["module"]))
-        delivered = (run.folder.path / RESULT).exists() and read_artefact(run.folder.path, "result")["arch"]
+                network = Network(run.space.graph(arch))
+                network.load_state_dict(network_state(payload["module"]))
+                found[arch] = network.to(run.torch_device).to(memory_format=torch.channels_last)
+        delivered = read_artefact(run.folder.path, "result")["arch"]
         return {arch: found[arch] for arch in sorted(found, key=lambda arch: run.space.code(arch) != delivered)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from edgenas.study import CHECKPOINT, TRIALS
 if TYPE_CHECKING:
     from edgenas.finished import Finished
     from edgenas.graph import Arch
+    from edgenas.nn.network import Network
     from edgenas.run import Run
 
 SOURCE = "source"  # folder inside the run's own: what it keeps of the other run; and artefact: the other's name
@@ -41,15 +42,15 @@ CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, "data_root", "download", "tra
 class Inherited:
     """How far the weights reach: networks within `limits` by `costs`, those of the run that trained them.
 
-    What the run's own budgets imply is left out. `name` is that of the other run's folder. `finalists` were trained to
-    the end there, the delivered one first; their weights are in the shared ones.
+    What the run's own budgets imply is left out. `name` is that of the other run's folder. `finalists` are the networks
+    that were trained to the end there, the delivered one first; their weights are in the shared ones.
     """
 
     name: str
     limits: tuple[Limit, ...]
     costs: tuple[CostModel, ...]
     sizes: str
-    finalists: tuple[Arch, ...]
+    finalists: Mapping[Arch, Network]
 
     @property
     def note(self) -> str:
@@ -146,7 +147,7 @@ def forget(folder: Path) -> None:
     (folder / f"{SOURCE}.json").unlink(missing_ok=True)
 
 
-def reach(run: Run, finished: Finished, name: str, trained: Iterable[Arch]) -> Inherited:
+def reach(run: Run, finished: Finished, name: str, finalists: Mapping[Arch, Network]) -> Inherited:
     """How far the weights reach, for a run with budgets of its own."""
     budgets = finished.trained.objective.budgets
     own = {limit.metric: limit.bound for limit in run.own_limits}
@@ -166,7 +167,7 @@ def reach(run: Run, finished: Finished, name: str, trained: Iterable[Arch]) -> I
     space = finished.trained.space
     values = [space.static_values(statics) for statics in space.all_statics()]
     sizes = " or ".join(" ".join(f"{k} {v}" for k, v in row.items()) for row in values)
-    return Inherited(name, limits, tuple(costs), sizes or "its one size", tuple(trained))
+    return Inherited(name, limits, tuple(costs), sizes or "its one size", finalists)
 
 
 def same_table(run: Run, other: Run) -> bool:

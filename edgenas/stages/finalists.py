@@ -192,20 +192,26 @@ def final_settings(run: Run) -> Settings:
 
 
 def train_finalist(run: Run, arch: Arch, number: int) -> Finalist:
-    """Train one finalist from the evaluator's weights on the training split, and score it on validation."""
-    network = run.evaluator.network(arch)
-    settings, size = final_settings(run), network.graph.input.shape[1]
-    module, gradients = _trained(run, network, settings)
-    train(
-        module,
-        gradients,
-        run.data.train,
-        settings,
-        size=size,
-        seed=run.config.seed,
-        around=run.surroundings(f"finalist-{number}", {"arch": run.space.code(arch), "epochs": settings.epochs}),
-    )
-    scores = distributed.first(lambda: evaluate(network, run.data.validation.batches(256, size=size)))
+    """Train one finalist from the evaluator's weights on the training split, and score it on validation.
+
+    One that was trained to the end in the run whose weights are used is taken as it is, unless epochs are asked for.
+    """
+    network = run.inherited.finalists.get(arch) if run.inherited and not run.config.final_epochs else None
+    if network is None:
+        network = run.evaluator.network(arch)
+        settings = final_settings(run)
+        module, gradients = _trained(run, network, settings)
+        train(
+            module,
+            gradients,
+            run.data.train,
+            settings,
+            size=network.graph.input.shape[1],
+            seed=run.config.seed,
+            around=run.surroundings(f"finalist-{number}", {"arch": run.space.code(arch), "epochs": settings.epochs}),
+        )
+    batches = run.data.validation.batches(256, size=network.graph.input.shape[1])
+    scores = distributed.first(lambda: evaluate(network, batches))
     network.eval()
     return Finalist(arch, network, scores)
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from edgenas.inherited import settings
 from edgenas.progress import SilentReporter
 from edgenas.report import Result
 from edgenas.run import Run
+from edgenas.stages import finalists
 from edgenas.study import read_trials
 from tests._searched import BUDGET_MS, FEW, hashes
 
@@ -85,10 +87,13 @@ def test_what_was_trained_to_the_end_there_is_begun_with(searched, tmp_path):
     pipeline.keep_config(run, searched)
     pipeline.inherit(run)
     assert run.inherited is not None
-    arch = run.inherited.finalists[0]
+    arch = next(iter(run.inherited.finalists))
     assert run.space.code(arch) == before.arch
     trained = open_finished(searched, SilentReporter()).finalists()[arch]
     assert all(map(torch.equal, run.evaluator.network(arch).parameters(), trained.parameters()))
+    run.config = replace(run.config, final_epochs=None)
+    network = finalists.train_finalist(run, arch, 0).network
+    assert all(map(torch.equal, network.state_dict().values(), trained.state_dict().values())), "as it is"
     shared = open_finished(searched, SilentReporter()).evaluator().network(arch)
     assert not all(map(torch.equal, shared.parameters(), trained.parameters())), "the source is as it was"
 
