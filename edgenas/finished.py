@@ -57,7 +57,7 @@ class Finished:
             arch = run.space.parse(payload["identity"]["arch"])
             if is_allowed(self.trained.space, arch):
                 network = Network(run.space.graph(arch))
-                network.load_state_dict(network_state(payload["module"]))
+                _load(network, network_state(payload["module"]), path)
                 found[arch] = network.to(run.torch_device).to(memory_format=torch.channels_last)
         delivered = read_artefact(run.folder.path, "result")["arch"]
         return {arch: found[arch] for arch in sorted(found, key=lambda arch: run.space.code(arch) != delivered)}
@@ -119,9 +119,9 @@ def _trained(run: Run, problem: Problem, reach: float) -> Problem:
     return replace(problem, objective=Objective(budgets), evaluator=run.evaluate)
 
 
-def _load(supernet: Supernet, state: dict[str, Any], path: Path) -> None:
+def _load(module: torch.nn.Module, state: dict[str, Any], path: Path) -> None:
     try:
-        supernet.load_state_dict(state)
+        module.load_state_dict(state)
     except RuntimeError as error:  # names or shapes differ
         raise _foreign(path) from error
 

@@ -52,10 +52,9 @@ def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: S
     leaves a tenth of the budget free: a device is not always as fast as when its table was measured.
 
     Candidates are what the strategy recommends, the best trials, trained networks whose weights are inherited, made to
-    fit if need be, and larger variants of these that still fit, all
-    scored again on the final weights and the whole validation split. Those that are measured above the budget are
-    recorded as misses and refit the correction; the next ones are tried. `earlier` counts the selections before this
-    one, whose finalists all missed and are `excluded`.
+    fit if need be, and larger variants of these that still fit, all scored again on the final weights and the whole
+    validation split. Those that are measured above the budget are recorded as misses and refit the correction; the next
+    ones are tried. `earlier` counts the selections before this one, whose finalists all missed and are `excluded`.
 
     Raises:
         BudgetError: no candidate met the budget.

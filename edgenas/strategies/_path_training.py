@@ -68,9 +68,8 @@ class PathTraining:
         def backward(x: Tensor, y: Tensor, step: int) -> Tensor:
             total = torch.zeros((), device=x.device)
             for arch in archs:
-                with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
-                    logits = self.supernet(resized(x, self.supernet, arch), arch)
-                    loss = F.cross_entropy(logits, y, label_smoothing=self.settings.label_smoothing) / len(archs)
+                logits = self.logits(x, arch)
+                loss = F.cross_entropy(logits, y, label_smoothing=self.settings.label_smoothing) / len(archs)
                 loss.backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
             return total
@@ -78,6 +77,12 @@ class PathTraining:
         loss = self.ghosts.step(self.supernet, backward, *batch, self.step)
         self.stepper.step()
         return loss
+
+    def logits(self, x: Tensor, arch: Arch) -> Tensor:
+        """Logits (N, classes), float32, of one path for full-size images (N, C, H, W)."""
+        with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
+            logits: Tensor = self.supernet(resized(x, self.supernet, arch), arch)
+        return logits.float()
 
     def state(self) -> dict[str, Any]:
         """Weights, optimiser and step."""

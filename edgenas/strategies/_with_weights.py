@@ -12,10 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from edgenas.engine import distributed
-from edgenas.engine.sandwich import resized
 from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import Surroundings
 from edgenas.evaluators.shared import SharedEvaluator
@@ -133,16 +131,16 @@ class Alternating(WithWeights):
     @torch.no_grad()
     def _on_a_batch(self, archs: Sequence[Arch]) -> list[float]:
         """Accuracies on one batch, another for every round: of the same in all processes, by the first."""
-        supernet, data = self.training.supernet, self.evaluator.data
-        size, epoch = supernet.space.shape[1], int(self.inner.rng.integers(2**31))
-        x, y = next(data.validation.batches(self.training.batch_size, size=size, epoch=epoch, limit=1))
+        training, epoch = self.training, int(self.inner.rng.integers(2**31))
 
-        def accuracy(arch: Arch) -> Tensor:
-            with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
-                logits: Tensor = supernet(resized(x, supernet, arch), arch)
-            return (logits.argmax(1) == y).float().mean()
+        def accuracies() -> list[float]:
+            size = training.supernet.space.shape[1]
+            batches = self.evaluator.data.validation.batches(training.batch_size, size=size, epoch=epoch, limit=1)
+            x, y = next(batches)
+            correct = [(training.logits(x, arch).argmax(1) == y).float().mean() for arch in archs]
+            return torch.stack(correct).tolist() if correct else []
 
-        return distributed.first(lambda: torch.stack([accuracy(arch) for arch in archs]).tolist() if archs else [])
+        return distributed.first(accuracies)
 
     def _due(self) -> int:
         """The step that the next round comes after; the last one where nothing is left to choose."""

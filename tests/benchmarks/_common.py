@@ -8,6 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from edgenas.report import Result
 from edgenas.runtimes import _host
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
@@ -33,3 +36,14 @@ def _module() -> list[str]:
 def accuracy(share: float, images: int) -> str:
     """Percent with its binomial standard error."""
     return f"{100 * share:.2f} +- {100 * math.sqrt(share * (1 - share) / images):.2f}"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and standard deviation."""
+    return f"{np.mean(values):.2f} +- {np.std(values, ddof=1) if len(values) > 1 else 0:.2f}"
+
+
+def result_of(run: Path) -> Result | None:
+    """Of a search that came to its end."""
+    path = run / "result.json"
+    return Result.from_json(path.read_text(encoding="utf-8")) if path.exists() else None

@@ -21,7 +21,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -48,7 +48,7 @@ from edgenas.spaces.nasbench201 import NASBench201
 from edgenas.strategies._feasible import feasible_samples
 from edgenas.strategies._guards import skips_by_cell
 from edgenas.study import Study
-from tests.benchmarks._common import record
+from tests.benchmarks._common import record, spread
 from tests.benchmarks._tabular import FILE, _forget, _missing, load
 
 IMAGES, SIZE = "cifar10_jpeg.npz", 16
@@ -293,11 +293,6 @@ def report(rows: Mapping[Job, Mapping[str, Any]], best: tuple[float, float]) -> 
         skips, seconds = max(row["skips"] for row in found), max(row["seconds"] for row in found)
         lines.append(f"| {title} | {' | '.join(figures)} | {least:.2f} | {most:.1f} | {skips} | {seconds:.0f} |")
     return [*lines, "", *(f"{job.strategy} {job.seed}: {row['cell']}" for job, row in rows.items())]
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation."""
-    return f"{np.mean(values):.2f} +- {np.std(values, ddof=1) if len(values) > 1 else 0:.2f}"
 
 
 if __name__ == "__main__":

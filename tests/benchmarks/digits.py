@@ -20,7 +20,7 @@ from edgenas.bench import met
 from edgenas.config import make_config
 from edgenas.progress import PlainReporter
 from edgenas.report import Result
-from tests.benchmarks._common import accuracy, record
+from tests.benchmarks._common import accuracy, record, result_of
 
 STRATEGIES = ("evolution", "random", "reinforce")
 SETTINGS: dict[str, Any] = {"finalists": 1, "trials": 60, "statics": 9, "int8": False, "supernet_epochs": 12}
@@ -65,9 +65,8 @@ def main() -> None:
 
 
 def _search(output: Path, reporter: PlainReporter, **settings: Any) -> Result:
-    done = output / "result.json"
-    if done.exists():
-        return Result.from_json(done.read_text(encoding="utf-8"))
+    if (done := result_of(output)) is not None:
+        return done
     return api.search(make_config(SETTINGS | settings | {"output": str(output), "resume": output.exists()}), reporter)
 
 

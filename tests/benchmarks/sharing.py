@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from edgenas import api
 from edgenas.config import make_config
 from edgenas.progress import PlainReporter, Reporter
 from edgenas.report import Result
-from tests.benchmarks._common import accuracy, record
+from tests.benchmarks._common import accuracy, record, result_of, spread
 from tests.benchmarks._fashion_part import TRAIN_IMAGES
 
 TEST_IMAGES = 10_000
@@ -69,12 +70,8 @@ def main() -> None:
 
 def budget_ms(folder: Path, share: float, reporter: Reporter) -> float:
     """A share of the largest network's measured latency; this machine is profiled, if it was not."""
-    done = folder / "bounds" / "result.json"
-    if done.exists():
-        base = Result.from_json(done.read_text(encoding="utf-8"))
-    else:
-        cheap = {"evaluator": "tests.benchmarks._by_size", "final_epochs": 1, "trials": 2, "seed": 0}
-        base = run(folder / "bounds", reporter, **cheap, budget_ms=1000.0)
+    cheap = {"evaluator": "tests.benchmarks._by_size", "final_epochs": 1, "trials": 2, "seed": 0}
+    base = run(folder / "bounds", reporter, **cheap, budget_ms=1000.0)
     return round(share * base.largest_ms, 3)
 
 
@@ -85,15 +82,15 @@ def searched(folder: Path, reporter: Reporter, name: str, seed: int, **settings:
     if name != "evolution" or not shared.exists():
         return run(folder / f"{name}-{seed}", reporter, **mine)
     result = run(folder / f"{name}-{seed}", reporter, **mine, reuse=str(shared))
-    trained = Result.from_json((shared / "result.json").read_text(encoding="utf-8")).seconds["supernet"]
-    return Result(**{**vars(result), "seconds": {**result.seconds, "supernet": trained}})
+    source = result_of(shared)
+    assert source is not None
+    return replace(result, seconds={**result.seconds, "supernet": source.seconds["supernet"]})
 
 
 def run(output: Path, reporter: Reporter, **settings: Any) -> Result:
     """A search, gone on with if it was interrupted."""
-    done = output / "result.json"
-    if done.exists():
-        return Result.from_json(done.read_text(encoding="utf-8"))
+    if (done := result_of(output)) is not None:
+        return done
     given = {"output": str(output), "resume": output.exists()}
     return api.search(make_config({**SETTINGS, **given, **settings}), reporter)
 
@@ -124,11 +121,6 @@ def report(rows: Mapping[str, Sequence[Result]], budget: float) -> list[str]:
 
 
 FIGURES = ("validation_accuracy", "onnx_test_accuracy")
-
-
-def spread(values: Sequence[float]) -> str:
-    """Mean and standard deviation."""
-    return f"{np.mean(values):.2f} +- {np.std(values, ddof=1) if len(values) > 1 else 0:.2f}"
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from edgenas import api, inherited
 from edgenas.progress import PlainReporter, Reporter
 from edgenas.report import Result
 from tests.benchmarks import sharing
-from tests.benchmarks._common import record
+from tests.benchmarks._common import record, result_of
 
 CASES = (("fp32", 0.4), ("fp32", 0.7), ("fp32", 1.3), ("int8", 0.7))  # precision, share of the budget
 BRIEF: dict[str, Any] = {"finalists": 1, "trials": 8}
@@ -60,16 +60,15 @@ def main() -> None:
 def pair(folder: Path, reporter: Reporter, strategy: str, seed: int, precision: str, share: float) -> Sequence[Result]:
     """The specialised model, and that of a search for the same budget."""
     source = folder / f"{strategy}-{seed}"
-    first = Result.from_json((source / "result.json").read_text(encoding="utf-8"))
-    assert first.budget_ms is not None
+    first = result_of(source)
+    assert first is not None and first.budget_ms is not None
     goal = {"budget_ms": round(share * first.budget_ms, 3), "precision": precision, "int8": precision == "int8"}
     name = f"{strategy}-{seed}-{precision}-{share}"
     alike = {"strategy": strategy, **sharing.STRATEGIES[strategy], "seed": seed}
     own = sharing.run(folder / f"own-{name}", reporter, **alike, **goal)
     output = folder / f"special-{name}"
-    done = output / "result.json"
-    if done.exists():
-        return Result.from_json(done.read_text(encoding="utf-8")), own
+    if (done := result_of(output)) is not None:
+        return done, own
     given = {"output": str(output), "resume": output.exists(), **BRIEF, **goal}
     return api.specialize(inherited.settings(source, given), source, reporter), own
 

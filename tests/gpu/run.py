@@ -39,7 +39,7 @@ from edgenas.spaces._genes import sample
 from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining
 from edgenas.strategies.gdas import Gumbel
 from tests.benchmarks import cells
-from tests.benchmarks._common import accuracy, record
+from tests.benchmarks._common import accuracy, record, spread
 
 PARTS = {"speed": 0.12, "cells": 0.4, "search": 0.48}  # shares of the minutes
 BATCH, SEEDS = 256, 3
@@ -158,7 +158,7 @@ def found_cells(arguments: argparse.Namespace, minutes: float) -> tuple[str, lis
     lines = [
         f"- seed {s}: {r['c10']:.2f} / {r['c100']:.2f}, {r['epochs']} epochs, {r['cell']}" for s, r in enumerate(rows)
     ]
-    mean = " / ".join(cells.spread([row[name] for row in rows]) for name in ("c10", "c100"))
+    mean = " / ".join(spread([row[name] for row in rows]) for name in ("c10", "c100"))
     least = min(row["c10"] for row in rows)
     return "GDAS without a budget: test accuracy of CIFAR-10 / CIFAR-100 by look-up", [
         f"mean {mean}, least on CIFAR-10 {least:.2f}",
