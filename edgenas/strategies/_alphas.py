@@ -80,13 +80,22 @@ class Alphas(nn.Module):
             self.offered[row] = both if both.any() else allowed
         self.refresh()
 
-    def withdraw(self, skips: Sequence[str]) -> None:
-        """Do not offer a skip connection any more, at that of these choices where it is least likely."""
-        probabilities, rows = self.probabilities().detach(), {name: row for row, name in enumerate(self.names())}
-        options = {name: self._skip(rows[name]) for name in skips if name in rows}
-        least = min(options, key=lambda name: float(probabilities[rows[name], options[name]]))
-        self.offered[rows[least], options[least]] = False
+    def withdraw(self, skips: Sequence[str]) -> bool:
+        """Do not offer a skip connection any more, at that of these choices where it is least likely.
+
+        False if nothing else is offered at any of them.
+        """
+        probabilities = self.probabilities().detach()
+        places = [
+            (row, self._skip(row))
+            for row, name in enumerate(self.names())
+            if name in skips and len(self._options[row]) > 1
+        ]
+        if not places:
+            return False
+        self.offered[min(places, key=lambda place: float(probabilities[place]))] = False
         self.refresh()
+        return True
 
     def _skip(self, row: int) -> int:
         """The offered skip connection of a choice."""

@@ -25,7 +25,7 @@ from edgenas.strategies._alphas import entropy
 from edgenas.strategies._bilevel_notes import notes
 from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, Weighting
 from edgenas.strategies._feasible import Proposed, feasible_samples, founder, random_feasible, repair
-from edgenas.strategies._guards import Guard
+from edgenas.strategies._guards import Guard, full_cells
 from edgenas.strategies._training_run import Run, shared_evaluator
 from edgenas.study import Study
 
@@ -142,6 +142,8 @@ class Bilevel(base.Strategy):
         with torch.no_grad():
             samples = alphas.sample(alphas.probabilities(SHARPENED), SAMPLES, rng)
         feasible = [arch for arch, fits in zip(samples, self.problem.feasible(samples), strict=True) if fits]
+        if self.guard is not None:
+            feasible = [arch for arch in feasible if not full_cells(alphas.space, arch)] or feasible
         likelihood = dict(zip(feasible, alphas.log_likelihoods(feasible), strict=True))
         likely = sorted(likelihood, key=lambda arch: (-likelihood[arch], arch))
         likely = likely if own is None else [own, *likely]

@@ -22,6 +22,8 @@ STEP = 1e-2  # of the finite difference, relative to a direction of length 1
 
 def skips_by_cell(space: SearchSpace, arch: Arch) -> dict[str, list[str]]:
     """The choices that take a skip connection, if they decide anything, by cell: their names up to the first dot."""
+    if not space.skip_options:
+        return {}
     asked = space.asked(space.rows([arch]))[0]
     found: dict[str, list[str]] = {}
     for choice, option, is_asked in zip(space.choices, arch, asked, strict=True):
@@ -29,6 +31,11 @@ def skips_by_cell(space: SearchSpace, arch: Arch) -> dict[str, list[str]]:
             cell, dot, _ = choice.name.partition(".")
             found.setdefault(cell if dot else "", []).append(choice.name)
     return found
+
+
+def full_cells(space: SearchSpace, arch: Arch) -> list[list[str]]:
+    """The skip connections of every cell that has too many of them."""
+    return [names for names in skips_by_cell(space, arch).values() if len(names) > MOST_SKIPS]
 
 
 class Eigenvalue:
@@ -86,9 +93,9 @@ class Guard:
     def check(self) -> None:
         """Look at the alphas as they are."""
         t = self.training
-        if not t.learns or not t.alphas.free or t.progress < t.settings.warm_up:
+        if not t.alphas.free or t.progress < t.settings.warm_up:
             return
-        if t.weighting.smooth and self._is_due() and self._sharpens():
+        if t.learns and t.weighting.smooth and self._is_due() and self._sharpens():
             self.stopped = f"after {t.progress:.0%} of the search, as the loss turned sharp in them"
             t.learns = False
             self._set(self.good)
@@ -107,12 +114,8 @@ class Guard:
     def _withdraw(self) -> None:
         """Take the least likely skip connections of a full cell from what is offered, until it is full no more."""
         alphas = self.training.alphas
-        while True:
-            full = [c for c in skips_by_cell(alphas.space, alphas.decode()).values() if len(c) > MOST_SKIPS]
-            if not full:
-                return
+        while any(alphas.withdraw(names) for names in full_cells(alphas.space, alphas.decode())):
             self.withdrawn += 1
-            alphas.withdraw(full[0])
 
     def _is_due(self) -> bool:
         """Whether the eigenvalue has not been looked at in this part of the search."""

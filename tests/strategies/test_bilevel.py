@@ -18,10 +18,10 @@ from edgenas.errors import UsageError
 from edgenas.nn.mixture import Mixture
 from edgenas.objective import Objective
 from edgenas.problem import Problem
-from edgenas.spaces._base import build_space
+from edgenas.spaces._base import SearchSpace, build_space
 from edgenas.strategies._bilevel import one_size
 from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, halves
-from edgenas.strategies._guards import MOST_SKIPS, Eigenvalue, Guard, skips_by_cell
+from edgenas.strategies._guards import MOST_SKIPS, Eigenvalue, Guard, full_cells, skips_by_cell
 from edgenas.strategies._steering import SteeringSettings
 from edgenas.strategies.darts import Softmax
 from edgenas.strategies.gdas import Gumbel, HardConcrete
@@ -147,10 +147,15 @@ class Skipping(Toy):
     skip_options = frozenset({1})
 
 
-def test_a_full_cell_loses_its_least_likely_skips_and_no_others():
-    space = Skipping(6).restrict({"width": [0], "depth": [2], **{f"e{i}": [1] for i in range(6)}})
+def skipping(**allowed: list[int]) -> SearchSpace:
+    return Skipping(6).restrict({"width": [0], "depth": [2], **{f"e{i}": [1] for i in range(6)}, **allowed})
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_a_full_cell_loses_its_least_likely_skips_and_no_others(learns):
+    space = skipping()
     t = training(problem=synthetic(space, 0.4))
-    t.step = t.steps - 1
+    t.step, t.learns = t.steps - 1, learns
     with torch.no_grad():
         t.alphas.logits[:, 0] = 3.0 + torch.arange(6)
     assert len(skips_by_cell(space, t.alphas.decode())[""]) == 6
@@ -158,6 +163,26 @@ def test_a_full_cell_loses_its_least_likely_skips_and_no_others():
     guard.check()
     assert skips_by_cell(space, t.alphas.decode())[""] == ["k3", "k4", "k5"] and len(guard.notes) >= 1
     assert guard.withdrawn == 6 - MOST_SKIPS
+
+
+def test_skips_that_nothing_else_is_offered_for_stay():
+    space = skipping(**{f"k{i}": [0] for i in range(5)})
+    t = training(problem=synthetic(space, 0.4))
+    t.step = t.steps - 1
+    Guard(t).check()
+    assert skips_by_cell(space, t.alphas.decode())[""] == [f"k{i}" for i in range(5)]
+
+
+@pytest.mark.parametrize("guards", ["on", "off"])
+def test_a_guarded_search_draws_no_full_cells(guards):
+    module = plugins.load("strategies", "gdas")
+    options = {name: values[0] for name, values in module.OPTIONS.items()} | {"guards": guards}
+    strategy = module.build(Wiring(synthetic(skipping(), 0.8), Settings(24), 0, options))
+    t = strategy.training
+    with torch.no_grad():
+        t.alphas.logits[:, 0] = 1.0
+    drawn = strategy._likely(np.random.default_rng(0))[1:]  # behind the alphas' own
+    assert len(drawn) > 10 and any(full_cells(t.alphas.space, arch) for arch in drawn) == (guards == "off")
 
 
 @pytest.mark.parametrize(("growth", "noticed"), [(1.0, False), (1.02, False), (1.1, True)])
