@@ -28,7 +28,9 @@ from edgenas.strategies._feasible import grow, networks, repair
 from edgenas.study import Study
 
 GROWN = 2  # larger variants of each of the best
-REFINING_RATE = 1.5e-3  # three times that loses two points of accuracy in an epoch
+# Of what stands for weights that were trained to the end. Where it has nearly their accuracy, one pass at three times
+# the rate loses two points; where it has `FAR` less, one pass at that rate leaves three to gain.
+REFINING_RATE, FAR, FAR_PASSES = 1.5e-3, 0.1, 3
 REPAIRED = 8  # of each trained network whose weights are inherited, made to fit
 ATTEMPTS = 4  # refits of the correction before giving up
 SECONDS_EACH = 1.5
@@ -177,17 +179,22 @@ def refit(run: Run, measured_ms: Mapping[Arch, float]) -> None:
 
 
 def final_settings(run: Run) -> Settings:
-    """Those of the run's recipe; the quick one is long enough for shared weights to become a network's own.
-
-    What stands for weights that were trained to the end is refined at a lower rate, once over the images if these are
-    many.
-    """
+    """Those of the run's recipe; the quick one is long enough for shared weights to become a network's own."""
     config, images = run.config, len(run.data.train)
-    quick = Settings(config.seeing(8_000, 6, images), batch_size_for(images))
-    if run.inherited and run.inherited.finalists:
-        quick = replace(quick, epochs=config.seeing(8_000, 1, images), learning_rate=REFINING_RATE)
-    recipe = RECIPES[config.recipe] or quick
+    recipe = RECIPES[config.recipe] or Settings(config.seeing(8_000, 6, images), batch_size_for(images))
     return replace(recipe, epochs=config.final_epochs or recipe.epochs, ghost_batch=config.ghost_batch)
+
+
+def _refining(run: Run, network: Network) -> Settings:
+    """`final_settings`, of which less where there is no recipe and the weights come from ones trained to the end."""
+    settings, trained = final_settings(run), run.inherited.finalists if run.inherited else {}
+    if not trained or RECIPES[run.config.recipe]:
+        return settings
+    best = next(iter(trained.values()))
+    far = _scores(run, best).accuracy - _scores(run, network).accuracy > FAR
+    passes = FAR_PASSES if far else 1
+    epochs = run.config.final_epochs or run.config.seeing(passes * 8_000, passes, len(run.data.train))
+    return replace(settings, epochs=epochs, learning_rate=settings.learning_rate if far else REFINING_RATE)
 
 
 def train_finalist(run: Run, arch: Arch, number: int) -> Finalist:
@@ -198,7 +205,7 @@ def train_finalist(run: Run, arch: Arch, number: int) -> Finalist:
     network = run.inherited.finalists.get(arch) if run.inherited and not run.config.final_epochs else None
     if network is None:
         network = run.evaluator.network(arch)
-        settings = final_settings(run)
+        settings = _refining(run, network)
         module, gradients = _trained(run, network, settings)
         train(
             module,
@@ -209,10 +216,15 @@ def train_finalist(run: Run, arch: Arch, number: int) -> Finalist:
             seed=run.config.seed,
             around=run.surroundings(f"finalist-{number}", {"arch": run.space.code(arch), "epochs": settings.epochs}),
         )
-    batches = run.data.validation.batches(256, size=network.graph.input.shape[1])
-    scores = distributed.first(lambda: evaluate(network, batches))
+    scores = _scores(run, network)
     network.eval()
     return Finalist(arch, network, scores)
+
+
+def _scores(run: Run, network: Network) -> Scores:
+    """Of a network on the validation split."""
+    batches = run.data.validation.batches(256, size=network.graph.input.shape[1])
+    return distributed.first(lambda: evaluate(network, batches))
 
 
 def _trained(run: Run, network: Network, settings: Settings) -> tuple[nn.Module, Gradients]:

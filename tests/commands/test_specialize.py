@@ -1,8 +1,10 @@
 """Other budgets, devices and precisions on trained weights: nothing is trained again, nothing untrained delivered."""
 
 import json
+import math
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ import torch
 import edgenas
 from edgenas import api, pipeline
 from edgenas.cli import main
+from edgenas.engine.train import Scores
 from edgenas.errors import BudgetError, Interrupted, UsageError
 from edgenas.export.bundle import verify_bundle
 from edgenas.finished import open_finished
@@ -79,13 +82,20 @@ def test_what_was_not_trained_is_not_proposed(searched, larger):
     assert "trained at width" in note and "up to 0.045 ms on amd-epyc-zen4" in note
 
 
+def inheriting(source: Path, folder: Path) -> Run:
+    """A run on the weights of `source`, nothing of it done."""
+    given = {"budget_ms": LARGER_MS, "output": str(folder), **FEW}
+    run = Run(settings(source, given), RunFolder(folder, resume=False), SilentReporter(), api.never)
+    pipeline.keep_config(run, source)
+    pipeline.inherit(run)
+    assert run.inherited is not None and run.inherited.finalists
+    return run
+
+
 def test_what_was_trained_to_the_end_there_is_begun_with(searched, tmp_path):
     """Shared weights know of finalists what these learned, and finalists that still fit stand for election again."""
     before = Result.from_json((searched / "result.json").read_text())
-    given = {"budget_ms": LARGER_MS, "output": str(tmp_path / "run"), **FEW}
-    run = Run(settings(searched, given), RunFolder(tmp_path / "run", resume=False), SilentReporter(), api.never)
-    pipeline.keep_config(run, searched)
-    pipeline.inherit(run)
+    run = inheriting(searched, tmp_path / "run")
     assert run.inherited is not None
     arch = next(iter(run.inherited.finalists))
     assert run.space.code(arch) == before.arch
@@ -96,6 +106,21 @@ def test_what_was_trained_to_the_end_there_is_begun_with(searched, tmp_path):
     assert all(map(torch.equal, network.state_dict().values(), trained.state_dict().values())), "as it is"
     shared = open_finished(searched, SilentReporter()).evaluator().network(arch)
     assert not all(map(torch.equal, shared.parameters(), trained.parameters())), "the source is as it was"
+
+
+@pytest.mark.parametrize(("accuracy", "passes", "learning_rate"), [(0.85, 1, 1.5e-3), (0.75, 3, 5e-3)])
+def test_what_is_far_from_the_trained_accuracy_is_trained_for_longer(
+    searched, tmp_path, monkeypatch, accuracy, passes, learning_rate
+):
+    run = inheriting(searched, tmp_path / "run")
+    assert run.inherited is not None
+    run.config = replace(run.config, final_epochs=None)
+    arch, best = next(iter(run.inherited.finalists.items()))
+    monkeypatch.setattr(finalists, "_scores", lambda run, n: Scores(0.9 if n is best else accuracy, 1.0, 100))
+    refining = finalists._refining(run, run.evaluator.network(arch))
+    images = len(run.data.train)
+    assert refining.learning_rate == learning_rate
+    assert refining.epochs == max(passes, math.ceil(passes * 8_000 / images))
 
 
 def test_the_table_is_that_of_the_source(searched, larger):
