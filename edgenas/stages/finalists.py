@@ -65,8 +65,8 @@ def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: S
     tried: dict[Arch, dict[str, Any]] = {}
     accepted: list[Arch] = []
     for attempt in range(earlier, earlier + ATTEMPTS):
-        scores = _candidates(run, study, strategy, attempt)
-        ranked = [arch for arch in _ranked(run, scores) if arch not in {*tried, *excluded}]
+        scores = candidates(run, study, strategy, attempt)
+        ranked = [arch for arch in by_rank(run, scores) if arch not in {*tried, *excluded}]
         if not run.is_here:
             ranked = _with_a_safe_one(run, ranked)
         for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
@@ -90,7 +90,7 @@ def select(run: Run, study: Study, strategy: Strategy, earlier: int, excluded: S
     return {"finalists": codes, "measured": measured, "notes": list(strategy.notes)}
 
 
-def _candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> dict[Arch, Metrics]:
+def candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> dict[Arch, Metrics]:
     """Feasible architectures under the present correction, with their final scores; no network twice."""
     wanted = run.config.finalists
     rng = run.rng(f"candidates {attempt}")
@@ -112,27 +112,38 @@ def _candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> dic
     return scores
 
 
-def _ranked(run: Run, scores: Mapping[Arch, Metrics]) -> list[Arch]:
+def by_rank(run: Run, scores: Mapping[Arch, Metrics]) -> list[Arch]:
     """Best accuracy first; among those that the validation split cannot tell apart, the larger network.
 
     Shared weights favour small networks, which they train more; what fills the budget gains more from its own training.
+    So the last of several finalists is the largest network.
     """
     best = max((metrics["accuracy"] for metrics in scores.values()), default=0.0)
     standard_error = max(np.sqrt(best * (1 - best) / len(run.data.validation)), 1e-9)
     macs = dict(zip(scores, run.costs.macs.many(run.space, list(scores)), strict=True))
-    return sorted(scores, key=lambda arch: (int((best - scores[arch]["accuracy"]) / standard_error), -macs[arch], arch))
+    ranked = sorted(
+        scores, key=lambda arch: (int((best - scores[arch]["accuracy"]) / standard_error), -macs[arch], arch)
+    )
+    largest = max(ranked, key=lambda arch: macs[arch], default=None)
+    return ranked if largest is None else _with_last(ranked, largest, run.config.finalists)
+
+
+def _with_last(ranked: list[Arch], arch: Arch, finalists: int) -> list[Arch]:
+    """The same, with this one as the last of the first `finalists`, if these are several and lack it."""
+    last = finalists - 1
+    if not last or arch in ranked[: last + 1]:
+        return ranked
+    others = [a for a in ranked if a != arch]
+    return [*others[:last], arch, *others[last:]]
 
 
 def _with_a_safe_one(run: Run, ranked: list[Arch]) -> list[Arch]:
     """The same, with the first that keeps clear of the budget among the finalists, if there are to be several."""
     assert run.config.budget_ms is not None
-    last = run.config.finalists - 1
     gate_ms = run.costs.gate.many(run.space, ranked)
     safe = [arch for arch, ms in zip(ranked, gate_ms, strict=True) if ms <= (1 - SAFE) * run.config.budget_ms]
-    if not last or not safe or safe[0] in ranked[: last + 1]:
-        return ranked
-    others = [arch for arch in ranked if arch != safe[0]]
-    return [*others[:last], safe[0], *others[last:]]
+    first = set(ranked[: run.config.finalists])
+    return ranked if not safe or first & {*safe} else _with_last(ranked, safe[0], run.config.finalists)
 
 
 def _measure(run: Run, archs: Sequence[Arch], attempt: int) -> dict[Arch, dict[str, Any]]:

@@ -3,12 +3,12 @@
     python -m tests.benchmarks.cells --data DIR [--seeds 3] [--only darts] [--keep FILE] [--dry]
 
 CIFAR-10 as JPEG at a quarter of its pixels; a network of nine cells and few channels. A search sees the training images
-alone, a tenth of them for validation. What it finds is looked up: accuracies of full networks trained for 200 epochs,
-none of which a search has seen. The budget is the median latency on a Raspberry Pi 4; latencies are looked up, too, and
-are no sums. As in every search of ours, the best of what the shared weights prefer are trained alone, shortly, two at a
-time, and the best of them by validation is found.
+alone, a twentieth of them for validation. What it finds is looked up: accuracies of full networks trained for 200
+epochs, none of which a search has seen. The budget is the median latency on a Raspberry Pi 4; latencies are looked up,
+too, and are no sums. By the rules of any search of ours, finalists are chosen on the shared weights and trained alone,
+shortly; the best of them by validation is found. A search has one core; two run at a time.
 
-Controls in the time of the slowest strategy: random feasible cells, and feasible cells in order of multiply-adds, each
+Controls in the time of the slowest search: random feasible cells, and feasible cells in order of multiply-adds, each
 trained alone as the finalists are; the best by validation is found.
 """
 
@@ -21,15 +21,17 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.random import Generator
 
 from edgenas import driver, plugins
@@ -45,6 +47,7 @@ from edgenas.graph import Arch
 from edgenas.objective import Objective
 from edgenas.problem import Problem
 from edgenas.spaces.nasbench201 import NASBench201
+from edgenas.stages import finalists
 from edgenas.strategies._feasible import feasible_samples
 from edgenas.strategies._guards import skips_by_cell
 from edgenas.study import Study
@@ -53,12 +56,10 @@ from tests.benchmarks._tabular import FILE, _forget, _missing, load
 
 IMAGES, SIZE = "cifar10_jpeg.npz", 16
 DEVICE, VALIDATION, TEST = "raspi4", "c10_val", "c10_test"
-EPOCHS = {"darts": 3, "gdas": 12, "proxyless": 8}  # for two minutes of two cores
-TRIALS, FINALISTS = 32, 3
-ALONE = Settings(epochs=3, batch_size=128)  # of a finalist or control
+EPOCHS = {"darts": 1, "gdas": 3, "proxyless": 2}  # for a minute and a half of one core
+TRIALS, FINALISTS = 32, 2
+ALONE = Settings(epochs=1, batch_size=128)  # of a finalist or control
 CONTROLS = ("random", "by-macs")
-
-_data: Data  # of a process that trains networks alone
 
 
 class Small(NASBench201):
@@ -75,6 +76,7 @@ class Config:
     seed: int
     search_epochs: int
     trials: int = TRIALS
+    finalists: int = FINALISTS
     evaluator: str = "shared"
     ghost_batch: int | None = None
 
@@ -93,10 +95,12 @@ class Job:
 
 
 class Run:
-    """What `build` of a strategy gets."""
+    """What `build` of a strategy and the choice of finalists get."""
+
+    inherited, own_weights, costs = None, False, SimpleNamespace(macs=CountCost("macs"))
 
     def __init__(self, job: Job, data: Data, problem: Problem, epochs: int, device: str) -> None:
-        self.torch_device = device
+        self.torch_device, self.data, self.space, self.any_binds = device, data, problem.space, job.budgeted
         self.config = Config(job.seed, epochs)
         self.evaluator = SharedEvaluator(data)
         self.problem = replace(problem, evaluator=self.evaluator)
@@ -110,6 +114,9 @@ class Run:
     def surroundings(self, name: str, identity: dict[str, Any]) -> Surroundings:
         return Surroundings()
 
+    def tell(self, done: int, of: int, what: str) -> None:
+        """Nobody looks."""
+
 
 def main() -> None:
     """Run, print and record."""
@@ -122,7 +129,6 @@ def main() -> None:
     args = parser.parse_args()
     if args.data is None:
         parser.error("name the data: --data DIR, or EDGENAS_DATA")
-    process.tune()
     jobs = [Job(*job) for job in itertools.product(args.only, range(args.seeds), (True, False))]
     jobs += [Job(name, 0, budgeted, guarded=False) for name in args.only for budgeted in (True, False)]
     rows = done(jobs, args.data, args.keep)
@@ -136,18 +142,25 @@ def main() -> None:
         record("Cells by gradients, looked up", lines)
 
 
-def done(jobs: Iterable[Job], data: Path, keep: Path | None, seconds: float = 0.0) -> dict[Job, dict[str, Any]]:
+def done(jobs: Sequence[Job], data: Path, keep: Path | None, seconds: float = 0.0) -> dict[Job, dict[str, Any]]:
     """A row for every job; those that `keep` has are taken from there, the others added."""
     lines = keep.read_text().splitlines() if keep is not None and keep.exists() else []
-    kept = {Job(**job): row for job, row in map(json.loads, lines)}
-    rows = {}
-    for job in jobs:
-        rows[job] = kept.get(job) or row_of(job, data, seconds)
-        if job not in kept and keep is not None:
-            with keep.open("a") as file:
-                file.write(json.dumps([asdict(job), rows[job]]) + "\n")
-        print(job, {k: v for k, v in rows[job].items() if k != "notes"}, flush=True)
-    return rows
+    rows = {Job(**job): row for job, row in map(json.loads, lines)}
+    with ProcessPoolExecutor(2, get_context("spawn"), initializer=_begin) as pool:
+        futures = {pool.submit(row_of, job, data, seconds): job for job in jobs if job not in rows}
+        for future in as_completed(futures):
+            job, row = futures[future], future.result()
+            rows[job] = row
+            if keep is not None:
+                with keep.open("a") as file:
+                    file.write(json.dumps([asdict(job), row]) + "\n")
+            print(job, {name: value for name, value in row.items() if name != "notes"}, flush=True)
+    return {job: rows[job] for job in jobs}
+
+
+def _begin() -> None:
+    process.tune()
+    torch.set_num_threads(1)
 
 
 @cache
@@ -157,7 +170,7 @@ def images(folder: Path, size: int, device: str) -> Data:
         root=folder / IMAGES,
         seed=0,
         size=size,
-        validation_share=0.1,
+        validation_share=0.05,
         download=False,
         strict=False,
         device=device,
@@ -177,15 +190,13 @@ def row_of(job: Job, folder: Path, seconds: float) -> dict[str, Any]:
     latency = table.scores.latency(DEVICE)
     budgets = {latency.metric: budget_ms(folder)} if job.budgeted else {}
     problem = Problem(space, (latency, CountCost("macs")), Objective(budgets), lambda arch: {})
-    trainers(folder)  # started before the clock is
     begun = time.monotonic()
     notes: list[str] = []
     if job.strategy in CONTROLS:
-        archs = controls(job, problem)
-        scores = alone(archs, job.seed, trainers(folder), seconds)
+        scores = alone(controls(job, problem), job.seed, data, seconds)
     else:
         best, notes = searched(job, data, problem, epochs=EPOCHS[job.strategy], device="cpu")
-        scores = alone(best[:FINALISTS], job.seed, trainers(folder))
+        scores = alone(best[:FINALISTS], job.seed, data)
     found = max(scores, key=lambda arch: scores[arch])
     place = table.scores.archs.index(found)
     return {
@@ -201,16 +212,15 @@ def row_of(job: Job, folder: Path, seconds: float) -> dict[str, Any]:
 
 
 def searched(job: Job, data: Data, problem: Problem, *, epochs: int, device: str) -> tuple[list[Arch], list[str]]:
-    """What is recommended, best first by the final shared weights."""
+    """Candidates, the best first by the final shared weights."""
     run = Run(job, data, problem, epochs, device)
     strategy = plugins.load("strategies", job.strategy).build(run)
     with tempfile.TemporaryDirectory() as folder:
         study = Study(Path(folder), run.problem.objective, _forget, _missing)
         version = lambda: run.evaluator.weights_version  # noqa: E731
         driver.search(run.problem, strategy, study, max_trials=TRIALS, weights_version=version)
-        archs = strategy.recommend(study, 2 * FINALISTS)
-    scores = {arch: run.evaluator.final(arch)["accuracy"] for arch in archs}
-    return sorted(scores, key=lambda arch: -scores[arch]), list(strategy.notes)
+        scores = finalists.candidates(run, study, strategy, 0)  # type: ignore[arg-type]
+    return finalists.by_rank(run, scores), list(strategy.notes)  # type: ignore[arg-type]
 
 
 def controls(job: Job, problem: Problem) -> Iterable[Arch]:
@@ -224,40 +234,16 @@ def controls(job: Job, problem: Problem) -> Iterable[Arch]:
     return [feasible[i] for i in np.argsort(-macs, kind="stable")]
 
 
-@cache
-def trainers(folder: Path) -> ProcessPoolExecutor:
-    """A process for each of two cores, with the images."""
-    shown = images(folder, SIZE, "cpu")
-    pool = ProcessPoolExecutor(2, get_context("spawn"), initializer=_begin, initargs=(shown,))
-    list(pool.map(abs, range(4)))
-    return pool
-
-
-def _begin(shown: Data) -> None:
-    global _data
-    process.tune()
-    _data = shown
-
-
-def _accuracy(arch: Arch, seed: int) -> float:
-    return ScratchEvaluator(Small((3, SIZE, SIZE), len(_data.classes)), _data, ALONE, "cpu", seed)(arch)["accuracy"]
-
-
-def alone(archs: Iterable[Arch], seed: int, pool: Executor, seconds: float = math.inf) -> dict[Arch, float]:
-    """Validation accuracies (0..1) of networks trained alone, two at a time; as many as the time allows."""
+def alone(archs: Iterable[Arch], seed: int, data: Data, seconds: float = math.inf) -> dict[Arch, float]:
+    """Validation accuracies (0..1) of networks trained alone; as many as the time allows."""
+    trainer = ScratchEvaluator(Small((3, SIZE, SIZE), len(data.classes)), data, ALONE, "cpu", seed)
     scores: dict[Arch, float] = {}
     begun = time.monotonic()
-    for rounds, pair in enumerate(batched(archs, 2), start=1):
-        scores |= zip(pair, pool.map(_accuracy, pair, [seed] * len(pair)), strict=True)
-        if (time.monotonic() - begun) * (rounds + 1) / rounds > seconds:  # another one would take too long
+    for count, arch in enumerate(archs, start=1):
+        scores[arch] = trainer(arch)["accuracy"]
+        if (time.monotonic() - begun) * (count + 1) / count > seconds:  # another one would take too long
             break
     return scores
-
-
-def batched(archs: Iterable[Arch], n: int) -> Iterator[tuple[Arch, ...]]:
-    """In tuples of `n`, the last of which may be shorter."""
-    them = iter(archs)
-    return iter(lambda: tuple(itertools.islice(them, n)), ())
 
 
 def budget_ms(folder: Path) -> float:
