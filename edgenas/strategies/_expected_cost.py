@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from edgenas.spaces._base import SearchSpace, Statics
 from edgenas.spaces._genes import one_hot, sample
 
 SAMPLES = 1000  # that a cost which is no sum is fitted on
+TABULATED = 20_000  # architectures at most that are all priced: seconds for peak memory
 
 
 class Expected(Protocol):
@@ -27,9 +29,13 @@ class Expected(Protocol):
 
 
 def expected_cost(cost: CostModel, space: SearchSpace, statics: Statics, device: torch.device) -> Expected:
-    """Of the networks with these static options: exact for a sum over nodes, else as near as a sum over choices."""
-    kind = ExactExpectation if isinstance(cost, AdditiveCost) else FittedExpectation
-    return kind(cost, space, statics, device)  # type: ignore[arg-type]
+    """Of the networks with these static options: exact for a sum over nodes, and where all of them can be priced."""
+    if isinstance(cost, AdditiveCost):
+        return ExactExpectation(cost, space, statics, device)
+    fixed = {space.choices[i].name: [o] for i, o in zip(space.static_indices, statics, strict=True)}
+    within = space.restrict(fixed)
+    kind = TabulatedExpectation if math.prod(map(len, within.allowed)) <= TABULATED else FittedExpectation
+    return kind(cost, within, device)
 
 
 class ExactExpectation:
@@ -57,17 +63,33 @@ class ExactExpectation:
         return total
 
 
-class FittedExpectation:
-    """Of a cost that is no sum, such as peak memory or a look-up: the sum over choices that fits it best."""
+class TabulatedExpectation:
+    """Of any cost, in a space so small that every architecture has its price: what a look-up has, too."""
 
-    def __init__(self, cost: CostModel, space: SearchSpace, statics: Statics, device: torch.device) -> None:
+    def __init__(self, cost: CostModel, space: SearchSpace, device: torch.device) -> None:
+        """Prices every architecture once."""
+        self._offered = [torch.tensor(options, device=device) for options in space.allowed]
+        prices = np.asarray(cost.many(space, list(itertools.product(*space.allowed))))
+        shape = [len(options) for options in space.allowed]
+        self._prices = torch.tensor(prices.reshape(shape), dtype=torch.float32, device=device)
+
+    def __call__(self, probabilities: Sequence[Tensor]) -> Tensor:
+        """Expected cost (), where what is not offered has no probability."""
+        left = self._prices
+        for p, offered in zip(probabilities, self._offered, strict=True):
+            left = torch.tensordot(p[offered], left, dims=1)
+        return left
+
+
+class FittedExpectation:
+    """Of a cost that is no sum, such as peak memory, in a large space: the sum over choices that fits it best."""
+
+    def __init__(self, cost: CostModel, space: SearchSpace, device: torch.device) -> None:
         """Least squares on random architectures."""
         rng = np.random.default_rng(0)
-        fixed = {space.choices[i].name: [o] for i, o in zip(space.static_indices, statics, strict=True)}
-        within = space.restrict(fixed)
-        archs = [sample(within, rng) for _ in range(SAMPLES)]
-        features = np.array([[*itertools.chain(*one_hot(within, arch)), 1.0] for arch in archs])
-        fitted = np.linalg.lstsq(features, cost.many(within, archs), rcond=None)[0]
+        archs = [sample(space, rng) for _ in range(SAMPLES)]
+        features = np.array([[*itertools.chain(*one_hot(space, arch)), 1.0] for arch in archs])
+        fitted = np.linalg.lstsq(features, cost.many(space, archs), rcond=None)[0]
         sizes = [len(choice.options) for choice in space.choices]
         parts = np.split(fitted[:-1], np.cumsum(sizes)[:-1])
         self._intercept = float(fitted[-1])

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgenas import plugins
+from edgenas.cost.base import CostModel
 from edgenas.spaces._base import build_space
 from edgenas.strategies._alphas import Alphas, entropy
-from edgenas.strategies._expected_cost import ExactExpectation
+from edgenas.strategies._expected_cost import ExactExpectation, FittedExpectation, TabulatedExpectation, expected_cost
 from edgenas.strategies._weightings import gumbel, soft, straight_through
 from tests.strategies._synthetic import COSTS, Toy
 
@@ -91,6 +92,31 @@ def test_the_expected_cost_is_that_of_the_sum_over_nodes(name, rng):
             rtol=1e-3,
             atol=1e-6,
         )
+
+
+class Square(CostModel):
+    """No sum over anything: the square of the multiply-adds in 10,000."""
+
+    metric = "square"
+
+    def __call__(self, graph):
+        return (COSTS[0](graph) / 1e4) ** 2
+
+
+@pytest.mark.parametrize(("blocks", "kind"), [(4, TabulatedExpectation), (9, FittedExpectation)])
+def test_the_expected_cost_of_what_is_no_sum(blocks, kind, rng):
+    """Exact where all can be priced; else as near as a sum is, which certain choices show least."""
+    space = Toy(blocks).restrict({"k1": [0, 2], "e2": [1]})
+    expected = expected_cost(Square(), space, (0,), torch.device("cpu"))
+    assert isinstance(expected, kind)
+    made = Alphas(space.restrict({"width": [0]}), rng)
+    rows = made.rows(made.probabilities())
+    archs = made.sample(made.probabilities(), 2000, rng)
+    costs = Square().many(space, archs)
+    assert expected(rows).item() == pytest.approx(costs.mean(), abs=4 * costs.std() / np.sqrt(len(archs)))
+    assert torch.autograd.grad(expected(rows), [made.logits])[0].abs().max() > 0
+    certain = [torch.eye(len(c.options))[o] for c, o in zip(space.choices, archs[0], strict=True)]
+    assert expected(certain).item() == pytest.approx(costs[0], rel=1e-5 if kind is TabulatedExpectation else 0.5)
 
 
 def test_hard_samples_are_one_branch_with_the_gradient_of_the_soft_one():
