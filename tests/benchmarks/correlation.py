@@ -4,8 +4,9 @@
 
 RUN is the folder of a search with shared weights, as `tests.benchmarks.sharing` leaves some. Networks are feasible
 ones, spread over the latencies, trained alone, shortly and alike. Some of them are trained again with another seed:
-between two trainings lies the ceiling of any such correlation. Without re-estimation, batch norm takes what a supernet
-would have tracked: the mean statistics of many random paths, by weight group and channel.
+between two trainings lies the ceiling of any such correlation. All accuracies are of test images, of which there are
+more: on few images networks differ less than an accuracy is uncertain. Without re-estimation, batch norm takes what a
+supernet would have tracked: the mean statistics of many random paths, by weight group and channel.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from edgenas import ranking
+from edgenas.engine import process
 from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import evaluate
 from edgenas.evaluators._slices import BATCH_SIZE
@@ -44,12 +47,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
     args = parser.parse_args()
-    checked = ranking.check(args.run, PlainReporter(sys.stderr), networks=args.networks, epochs=args.epochs)
+    process.tune()
     finished = open_finished(args.run, SilentReporter())
+    finished.run.data = replace(finished.run.data, validation=finished.run.data.test)
+    kept = args.run / "on-test-images"
+    kept.mkdir(exist_ok=True)
+    reporter = PlainReporter(sys.stderr)
+    checked = ranking.rank(finished, kept, reporter, networks=args.networks, epochs=args.epochs)
     archs = [finished.run.space.parse(row.arch) for row in checked.networks]
     chosen = np.linspace(0, len(archs) - 1, args.again).round().astype(int)
     alone, shared = ([getattr(row, name) for row in checked.networks] for name in ("alone", "shared"))
-    again = trained_again(finished, args.run, [archs[i] for i in chosen], args.epochs)
+    again = trained_again(finished, kept, [archs[i] for i in chosen], args.epochs)
     tracked = without_reestimation(finished, archs)
     ceiling = ranking.correlations([alone[i] for i in chosen], again)
     part = ranking.correlations([alone[i] for i in chosen], [shared[i] for i in chosen])
