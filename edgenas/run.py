@@ -245,12 +245,6 @@ class Run:
         bounds = self.folder.artefact("bounds", dict)
         return bool(self.config.budget_ms is not None and bounds["largest_ms"] > self.config.budget_ms)
 
-    @property
-    def any_binds(self) -> bool:
-        """Whether the largest network of the space exceeds some budget."""
-        largest = self.space.parse(self.folder.artefact("bounds", dict)["largest"])
-        return self.binds or not self.problem.feasible([largest])[0]
-
     def scored_extremes(self) -> tuple[Arch, Arch]:
         """The largest architecture that any reward form scores, and the one of least latency that it scores."""
         reach = max(SCORED_UP_TO.values())

@@ -101,8 +101,7 @@ def candidates(run: Run, study: Study, strategy: Strategy, attempt: int) -> dict
     if attempt:
         proposed = [arch for arch in (repair(run.problem, a, rng) for a in proposed) if arch is not None]
     proposed = [arch for arch, fits in zip(proposed, run.problem.feasible(proposed), strict=True) if fits]
-    if run.any_binds:
-        proposed += [grow(run.problem, arch, rng) for arch in proposed[:wanted] for _ in range(GROWN)]
+    proposed += [grow(run.problem, arch, rng) for arch in proposed[:wanted] for _ in range(GROWN)]
     unique = dict(zip(networks(run.space, proposed), proposed, strict=True))
     known = {trial.arch: trial.metrics for trial in study.candidates()} if run.own_weights else {}
     scores = {}

@@ -100,7 +100,7 @@ class Run:
     inherited, own_weights, costs = None, False, SimpleNamespace(macs=CountCost("macs"))
 
     def __init__(self, job: Job, data: Data, problem: Problem, epochs: int, device: str) -> None:
-        self.torch_device, self.data, self.space, self.any_binds = device, data, problem.space, job.budgeted
+        self.torch_device, self.data, self.space = device, data, problem.space
         self.config = Config(job.seed, epochs)
         self.evaluator = SharedEvaluator(data)
         self.problem = replace(problem, evaluator=self.evaluator)

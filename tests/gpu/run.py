@@ -24,6 +24,7 @@ import torch
 
 from edgenas import api
 from edgenas.config import make_config
+from edgenas.cost.counts import CountCost
 from edgenas.data._base import Data
 from edgenas.engine import process
 from edgenas.engine.sandwich import sandwich
@@ -123,7 +124,7 @@ def _plain_step(module: torch.nn.Module, gradients: Any, images: Data, settings:
 
 def _bilevel_step(images: Data) -> Callable[[], None]:
     space = build_space("nasbench201", images.shape, len(images.classes))
-    problem = Problem(space, (), Objective({}), lambda arch: {})
+    problem = Problem(space, (CountCost("macs"),), Objective({}), lambda arch: {})
     t = BilevelTraining(
         problem,
         images.train,
@@ -175,7 +176,7 @@ def cell(arguments: argparse.Namespace, minutes: float) -> None:
     else:
         seconds = _seconds(_bilevel_step(images), WARM_STEPS, STEPS) * (len(images.train) // 2 // BATCH)
         epochs = max(1, int(60 * minutes * 0.85 / seconds))
-    problem = Problem(space, (), Objective({}), lambda arch: {})
+    problem = Problem(space, (CountCost("macs"),), Objective({}), lambda arch: {})
     archs, notes = cells.searched(job, images, problem, epochs=epochs, device=device())
     place = table.scores.archs.index(archs[0])
     row = {name: 100 * float(table.scores.accuracy[f"{name}_test"][place]) for name in ("c10", "c100")}
