@@ -1,12 +1,14 @@
 """How well shared weights rank: against networks trained alone, and against how well those rank each other.
 
-    python -m tests.benchmarks.correlation RUN [--networks 32] [--again 16] [--epochs 6] [--dry]
+    python -m tests.benchmarks.correlation --output runs/correlation [--networks 32] [--again 16] [--epochs 3] [--dry]
 
-RUN is the folder of a search with shared weights, as `tests.benchmarks.sharing` leaves some. Networks are feasible
-ones, spread over the latencies, trained alone, shortly and alike. Some of them are trained again with another seed:
-between two trainings lies the ceiling of any such correlation. All accuracies are of test images, of which there are
-more: on few images networks differ less than an accuracy is uncertain. Without re-estimation, batch norm takes what a
-supernet would have tracked: the mean statistics of many random paths, by weight group and channel.
+The images are those of `tests.benchmarks.sharing`. No budget binds, and a supernet is trained for all nine sizes.
+Networks are spread over the latencies, trained alone, shortly and alike, two at a time. Some of them are trained again
+with another seed: between two trainings lies the ceiling of any such correlation. All accuracies are of test images, of
+which there are more: on few images networks differ less than an accuracy is uncertain. Without re-estimation, batch
+norm takes what a supernet would have tracked: the mean statistics of many random paths, by weight group and channel.
+
+Started again with the same command it goes on.
 """
 
 from __future__ import annotations
@@ -14,14 +16,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from edgenas import ranking
+from edgenas import api, ranking
+from edgenas.config import make_config
 from edgenas.engine import process
 from edgenas.engine.settings import Settings, batch_size_for
 from edgenas.engine.train import evaluate
@@ -33,66 +39,108 @@ from edgenas.graph import Arch, Node
 from edgenas.nn.network import Layer, Network, reestimate_batch_norm
 from edgenas.progress import PlainReporter, SilentReporter
 from edgenas.strategies._feasible import feasible_samples
-from tests.benchmarks._common import record
+from tests.benchmarks import sharing
+from tests.benchmarks._common import record, result_of
 
+SEARCH: dict[str, Any] = {
+    **sharing.SETTINGS,
+    "budget_ms": 5,
+    "statics": 9,
+    "supernet_epochs": 6,
+    "trials": 8,
+    "final_epochs": 1,
+}
 PATHS = 200  # random ones, whose statistics are averaged
+
+_trainer: ScratchEvaluator  # of a process that trains networks alone
 
 
 def main() -> None:
     """Train, score, print and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path)
+    parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--networks", type=int, default=32)
     parser.add_argument("--again", type=int, default=16, help="so many of them are trained with another seed, too")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
     args = parser.parse_args()
-    process.tune()
-    finished = open_finished(args.run, SilentReporter())
-    finished.run.data = replace(finished.run.data, validation=finished.run.data.test)
-    kept = args.run / "on-test-images"
+    folder, reporter = args.output, PlainReporter(sys.stderr)
+    if result_of(folder) is None:
+        api.search(make_config({**SEARCH, "output": str(folder), "resume": folder.exists()}), reporter)
+    finished = on_test_images(folder)
+    run, kept = finished.run, folder / "on-test-images"
     kept.mkdir(exist_ok=True)
-    reporter = PlainReporter(sys.stderr)
-    checked = ranking.rank(finished, kept, reporter, networks=args.networks, epochs=args.epochs)
-    archs = [finished.run.space.parse(row.arch) for row in checked.networks]
+    problem = replace(run.problem, space=finished.trained.space)
+    archs = ranking.spread(problem, run.costs.latency.metric, args.networks, run.rng("ranking"))
     chosen = np.linspace(0, len(archs) - 1, args.again).round().astype(int)
+    codes, seed = [run.space.code(arch) for arch in archs], run.config.seed
+    train(folder, codes, args.epochs, seed, kept / f"ranking-{args.epochs}-epochs.json")
+    again_file = kept / f"again-{args.epochs}-epochs.json"
+    again = train(folder, [codes[i] for i in chosen], args.epochs, seed + 1000, again_file)
+    checked = ranking.rank(finished, kept, reporter, networks=args.networks, epochs=args.epochs)
     alone, shared = ([getattr(row, name) for row in checked.networks] for name in ("alone", "shared"))
-    again = trained_again(finished, kept, [archs[i] for i in chosen], args.epochs)
     tracked = without_reestimation(finished, archs)
-    ceiling = ranking.correlations([alone[i] for i in chosen], again)
-    part = ranking.correlations([alone[i] for i in chosen], [shared[i] for i in chosen])
-    rows = {
-        f"shared, batch norm re-estimated, {len(archs)} networks": (checked.spearman, checked.kendall),
-        f"shared, without re-estimation, {len(archs)} networks": ranking.correlations(alone, tracked),
-        f"alone again with another seed, {len(chosen)} networks": ceiling,
-        f"shared, batch norm re-estimated, the same {len(chosen)}": part,
-    }
+    accuracies = {"alone": alone, "alone, another seed": again, "shared": shared, "shared, as tracked": tracked}
     lines = [
-        f"{args.run.name}: trained alone for {args.epochs} epochs, {min(alone):.2%} to {max(alone):.2%} of "
-        f"{checked.images} images; mean difference of two seeds "
-        f"{np.mean(np.abs(np.subtract([alone[i] for i in chosen], again))):.2%}; shared {min(shared):.2%} to "
-        f"{max(shared):.2%}, without re-estimation {min(tracked):.2%} to {max(tracked):.2%}",
+        f"{SEARCH['supernet_epochs']} epochs of a supernet, {args.epochs} of a network alone; {checked.images} images",
         "",
-        "| against the accuracies of networks trained alone | Spearman | of the ceiling | Kendall |",
-        "|---|---|---|---|",
-        *(f"| {name} | {rho:.3f} | {rho / ceiling[0]:.2f} | {tau:.3f} |" for name, (rho, tau) in rows.items()),
+        *(f"{name}: {min(them):.2%} to {max(them):.2%}" for name, them in accuracies.items()),
+        f"mean difference of two seeds: {np.mean(np.abs(np.subtract([alone[i] for i in chosen], again))):.2%}",
+        "",
+        *table(accuracies, chosen),
     ]
     print("\n".join(lines)) if args.dry else record("Rank correlation of shared weights", lines)
 
 
-def trained_again(finished: Finished, folder: Path, archs: Sequence[Arch], epochs: int) -> list[float]:
-    """Accuracies with another seed; kept in the folder, so that a killed benchmark goes on."""
-    run, path = finished.run, folder / f"again-{epochs}-epochs.json"
+def table(accuracies: Mapping[str, Sequence[float]], chosen: Sequence[int]) -> list[str]:
+    """Correlations with the accuracies of networks trained alone, of all and of those that were trained twice."""
+    alone, again, shared, tracked = accuracies.values()
+    some = lambda them: [them[i] for i in chosen]  # noqa: E731
+    ceiling = ranking.correlations(some(alone), again)
+    rows = {
+        f"shared, batch norm re-estimated, {len(alone)} networks": ranking.correlations(alone, shared),
+        f"shared, without re-estimation, {len(alone)} networks": ranking.correlations(alone, tracked),
+        f"alone again with another seed, {len(again)} networks": ceiling,
+        f"shared, batch norm re-estimated, the same {len(again)}": ranking.correlations(some(alone), some(shared)),
+        f"shared, without re-estimation, the same {len(again)}": ranking.correlations(some(alone), some(tracked)),
+    }
+    return [
+        "| against the accuracies of networks trained alone | Spearman | of the ceiling | Kendall |",
+        "|---|---|---|---|",
+        *(f"| {name} | {rho:.3f} | {rho / ceiling[0]:.2f} | {tau:.3f} |" for name, (rho, tau) in rows.items()),
+    ]
+
+
+def on_test_images(folder: Path) -> Finished:
+    """The run in a folder, its test images in the place of the validation split."""
+    process.tune()
+    finished = open_finished(folder, SilentReporter())
+    finished.run.data = replace(finished.run.data, validation=finished.run.data.test)
+    return finished
+
+
+def train(folder: Path, codes: Sequence[str], epochs: int, seed: int, kept: Path) -> list[float]:
+    """Accuracies of networks trained alone, a core for each of two; kept in a file: a killed benchmark goes on."""
+    known = json.loads(kept.read_text()) if kept.exists() else {}
+    with ProcessPoolExecutor(2, get_context("spawn"), initializer=_begin, initargs=(folder, epochs, seed)) as pool:
+        futures = {pool.submit(_accuracy, code): code for code in codes if code not in known}
+        for future in as_completed(futures):
+            known[futures[future]] = future.result()
+            write_atomically(kept, (json.dumps(known, indent=1) + "\n").encode())
+            print(f"{len(known)} of {len(codes)}: {future.result():.2%}", file=sys.stderr, flush=True)
+    return [known[code] for code in codes]
+
+
+def _begin(folder: Path, epochs: int, seed: int) -> None:
+    global _trainer
+    run = on_test_images(folder).run
+    torch.set_num_threads(1)
     settings = Settings(epochs, batch_size_for(len(run.data.train)))
-    trainer = ScratchEvaluator(run.space, run.data, settings, run.torch_device, run.config.seed + 1000)
-    known = json.loads(path.read_text()) if path.exists() else {}
-    for i, arch in enumerate(archs):
-        code = run.space.code(arch)
-        if code not in known:
-            known[code] = trainer(arch)["accuracy"]
-            write_atomically(path, json.dumps(known).encode())
-        print(f"again {i + 1} of {len(archs)}: {known[code]:.2%}", file=sys.stderr, flush=True)
-    return [known[run.space.code(arch)] for arch in archs]
+    _trainer = ScratchEvaluator(run.space, run.data, settings, run.torch_device, seed)
+
+
+def _accuracy(code: str) -> float:
+    return _trainer(_trainer.space.parse(code))["accuracy"]
 
 
 def without_reestimation(finished: Finished, archs: Sequence[Arch]) -> list[float]:
