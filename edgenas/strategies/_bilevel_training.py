@@ -184,18 +184,21 @@ class BilevelTraining:
         return F.cross_entropy(self.logits(mixtures, x), y, label_smoothing=self.settings.weights.label_smoothing)
 
     def _step_alphas(self, batch: Batch, training: Batch) -> None:
-        pull = self.steering.loss(self.alphas.rows(self.probabilities()))
+        logits, pull = self.alphas.logits, self.steering.loss(self.alphas.rows(self.probabilities()))
         if not (self.learns or pull.requires_grad):
             return
-        gradient = self.alpha_gradient(batch) if self.learns else torch.zeros_like(self.alphas.logits)
+        gradient = self._learned(batch, training) if self.learns else torch.zeros_like(logits)
         if pull.requires_grad:  # the same in all processes, as alphas are
-            gradient = gradient + torch.autograd.grad(pull, [self.alphas.logits])[0]
-        if self.learns and self.settings.second_order:
-            gradient = gradient + self._unrolled(batch, training)
-        self.alphas.logits.grad = gradient
+            gradient = gradient + torch.autograd.grad(pull, [logits])[0]
+        logits.grad = gradient
         self.alpha_optimizer.param_groups[0]["weight_decay"] = self.settings.alpha_decay if self.learns else 0.0
         self.alpha_optimizer.step()
-        distributed.copy_([self.alphas.logits])
+        distributed.copy_([logits])
+
+    def _learned(self, batch: Batch, training: Batch) -> Tensor:
+        """The gradient of alphas by images; of second order if that is wanted."""
+        gradient = self.alpha_gradient(batch)
+        return gradient + self._unrolled(batch, training) if self.settings.second_order else gradient
 
     def _step_weights(self, batch: Batch) -> Tensor:
         settings = self.settings.weights
