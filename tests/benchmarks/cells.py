@@ -22,7 +22,6 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from multiprocessing import get_context
@@ -147,10 +146,9 @@ def done(jobs: Sequence[Job], data: Path, keep: Path | None, seconds: float = 0.
     """A row for every job; those that `keep` has are taken from there, the others added."""
     lines = keep.read_text().splitlines() if keep is not None and keep.exists() else []
     rows = {Job(**job): row for job, row in map(json.loads, lines)}
-    with ProcessPoolExecutor(2, get_context("spawn"), initializer=_begin) as pool:
-        futures = {pool.submit(row_of, job, data, seconds): job for job in jobs if job not in rows}
-        for future in as_completed(futures):
-            job, row = futures[future], future.result()
+    missing = [(job, data, seconds) for job in jobs if job not in rows]
+    with get_context("spawn").Pool(2, _begin) as pool:
+        for job, row in pool.imap_unordered(_row, missing):
             rows[job] = row
             if keep is not None:
                 with keep.open("a") as file:
@@ -162,6 +160,10 @@ def done(jobs: Sequence[Job], data: Path, keep: Path | None, seconds: float = 0.
 def _begin() -> None:
     process.tune()
     torch.set_num_threads(1)
+
+
+def _row(given: tuple[Job, Path, float]) -> tuple[Job, dict[str, Any]]:
+    return given[0], row_of(*given)
 
 
 @cache

@@ -17,7 +17,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -115,19 +114,18 @@ def on_test_images(folder: Path) -> Finished:
     """The run in a folder, its test images in the place of the validation split."""
     process.tune()
     finished = open_finished(folder, SilentReporter())
-    finished.run.data = replace(finished.run.data, validation=finished.run.data.test)
+    finished.run.data = replace(finished.run.data, validation=finished.run.data.test())
     return finished
 
 
 def train(folder: Path, codes: Sequence[str], epochs: int, seed: int, kept: Path) -> list[float]:
     """Accuracies of networks trained alone, a core for each of two; kept in a file: a killed benchmark goes on."""
     known = json.loads(kept.read_text()) if kept.exists() else {}
-    with ProcessPoolExecutor(2, get_context("spawn"), initializer=_begin, initargs=(folder, epochs, seed)) as pool:
-        futures = {pool.submit(_accuracy, code): code for code in codes if code not in known}
-        for future in as_completed(futures):
-            known[futures[future]] = future.result()
+    with get_context("spawn").Pool(2, _begin, (folder, epochs, seed)) as pool:
+        for code, accuracy in pool.imap_unordered(_accuracy, [code for code in codes if code not in known]):
+            known[code] = accuracy
             write_atomically(kept, (json.dumps(known, indent=1) + "\n").encode())
-            print(f"{len(known)} of {len(codes)}: {future.result():.2%}", file=sys.stderr, flush=True)
+            print(f"{len(known)} of {len(codes)}: {accuracy:.2%}", file=sys.stderr, flush=True)
     return [known[code] for code in codes]
 
 
@@ -139,8 +137,8 @@ def _begin(folder: Path, epochs: int, seed: int) -> None:
     _trainer = ScratchEvaluator(run.space, run.data, settings, run.torch_device, seed)
 
 
-def _accuracy(code: str) -> float:
-    return _trainer(_trainer.space.parse(code))["accuracy"]
+def _accuracy(code: str) -> tuple[str, float]:
+    return code, _trainer(_trainer.space.parse(code))["accuracy"]
 
 
 def without_reestimation(finished: Finished, archs: Sequence[Arch]) -> list[float]:
