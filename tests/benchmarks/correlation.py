@@ -71,7 +71,7 @@ def main() -> None:
     kept.mkdir(exist_ok=True)
     problem = replace(run.problem, space=finished.trained.space)
     archs = ranking.spread(problem, run.costs.latency.metric, args.networks, run.rng("ranking"))
-    chosen = np.linspace(0, len(archs) - 1, args.again).round().astype(int)
+    chosen = np.linspace(0, len(archs) - 1, args.again).round().astype(int).tolist()
     codes, seed = [run.space.code(arch) for arch in archs], run.config.seed
     train(folder, codes, args.epochs, seed, kept / f"ranking-{args.epochs}-epochs.json")
     again_file = kept / f"again-{args.epochs}-epochs.json"
@@ -94,7 +94,10 @@ def main() -> None:
 def table(accuracies: Mapping[str, Sequence[float]], chosen: Sequence[int]) -> list[str]:
     """Correlations with the accuracies of networks trained alone, of all and of those that were trained twice."""
     alone, again, shared, tracked = accuracies.values()
-    some = lambda them: [them[i] for i in chosen]  # noqa: E731
+
+    def some(them: Sequence[float]) -> list[float]:
+        return [them[i] for i in chosen]
+
     ceiling = ranking.correlations(some(alone), again)
     rows = {
         f"shared, batch norm re-estimated, {len(alone)} networks": ranking.correlations(alone, shared),
