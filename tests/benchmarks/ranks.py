@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4, help="of the search")
     parser.add_argument("--only", choices=("losses", "searches"))
     arguments = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"  # of every process: more sum in another order
     arguments.output.mkdir(parents=True, exist_ok=True)
     if arguments.only != "searches":
         _losses(arguments.output, arguments.space)
