@@ -60,18 +60,12 @@ def check(folder: Path, reporter: Reporter, *, networks: int, epochs: int | None
     process.tune()
     with reporter.stage("open the run"):
         finished = open_finished(folder, reporter, **moved)
-    config, images = finished.run.config, len(finished.run.data.train)
-    epochs = epochs or config.scratch_epochs or config.seeing(20_000, 1, images)
-    return rank(finished, folder, reporter, networks=networks, epochs=epochs)
-
-
-def rank(finished: Finished, folder: Path, reporter: Reporter, *, networks: int, epochs: int) -> Ranking:
-    """As `check`, of an open run; accuracies of networks alone are kept in `folder`."""
     run, evaluator = finished.run, finished.evaluator()
+    epochs = epochs or run.config.scratch_epochs or run.config.seeing(20_000, 1, len(run.data.train))
     problem = replace(run.problem, space=finished.trained.space)
     archs = spread(problem, run.costs.latency.metric, networks, run.rng("ranking"))
     if len(archs) < LEAST:
-        raise BudgetError(f"{run.folder.path}: {len(archs)} networks are within its budget; there is nothing to rank")
+        raise BudgetError(f"{folder}: {len(archs)} networks are within its budget; there is nothing to rank")
     with reporter.stage(f"train {len(archs)} networks alone") as tell:
         alone = []
         trainer = _trainer(finished, epochs)

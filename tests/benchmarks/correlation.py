@@ -73,15 +73,16 @@ def main() -> None:
     archs = ranking.spread(problem, run.costs.latency.metric, args.networks, run.rng("ranking"))
     chosen = np.linspace(0, len(archs) - 1, args.again).round().astype(int).tolist()
     codes, seed = [run.space.code(arch) for arch in archs], run.config.seed
-    train(folder, codes, args.epochs, seed, kept / f"ranking-{args.epochs}-epochs.json")
+    alone = train(folder, codes, args.epochs, seed, kept / f"alone-{args.epochs}-epochs.json")
     again_file = kept / f"again-{args.epochs}-epochs.json"
     again = train(folder, [codes[i] for i in chosen], args.epochs, seed + 1000, again_file)
-    checked = ranking.rank(finished, kept, reporter, networks=args.networks, epochs=args.epochs)
-    alone, shared = ([getattr(row, name) for row in checked.networks] for name in ("alone", "shared"))
+    evaluator = finished.evaluator()
+    shared = [evaluator.final(arch)["accuracy"] for arch in archs]
     tracked = without_reestimation(finished, archs)
+    images = len(run.data.validation)
     accuracies = {"alone": alone, "alone, another seed": again, "shared": shared, "shared, as tracked": tracked}
     lines = [
-        f"{SEARCH['supernet_epochs']} epochs of a supernet, {args.epochs} of a network alone; {checked.images} images",
+        f"{SEARCH['supernet_epochs']} epochs of a supernet, {args.epochs} of a network alone; {images} images",
         "",
         *(f"{name}: {min(them):.2%} to {max(them):.2%}" for name, them in accuracies.items()),
         f"mean difference of two seeds: {np.mean(np.abs(np.subtract([alone[i] for i in chosen], again))):.2%}",
