@@ -12,6 +12,7 @@ from edgenas import text
 from edgenas.cost.base import AdditiveCost, CostModel, many_metrics
 from edgenas.cost.counts import CountCost, moved_bytes
 from edgenas.cost.estimate import op_kind
+from edgenas.cost.extremes import extreme, extremes
 from edgenas.cost.latency import latency_interval
 from edgenas.cost.table import LatencyTable, read_table, write_table
 from edgenas.engine import distributed
@@ -21,7 +22,7 @@ from edgenas.objective import in_words
 from edgenas.problem import Problem
 from edgenas.profiling.devices import device_table
 from edgenas.profiling.host import SECONDS_EACH, cached_table, cached_table_path, extend_table, time_graphs
-from edgenas.run import Costs, Run, extreme, extremes
+from edgenas.run import Costs, Run
 from edgenas.runtimes._timing import MAX_REPEAT_ERROR
 from edgenas.spaces._base import SearchSpace, Statics
 from edgenas.spaces._genes import sample

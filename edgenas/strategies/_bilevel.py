@@ -23,15 +23,16 @@ from edgenas.spaces._base import SearchSpace
 from edgenas.strategies import _base as base
 from edgenas.strategies._alphas import entropy
 from edgenas.strategies._bilevel_notes import notes
-from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, Weighting
+from edgenas.strategies._bilevel_training import LARGEST_FIRST, BilevelSettings, BilevelTraining, Weighting
 from edgenas.strategies._feasible import Proposed, feasible_samples, founder, random_feasible, repair
 from edgenas.strategies._guards import Guard, full_cells
 from edgenas.strategies._training_run import Run, shared_evaluator
 from edgenas.study import Study
 
 # Of every gradient strategy, the default first. Weights that alternatives share train at every step, whichever of them
-# is drawn; private ones, as in the papers, want many times as many steps.
-OPTIONS = {"guards": ("on", "off"), "weights": ("shared", "private")}
+# is drawn; private ones, as in the papers, want many times as many steps. Where steps are so few that choices without
+# weights look best, `largest` lets the weights of the largest network learn for half of them before alphas do.
+OPTIONS = {"guards": ("on", "off"), "weights": ("shared", "private"), "warm-up": ("mixed", "largest")}
 SAMPLES = 256  # of the final probabilities, ranked for the recommendation
 SHARPENED = 0.5  # floor of the probabilities that they are drawn with
 ROUNDS = 20  # parts of the training at most, each with a trial
@@ -180,6 +181,8 @@ def bilevel(run: Run, weighting: Weighting) -> Bilevel:
         Settings(epochs, batch_size_for(len(images) // 2), ghost_batch=run.config.ghost_batch),
         second_order=run.options.get("order") == "2",
     )
+    if run.options["warm-up"] == "largest":
+        settings = replace(settings, **LARGEST_FIRST)
     problem = one_size(run.problem, run.rng("size"))
     training = BilevelTraining(
         problem,

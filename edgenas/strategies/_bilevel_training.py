@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
+from edgenas.cost.counts import CountCost
+from edgenas.cost.extremes import extreme
 from edgenas.data._base import Split, cycled, stratified_split, subset
 from edgenas.engine import distributed
 from edgenas.engine.ghosts import Found, cut
@@ -67,6 +69,11 @@ class BilevelSettings:
     steering: SteeringSettings = field(default_factory=SteeringSettings)
     skip: float = 1.0  # weight of the auxiliary skip connection at first; it decays to zero (DARTS-, arXiv:2009.01027)
     second_order: bool = False  # unrolled weights, equations 7 and 8 of DARTS
+    largest_first: bool = False  # whether warm-up trains the largest network, else mixtures as later on
+
+
+# Where steps are few: as in progressive shrinking (Once-for-all, arXiv:1908.09791, section 3.3), the largest first.
+LARGEST_FIRST: Any = {"largest_first": True, "warm_up": 0.5, "anneal_from": 0.55, "anneal_to": 0.9}
 
 
 class BilevelTraining:
@@ -101,6 +108,10 @@ class BilevelTraining:
         self.alphas = Alphas(space, rng).to(device)
         one = torch.ones(1, device=device)
         single = {c.name: o for c, o in zip(space.choices, space.allowed, strict=True) if len(o) == 1}
+        self.opening: list[Mixture] = []  # of the warm-up, if it has its own
+        if settings.largest_first:
+            largest = extreme(space, CountCost("macs"), -1.0)
+            self.opening = [Mixture((largest[i],), one) for i in self.alphas.free]
         self.certain = {name: Mixture(options, one) for name, options in single.items()}
         self.halves = halves(training, seed)
         self.batch_size = min(settings.weights.batch_size, *map(len, self.halves))
@@ -168,6 +179,8 @@ class BilevelTraining:
         return self.ghosts.mean(compute, *batch)[1]
 
     def _mixtures(self, for_alphas: bool, probabilities: Tensor | None = None) -> list[Mixture]:
+        if not for_alphas and self.opening and self.progress < self.settings.warm_up:
+            return self.opening
         make = self.weighting.for_alphas if for_alphas else self.weighting.for_weights
         probabilities = self.probabilities() if probabilities is None else probabilities
         return make(probabilities, self.alphas.options(), self.rng, self.progress)

@@ -177,7 +177,7 @@ def cell(arguments: argparse.Namespace, minutes: float) -> None:
         seconds = _seconds(_bilevel_step(images), WARM_STEPS, STEPS) * (len(images.train) // 2 // BATCH)
         epochs = max(1, int(60 * minutes * 0.85 / seconds))
     problem = Problem(space, (CountCost("macs"),), Objective({}), lambda arch: {})
-    archs, notes = cells.searched(job, images, problem, epochs=epochs, device=device())
+    archs, notes = cells.searched(job, images, problem, epochs=epochs, device=device(), options={})
     place = table.scores.archs.index(archs[0])
     row = {name: 100 * float(table.scores.accuracy[f"{name}_test"][place]) for name in ("c10", "c100")}
     row |= {"cell": space.published(archs[0]), "epochs": epochs, "notes": notes}

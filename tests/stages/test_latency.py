@@ -1,8 +1,8 @@
 import pytest
 
 from edgenas.cost.counts import CountCost
+from edgenas.cost.extremes import extremes
 from edgenas.cost.memory import PeakBytes
-from edgenas.run import extremes
 from edgenas.spaces._base import build_space
 from edgenas.spaces._genes import sample
 from edgenas.stages.latency import _best_product, _covered, _spread, describe_narrowing, distinct_nodes, least

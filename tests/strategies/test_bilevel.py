@@ -10,17 +10,21 @@ import pytest
 import torch
 
 from edgenas import plugins
+from edgenas.cost.counts import CountCost
+from edgenas.cost.extremes import extreme
 from edgenas.data._base import cycled
 from edgenas.driver import search
 from edgenas.engine.settings import Settings as Training
 from edgenas.engine.train import Surroundings
 from edgenas.errors import UsageError
+from edgenas.nn.layers import trainable
 from edgenas.nn.mixture import Mixture
+from edgenas.nn.supernet import parameter_key
 from edgenas.objective import Objective
 from edgenas.problem import Problem
 from edgenas.spaces._base import SearchSpace, build_space
 from edgenas.strategies._bilevel import one_size
-from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining, halves
+from edgenas.strategies._bilevel_training import LARGEST_FIRST, BilevelSettings, BilevelTraining, halves
 from edgenas.strategies._guards import MOST_SKIPS, Eigenvalue, Guard, full_cells, skips_by_cell
 from edgenas.strategies._steering import SteeringSettings
 from edgenas.strategies.darts import Softmax
@@ -70,6 +74,22 @@ def test_in_the_end_every_choice_is_nearly_made(weighting):
     t = training(weighting)
     t.advance(t.steps, Surroundings())
     assert t.probabilities().amax(1).min() >= 0.9
+
+
+@every_weighting
+def test_with_the_largest_first_its_weights_alone_learn_before_alphas_do(weighting):
+    t = training(weighting, **LARGEST_FIRST)
+    largest = extreme(t.alphas.space, CountCost("macs"), -1.0)
+    nodes = [node for node in t.supernet.space.graph(largest).priced if trainable(node)]
+    own = {parameter_key(t.supernet.group(node), name) for node in nodes for name in trainable(node)}
+    before = {name: p.detach().clone() for name, p in t.supernet.shared.items()}
+    alphas = t.alphas.logits.detach().clone()
+    t.advance(t.steps // 2, Surroundings())
+    moved = {name for name, p in t.supernet.shared.items() if not torch.equal(p, before[name])}
+    assert moved and moved < set(before) and moved <= own
+    assert torch.equal(t.alphas.logits, alphas)
+    t.advance(t.steps, Surroundings())
+    assert not torch.equal(t.alphas.logits, alphas)
 
 
 @every_weighting
