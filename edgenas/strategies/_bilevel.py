@@ -31,7 +31,7 @@ from edgenas.study import Study
 
 # Of every gradient strategy, the default first. Weights that alternatives share train at every step, whichever of them
 # is drawn; private ones, as in the papers, want many times as many steps. Where steps are so few that choices without
-# weights look best, `largest` lets the weights of the largest network learn for half of them before alphas do.
+# weights look best, `largest` lets the weights of the largest network learn for a third of them before alphas do.
 OPTIONS = {"guards": ("on", "off"), "weights": ("shared", "private"), "warm-up": ("mixed", "largest")}
 SAMPLES = 256  # of the final probabilities, ranked for the recommendation
 SHARPENED = 0.5  # floor of the probabilities that they are drawn with

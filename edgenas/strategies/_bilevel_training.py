@@ -73,7 +73,7 @@ class BilevelSettings:
 
 
 # Where steps are few: as in progressive shrinking (Once-for-all, arXiv:1908.09791, section 3.3), the largest first.
-LARGEST_FIRST: Any = {"largest_first": True, "warm_up": 0.5, "anneal_from": 0.55, "anneal_to": 0.9}
+LARGEST_FIRST: Any = {"largest_first": True, "warm_up": 0.35, "anneal_from": 0.75, "anneal_to": 0.95}
 
 
 class BilevelTraining:

@@ -84,7 +84,7 @@ def test_with_the_largest_first_its_weights_alone_learn_before_alphas_do(weighti
     own = {parameter_key(t.supernet.group(node), name) for node in nodes for name in trainable(node)}
     before = {name: p.detach().clone() for name, p in t.supernet.shared.items()}
     alphas = t.alphas.logits.detach().clone()
-    t.advance(t.steps // 2, Surroundings())
+    t.advance(int(t.steps * t.settings.warm_up), Surroundings())
     moved = {name for name, p in t.supernet.shared.items() if not torch.equal(p, before[name])}
     assert moved and moved < set(before) and moved <= own
     assert torch.equal(t.alphas.logits, alphas)
