@@ -76,6 +76,18 @@ def test_convolution_is_conv_batch_norm_activation():
     torch.testing.assert_close(layer.eval()(x), reference.eval()(x))
 
 
+@pytest.mark.parametrize("stride, side", [(1, 32), (2, 32), (2, 17), (3, 33)])
+@pytest.mark.parametrize("channels", [1, 3, 5, 12, 20])
+def test_gradients_of_1x1_kernels_are_those_in_double_precision(channels, stride, side):
+    (x,) = inputs((channels, side, side), batch=8)
+    weight = torch.randn(32, channels, 1, 1, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    op, last = Conv(32, 1, stride), {"memory_format": torch.channels_last}
+    (found,) = torch.autograd.grad(apply(op, [x.to(**last)], {"weight": weight.to(**last)}, None).sum(), weight)
+    exact = weight.detach().double().requires_grad_()
+    (expected,) = torch.autograd.grad(nn.functional.conv2d(x.double(), exact, stride=stride).sum(), exact)
+    torch.testing.assert_close(found, expected.float(), rtol=1e-4, atol=1e-3)
+
+
 def test_without_statistics_the_batch_normalises_itself():
     layer = Layer(node(Conv(6, 3), (4, 7, 7)), torch.Generator().manual_seed(0)).train()
     (x,) = inputs((4, 7, 7))
