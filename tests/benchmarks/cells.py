@@ -57,11 +57,11 @@ from tests.benchmarks._common import record, spread
 from tests.benchmarks._tabular import FILE, _forget, _missing, load
 
 IMAGES, SIZE = "cifar10_jpeg.npz", 16
-SHARED, MOST = 19_000, 32_000  # training images of shared weights, in batches of 64, and of a network alone
+SHARED, MOST = 16_000, 32_000  # training images of shared weights, in batches of 64, and of a network alone
 DEVICE, VALIDATION, TEST = "raspi4", "c10_val", "c10_test"
 EPOCHS = {"darts": 3, "gdas": 7, "proxyless": 6}  # for a minute and a half of one core
 OPTIONS = {"warm-up": "largest"}
-TRIALS, FINALISTS = 32, 3
+TRIALS, FINALISTS = 32, 2
 ALONE = Settings(epochs=2, batch_size=128)  # of a finalist or control
 CONTROLS = ("random", "by-macs")
 
