@@ -80,9 +80,7 @@ def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], st
     x = inputs[0]
     match op:
         case Conv():
-            stride = op.stride
-            if op.kernel == 1 and stride > 1 and x.shape[1] < NARROW:
-                x, stride = x[..., ::stride, ::stride], 1  # what it reads, and nothing else
+            x, stride = _read(x, op.kernel, op.stride)
             y = F.conv2d(x, parameters["weight"], parameters.get("bias"), stride, op.padding, op.dilation, op.groups)
             return ACTIVATION[op.act](_normalise(y, parameters, statistics) if "scale" in parameters else y)
         case FactorizedReduce():
@@ -111,11 +109,19 @@ def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], st
     raise TypeError(f"{op} has no layer of its own")
 
 
+def _read(x: Tensor, kernel: int, stride: int) -> tuple[Tensor, int]:
+    """What a convolution reads, and with which stride: a strided 1x1 kernel over few channels gets its pixels alone."""
+    if kernel == 1 and stride > 1 and x.shape[1] < NARROW:
+        return x[..., ::stride, ::stride], 1
+    return x, stride
+
+
 def _factorized_reduce(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     height, width = x.shape[-2:]
     even, odd = weight.chunk(2)
     shifted = F.pad(x, (0, width % 2, 0, height % 2))[..., 1:, 1:]  # so both halves come out alike
-    y = torch.cat([F.conv2d(x, even, stride=2), F.conv2d(shifted, odd, stride=2)], 1)
+    (x, stride), (shifted, _) = _read(x, 1, 2), _read(shifted, 1, 2)
+    y = torch.cat([F.conv2d(x, even, stride=stride), F.conv2d(shifted, odd, stride=stride)], 1)
     return y if bias is None else y + bias.reshape(-1, 1, 1)
 
 
