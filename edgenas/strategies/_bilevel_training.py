@@ -73,7 +73,8 @@ class BilevelSettings:
 
 
 # Where steps are few: as in progressive shrinking (Once-for-all, arXiv:1908.09791, section 3.3), the largest first.
-LARGEST_FIRST: Any = {"largest_first": True, "warm_up": 0.35, "anneal_from": 0.75, "anneal_to": 0.95}
+# Its kernels then lead, and an auxiliary skip connection would take that lead from them: there is none.
+LARGEST_FIRST: Any = {"largest_first": True, "warm_up": 0.35, "anneal_from": 0.75, "anneal_to": 0.95, "skip": 0.0}
 
 
 class BilevelTraining:
