@@ -31,6 +31,7 @@ from edgenas.strategies._base import Strategy
 from edgenas.study import Study
 
 REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
+SPREAD = "table-spread"  # the table that the space is narrowed by, before the rest is profiled
 LIMITS = "limits"  # artefact: what the space reaches of each metric that is limited beside the latency
 SETTLED = "settled"  # artefact: what a kit measured of the finalists on a device that is not this machine
 
@@ -44,7 +45,7 @@ def undone(run: Run) -> Iterator[None]:
     except (BudgetError, DataError, TableError, UnknownName, UsageError):
         if not begun:
             tables = (path.name for path in run.folder.path.glob("device-*.csv"))
-            for name in (CONFIG, SECONDS, f"{LIMITS}.json", *REUSED, *tables):
+            for name in (CONFIG, SECONDS, f"{LIMITS}.json", f"{SPREAD}.csv", *REUSED, *tables):
                 (run.folder.path / name).unlink(missing_ok=True)
             inherited.forget(run.folder.path)
         raise
@@ -154,7 +155,7 @@ def _prepare(run: Run) -> None:
         )
 
     def spread() -> LatencyTable:
-        return known or latency.load_or(run, "table-spread", lambda: latency.profile_spread(run))
+        return known or latency.load_or(run, SPREAD, lambda: latency.profile_spread(run))
 
     with run.stage("profile", f"latencies of {run.device}" if known else "profile this device"):
         narrowed = folder.artefact("narrow", lambda: latency.narrow(run, spread()))

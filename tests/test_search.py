@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgenas import api
+from edgenas import api, pipeline
 from edgenas.config import make_config
 from edgenas.errors import BudgetError, UsageError
 from edgenas.export.bundle import verify_bundle
@@ -134,6 +134,17 @@ def test_an_impossible_budget_is_refused_before_training(finished, tmp_path):
     with pytest.raises(BudgetError, match=r"fastest takes 0\.\d+ ms"):
         api.search(config, SilentReporter())
     assert not (tmp_path / "impossible" / "supernet.pt").exists()
+
+
+def test_a_search_that_is_refused_after_its_profile_leaves_the_folder_free(tmp_path, monkeypatch):
+    def refuse(run):
+        assert (run.folder.path / "table.csv").exists()
+        raise UsageError("not like this")
+
+    monkeypatch.setattr(pipeline, "strategy", refuse)
+    with pytest.raises(UsageError, match="not like this"):
+        api.search(make_config({**TINY, "budget_ms": 100, "output": tmp_path / "run"}), SilentReporter())
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_a_size_that_the_data_cannot_come_in_is_refused(tmp_path):
