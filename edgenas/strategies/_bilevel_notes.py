@@ -29,7 +29,7 @@ def notes(
     after = [Mixture((arch[i],), torch.ones(1, device=probabilities.device)) for i in alphas.free]
     mixed, single = accuracies(training, [before, after], validation)
     lines = [
-        f"alphas: every choice has an option with a probability of {float(probabilities.amax(1).min()):.2f} or more",
+        f"alphas: every choice has an option with a probability of {float(probabilities.amax(1).min()):.3f} or more",
         f"alphas: supernet accuracy {mixed:.2%} before discretising, {single:.2%} after",
     ]
     if entropies:
