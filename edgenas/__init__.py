@@ -38,8 +38,8 @@ from edgenas.errors import (
 if TYPE_CHECKING:
     import os
 
-    from edgenas.config import Config
-    from edgenas.report import Result
+    from edgenas.workflows.config import Config
+    from edgenas.workflows.result import Result
 
     __version__: str
 
@@ -64,7 +64,7 @@ __all__ = [
     "specialize",
 ]
 
-_LATE = {"Config": "edgenas.config", "Result": "edgenas.report"}
+_LATE = {"Config": "edgenas.workflows.config", "Result": "edgenas.workflows.result"}
 
 
 def search(*, progress: bool = False, **settings: Any) -> Result:
@@ -77,9 +77,9 @@ def search(*, progress: bool = False, **settings: Any) -> Result:
         BudgetError: no network meets the budget.
         EdgeNASError: see errors.py.
     """
-    from edgenas import api
-    from edgenas.config import resolve
-    from edgenas.progress import make_reporter
+    from edgenas.system.progress import make_reporter
+    from edgenas.workflows import api
+    from edgenas.workflows.config import resolve
 
     return api.search(resolve(settings), make_reporter(quiet=not progress))
 
@@ -96,8 +96,8 @@ def specialize(run: str | os.PathLike[str], *, progress: bool = False, **setting
     """
     from pathlib import Path
 
-    from edgenas import api, inherited
-    from edgenas.progress import make_reporter
+    from edgenas.system.progress import make_reporter
+    from edgenas.workflows import api, inherited
 
     source = Path(run)
     return api.specialize(inherited.settings(source, settings), source, make_reporter(quiet=not progress))

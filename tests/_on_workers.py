@@ -10,9 +10,9 @@ from pathlib import Path
 
 from edgenas.cost.memory import PeakBytes
 from edgenas.errors import DataError
-from edgenas.graph import Arch
-from edgenas.objective import Objective
-from edgenas.problem import Outcome, Problem
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.problem import Outcome, Problem
+from edgenas.graph.graph import Arch
 from tests._toys import Shared, all_archs
 
 SPACE = Shared((1, 8, 8), 3)

@@ -7,8 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from edgenas import plugins
 from edgenas.errors import EnvironmentFault
+from edgenas.system import plugins
 
 
 @cache

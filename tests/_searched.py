@@ -6,10 +6,10 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from edgenas import api
-from edgenas.config import make_config
-from edgenas.progress import SilentReporter
-from edgenas.report import Result
+from edgenas.system.progress import SilentReporter
+from edgenas.workflows import api
+from edgenas.workflows.config import make_config
+from edgenas.workflows.result import Result
 
 # Both widths fit with kernel 3; of the larger one with kernel 5 even one and a half budgets leave nothing.
 BUDGET_MS = 0.03

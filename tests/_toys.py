@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from edgenas.graph import Arch, Builder, Choice, Node
-from edgenas.ops import Shape
-from edgenas.spaces._base import SearchSpace
+from edgenas.graph.graph import Arch, Builder, Choice, Node
+from edgenas.graph.ops import Shape
+from edgenas.spaces.base import SearchSpace
 
 Step = tuple[str, int, int, int]
 KINDS = ("conv", "act", "zero", "add", "pool", "se", "concat", "choose")

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.graph import Arch, Graph, Node
-from edgenas.spaces._base import SearchSpace, Statics
-from edgenas.sums import Sums
+from edgenas.graph.graph import Arch, Graph, Node
+from edgenas.graph.live_sums import Sums
+from edgenas.spaces.base import SearchSpace, Statics
 
 
 class CostModel(ABC):

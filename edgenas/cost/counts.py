@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from edgenas.cost.base import AdditiveCost
-from edgenas.graph import Node
-from edgenas.ops import FUSED_ACTIVATIONS, Act, Conv, SqueezeExcite
+from edgenas.graph.graph import Node
+from edgenas.graph.ops import FUSED_ACTIVATIONS, Act, Conv, SqueezeExcite
 
 FLOAT_BYTES = 4
 

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from edgenas.cost.base import CostModel
 from edgenas.errors import UsageError
-from edgenas.graph import Arch, Graph
-from edgenas.spaces._base import SearchSpace
+from edgenas.graph.graph import Arch, Graph
+from edgenas.spaces.base import SearchSpace
 
 
 class LookupCost(CostModel):

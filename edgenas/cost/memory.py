@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.cost.base import CostModel
-from edgenas.graph import Arch, Graph
-from edgenas.ops import Add, Choose, Concat, Linear
-from edgenas.spaces._base import SearchSpace, Statics
+from edgenas.graph.graph import Arch, Graph
+from edgenas.graph.ops import Add, Choose, Concat, Linear
+from edgenas.spaces.base import SearchSpace, Statics
 
 FEW = 16  # so many graphs are derived sooner than a supergraph is walked
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from edgenas.data._cifar import Layout, build_cifar
+from edgenas.data.storage.cifar import Layout, build_cifar
 
 LAYOUT = Layout(
     name="cifar10",

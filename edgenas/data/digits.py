@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from edgenas.data._base import Augment, Data
-from edgenas.data._splits import cut
-from edgenas.data._tensor import data_from_pixels
+from edgenas.data.base import Augment, Data
+from edgenas.data.storage.splits import cut
+from edgenas.data.storage.tensor import data_from_pixels
 
 SIDE = 32  # the 8x8 originals leave a network nothing to downsample
 AUGMENT = Augment(shift=0.08, scale=0.1, rotate=10)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.data._base import Augment, Data, Pixels
-from edgenas.data._files import fetch, folders
-from edgenas.data._splits import check_labels, cut
-from edgenas.data._tensor import data_from_pixels
+from edgenas.data.base import Augment, Data, Pixels
+from edgenas.data.storage.files import fetch, folders
+from edgenas.data.storage.splits import check_labels, cut
+from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError
 
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgenas.data._base import Augment, Data, Rows, Split
-from edgenas.data._files import bear
-from edgenas.data._filestore import FileStore, unreadable
-from edgenas.data._splits import check_labels, cut
+from edgenas.data.base import Augment, Data, Rows, Split
+from edgenas.data.storage.files import bear
+from edgenas.data.storage.filestore import FileStore, unreadable
+from edgenas.data.storage.splits import check_labels, cut
 from edgenas.errors import DataError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})

@@ -20,11 +20,11 @@ from zlib import error as ZlibError
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.data._base import Augment, Data, Pixels, Rows
-from edgenas.data._decode import Unreadable, decode, square
-from edgenas.data._files import bear, folders
-from edgenas.data._splits import check_labels, cut
-from edgenas.data._tensor import data_from_pixels
+from edgenas.data.base import Augment, Data, Pixels, Rows
+from edgenas.data.storage.decode import Unreadable, decode, square
+from edgenas.data.storage.files import bear, folders
+from edgenas.data.storage.splits import check_labels, cut
+from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError
 
 AUGMENT = Augment(flip=True, shift=0.125)

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgenas.data._base import Data
-from edgenas.engine.settings import Settings, batch_size_for
-from edgenas.engine.train import Surroundings, evaluate, supervised, train
-from edgenas.evaluators._fresh import fresh_network
-from edgenas.graph import Arch
+from edgenas.data.base import Data
+from edgenas.evaluators.shared_weights.fresh import fresh_network
+from edgenas.exploration.objective import Metrics
+from edgenas.graph.graph import Arch
 from edgenas.nn.network import Network
-from edgenas.objective import Metrics
-from edgenas.spaces._base import SearchSpace
+from edgenas.spaces.base import SearchSpace
+from edgenas.training.settings import Settings, batch_size_for
+from edgenas.training.train import Surroundings, evaluate, supervised, train
 
 if TYPE_CHECKING:
-    from edgenas.run import Run
+    from edgenas.workflows.run import Run
 
 OWN_WEIGHTS = True  # a trial needs nothing of the others: it may run in any process, and its score is final
 

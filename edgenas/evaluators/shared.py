@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgenas.data._base import Data
+from edgenas.data.base import Data
 from edgenas.errors import UsageError
-from edgenas.evaluators._slices import SupernetEvaluator
-from edgenas.graph import Arch
+from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
+from edgenas.exploration.objective import Metrics
+from edgenas.graph.graph import Arch
 from edgenas.nn.supernet import Supernet
-from edgenas.objective import Metrics
 
 if TYPE_CHECKING:
-    from edgenas.run import Run
+    from edgenas.workflows.run import Run
 
 
 class SharedEvaluator(SupernetEvaluator):

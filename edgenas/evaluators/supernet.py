@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from edgenas.engine import distributed
-from edgenas.engine.sandwich import sandwich
-from edgenas.engine.settings import Settings, batch_size_for
-from edgenas.engine.train import train
-from edgenas.evaluators._slices import SupernetEvaluator
-from edgenas.graph import Arch
+from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
+from edgenas.graph.graph import Arch
 from edgenas.nn.supernet import Supernet
-from edgenas.spaces._genes import sample
+from edgenas.spaces.sampling import sample
+from edgenas.system import distributed
+from edgenas.training.sandwich import sandwich
+from edgenas.training.settings import Settings, batch_size_for
+from edgenas.training.train import train
 
 if TYPE_CHECKING:
-    from edgenas.run import Run
+    from edgenas.workflows.run import Run
 
 STUDENTS = 2  # random architectures a step, beside the largest and the smallest
 

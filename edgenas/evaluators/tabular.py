@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from edgenas.cost.lookup import LookupCost
 from edgenas.errors import DataError, UsageError
-from edgenas.graph import Arch
-from edgenas.objective import Metrics
-from edgenas.spaces._base import SearchSpace
+from edgenas.exploration.objective import Metrics
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
 
 if TYPE_CHECKING:
-    from edgenas.config import Config
     from edgenas.nn.network import Network
-    from edgenas.run import Run
+    from edgenas.workflows.config import Config
+    from edgenas.workflows.run import Run
 
 PREFIX = "acc_"
 
@@ -122,7 +122,7 @@ class TabularEvaluator:
 
     def network(self, arch: Arch) -> Network:
         """Fresh weights."""
-        from edgenas.evaluators._fresh import fresh_network
+        from edgenas.evaluators.shared_weights.fresh import fresh_network
 
         return fresh_network(self.space, arch, self.seed, self.device)
 

@@ -9,8 +9,8 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from edgenas.graph import Graph
-from edgenas.ops import Add
+from edgenas.graph.graph import Graph
+from edgenas.graph.ops import Add
 
 
 class DropPath:

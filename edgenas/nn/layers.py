@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgenas.graph import Node
-from edgenas.ops import (
+from edgenas.graph.graph import Node
+from edgenas.graph.ops import (
     NORMALISED,
     Act,
     Add,

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgenas.graph import Graph, Node
+from edgenas.graph.graph import Graph, Node
+from edgenas.graph.ops import Add, Choose, Zero
 from edgenas.nn.layers import apply
 from edgenas.nn.supernet import Supernet
-from edgenas.ops import Add, Choose, Zero
-from edgenas.spaces._base import SearchSpace
+from edgenas.spaces.base import SearchSpace
 
 Terms = dict[str, Tensor | None]  # what kernels give, by name, and its weight; None is 1
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgenas.graph import Graph, Node
+from edgenas.graph.graph import Graph, Node
+from edgenas.graph.ops import Zero
 from edgenas.nn.layers import Statistics, apply, fold, initialise, trainable, zeros
-from edgenas.ops import Zero
 
 MOMENTUM = 0.1
 

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from edgenas.graph import Arch, Graph, Node
+from edgenas.graph.graph import Arch, Graph, Node
+from edgenas.graph.ops import Parameters, Zero
 from edgenas.nn.layers import apply, initialise, trainable, zeros
 from edgenas.nn.network import Network
-from edgenas.ops import Parameters, Zero
-from edgenas.spaces._base import SearchSpace
+from edgenas.spaces.base import SearchSpace
 
 
 class Supernet(nn.Module):

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from edgenas.errors import DataError, UsageError
-from edgenas.runtimes import _host
-from edgenas.runtimes._timing import Gauges, gauges, timed_round
+from edgenas.runtimes.host import capped_threads
+from edgenas.runtimes.host import host as machine
+from edgenas.runtimes.timing import Gauges, gauges, timed_round
 
 name = "onnxruntime"
 
@@ -74,7 +75,7 @@ def fused(model: bytes) -> bytes:
 
 def host(threads: int = 1) -> dict[str, str | int | float]:
     """The machine's facts, and this runtime's own."""
-    return _host.host(threads) | {
+    return machine(threads) | {
         "runtime": name,
         "version": version(),
         "provider": PROVIDER,
@@ -90,7 +91,7 @@ class OnnxruntimeSession:
         """Load `model`; see `open`."""
         if threads < 1:
             raise UsageError(f"threads: {threads} is not a number of threads; give 1 or more")
-        self.threads = _host.capped_threads(threads)
+        self.threads = capped_threads(threads)
         self._session: Any = _load(model, self.threads)
         self._inputs = _made_up_inputs(self._session)
         self._binding: Any = None

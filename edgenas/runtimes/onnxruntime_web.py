@@ -5,9 +5,9 @@ More threads need a page that is cross-origin isolated: see onnxruntime_web_chro
 
 from __future__ import annotations
 
-from edgenas.runtimes._web import node
-from edgenas.runtimes._web.engine import Pool
-from edgenas.runtimes._web.session import WebRuntime
+from edgenas.runtimes.web import node
+from edgenas.runtimes.web.engine import Pool
+from edgenas.runtimes.web.session import WebRuntime
 
 name = "onnxruntime-web"
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edgenas.runtimes._web import chromium
-from edgenas.runtimes._web.engine import Pool
-from edgenas.runtimes._web.session import WebRuntime
+from edgenas.runtimes.web import chromium
+from edgenas.runtimes.web.engine import Pool
+from edgenas.runtimes.web.session import WebRuntime
 
 name = "onnxruntime-web-chromium"
 

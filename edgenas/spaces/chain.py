@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping
 
 from edgenas.errors import UsageError
-from edgenas.graph import Arch, Builder, Choice, Node
-from edgenas.ops import Shape, shape_text
-from edgenas.spaces._base import SearchSpace
+from edgenas.graph.graph import Arch, Builder, Choice, Node
+from edgenas.graph.ops import Shape, shape_text
+from edgenas.spaces.base import SearchSpace
 
 LAYERS = 12
 OPS = ("conv3", "conv5", "max3", "avg3")

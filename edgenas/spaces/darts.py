@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 
 from edgenas.errors import UsageError
-from edgenas.graph import Arch, Builder, Choice, Node, Option
-from edgenas.ops import Shape, shape_text
-from edgenas.spaces._base import SearchSpace
+from edgenas.graph.graph import Arch, Builder, Choice, Node, Option
+from edgenas.graph.ops import Shape, shape_text
+from edgenas.spaces.base import SearchSpace
 
 OPS = ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 CELLS = ("normal", "reduce")

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 from edgenas.errors import UsageError
-from edgenas.graph import Builder, Choice, Node
-from edgenas.ops import Shape, shape_text
-from edgenas.spaces._base import SearchSpace
+from edgenas.graph.graph import Builder, Choice, Node
+from edgenas.graph.ops import Shape, shape_text
+from edgenas.spaces.base import SearchSpace
 
 STAGES, BLOCKS = 4, 3
 KERNELS, EXPANSIONS, ACTIVATIONS = (3, 5, 7), (2, 4), ("relu", "hswish")

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 
 from edgenas.errors import UsageError
-from edgenas.graph import Arch, Builder, Choice, Node
-from edgenas.ops import Shape, shape_text
-from edgenas.spaces._base import SearchSpace
+from edgenas.graph.graph import Arch, Builder, Choice, Node
+from edgenas.graph.ops import Shape, shape_text
+from edgenas.spaces.base import SearchSpace
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))

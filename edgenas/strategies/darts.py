@@ -8,14 +8,14 @@ from numpy.random import Generator
 from torch import Tensor
 
 from edgenas.nn.mixture import Mixture
-from edgenas.strategies import _bilevel
-from edgenas.strategies._bilevel import Bilevel, bilevel
-from edgenas.strategies._training_run import Run
-from edgenas.strategies._weightings import soft
+from edgenas.strategies.gradient.bilevel import OPTIONS as BILEVEL
+from edgenas.strategies.gradient.bilevel import Bilevel, bilevel
+from edgenas.strategies.gradient.relaxations import soft
+from edgenas.strategies.one_shot.training_run import Run
 
 REWARD = "hard"
 EVALUATOR = "shared"
-OPTIONS = {"order": ("1", "2"), **_bilevel.OPTIONS}
+OPTIONS = {"order": ("1", "2"), **BILEVEL}
 
 
 class Softmax:

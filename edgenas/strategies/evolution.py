@@ -8,11 +8,11 @@ from typing import Any
 
 from numpy.random import Generator
 
-from edgenas.graph import Arch
-from edgenas.problem import Problem
-from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import ATTEMPTS, Proposed, child, founder, sometimes_grown
-from edgenas.study import Trial
+from edgenas.exploration.feasible import ATTEMPTS, Proposed, child, founder, sometimes_grown
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.study import Trial
+from edgenas.graph.graph import Arch
 
 REWARD = "hard"
 

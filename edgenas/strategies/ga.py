@@ -9,15 +9,15 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from edgenas.graph import Arch
-from edgenas.objective import Metrics
-from edgenas.pareto import crowding, fronts
-from edgenas.problem import Problem
-from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import ATTEMPTS, Proposed, child, founder, sometimes_grown
-from edgenas.strategies._pairs import Pairs
-from edgenas.strategies._quality import normal_scores
-from edgenas.study import Trial
+from edgenas.exploration.feasible import ATTEMPTS, Proposed, child, founder, sometimes_grown
+from edgenas.exploration.objective import Metrics
+from edgenas.exploration.pareto import crowding, fronts
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.study import Trial
+from edgenas.graph.graph import Arch
+from edgenas.strategies.predictors.interface import normal_scores
+from edgenas.strategies.predictors.pairs import Pairs
 
 REWARD = "hard"
 

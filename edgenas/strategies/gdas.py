@@ -8,14 +8,14 @@ from numpy.random import Generator
 from torch import Tensor
 
 from edgenas.nn.mixture import Mixture
-from edgenas.strategies import _bilevel
-from edgenas.strategies._bilevel import Bilevel, bilevel
-from edgenas.strategies._training_run import Run
-from edgenas.strategies._weightings import gumbel, straight_through
+from edgenas.strategies.gradient.bilevel import OPTIONS as BILEVEL
+from edgenas.strategies.gradient.bilevel import Bilevel, bilevel
+from edgenas.strategies.gradient.relaxations import gumbel, straight_through
+from edgenas.strategies.one_shot.training_run import Run
 
 REWARD = "hard"
 EVALUATOR = "shared"
-OPTIONS = {"gates": ("softmax", "hard-concrete"), **_bilevel.OPTIONS}
+OPTIONS = {"gates": ("softmax", "hard-concrete"), **BILEVEL}
 HOT, COLD = 10.0, 0.1  # temperature at first and in the end, as in the paper
 TEPID, STRETCH = 2 / 3, 0.1  # of hard concrete gates, as in theirs
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from edgenas.graph import Arch
-from edgenas.problem import Problem
-from edgenas.spaces._base import SearchSpace
-from edgenas.strategies._base import Run
-from edgenas.strategies._generations import Generational, Plan, decoded, founders_for
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Run
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
+from edgenas.strategies.populations.generations import Generational, Plan, decoded, founders_for
 
 REWARD = "hard"
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from numpy.random import Generator
 
-from edgenas.graph import Arch
-from edgenas.problem import Problem
-from edgenas.spaces._genes import neighbours, within
-from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import Proposed, founder, repair
-from edgenas.study import Trial
+from edgenas.exploration.feasible import Proposed, founder, repair
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.study import Trial
+from edgenas.graph.graph import Arch
+from edgenas.spaces.sampling import neighbours, within
 
 REWARD = "hard"
 

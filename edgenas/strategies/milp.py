@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from edgenas.graph import Arch
-from edgenas.problem import Problem
-from edgenas.spaces._genes import one_hot
-from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import Proposed, feasible_samples, new_samples
-from edgenas.strategies._milp_flows import Scores
-from edgenas.strategies._milp_program import SECONDS, Program, Solution
-from edgenas.study import Study, Trial
+from edgenas.exploration.feasible import Proposed, feasible_samples, new_samples
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.study import Study, Trial
+from edgenas.graph.graph import Arch
+from edgenas.spaces.sampling import one_hot
+from edgenas.strategies.integer_program.network_flow import Scores
+from edgenas.strategies.integer_program.program import SECONDS, Program, Solution
 
 REWARD = "hard"
 

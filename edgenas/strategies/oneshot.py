@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edgenas.strategies._paths import fair_paths, group_size, uniform_paths
-from edgenas.strategies._training_run import Run
-from edgenas.strategies._with_weights import WithWeights, predicted
+from edgenas.strategies.one_shot.path_samplers import fair_paths, group_size, uniform_paths
+from edgenas.strategies.one_shot.training_run import Run
+from edgenas.strategies.one_shot.weight_sharing import WithWeights, predicted
 
 REWARD = "hard"
 EVALUATOR = "shared"

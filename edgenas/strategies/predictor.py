@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from edgenas.graph import Arch
-from edgenas.problem import Problem
-from edgenas.spaces._base import SearchSpace
-from edgenas.spaces._genes import crossover, mutate, neighbours, within
-from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import Proposed, feasible_samples, founder, repaired_samples
-from edgenas.strategies._pairs import Pairs
-from edgenas.strategies._quality import Predictor as Model
-from edgenas.strategies._quality import rank_correlation
-from edgenas.study import Trial
+from edgenas.exploration.feasible import Proposed, feasible_samples, founder, repaired_samples
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.study import Trial
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.sampling import crossover, mutate, neighbours, within
+from edgenas.strategies.predictors.interface import Predictor as Model
+from edgenas.strategies.predictors.interface import rank_correlation
+from edgenas.strategies.predictors.pairs import Pairs
 
 REWARD = "hard"
 
@@ -185,7 +185,7 @@ class Predictor(Strategy):
 
 def graphs(space: SearchSpace) -> Model:
     """The graph network; torch starts with it."""
-    from edgenas.strategies._graph_network import Graphs
+    from edgenas.strategies.predictors.graph_network import Graphs
 
     return Graphs(space)
 

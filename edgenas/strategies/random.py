@@ -7,11 +7,11 @@ from typing import Any
 
 from numpy.random import Generator
 
-from edgenas.graph import Arch
-from edgenas.problem import Problem
-from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._feasible import Proposed, new_samples
-from edgenas.study import Trial
+from edgenas.exploration.feasible import Proposed, new_samples
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.study import Trial
+from edgenas.graph.graph import Arch
 
 REWARD = "hard"
 

@@ -11,14 +11,14 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from edgenas.graph import Arch
-from edgenas.problem import Problem
-from edgenas.spaces._base import SearchSpace
-from edgenas.spaces._genes import is_allowed
-from edgenas.strategies._base import Run, Strategy
-from edgenas.strategies._controller import Controller
-from edgenas.strategies._feasible import Proposed, networks, random_feasible, repair
-from edgenas.study import Study, Trial
+from edgenas.exploration.feasible import Proposed, networks, random_feasible, repair
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.study import Study, Trial
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.sampling import is_allowed
+from edgenas.strategies.controllers.lstm import Controller
 
 REWARD = "absolute"
 

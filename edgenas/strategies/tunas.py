@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from edgenas.strategies._training_run import Run
-from edgenas.strategies._with_weights import Alternating, alternating
+from edgenas.strategies.one_shot.training_run import Run
+from edgenas.strategies.one_shot.weight_sharing import Alternating, alternating
 
 REWARD = "absolute"
 EVALUATOR = "shared"

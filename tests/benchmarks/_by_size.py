@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from edgenas.cost.counts import CountCost
-from edgenas.evaluators._fresh import fresh_network
-from edgenas.graph import Arch
+from edgenas.evaluators.shared_weights.fresh import fresh_network
+from edgenas.exploration.objective import Metrics
+from edgenas.graph.graph import Arch
 from edgenas.nn.network import Network
-from edgenas.objective import Metrics
-from edgenas.run import Run
+from edgenas.workflows.run import Run
 
 OWN_WEIGHTS = True
 _MOST_MACS = 1e12  # an accuracy is at most 1

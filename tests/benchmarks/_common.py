@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.report import Result
-from edgenas.runtimes import _host
+from edgenas.runtimes import host
+from edgenas.workflows.result import Result
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
@@ -20,9 +20,7 @@ def record(title: str, lines: Sequence[str]) -> None:
     """Print a result and append it to RESULTS.md under the command that made it."""
     command = " ".join(["python", "-m", *_module(), *(a for a in sys.argv[1:] if not a.startswith("/"))])
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    head = (
-        f"\n## {title}\n\n`{command}` at {commit or 'no commit'}, {_host.processor()}, {_host.usable_cores()} cores\n"
-    )
+    head = f"\n## {title}\n\n`{command}` at {commit or 'no commit'}, {host.processor()}, {host.usable_cores()} cores\n"
     text = "\n".join([head, *lines, ""])
     print(text)
     with RESULTS.open("a", encoding="utf-8") as file:

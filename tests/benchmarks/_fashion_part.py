@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from edgenas.data import fashion_mnist
-from edgenas.data._base import Data, Split, stratified_split, subset
+from edgenas.data.base import Data, Split, stratified_split, subset
 
 TRAIN_IMAGES = 10_000  # for training and validation, of 60,000
 

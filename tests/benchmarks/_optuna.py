@@ -6,9 +6,9 @@ import itertools
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from edgenas.graph import Arch
-from edgenas.problem import Problem
-from edgenas.study import Trial
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.study import Trial
+from edgenas.graph.graph import Arch
 
 if TYPE_CHECKING:
     import optuna

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import binomtest, spearmanr
 
-from edgenas.cost.correction import COVERAGE
-from edgenas.cost.latency import Prices, latency_interval, training_rows
-from edgenas.cost.table import LatencyTable
-from edgenas.graph import Graph
-from edgenas.spaces._base import SearchSpace
+from edgenas.graph.graph import Graph
+from edgenas.latency.correction import COVERAGE
+from edgenas.latency.predictor import Prices, latency_interval, training_rows
+from edgenas.latency.table import LatencyTable
+from edgenas.spaces.base import SearchSpace
 
 DRAWS = 10_000
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgenas.ops import Shape
+from edgenas.graph.ops import Shape
 from edgenas.spaces.nasbench201 import NASBench201
 
 

@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from edgenas import driver, plugins
 from edgenas.cost.counts import CountCost
 from edgenas.cost.lookup import LookupCost
 from edgenas.evaluators.tabular import Scores, read_scores
-from edgenas.graph import Arch
-from edgenas.objective import Objective
-from edgenas.problem import Problem
-from edgenas.spaces._base import SearchSpace, build_space
-from edgenas.strategies._base import Strategy
+from edgenas.exploration import driver
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Strategy
+from edgenas.exploration.study import Study, Trial
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace, build_space
 from edgenas.strategies.predictor import Predictor
-from edgenas.study import Study, Trial
+from edgenas.system import plugins
 
 FILE = "nb201.npz"
 

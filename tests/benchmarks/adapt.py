@@ -24,8 +24,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from edgenas.cost.adapt import PROBES, adapt, choose, fit_prior, rank_error
-from edgenas.cost.gaussian_process import fit_process
+from edgenas.latency.gaussian_process import fit_process
+from edgenas.latency.transfer import PROBES, adapt, choose, fit_prior, rank_error
 from tests.benchmarks._common import record
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))

@@ -15,13 +15,13 @@ import time
 import zipfile
 from pathlib import Path
 
-from edgenas import api, kits
-from edgenas.config import make_config
 from edgenas.errors import NoisyMachine
-from edgenas.progress import PlainReporter
-from edgenas.report import Result
-from edgenas.runtimes._web.chromium import Browser
-from edgenas.runtimes._web.serve import make_server
+from edgenas.runtimes.web.chromium import Browser
+from edgenas.runtimes.web.serve import make_server
+from edgenas.system.progress import PlainReporter
+from edgenas.workflows import api, kits
+from edgenas.workflows.config import make_config
+from edgenas.workflows.result import Result
 from tests.benchmarks._common import accuracy, record
 
 DEVICE = "amd-epyc-zen4/onnxruntime-web-chromium-1t-fp32"

@@ -16,11 +16,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from edgenas import api
-from edgenas.bench import met
-from edgenas.config import make_config
-from edgenas.progress import PlainReporter
-from edgenas.report import Result
+from edgenas.runtimes.bench import met
+from edgenas.system.progress import PlainReporter
+from edgenas.workflows import api
+from edgenas.workflows.config import make_config
+from edgenas.workflows.result import Result
 from tests.benchmarks._common import accuracy, record
 
 SHARES = {"darts": (0.3, 0.5, 0.7), "tunas": (0.3, 0.5, 0.7)}  # of the largest network's latency

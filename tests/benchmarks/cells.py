@@ -34,23 +34,24 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
-from edgenas import driver, plugins
 from edgenas.cost.counts import CountCost
 from edgenas.data import npz
-from edgenas.data._base import Data, subset
-from edgenas.engine import process
-from edgenas.engine.settings import Settings
-from edgenas.engine.train import Surroundings
+from edgenas.data.base import Data, subset
 from edgenas.evaluators.scratch import ScratchEvaluator
 from edgenas.evaluators.shared import SharedEvaluator
-from edgenas.graph import Arch
-from edgenas.objective import Metrics, Objective
-from edgenas.problem import Problem
+from edgenas.exploration import driver
+from edgenas.exploration.feasible import feasible_samples
+from edgenas.exploration.objective import Metrics, Objective
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.study import Study
+from edgenas.graph.graph import Arch
 from edgenas.spaces.nasbench201 import NASBench201
-from edgenas.stages import finalists
-from edgenas.strategies._feasible import feasible_samples
-from edgenas.strategies._guards import skips_by_cell
-from edgenas.study import Study
+from edgenas.strategies.gradient.collapse import skips_by_cell
+from edgenas.system import plugins
+from edgenas.system.threads import configure_threads
+from edgenas.training.settings import Settings
+from edgenas.training.train import Surroundings
+from edgenas.workflows.stages import finalists
 from tests.benchmarks._common import record, spread
 from tests.benchmarks._tabular import FILE, _forget, _missing, load
 
@@ -162,7 +163,7 @@ def done(jobs: Sequence[Job], data: Path, keep: Path | None, seconds: float = 0.
 
 
 def _begin() -> None:
-    process.tune()
+    configure_threads()
     torch.set_num_threads(1)
 
 

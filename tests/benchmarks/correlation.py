@@ -25,19 +25,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgenas import api, ranking
-from edgenas.config import make_config
-from edgenas.engine import process
-from edgenas.engine.settings import Settings, batch_size_for
-from edgenas.engine.train import evaluate
-from edgenas.evaluators._slices import BATCH_SIZE
 from edgenas.evaluators.scratch import ScratchEvaluator
-from edgenas.finished import Finished, open_finished
-from edgenas.folder import write_atomically
-from edgenas.graph import Arch, Node
+from edgenas.evaluators.shared_weights.subnets import BATCH_SIZE
+from edgenas.exploration.feasible import feasible_samples
+from edgenas.graph.graph import Arch, Node
 from edgenas.nn.network import Layer, Network, reestimate_batch_norm
-from edgenas.progress import PlainReporter, SilentReporter
-from edgenas.strategies._feasible import feasible_samples
+from edgenas.system.progress import PlainReporter, SilentReporter
+from edgenas.system.run_folder import write_atomically
+from edgenas.system.threads import configure_threads
+from edgenas.training.settings import Settings, batch_size_for
+from edgenas.training.train import evaluate
+from edgenas.workflows import api, ranking
+from edgenas.workflows.config import make_config
+from edgenas.workflows.trained_run import Finished, open_finished
 from tests.benchmarks import sharing
 from tests.benchmarks._common import record, result_of
 
@@ -116,7 +116,7 @@ def table(accuracies: Mapping[str, Sequence[float]], chosen: Sequence[int]) -> l
 
 def on_test_images(folder: Path) -> Finished:
     """The run in a folder, its test images in the place of the validation split."""
-    process.tune()
+    configure_threads()
     finished = open_finished(folder, SilentReporter())
     finished.run.data = replace(finished.run.data, validation=finished.run.data.test())
     return finished

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from edgenas import api
-from edgenas.bench import met
-from edgenas.config import make_config
-from edgenas.progress import PlainReporter
-from edgenas.report import Result
+from edgenas.runtimes.bench import met
+from edgenas.system.progress import PlainReporter
+from edgenas.workflows import api
+from edgenas.workflows.config import make_config
+from edgenas.workflows.result import Result
 from tests.benchmarks._common import accuracy, record, result_of
 
 STRATEGIES = ("evolution", "random", "reinforce")

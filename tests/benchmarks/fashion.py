@@ -19,16 +19,18 @@ from typing import Any
 
 import torch
 
-from edgenas import api, pipeline
-from edgenas.bench import bench_in_fresh_process, met
-from edgenas.config import make_config
-from edgenas.engine import process
-from edgenas.engine.train import Surroundings, evaluate, supervised, train
-from edgenas.folder import RunFolder, write_atomically
-from edgenas.progress import PlainReporter
-from edgenas.run import Run
-from edgenas.stages import delivery, finalists, latency
-from edgenas.strategies._feasible import grow, random_feasible
+from edgenas.exploration.feasible import grow, random_feasible
+from edgenas.runtimes.bench import bench_in_fresh_process, met
+from edgenas.system.progress import PlainReporter
+from edgenas.system.run_folder import RunFolder, write_atomically
+from edgenas.system.threads import configure_threads
+from edgenas.training.train import Surroundings, evaluate, supervised, train
+from edgenas.workflows import api, pipeline
+from edgenas.workflows.config import make_config
+from edgenas.workflows.run import Run
+from edgenas.workflows.stages import deliver as delivery
+from edgenas.workflows.stages import finalists
+from edgenas.workflows.stages import profile as latency
 from tests.benchmarks._common import accuracy, record
 
 STRATEGIES = ("evolution", "random", "reinforce")
@@ -38,7 +40,7 @@ WIDTHS = (0.25, 0.35, 0.5, 0.6, 0.75, 1.0, 1.25)
 
 def main() -> None:
     arguments = _arguments()
-    process.tune()
+    configure_threads()
     reporter = PlainReporter(sys.stderr)
     folder = arguments.output
     strategies, most_params = arguments.strategies, arguments.max_params

@@ -20,12 +20,12 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from edgenas import api
-from edgenas.bench import Bench, bench_in_fresh_process
-from edgenas.config import make_config
-from edgenas.cost.kernels import Forecast
-from edgenas.cost.table import LatencyTable
-from edgenas.progress import PlainReporter
+from edgenas.latency.forecast import Forecast
+from edgenas.latency.table import LatencyTable
+from edgenas.runtimes.bench import Bench, bench_in_fresh_process
+from edgenas.system.progress import PlainReporter
+from edgenas.workflows import api
+from edgenas.workflows.config import make_config
 from tests.benchmarks._common import record
 
 NETWORKS = (

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import ttest_rel
 
-from edgenas.graph import Arch
-from edgenas.pareto import hypervolume
-from edgenas.problem import Problem
+from edgenas.exploration.pareto import hypervolume
+from edgenas.exploration.problem import Problem
+from edgenas.graph.graph import Arch
 from tests.benchmarks._common import record
 from tests.benchmarks._optuna import PROPOSALS_PER_TRIAL, optuna_module, suggested
 from tests.benchmarks._tabular import Table, add_data, data_file, load, searched

@@ -23,16 +23,16 @@ from typing import Any
 
 import numpy as np
 
-from edgenas import kits
-from edgenas.config import make_config
+from edgenas.devices import ingest
 from edgenas.errors import NoisyMachine
-from edgenas.export.bundle import TOLERANCES
-from edgenas.graph import Builder, Choice
-from edgenas.ops import Shape
-from edgenas.profiling import ingest
-from edgenas.progress import SilentReporter
+from edgenas.exporters.bundle import TOLERANCES
+from edgenas.graph.graph import Builder, Choice
+from edgenas.graph.ops import Shape
 from edgenas.runtimes import onnxruntime as runtime
-from edgenas.spaces._base import SearchSpace
+from edgenas.spaces.base import SearchSpace
+from edgenas.system.progress import SilentReporter
+from edgenas.workflows import kits
+from edgenas.workflows.config import make_config
 from tests.benchmarks._common import record
 from tests.benchmarks._emulator import emulated_python
 

@@ -18,12 +18,12 @@ from numpy.random import Generator
 
 from edgenas.cost.base import AdditiveCost, many_additive
 from edgenas.cost.counts import CountCost
-from edgenas.cost.latency import latency_interval
-from edgenas.ops import Shape, shape_text
-from edgenas.profiling.devices import device_table
-from edgenas.spaces._base import SearchSpace, build_space
-from edgenas.spaces._genes import sample
-from edgenas.strategies._milp_program import Solution, solve
+from edgenas.graph.ops import Shape, shape_text
+from edgenas.latency.predictor import latency_interval
+from edgenas.latency.registry import device_table
+from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.spaces.sampling import sample
+from edgenas.strategies.integer_program.program import Solution, solve
 from tests.benchmarks._common import record
 
 DEVICE, RUNTIME = "amd-epyc-zen4", "onnxruntime"

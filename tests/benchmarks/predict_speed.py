@@ -13,10 +13,10 @@ import subprocess
 import sys
 import time
 
-from edgenas import api
-from edgenas.config import make_config
 from edgenas.errors import MissingOps
-from edgenas.progress import PlainReporter
+from edgenas.system.progress import PlainReporter
+from edgenas.workflows import api
+from edgenas.workflows.config import make_config
 from tests.benchmarks._common import record
 
 SHAPE, CLASSES, SAMPLES = (1, 32, 32), 10, 10_000

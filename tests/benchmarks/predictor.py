@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas import api
-from edgenas.config import make_config
-from edgenas.profiling.host import time_graphs
-from edgenas.progress import PlainReporter
-from edgenas.spaces._base import build_space
-from edgenas.spaces._genes import sample
+from edgenas.devices.this_host import time_graphs
+from edgenas.spaces.base import build_space
+from edgenas.spaces.sampling import sample
+from edgenas.system.progress import PlainReporter
+from edgenas.workflows import api
+from edgenas.workflows.config import make_config
 from tests.benchmarks._common import record
 from tests.benchmarks._predictors import comparison
 

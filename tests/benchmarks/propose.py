@@ -20,21 +20,21 @@ from typing import Any
 
 import numpy as np
 
-from edgenas import plugins
 from edgenas.cost.counts import CountCost, Counts
-from edgenas.cost.latency import latency_interval
 from edgenas.cost.memory import PeakBytes
-from edgenas.driver import search
-from edgenas.graph import Arch
-from edgenas.objective import Objective
-from edgenas.problem import Problem
-from edgenas.spaces._base import SearchSpace, build_space
-from edgenas.strategies._base import Strategy
-from edgenas.strategies._feasible import uniform
-from edgenas.study import Study, Trial
+from edgenas.exploration.driver import search
+from edgenas.exploration.feasible import uniform
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Strategy
+from edgenas.exploration.study import Study, Trial
+from edgenas.graph.graph import Arch
+from edgenas.latency.predictor import latency_interval
+from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.system import plugins
 from tests.benchmarks._common import record
 from tests.benchmarks._tabular import by_scores
-from tests.cost._tables import net_rows, table_of
+from tests.latency.tables import net_rows, table_of
 from tests.strategies._synthetic import Accuracy, Settings, Wiring, forget, load_json
 
 SHAPE, CLASSES, NARROWED = (1, 28, 28), 10, {"width": [1, 2], "resolution": [2]}

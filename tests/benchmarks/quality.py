@@ -17,11 +17,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.random import Generator
 
-from edgenas.graph import Arch
-from edgenas.spaces._base import SearchSpace, build_space
-from edgenas.strategies._graph_network import Graphs
-from edgenas.strategies._pairs import Pairs, fit_ridge
-from edgenas.strategies._quality import Predictor
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.strategies.predictors.graph_network import Graphs
+from edgenas.strategies.predictors.interface import Predictor
+from edgenas.strategies.predictors.pairs import Pairs, fit_ridge
 from tests._ranks import spearman
 from tests.benchmarks._common import record
 from tests.benchmarks._tabular import add_data, data_file

@@ -19,13 +19,13 @@ import sys
 import time
 from pathlib import Path
 
-from edgenas import cli
+from edgenas.cli import main as cli
 from edgenas.data import digits
-from edgenas.engine.settings import Settings
-from edgenas.spaces._base import build_space
+from edgenas.spaces.base import build_space
+from edgenas.training.settings import Settings
 from tests.benchmarks._common import record
 from tests.benchmarks.resume import MEASURED, _trials
-from tests.engine._trainings import Task, write
+from tests.training.trainings import Task, write
 
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
 ALONE = [sys.executable]

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.bench import bench_in_fresh_process
-from edgenas.ops import shape_text
-from edgenas.profiling.probes import random_model
-from edgenas.progress import PlainReporter
-from edgenas.runtimes._timing import MAX_REPEAT_ERROR
-from edgenas.spaces._base import build_space
-from edgenas.spaces._genes import sample
+from edgenas.devices.probes import random_model
+from edgenas.graph.ops import shape_text
+from edgenas.runtimes.bench import bench_in_fresh_process
+from edgenas.runtimes.timing import MAX_REPEAT_ERROR
+from edgenas.spaces.base import build_space
+from edgenas.spaces.sampling import sample
+from edgenas.system.progress import PlainReporter
 from tests.benchmarks._common import record
 
 SHAPE, MODELS, SECONDS, NEAR = (1, 32, 32), 40, 2.0, 0.03

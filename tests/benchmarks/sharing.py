@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from edgenas import api
-from edgenas.config import make_config
-from edgenas.progress import PlainReporter, Reporter
-from edgenas.report import Result
+from edgenas.system.progress import PlainReporter, Reporter
+from edgenas.workflows import api
+from edgenas.workflows.config import make_config
+from edgenas.workflows.result import Result
 from tests.benchmarks._common import accuracy, record, result_of, spread
 from tests.benchmarks._fashion_part import TRAIN_IMAGES
 

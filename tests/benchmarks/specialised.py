@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from edgenas import api, inherited
-from edgenas.progress import PlainReporter, Reporter
-from edgenas.report import Result
+from edgenas.system.progress import PlainReporter, Reporter
+from edgenas.workflows import api, inherited
+from edgenas.workflows.result import Result
 from tests.benchmarks import sharing
 from tests.benchmarks._common import record, result_of
 

@@ -85,9 +85,9 @@ def _asked(worker: subprocess.Popen[str], what: str) -> str:
 def serve(loop: str, task: str) -> None:
     """Make a step, or profile one, for every line on standard input."""
     if loop == "ours":
-        from edgenas.engine import process
+        from edgenas.system.threads import configure_threads
 
-        process.tune()
+        configure_threads()
     step = (bilevel if task == "bilevel" else supernet)(loop == "ours")
     for _ in range(2):
         step()
@@ -117,12 +117,12 @@ def bilevel(ours: bool) -> Step:
     """A step of the alphas and one of the weights."""
     import torch
 
-    from edgenas.engine.settings import Settings
-    from edgenas.objective import Objective
-    from edgenas.problem import Problem
-    from edgenas.spaces._base import build_space
-    from edgenas.strategies._bilevel_training import BilevelSettings, BilevelTraining
+    from edgenas.exploration.objective import Objective
+    from edgenas.exploration.problem import Problem
+    from edgenas.spaces.base import build_space
     from edgenas.strategies.darts import Softmax
+    from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining
+    from edgenas.training.settings import Settings
 
     space = build_space("darts", (3, 32, 32), 10)
     chosen = {"width": [space.choices[space.index["width"]].options.index(16)], "cells": [0]}
@@ -167,12 +167,12 @@ def supernet(ours: bool) -> Step:
     import torch
     from torch.nn.functional import cross_entropy
 
-    from edgenas.engine.sandwich import sandwich
-    from edgenas.engine.settings import Settings
-    from edgenas.engine.train import Stepper, make_optimizer
     from edgenas.nn.supernet import Supernet
-    from edgenas.spaces._base import build_space
-    from edgenas.spaces._genes import sample
+    from edgenas.spaces.base import build_space
+    from edgenas.spaces.sampling import sample
+    from edgenas.training.sandwich import sandwich
+    from edgenas.training.settings import Settings
+    from edgenas.training.train import Stepper, make_optimizer
 
     space = build_space("mbconv", (3, 32, 32), 10)
     rng, settings, count = np.random.default_rng(0), Settings(100, BATCH), iter(range(10**6))
@@ -218,9 +218,9 @@ def supernet(ours: bool) -> Step:
 
 def noise(shape: tuple[int, int, int]) -> Any:
     """Training images with nothing in them."""
-    from edgenas.data._base import Augment
-    from edgenas.data._splits import cut
-    from edgenas.data._tensor import data_from_pixels
+    from edgenas.data.base import Augment
+    from edgenas.data.storage.splits import cut
+    from edgenas.data.storage.tensor import data_from_pixels
 
     pixels = np.random.default_rng(0).integers(0, 256, (1500, *shape), dtype=np.uint8)
     labels, names = np.arange(len(pixels)) % 10, tuple(map(str, range(10)))
@@ -231,9 +231,9 @@ def noise(shape: tuple[int, int, int]) -> Any:
 
 def _plainly(supernet: Any, graph: Any, mixtures: Any, x: Any, skip: float) -> Any:
     """Logits of a mixture, every sum branch by branch."""
+    from edgenas.graph.ops import Choose
     from edgenas.nn.layers import apply
     from edgenas.nn.mixture import skips
-    from edgenas.ops import Choose
 
     values, auxiliary = {graph.input.name: x}, skips(supernet.space, graph)
     for node in graph.nodes[1:]:

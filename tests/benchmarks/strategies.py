@@ -26,9 +26,9 @@ import numpy as np
 from scipy.stats import ttest_rel
 
 from edgenas.errors import UsageError
-from edgenas.graph import Arch
-from edgenas.problem import Problem
-from edgenas.study import Trial
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.study import Trial
+from edgenas.graph.graph import Arch
 from tests.benchmarks._common import record
 from tests.benchmarks._optuna import SAMPLERS, optuna_module, optuna_searched
 from tests.benchmarks._tabular import (

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.profiling.devices import table_name
-from edgenas.profiling.ingest import fitted_and_tests, read_results
-from edgenas.runtimes._timing import MAX_REPEAT_ERROR
-from edgenas.spaces._base import parse_spec
+from edgenas.devices.ingest import fitted_and_tests, read_results
+from edgenas.latency.registry import table_name
+from edgenas.runtimes.timing import MAX_REPEAT_ERROR
+from edgenas.spaces.base import parse_spec
 from tests.benchmarks._common import record
 from tests.benchmarks._predictors import comparison
 

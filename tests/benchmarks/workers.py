@@ -22,20 +22,20 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas import plugins
 from edgenas.cost.memory import PeakBytes
-from edgenas.driver import Map, search
-from edgenas.engine import checkpoint, process
-from edgenas.engine.settings import Settings
 from edgenas.evaluators.scratch import ScratchEvaluator
-from edgenas.graph import Arch
-from edgenas.objective import Objective
-from edgenas.problem import Outcome, Problem
-from edgenas.spaces._base import build_space
-from edgenas.spaces._genes import sample
+from edgenas.exploration.driver import Map, search
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.problem import Outcome, Problem
+from edgenas.exploration.study import Study, Trial, read_trials
+from edgenas.exploration.workers import trial_map
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import build_space
+from edgenas.spaces.sampling import sample
 from edgenas.strategies.evolution import Evolution
-from edgenas.study import Study, Trial, read_trials
-from edgenas.workers import trial_map
+from edgenas.system import checkpoint, plugins
+from edgenas.system.threads import configure_threads
+from edgenas.training.settings import Settings
 from tests.benchmarks._common import record
 
 ROUNDS, BATCH = 4, 8
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--search", type=Path, help=argparse.SUPPRESS)  # one search, as a process to be killed
     parser.add_argument("--workers", type=int, default=1, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    process.tune()
+    configure_threads()
     if arguments.search:
         _search(arguments.search, arguments.workers)
         return

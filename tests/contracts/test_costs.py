@@ -14,16 +14,16 @@ import pytest
 
 import edgenas.cost
 from edgenas.cost.base import AdditiveCost, CostModel, many_metrics
-from edgenas.cost.correction import Correction
 from edgenas.cost.counts import CountCost
-from edgenas.cost.latency import EstimatedMs, Latency, Prices
 from edgenas.cost.lookup import LookupCost
 from edgenas.cost.memory import PeakBytes
-from edgenas.graph import Graph
-from edgenas.spaces._base import SearchSpace
-from edgenas.spaces._genes import one_hot
+from edgenas.graph.graph import Graph
+from edgenas.latency.correction import Correction
+from edgenas.latency.predictor import EstimatedMs, Latency, Prices
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.sampling import one_hot
 from tests._toys import Cell, Shared, all_archs
-from tests.cost._tables import table_of
+from tests.latency.tables import table_of
 
 CORRECTION = Correction((0.8,) * 8 + (0.002, 0.01, 0.003), 0.03, 0.1, 100)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from edgenas import plugins
-from edgenas.data._base import Data, Split, preprocess
+from edgenas.data.base import Data, Split, preprocess
+from edgenas.system import plugins
 from tests.data import writers
 
 WRITERS = {

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from edgenas import plugins
 from edgenas.errors import EdgeNASError
+from edgenas.system import plugins
 from tests._runtimes import usable
 
 WEIGHT = np.array([[1.0, -2.0], [0.5, 3.0], [-1.0, 1.0]], np.float32)

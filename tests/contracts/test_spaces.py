@@ -10,18 +10,18 @@ import torch
 from fvcore.nn import parameter_count
 from torch.utils.flop_counter import FlopCounterMode
 
-from edgenas import plugins
 from edgenas.cost.base import many_additive
-from edgenas.cost.correction import Correction
 from edgenas.cost.counts import CountCost, Counts, count_ops, flop_counter
-from edgenas.cost.latency import Latency, Prices
 from edgenas.errors import UsageError
-from edgenas.graph import Arch, Node
+from edgenas.graph.graph import Arch, Node
+from edgenas.latency.correction import Correction
+from edgenas.latency.predictor import Latency, Prices
 from edgenas.nn.network import Network, reestimate_batch_norm
 from edgenas.nn.supernet import Supernet, parameter_key
-from edgenas.spaces._base import SearchSpace, Statics, build_space, parse_spec
-from edgenas.spaces._genes import crossover, free_choices, mutate, neighbours, one_hot, sample
-from tests.cost._tables import table_of
+from edgenas.spaces.base import SearchSpace, Statics, build_space, parse_spec
+from edgenas.spaces.sampling import crossover, free_choices, mutate, neighbours, one_hot, sample
+from edgenas.system import plugins
+from tests.latency.tables import table_of
 
 SHAPES = ((1, 28, 28), (3, 64, 64), (3, 224, 224))
 CLASSES = 10
@@ -269,8 +269,8 @@ def test_each_step_trains_a_good_share_of_the_weights(space):
 
 @one_of_each
 def test_onnx_computes_what_pytorch_does(space):
-    from edgenas.export._session import outputs
-    from edgenas.export.onnx import to_bytes, to_onnx
+    from edgenas.exporters.onnx import to_bytes, to_onnx
+    from edgenas.exporters.session import outputs
 
     for arch in samples(space, 3):
         network = Network(space.graph(arch), torch.Generator().manual_seed(0))

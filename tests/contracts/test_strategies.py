@@ -7,19 +7,18 @@ from collections.abc import Sequence
 
 import pytest
 
-from edgenas import plugins
 from edgenas.cost.base import CostModel
-from edgenas.driver import search
-from edgenas.engine import checkpoint
 from edgenas.errors import UsageError
-from edgenas.graph import Graph
-from edgenas.objective import FORMS, Objective
-from edgenas.problem import Problem
-from edgenas.spaces._base import build_space
-from edgenas.spaces._genes import is_allowed
-from edgenas.strategies._base import Strategy
-from edgenas.strategies._feasible import networks
-from edgenas.study import Study, Trial
+from edgenas.exploration.driver import search
+from edgenas.exploration.feasible import networks
+from edgenas.exploration.objective import FORMS, Objective
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Strategy
+from edgenas.exploration.study import Study, Trial
+from edgenas.graph.graph import Graph
+from edgenas.spaces.base import build_space
+from edgenas.spaces.sampling import is_allowed
+from edgenas.system import checkpoint, plugins
 from tests.strategies._synthetic import COSTS, GATE, Accuracy, Settings, Toy, Wiring, synthetic
 
 STRATEGIES = plugins.names("strategies")

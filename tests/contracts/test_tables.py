@@ -8,13 +8,14 @@ import json
 
 import pytest
 
-from edgenas import cli, plugins
-from edgenas.cost.latency import latency_interval
-from edgenas.cost.table import read_table
-from edgenas.profiling.devices import device_table, shipped_tables, table_path
-from edgenas.profiling.ingest import WORST_REPEAT_ERROR
-from edgenas.runtimes._timing import PROTOCOL
-from edgenas.spaces._base import build_space, parse_spec
+from edgenas.cli import main as cli
+from edgenas.devices.ingest import WORST_REPEAT_ERROR
+from edgenas.latency.predictor import latency_interval
+from edgenas.latency.registry import device_table, shipped_tables, table_path
+from edgenas.latency.table import read_table
+from edgenas.runtimes.timing import PROTOCOL
+from edgenas.spaces.base import build_space, parse_spec
+from edgenas.system import plugins
 
 FILES = sorted(shipped_tables().glob("*/*.csv"))
 NAMES = [f"{path.parent.name}/{path.stem}" for path in FILES]

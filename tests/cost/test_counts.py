@@ -6,7 +6,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from edgenas.cost.counts import CountCost, Counts, count_ops, flop_counter, moved_bytes
-from edgenas.graph import Builder, Node
+from edgenas.graph.graph import Builder, Node
 from edgenas.nn.network import Network
 from tests._toys import Cell, Shared
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 
 from edgenas.cost.memory import FEW, PeakBytes
-from edgenas.graph import Builder, Graph
-from edgenas.spaces._base import build_space
-from edgenas.strategies._feasible import uniform
+from edgenas.exploration.feasible import uniform
+from edgenas.graph.graph import Builder, Graph
+from edgenas.spaces.base import build_space
 from tests._toys import Cell, Recipe, Shared, all_archs, recipes
 
 

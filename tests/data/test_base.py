@@ -4,8 +4,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.data._base import Augment, Split, preprocess, stratified_split, subset
-from edgenas.data._tensor import TensorStore
+from edgenas.data.base import Augment, Split, preprocess, stratified_split, subset
+from edgenas.data.storage.tensor import TensorStore
 from edgenas.errors import DataError
 from tests.data.writers import noise
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from edgenas.data import _filestore, folder
-from edgenas.data._base import Augment
+from edgenas.data import folder
+from edgenas.data.base import Augment
+from edgenas.data.storage import filestore
 from edgenas.errors import DataError
 from tests.data.writers import encoded, noise, write_folder
 
@@ -174,16 +175,16 @@ def test_workers_change_nothing(tmp_path, monkeypatch):
         return [x for x, _ in data.train.batches(5, size=12, epoch=1, seed=2, augment=True)]
 
     alone = epoch()
-    monkeypatch.setattr(_filestore, "_WORTH_WORKERS", 1)
+    monkeypatch.setattr(filestore, "_WORTH_WORKERS", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     assert all(torch.equal(x, y) for x, y in zip(alone, epoch(), strict=True))
 
 
 def test_an_image_is_augmented_anew_each_epoch(tmp_path):
     store = build(write_folder(tmp_path)).train.store
-    seeds = {_filestore._keys(_filestore.Step(np.array([3, 4]), (0, epoch, 0)))[0] for epoch in range(5)}
+    seeds = {filestore._keys(filestore.Step(np.array([3, 4]), (0, epoch, 0)))[0] for epoch in range(5)}
     assert len(seeds) == 5
-    views = [_filestore._Images(store.files, 16, _filestore._random_view(store.augment, 16))[key] for key in seeds]
+    views = [filestore._Images(store.files, 16, filestore._random_view(store.augment, 16))[key] for key in seeds]
     assert len({view.numpy().tobytes() for view in views}) == 5
 
 
@@ -201,7 +202,7 @@ def test_an_image_is_augmented_anew_each_epoch(tmp_path):
 def test_declared_changes_are_those_made(augment, least, most):
     """The share of pixels of a frame, thicker on its left, that a random view leaves as they were."""
     image = Image.fromarray(np.pad(np.zeros((20, 16, 3), np.uint8), ((6, 6), (12, 4), (0, 0)), constant_values=255))
-    view = _filestore._random_view(augment, 32)
+    view = filestore._random_view(augment, 32)
     plain = np.asarray(image).transpose(2, 0, 1)
     torch.manual_seed(0)
     shares = [(view(image).numpy() == plain).mean() for _ in range(20)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgenas.config import make_config
 from edgenas.errors import DataError, UsageError
 from edgenas.evaluators.tabular import accuracies, read_scores
-from edgenas.objective import Objective
-from edgenas.problem import Problem
-from edgenas.spaces._base import build_space
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.problem import Problem
+from edgenas.spaces.base import build_space
+from edgenas.workflows.config import make_config
 
 SPACE = build_space("nasbench201", (3, 32, 32), 10)
 CODES = np.array([[3, 3, 3, 1, 3, 3], [0, 0, 0, 1, 0, 0], [2, 2, 2, 2, 2, 2]], dtype=np.uint8)

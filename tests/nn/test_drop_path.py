@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from edgenas.engine.settings import Settings
-from edgenas.engine.train import regularised, supervised
+from edgenas.graph.ops import Add
 from edgenas.nn.auxiliary import TrainedNetwork, network_state
 from edgenas.nn.drop_path import DropPath
 from edgenas.nn.network import Network
-from edgenas.ops import Add
-from edgenas.spaces._base import build_space
-from edgenas.spaces._genes import sample
+from edgenas.spaces.base import build_space
+from edgenas.spaces.sampling import sample
+from edgenas.training.settings import Settings
+from edgenas.training.train import regularised, supervised
 
 SPACES = ("darts", "nasbench201", "mbconv")
 

@@ -4,10 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from edgenas.graph import Node
-from edgenas.nn.layers import apply, fold, initialise, trainable, zeros
-from edgenas.nn.network import Layer
-from edgenas.ops import (
+from edgenas.graph.graph import Node
+from edgenas.graph.ops import (
     Act,
     Add,
     Choose,
@@ -21,6 +19,8 @@ from edgenas.ops import (
     SqueezeExcite,
     Zero,
 )
+from edgenas.nn.layers import apply, fold, initialise, trainable, zeros
+from edgenas.nn.network import Layer
 
 
 def node(op, *shapes) -> Node:

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgenas import plugins
-from edgenas.graph import Graph
+from edgenas.graph.graph import Graph
+from edgenas.graph.ops import Choose, Zero
 from edgenas.nn.layers import apply
 from edgenas.nn.mixture import Mixture, mixed, needed, skips
 from edgenas.nn.supernet import Supernet
-from edgenas.ops import Choose, Zero
-from edgenas.spaces._base import SearchSpace, build_space
-from edgenas.spaces._genes import sample
+from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.spaces.sampling import sample
+from edgenas.system import plugins
 
 SPACES = {name: build_space(name, (3, 32, 32), 10) for name in plugins.names("spaces")}
 every_space = pytest.mark.parametrize("space", SPACES.values(), ids=lambda s: s.name)

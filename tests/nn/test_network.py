@@ -6,10 +6,10 @@ import torch
 from hypothesis import given, settings
 from torch import Tensor
 
-from edgenas.graph import Graph
+from edgenas.graph.graph import Graph
+from edgenas.graph.ops import Choose, Zero
 from edgenas.nn.layers import apply
 from edgenas.nn.network import MOMENTUM, Network, reestimate_batch_norm
-from edgenas.ops import Choose, Zero
 from tests._toys import Cell, Recipe, Shared, all_archs, recipes
 
 

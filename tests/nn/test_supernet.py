@@ -4,7 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from edgenas.graph import Builder, Graph
+from edgenas.graph.graph import Builder, Graph
 from edgenas.nn.network import Network
 from edgenas.nn.supernet import Supernet, parameter_key, weight_groups
 from tests._toys import Recipe, Shared, all_archs, recipes

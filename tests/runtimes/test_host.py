@@ -6,7 +6,7 @@ import platform
 
 import pytest
 
-from edgenas.runtimes import _host
+from edgenas.runtimes import host
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -43,12 +43,12 @@ def tree(root, files):
 )
 def test_a_containers_quota_limits_the_cores(tmp_path, files, quota):
     root = tree(tmp_path, files)
-    facts = _host.host(64, root)
+    facts = host.host(64, root)
     assert facts.get("cpu_quota") == quota
     usable = CORES if quota is None else max(1, min(CORES, int(quota)))
     assert facts["usable_cores"] == facts["threads"] == usable
     assert facts["threads_requested"] == 64
-    assert _host.capped_threads(1, root) == 1
+    assert host.capped_threads(1, root) == 1
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_a_containers_quota_limits_the_cores(tmp_path, files, quota):
 )
 def test_reduce_range_is_for_x86_without_vnni(tmp_path, machine, flags, vnni, reduce_range):
     root = tree(tmp_path, {"proc/cpuinfo": f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\nflags\t\t: none\n"})
-    assert _host.has_vnni(root) == vnni
-    assert _host.needs_reduce_range(root, machine) == reduce_range
+    assert host.has_vnni(root) == vnni
+    assert host.needs_reduce_range(root, machine) == reduce_range
 
 
 @pytest.mark.parametrize(
@@ -81,18 +81,18 @@ def test_reduce_range_is_for_x86_without_vnni(tmp_path, machine, flags, vnni, re
 )
 def test_a_host_is_named_by_processor_and_a_hash(tmp_path, model, slug):
     root = tree(tmp_path, {"proc/cpuinfo": f"model name\t: {model}\n", "etc/machine-id": "c0ffee\n"})
-    name = _host.host_name(root)
+    name = host.host_name(root)
     assert name.rsplit("-", 1)[0] == slug
     assert "c0ffee" not in name and len(name.rsplit("-", 1)[1]) == 8
-    assert name == _host.host_name(root)
+    assert name == host.host_name(root)
     (root / "etc/machine-id").write_text("another\n")
-    assert _host.host_name(root) != name
+    assert host.host_name(root) != name
 
 
 def test_boards_without_a_processor_name_give_their_own(tmp_path):
     root = tree(tmp_path, {"proc/cpuinfo": "processor: 0\n", "proc/device-tree/model": "Raspberry Pi 5 Model B\0"})
-    assert _host.processor(root) == "Raspberry Pi 5 Model B"
-    assert _host.host_name(root).startswith("raspberry-pi-5-model-b-")
+    assert host.processor(root) == "Raspberry Pi 5 Model B"
+    assert host.host_name(root).startswith("raspberry-pi-5-model-b-")
 
 
 def test_clocks_and_temperature_are_read_where_present(tmp_path):
@@ -101,16 +101,16 @@ def test_clocks_and_temperature_are_read_where_present(tmp_path):
         "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "2400000\n",
         "sys/class/thermal/thermal_zone0/temp": "48250\n",
     }
-    facts = _host.host(1, tree(tmp_path, files))
+    facts = host.host(1, tree(tmp_path, files))
     assert (facts["governor"], facts["frequency_mhz"], facts["temperature_c"]) == ("performance", 2400.0, 48.25)
 
 
 def test_absent_facts_are_left_out(tmp_path):
-    facts = _host.host(1, tmp_path)
+    facts = host.host(1, tmp_path)
     assert {"governor", "frequency_mhz", "temperature_c", "cpu_quota"}.isdisjoint(facts)
     assert all(value is not None for value in facts.values())
 
 
 def test_nothing_names_this_host():
-    facts = json.dumps(_host.host(1)) + _host.host_name()
+    facts = json.dumps(host.host(1)) + host.host_name()
     assert len(platform.node()) < 4 or platform.node() not in facts

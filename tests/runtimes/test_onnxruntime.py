@@ -9,8 +9,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgenas.errors import DataError, UsageError
-from edgenas.runtimes import _host, onnxruntime
-from edgenas.runtimes._reference import reference_model
+from edgenas.runtimes import host, onnxruntime
+from edgenas.runtimes.reference import reference_model
 
 
 def identity(kind=TensorProto.FLOAT, shape=(1, 4), op="Identity", domain="", ir_version=8):
@@ -81,9 +81,9 @@ def test_threads_below_one_are_refused(threads):
 
 def test_threads_beyond_the_usable_cores_are_capped_and_recorded():
     session = onnxruntime.open(identity(), 1000)
-    assert session.threads == _host.usable_cores()
+    assert session.threads == host.usable_cores()
     facts = onnxruntime.host(1000)
-    assert (facts["threads"], facts["threads_requested"]) == (_host.usable_cores(), 1000)
+    assert (facts["threads"], facts["threads_requested"]) == (host.usable_cores(), 1000)
 
 
 def test_host_tells_what_decides_a_number():

@@ -12,10 +12,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgenas.errors import DataError, EnvironmentFault, UsageError
-from edgenas.export.onnx import random_weights, to_bytes, to_onnx
+from edgenas.exporters.onnx import random_weights, to_bytes, to_onnx
 from edgenas.runtimes import onnxruntime
-from edgenas.runtimes._web import node
-from edgenas.runtimes._web.engine import MAX_LOADED_BYTES, Pool
+from edgenas.runtimes.web import node
+from edgenas.runtimes.web.engine import MAX_LOADED_BYTES, Pool
 from tests._runtimes import usable
 from tests._toys import Shared
 
@@ -172,7 +172,7 @@ def test_an_engine_ends_with_the_process_that_started_it_however_that_ends(name,
     usable(name)
     (tmp_path / "m.onnx").write_bytes(network)
     code = (
-        "import os, sys; from edgenas import plugins\n"
+        "import os, sys; from edgenas.system import plugins\n"
         f"session = plugins.load('runtimes', '{name}').open(open({str(tmp_path / 'm.onnx')!r}, 'rb').read())\n"
         "engine = session._place.engine\n"
         "process = engine._process if hasattr(engine, '_process') else engine._browser._process\n"

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.runtimes import _timing
-from edgenas.runtimes._timing import (
+from edgenas.runtimes import timing
+from edgenas.runtimes.timing import (
     Gauges,
     Round,
     Timing,
@@ -154,7 +154,7 @@ class FakeSession:
 
     def rounds(self, n, ms):
         assert n == 1
-        if ms == _timing.WARM_UP_MS:
+        if ms == timing.WARM_UP_MS:
             return [self.ms]
         if self.log is not None:
             self.log.append(self.label)
@@ -203,7 +203,7 @@ def test_sessions_that_differ_do_not_count_as_repeat_error():
 def test_all_sessions_are_warmed_by_count():
     sessions = [FakeSession(1.0) for _ in range(3)]
     run_measure({"a": sessions})
-    assert [session.warm_runs for session in sessions] == [_timing.WARM_UP_RUNS] * 3
+    assert [session.warm_runs for session in sessions] == [timing.WARM_UP_RUNS] * 3
 
 
 def test_rounds_with_a_slow_reference_are_taken_again():
@@ -235,7 +235,7 @@ def test_a_noisy_machine_is_waited_for_then_given_up():
 def test_a_machine_that_calms_down_is_measured():
     timings, pauses = run_measure({"a": [FakeSession(1.0, plan=[math.nan] * 30)]}, rounds=24)
     assert timings["a"].ms == 1.0 and timings["a"].clean_share == pytest.approx(18 / 24)
-    assert pauses == [_timing.PAUSE_S]
+    assert pauses == [timing.PAUSE_S]
 
 
 @pytest.mark.parametrize("clean_share, enough", [(0.21, True), (0.19, False)])
@@ -259,12 +259,12 @@ def test_time_runs_out_after_eight_rounds_at_the_earliest():
     timings, _ = run_measure(
         {"a": [FakeSession(1.0)]}, rounds=50, seconds=0.0, progress=lambda done, total: seen.append((done, total))
     )
-    assert timings["a"].runs == _timing.MIN_ROUNDS
-    assert seen == [*((i + 1, 50) for i in range(_timing.MIN_ROUNDS)), (_timing.MIN_ROUNDS, _timing.MIN_ROUNDS)]
+    assert timings["a"].runs == timing.MIN_ROUNDS
+    assert seen == [*((i + 1, 50) for i in range(timing.MIN_ROUNDS)), (timing.MIN_ROUNDS, timing.MIN_ROUNDS)]
 
 
 def test_the_file_works_alone_on_a_device():
-    tree = ast.parse(Path(_timing.__file__).read_text(), feature_version=(3, 9))
+    tree = ast.parse(Path(timing.__file__).read_text(), feature_version=(3, 9))
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} | {
         alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
     }

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.errors import UnknownName, UsageError
-from edgenas.spaces._base import build_space, parse_spec
-from edgenas.spaces._genes import one_hot
+from edgenas.spaces.base import build_space, parse_spec
+from edgenas.spaces.sampling import one_hot
 from tests._toys import Cell, Shared, all_archs
 
 SHARED = Shared()

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from edgenas.errors import UsageError
-from edgenas.graph import Arch, Graph
+from edgenas.graph.graph import Arch, Graph
+from edgenas.graph.ops import Add, Concat, Conv, Pool
 from edgenas.nn.supernet import weight_groups
-from edgenas.ops import Add, Concat, Conv, Pool
-from edgenas.spaces._base import build_space
-from edgenas.spaces._genes import sample
+from edgenas.spaces.base import build_space
 from edgenas.spaces.chain import LAYERS, SOURCES, Chain, stem_and_stages
+from edgenas.spaces.sampling import sample
 
 SPACE = build_space("chain", (1, 28, 28), 10)
 DIRECT, ADD, CONCAT = range(3)

@@ -7,9 +7,9 @@ import pytest
 
 from edgenas.cost.counts import CountCost
 from edgenas.errors import UsageError
-from edgenas.spaces._base import build_space
-from edgenas.spaces._genes import sample
+from edgenas.spaces.base import build_space
 from edgenas.spaces.darts import DEPTHS, OPS, WIDTHS
+from edgenas.spaces.sampling import sample
 
 SPACE = build_space("darts", (3, 32, 32), 10)
 SECOND_ORDER = (  # DARTS_V2, as its authors published it

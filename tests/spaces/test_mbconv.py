@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from edgenas.errors import UsageError
-from edgenas.graph import Arch, Graph
+from edgenas.graph.graph import Arch, Graph
+from edgenas.graph.ops import Add, Conv, SqueezeExcite
 from edgenas.nn.supernet import weight_groups
-from edgenas.ops import Add, Conv, SqueezeExcite
 from edgenas.spaces.mbconv import BLOCKS, STAGES, MBConv, halvings, resolutions, scaled
 
 SPACE = MBConv((3, 64, 64), 10)

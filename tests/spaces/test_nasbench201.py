@@ -7,9 +7,9 @@ import pytest
 
 from edgenas.cost.counts import CountCost
 from edgenas.errors import UsageError
-from edgenas.spaces._base import build_space
-from edgenas.spaces._genes import sample
+from edgenas.spaces.base import build_space
 from edgenas.spaces.nasbench201 import OPS, NASBench201
+from edgenas.spaces.sampling import sample
 
 SPACE = build_space("nasbench201", (3, 32, 32), 10)
 BEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"

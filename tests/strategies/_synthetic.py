@@ -12,21 +12,21 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
-from edgenas import driver
 from edgenas.cost.base import AdditiveCost
-from edgenas.data._base import Augment, Data
-from edgenas.data._splits import cut
-from edgenas.data._tensor import data_from_pixels
-from edgenas.engine.train import Surroundings
+from edgenas.data.base import Augment, Data
+from edgenas.data.storage.splits import cut
+from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.evaluators.shared import SharedEvaluator
-from edgenas.graph import Arch, Builder, Choice, Node
-from edgenas.objective import Metrics, Objective
-from edgenas.ops import Conv, Shape
-from edgenas.problem import Problem
-from edgenas.spaces._base import SearchSpace
-from edgenas.strategies._base import Strategy
+from edgenas.exploration import driver
+from edgenas.exploration.objective import Metrics, Objective
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Strategy
+from edgenas.exploration.study import Study, Trial
+from edgenas.graph.graph import Arch, Builder, Choice, Node
+from edgenas.graph.ops import Conv, Shape
+from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.random import Random
-from edgenas.study import Study, Trial
+from edgenas.training.train import Surroundings
 
 GATE = "latency_ms@test"
 KERNELS, EXPANSIONS = (1, 3, 5), (1, 4)

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from edgenas.spaces._genes import sample
+from edgenas.spaces.sampling import sample
 from edgenas.strategies.evolution import Evolution
 from tests.strategies._synthetic import Toy, leads_over_random, rewarded, synthetic
 

@@ -6,15 +6,15 @@ from functools import partial
 import numpy as np
 import pytest
 
-from edgenas import driver
-from edgenas.objective import Objective
-from edgenas.pareto import hypervolume
-from edgenas.problem import Problem
-from edgenas.spaces._genes import sample
-from edgenas.strategies._base import Strategy
+from edgenas.exploration import driver
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.pareto import hypervolume
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Strategy
+from edgenas.exploration.study import Study, Trial
+from edgenas.spaces.sampling import sample
 from edgenas.strategies.ga import GA, _order
 from edgenas.strategies.random import Random
-from edgenas.study import Study, Trial
 from tests.strategies._synthetic import COSTS, GATE, Accuracy, Toy, forget, leads_over_random, load_json
 
 SPACE = Toy(4)

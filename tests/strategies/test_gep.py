@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.strategies._feasible import uniform
+from edgenas.exploration.feasible import uniform
 from edgenas.strategies.gep import FUNCTION_SHARE, MINUS, PLAN, PLUS, TERMINALS, GeneExpression, Genetics
 from tests.strategies._synthetic import Toy, leads_over_random, rewarded, synthetic
 

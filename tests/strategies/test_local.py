@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from edgenas.cost.lookup import LookupCost
-from edgenas.objective import Objective
-from edgenas.problem import Problem
-from edgenas.spaces._genes import neighbours
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.problem import Problem
+from edgenas.spaces.sampling import neighbours
 from edgenas.strategies.local import Local
 from tests._toys import all_archs
 from tests.strategies._synthetic import COSTS, GATE, Toy, leads_over_random, rewarded, synthetic

@@ -7,12 +7,12 @@ import pytest
 
 from edgenas.cost.memory import PeakBytes
 from edgenas.errors import UsageError
-from edgenas.graph import Arch
-from edgenas.objective import Objective
-from edgenas.problem import Problem
-from edgenas.strategies._feasible import networks
+from edgenas.exploration.feasible import networks
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.study import Study, Trial
+from edgenas.graph.graph import Arch
 from edgenas.strategies.milp import Milp
-from edgenas.study import Study, Trial
 from tests._toys import Cell, all_archs
 from tests.strategies._synthetic import COSTS, GATE, Toy, forget, leads_over_random, load_json, synthetic
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from edgenas.graph import Arch
-from edgenas.objective import Objective
-from edgenas.problem import Problem
-from edgenas.strategies._pairs import Pairs
-from edgenas.strategies._quality import rank_correlation
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.study import Trial
+from edgenas.graph.graph import Arch
 from edgenas.strategies.predictor import FOLDS, LEAST_COMPARED, Predictor
-from edgenas.study import Trial
+from edgenas.strategies.predictors.interface import rank_correlation
+from edgenas.strategies.predictors.pairs import Pairs
 from tests.strategies._synthetic import COSTS, GATE, Accuracy, Toy, leads_over_random, synthetic
 
 SPACE = Toy(5)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from edgenas.objective import Objective
-from edgenas.problem import Problem
-from edgenas.strategies._controller import Controller
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.study import Trial
+from edgenas.strategies.controllers.lstm import Controller
 from edgenas.strategies.reinforce import REWARD, Reinforce
-from edgenas.study import Trial
 from tests.strategies._synthetic import COSTS, GATE, Toy, leads_over_random, rewarded, synthetic
 
 SPACE = Toy(4)

@@ -1,0 +1,191 @@
+"""Flags that commands share: the fields of Config, and numbers in a range."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace, _ArgumentGroup
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from edgenas.errors import UsageError
+from edgenas.graph.ops import Shape
+from edgenas.workflows.config import Config, flag, number, resolve
+
+PLACEHOLDERS = {
+    "budget_ms": "[NAME=]MS",
+    "max_params": "N",
+    "max_memory_mb": "MB",
+    "max_file_mb": "MB",
+    "minutes": "MINUTES",
+    "ray": "ADDRESS",
+    "data_root": "PATH",
+    "device": "NAME",
+    "output": "FOLDER",
+    "reuse": "FOLDER",
+    "validation_share": "SHARE",
+}
+WORDS = {int: "N", float: "X", str: "NAME"}
+KIT_NETS, KIT_TESTS = 100, 50
+KIT_PRECISION = "kit_precision"  # not the setting of that name
+KIT_FLAGS = {"only": "--only", "nets": "--nets", "tests": "--tests", KIT_PRECISION: "--precision"}
+DIGITS_SHAPE, DIGITS_CLASSES = (1, 32, 32), 10
+
+
+def add_settings(
+    parser: ArgumentParser | _ArgumentGroup, names: Sequence[str], defaults: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """A flag for each of these fields of Config. What is not given is absent from the namespace.
+
+    `defaults` are those of the command, where they are not the fields' own.
+    """
+    hints = get_type_hints(Config)
+    for item in fields(Config):
+        if item.name not in names or item.name == "budgets_ms":  # --budget-ms takes them too
+            continue
+        hint, text = hints[item.name], item.metadata["help"].replace("%", "%%")
+        if item.name == "budget_ms":
+            text += "; NAME=MS: on this device, by its latency table; again for more"
+            parser.add_argument(
+                flag(item.name), metavar=PLACEHOLDERS[item.name], action="append", default=SUPPRESS, help=text
+            )
+        elif get_origin(hint) is tuple:
+            parser.add_argument(flag(item.name), metavar="NAME=VALUE", action="append", default=SUPPRESS, help=text)
+        elif hint is bool:
+            text += " (default: yes)" if item.default else ""
+            parser.add_argument(flag(item.name), action=BooleanOptionalAction, default=SUPPRESS, help=text)
+        else:
+            default = defaults.get(item.name, item.default)
+            text += "" if default is None else f" (default: {default})"
+            kind = next(kind for kind in WORDS if kind in (hint, *get_args(hint)))
+            word = PLACEHOLDERS.get(item.name, WORDS[kind])
+            parser.add_argument(flag(item.name), metavar=word, default=SUPPRESS, help=text)
+
+
+def add_config_file(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """`--config FILE`."""
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML file of settings, `budget_ms = 20`; flags win"
+    )
+
+
+def settings(arguments: Namespace) -> Config:
+    """The effective settings of a command line. Raises UsageError, as `resolve`."""
+    return resolve(given(arguments), getattr(arguments, "config", None))
+
+
+def given(arguments: Namespace) -> dict[str, Any]:
+    """The settings that a command line names, as written there. Raises UsageError for two budgets without a name."""
+    names = {item.name for item in fields(Config)}
+    values = {name: value for name, value in vars(arguments).items() if name in names}
+    return values | _budgets(values.pop("budget_ms", []))
+
+
+def _budgets(texts: Sequence[str]) -> dict[str, Any]:
+    """What `--budget-ms` was given, as settings. Raises UsageError for two budgets without a name."""
+    plain, named = [t for t in texts if "=" not in t], [t for t in texts if "=" in t]
+    if len(plain) > 1:
+        raise UsageError(f"--budget-ms: {plain[0]} and {plain[1]} are for one device; say of which, as NAME={plain[1]}")
+    return ({"budget_ms": plain[0]} if plain else {}) | ({"budgets_ms": named} if named else {})
+
+
+def add_input(parser: ArgumentParser) -> None:
+    """`--shape` and `--classes`: what a space is built for, where no data set says it."""
+    parser.add_argument(
+        "--shape",
+        type=shape,
+        default=DIGITS_SHAPE,
+        metavar="CxHxW",
+        help="channels, height and width of the images (default: 1x32x32, as digits)",
+    )
+    parser.add_argument(
+        "--classes",
+        type=ranged(int, 2, 100_000),
+        default=DIGITS_CLASSES,
+        metavar="N",
+        help=f"number of classes (default: {DIGITS_CLASSES})",
+    )
+
+
+def add_kit(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """`--only`, `--nets`, `--tests` and `--precision`: how much a kit measures. What is not given is None."""
+    parser.add_argument(
+        "--only",
+        type=only,
+        action="append",
+        metavar="CHOICE=VALUE,...",
+        help="keep these options of a choice, such as width=0.5,1; the fewer, the shorter the measurement",
+    )
+    parser.add_argument("--nets", type=ranged(int, 8, 1000), metavar="N", help=f"whole networks (default: {KIT_NETS})")
+    parser.add_argument(
+        "--tests", type=ranged(int, 0, 1000), metavar="N", help=f"networks that test the table (default: {KIT_TESTS})"
+    )
+    add_precision(parser)
+
+
+def kit_choices(arguments: Namespace) -> dict[str, Any]:
+    """What `add_kit` has parsed, as keywords of `kits.kit`."""
+    return {
+        "only": dict(arguments.only or ()),
+        "nets": KIT_NETS if arguments.nets is None else arguments.nets,
+        "tests": KIT_TESTS if arguments.tests is None else arguments.tests,
+        "precisions": precisions(arguments),
+    }
+
+
+def add_precision(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """`--precision`; see `precisions`."""
+    parser.add_argument("--precision", choices=("all", "fp32", "int8"), dest=KIT_PRECISION, help="(default: all)")
+
+
+def precisions(arguments: Namespace) -> tuple[str, ...]:
+    """What `--precision` stands for."""
+    chosen = getattr(arguments, KIT_PRECISION)
+    return ("fp32", "int8") if chosen in (None, "all") else (chosen,)
+
+
+def add_known(parser: ArgumentParser) -> None:
+    """`--from`: whose latency tables a new device is adapted from."""
+    parser.add_argument(
+        "--from",
+        dest="known",
+        action="append",
+        metavar="DEVICE",
+        help="known device, as `edgenas list devices` names it, or a table's file; again for more; all: every one "
+        "that has enough rows in common (default: all)",
+    )
+
+
+def add_json(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """`--json`."""
+    parser.add_argument("--json", action="store_true", help="print JSON on stdout, and nothing else")
+
+
+def ranged(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:
+    """For `type=`: a number in a range."""
+
+    def parse(text: str) -> float:
+        try:
+            return number(text, kind, low, high)
+        except ValueError as error:
+            raise ArgumentTypeError(str(error)) from error
+
+    return parse
+
+
+def only(words: str) -> tuple[str, list[str]]:
+    """For `type=`: `width=0.5,1` as the choice's name and the texts of its options."""
+    name, equals, values = words.partition("=")
+    if not (name and equals and values):
+        raise ArgumentTypeError(f"{words!r} is not CHOICE=VALUE,...; for example width=0.5,1")
+    return name, values.split(",")
+
+
+def shape(text: str) -> Shape:
+    """For `type=`: `3x96x96`."""
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 4096 for part in parts):
+        raise ArgumentTypeError(f"{text!r} is not a shape; expected channels x height x width, for example 3x96x96")
+    channels, height, width = map(int, parts)
+    return channels, height, width

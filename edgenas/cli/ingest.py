@@ -1,0 +1,37 @@
+"""`edgenas ingest`: a latency table from what a kit measured on a device."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from edgenas.cli import flags, output, tables
+
+HELP = "check a kit's results file and write the device's latency tables"
+EXAMPLE = """\
+edgenas ingest results-pi5-1t.jsonl
+edgenas ingest results-pi5-1t.jsonl --kit kit.zip --out latency_tables
+edgenas ingest settled.jsonl --bundle runs/pi5"""
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Where from, where to."""
+    parser.add_argument("results", type=Path, metavar="RESULTS", help="file that the kit's run.py or page wrote")
+    parser.add_argument("--kit", type=Path, metavar="FILE", help="the kit that must have been measured")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of tables (default: your own, in the cache)")
+    parser.add_argument(
+        "--bundle", type=Path, metavar="RUN", help="take what a kit of a run's finalists measured into that run"
+    )
+    flags.add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """One table for each precision in the file; for a run's finalists, the result of the run."""
+    from edgenas.workflows import kits
+
+    if arguments.bundle:
+        result = kits.settle(arguments.results, arguments.bundle, output.reporter(arguments), kit=arguments.kit)
+        return output.show_result(result, arguments)
+    written = kits.ingest(arguments.results, kit=arguments.kit, out=arguments.out)
+    tables.show(written, as_json=arguments.json)
+    return 0

@@ -1,0 +1,98 @@
+"""`edgenas kit`: a zip of probes to measure on any device that runs onnxruntime."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from pathlib import Path
+from typing import Any
+
+from edgenas.cli import flags, output
+from edgenas.errors import UsageError
+from edgenas.system import text
+
+LEAST_PROBES = 3  # as in cost/adapt.py, which `--help` does not wait for
+
+HELP = "make a kit that measures a space's ops on another device"
+EXAMPLE = """\
+edgenas kit --space mbconv --resolution 96 -o kit.zip
+edgenas kit --shape 1x28x28 --only width=0.5,1 --only resolution=24,28 -o kit.zip
+edgenas kit --probes 10 --from all -o few.zip
+edgenas kit --general -o general.zip
+edgenas kit --bundle runs/pi5 -o settle.zip"""
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Space, static choices, and how much of it."""
+    flags.add_settings(parser, ("space", "seed"))
+    flags.add_input(parser)
+    parser.add_argument(
+        "--resolution", type=flags.ranged(int, 1, 4096), metavar="N", help="short for --shape 3xNxN: colour images"
+    )
+    parser.add_argument(
+        "--general", action="store_true", help="400 ops of all kinds and sizes, for networks that edgenas did not make"
+    )
+    parser.add_argument(
+        "--probes",
+        type=flags.ranged(int, LEAST_PROBES, 1000),
+        metavar="N",
+        help="only the N ops and networks that tell most, by the tables of known devices, for `edgenas adapt`; "
+        "then --nets and --tests do not count",
+    )
+    flags.add_known(parser)
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="RUN",
+        help="instead: the finalists of a search for another device, to be measured there",
+    )
+    flags.add_kit(parser)
+    parser.add_argument(
+        "--page",
+        action=BooleanOptionalAction,
+        default=True,
+        help="add the page that runs the kit in browsers (default: yes)",
+    )
+    parser.add_argument("-o", "--out", type=Path, default=Path("kit.zip"), metavar="FILE", help="(default: kit.zip)")
+    flags.add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Write the zip, and say what to do with it."""
+    manifest = _made(arguments)
+    facts = {"path": str(arguments.out), "kit": manifest["kit"], "probes": len(manifest["probes"])}
+    if arguments.json:
+        output.write_json(facts)
+        return 0
+    size = text.size(arguments.out.stat().st_size)
+    browser = "; on a phone or in a browser: open its index.html" if arguments.page else ""
+    command = "adapt" if arguments.probes else "ingest"
+    bundle = f" --bundle {text.printable(str(arguments.bundle))}" if arguments.bundle else ""
+    output.write(
+        f"{text.printable(facts['path'])}: {facts['probes']} probes, {size}\n"
+        f"on a board: unpack it and run `python run.py`{browser}\n"
+        f"then bring the results file back, and: edgenas {command} RESULTS.jsonl{bundle}\n"
+    )
+    return 0
+
+
+def _made(arguments: Namespace) -> dict[str, Any]:
+    """The kit's manifest, once it is written."""
+    if arguments.known and not arguments.probes:
+        raise UsageError("--from chooses a few probes; say how many, for example --probes 10")
+    config = flags.settings(arguments)
+    side, reporter = arguments.resolution, output.reporter(arguments)
+    from edgenas.workflows import kits
+
+    if arguments.bundle:
+        return kits.bundle_kit(arguments.bundle, reporter, out=arguments.out, page=arguments.page)
+    choices = flags.kit_choices(arguments) | {
+        "shape": (3, side, side) if side else arguments.shape,
+        "classes": arguments.classes,
+        "out": arguments.out,
+        "general": arguments.general,
+        "page": arguments.page,
+    }
+    if arguments.probes:
+        del choices["nets"], choices["tests"]
+        return kits.few_kit(config, reporter, count=arguments.probes, known=arguments.known or ["all"], **choices)
+    return kits.kit(config, reporter, **choices)

@@ -1,0 +1,163 @@
+"""The command line: parse, dispatch, and turn whatever happens into an exit code and at most one line on stderr.
+
+Exit codes: 0 done, 1 no model meets the budget or a check failed, 2 usage, 3 data, 4 environment, 130 / 143 signals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import PurePath
+from types import ModuleType
+from typing import NoReturn
+
+from edgenas.cli.output import write
+from edgenas.cli.signals import Stopper
+from edgenas.errors import EdgeNASError, Ended, EnvironmentFault, UsageError
+from edgenas.system import distributed
+from edgenas.system.progress import LastingStream
+from edgenas.system.text import printable
+
+COMMANDS = (
+    *("search", "specialize", "ranking", "profile", "predict", "train"),
+    *("export", "bench", "kit", "ingest", "adapt", "list"),
+)
+TOGETHER = ("search", "train")  # may run in several processes of torchrun
+ABOUT = "From images and a latency budget to an ONNX model that was measured to meet the budget."
+# What argparse takes for a flag although it is a bad value: `--budget-ms -inf`.
+_NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    with Stopper(patience_s=0) as stop:
+        try:
+            with distributed.processes():
+                return _run(arguments)
+        except (Exception, KeyboardInterrupt) as error:
+            if {"-v", "--verbose"} & set(arguments):
+                LastingStream(sys.stderr).write("".join(traceback.format_exception(error)))
+            code, text = _explain(error, stop.signum)
+            if not isinstance(error, Ended):
+                LastingStream(sys.stderr).write(f"edgenas: {printable(text)}\n")
+            return code
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser that raises instead of exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UsageError, naming where help is."""
+        raise UsageError(f"{message.removeprefix('argument ')}; see `{self.prog} --help`")
+
+
+def _run(arguments: list[str]) -> int:
+    name = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if "--version" in arguments[:1]:
+        from edgenas import __version__
+
+        write(f"edgenas {__version__}")
+        return 0
+    if not arguments or (name is None and {"-h", "--help"} & set(arguments)):
+        write(_overview())
+        return 0
+    if name is None or arguments[0] != name:
+        raise UsageError(f"{arguments[0]} stands where a command belongs, for example `edgenas search --budget-ms 20`")
+    if name not in COMMANDS:
+        near = get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean `edgenas {near[0]}`?" if near else f"there are {', '.join(COMMANDS)}"
+        raise UsageError(f"no command {name!r}; {hint}")
+    if name not in TOGETHER and distributed.world() > 1:
+        raise UsageError(f"`edgenas {name}` runs in one process; start it without torchrun")
+    command = _command(name)
+    parser = _parser(name, command)
+    if {"-h", "--help"} & set(arguments):
+        write(parser.format_help())
+        return 0
+    words = _joined(arguments[1:])
+    _check_flags(parser, words)
+    values, unknown = parser.parse_known_args(words)
+    if unknown:
+        raise UsageError(f"{parser.prog} does not take {unknown[0]!r}; see `{parser.prog} --help`")
+    code: int = command.run(values)
+    return code
+
+
+def _command(name: str) -> ModuleType:
+    return importlib.import_module(f"edgenas.commands.{name}")
+
+
+def _parser(name: str, command: ModuleType) -> Parser:
+    example = "\n  ".join(["example:", *command.EXAMPLE.splitlines()])
+    parser = Parser(
+        prog=f"edgenas {name}",
+        description=command.HELP[0].upper() + command.HELP[1:] + ".",
+        epilog=example,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.configure(parser)
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
+    parser.add_argument("-v", "--verbose", action="store_true", help="a traceback with an error")
+    return parser
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:{width}}  {_command(name).HELP}" for name in COMMANDS)
+    return f"""\
+usage: edgenas COMMAND [options]
+
+{ABOUT}
+
+commands:
+{commands}
+
+`edgenas COMMAND --help` shows a command's options, `edgenas --version` the version.
+
+example:
+  edgenas search --budget-ms 20
+"""
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """`--flag -inf` as `--flag=-inf`, so that the flag's own check sees the value."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1].startswith("--") and "=" not in joined[-1] and _NEGATIVE.match(argument):
+            joined[-1] += f"={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _check_flags(parser: Parser, words: Sequence[str]) -> None:
+    """Raises UsageError for an unknown flag, before argparse misses what the misspelt flag should have given."""
+    known = [option for action in parser._actions for option in action.option_strings]
+    for name in (word.partition("=")[0] for word in words if word.startswith("--") and word != "--"):
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"see `{parser.prog} --help`"
+            raise UsageError(f"{parser.prog} has no flag {name!r}; {hint}")
+
+
+def _explain(error: BaseException, signum: int | None) -> tuple[int, str]:
+    """Exit code and message of what ended a command."""
+    if isinstance(error, EdgeNASError):
+        return error.exit_code, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + (signum or 2), "interrupted"
+    if isinstance(error, MemoryError):
+        return EnvironmentFault.exit_code, "out of memory; close other programs, or try smaller images or networks"
+    if isinstance(error, OSError):
+        path = f"{PurePath(error.filename)}: " if isinstance(error.filename, str) else ""
+        step = "; free some space, then --resume" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        return EnvironmentFault.exit_code, f"{path}{error.strerror or error}{step}"
+    return EdgeNASError.exit_code, f"internal error, {type(error).__name__}: {error}; run again with -v to see where"

@@ -1,0 +1,78 @@
+"""What commands print on stdout: whole, or quietly given up where nobody reads it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgenas.system import distributed
+from edgenas.system.progress import Reporter, abandon, make_reporter
+from edgenas.system.text import ascii_only
+
+if TYPE_CHECKING:
+    from edgenas.workflows.result import Result
+
+
+def reporter(arguments: Namespace) -> Reporter:
+    """Progress on stderr, unless --quiet; of several processes, the first one's."""
+    return make_reporter(quiet=arguments.quiet or distributed.rank() > 0)
+
+
+def write(text: str) -> None:
+    """A text that ends its last line itself."""
+    write_lines([text.removesuffix("\n")])
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Lines as they come, of the first process; when the reader has gone, no more are asked for."""
+    stream = sys.stdout
+    if stream is None or distributed.rank() > 0:
+        return
+    try:
+        for line in lines:
+            try:
+                stream.write(line + "\n")
+            except UnicodeEncodeError:
+                stream.write(ascii_only(line) + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        abandon(stream)
+
+
+def csv_line(cells: Sequence[object]) -> str:
+    """Cells as a line of CSV, without its end."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow(cells)
+    return buffer.getvalue()
+
+
+def show_result(result: Result, arguments: Namespace) -> int:
+    """A search's result, for a person or as JSON; returns the exit code."""
+    from edgenas.workflows import api
+    from edgenas.workflows import result as report
+
+    if arguments.json:
+        write(result.to_json())
+        if result.measured_ms is None:
+            for line in report.to_settle(result):
+                reporter(arguments).say(line)
+    else:
+        folder = Path(result.bundle)
+        width = min(report.WIDTH, shutil.get_terminal_size((report.WIDTH, 24)).columns)
+        front, notes, images = api.front(folder), api.notes(folder), api.images(folder)
+        write(report.summary(result, front, notes, images, width))
+    return 1 if result.met_budget is False else 0
+
+
+def write_json(value: Any) -> None:
+    """An object, indented; NaN is null."""
+    from edgenas.workflows.result import plain
+
+    write(json.dumps(plain(value), indent=2, allow_nan=False))

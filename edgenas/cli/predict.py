@@ -1,0 +1,150 @@
+"""`edgenas predict`: latency and size of architectures or ONNX files, without training or measuring anything."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgenas.cli import flags, forecast, output
+from edgenas.errors import UsageError
+from edgenas.system import text
+from edgenas.workflows.config import Config
+
+HELP = "predict latency and size of architectures, or the latency of ONNX files"
+EXAMPLE = """\
+edgenas predict --samples 5
+edgenas predict model.onnx --device pi5
+edgenas predict --archs codes.txt --device pi5 --ops
+edgenas predict --samples 10000 --table pi5.csv > samples.csv
+edgenas predict --archs codes.txt --json"""
+
+MOST_IN_A_TABLE = 20
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Which architectures, of which space, on which table."""
+    parser.add_argument(
+        "archs",
+        nargs="*",
+        metavar="ARCH",
+        help="codes of architectures, as `search` and this command print, or as papers on the space write them; or "
+        "ONNX files, which end in .onnx",
+    )
+    parser.add_argument(
+        "--samples", type=flags.ranged(int, 1, 10**7), metavar="N", help="draw N architectures at random"
+    )
+    parser.add_argument("--archs", dest="file", metavar="FILE", help="read codes from a file, one a line; - is stdin")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="latency table (default: this machine's own)")
+    parser.add_argument(
+        "--estimate-missing", action="store_true", help="estimate ops that the table lacks, instead of stopping"
+    )
+    flags.add_input(parser)
+    flags.add_settings(parser, ("space", "device", "threads", "runtime", "seed"))
+    parser.add_argument("--ops", action="store_true", help="op by op: where the time goes, as for ONNX files")
+    parser.add_argument("--csv", action="store_true", help=f"print CSV (default for more than {MOST_IN_A_TABLE})")
+    flags.add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """One row an architecture; where the time goes for ONNX files, for one architecture alone, and with `--ops`."""
+    config = flags.settings(arguments)
+    from edgenas.workflows import api
+
+    if files := _files(arguments):
+        table, forecasts = api.predict_files(config, files, table=arguments.table)
+        forecast.show([file.name for file in files], forecasts, table, arguments)
+        forecast.warn(table, output.reporter(arguments))
+        return 0
+    codes = _codes(arguments)
+    if not arguments.ops:
+        _show_rows(config, codes, arguments)
+    elif codes is not None:
+        _show_ops(config, codes, arguments)
+    else:
+        raise UsageError("--ops takes codes of architectures, or --archs FILE; `predict --samples N` prints some")
+    return 0
+
+
+def _show_rows(config: Config, codes: Sequence[str] | None, arguments: Namespace) -> None:
+    from edgenas.workflows import api
+
+    rows = iter(api.predict(config, archs=codes, samples=arguments.samples, **_shared(arguments)))
+    if arguments.json:
+        output.write_json(list(rows))
+        return
+    few = list(itertools.islice(rows, MOST_IN_A_TABLE + 1))
+    if arguments.csv or len(few) > MOST_IN_A_TABLE:
+        output.write_lines(_csv(itertools.chain(few, rows)))
+        return
+    output.write(_table(few))
+    if len(few) == 1:
+        output.write("\n")
+        _show_ops(config, [few[0]["arch"]], arguments)
+
+
+def _show_ops(config: Config, codes: Sequence[str], arguments: Namespace) -> None:
+    from edgenas.workflows import api
+
+    table, forecasts = api.predict_ops(config, archs=codes, **_shared(arguments))
+    forecast.show(codes, forecasts, table, arguments)
+
+
+def _shared(arguments: Namespace) -> dict[str, Any]:
+    """What predictions of architectures are by."""
+    names = ("shape", "classes", "table", "estimate_missing")
+    return {name: getattr(arguments, name) for name in names}
+
+
+def _files(arguments: Namespace) -> list[Path]:
+    """The ONNX files that were named; a mix with codes is a UsageError."""
+    files = [Path(word) for word in arguments.archs if word.lower().endswith(".onnx")]
+    if files and (len(files) < len(arguments.archs) or arguments.file is not None or arguments.samples is not None):
+        raise UsageError("ONNX files and architectures are predicted apart; give one or the other")
+    return files
+
+
+def _codes(arguments: Namespace) -> list[str] | None:
+    """The codes that were given, None for samples. Raises UsageError unless one way was taken, and gives some."""
+    ways = [bool(arguments.archs), arguments.file is not None, arguments.samples is not None]
+    if sum(ways) != 1:
+        raise UsageError("say which architectures: codes, or --archs FILE, or --samples N, one of them")
+    if arguments.file is None:
+        return list(arguments.archs) or None
+    try:
+        content = sys.stdin.read() if arguments.file == "-" else Path(arguments.file).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--archs {arguments.file}: cannot be read ({error})") from error
+    codes = [line.strip() for line in content.splitlines() if line.strip()]
+    if not codes:
+        raise UsageError(f"--archs {arguments.file}: no architecture in it; expected one code a line")
+    return codes
+
+
+def _csv(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for number, row in enumerate(rows):
+        if number == 0:
+            yield ",".join(row)
+        yield output.csv_line([_csv_cell(value) for value in row.values()])
+
+
+def _csv_cell(value: object) -> object:
+    """Counts in full, other numbers to six digits."""
+    if not isinstance(value, float):
+        return value
+    return int(value) if value.is_integer() else f"{value:.6g}"
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    heads = ["ms", "low", "high", "by mult-adds", "mult-adds", "params", "peak", "arch"]
+    figures = ("latency_ms", "low_ms", "high_ms", "macs_only_ms")
+    columns = [text.ms_column([row[name] for row in rows]) for name in figures]
+    columns += [[text.count(row[name]) for row in rows] for name in ("macs", "params")]
+    columns += [[text.size(row["peak_bytes"]) for row in rows], [text.printable(row["arch"]) for row in rows]]
+    lines = text.table(heads, list(zip(*columns, strict=True)), right=range(7))
+    share = max(row["estimated_share"] for row in rows)
+    note = f"\nup to {text.percent(share, 0)} of a latency is estimated: the table lacks ops" if share else ""
+    return lines + note + "\n"

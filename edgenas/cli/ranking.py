@@ -1,0 +1,59 @@
+"""`edgenas ranking`: whether the shared weights of a run can be trusted to rank."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
+from pathlib import Path
+
+from edgenas.cli import flags, output
+from edgenas.system import text
+
+HELP = "check how a run's shared weights rank, beside networks trained alone"
+EXAMPLE = """\
+edgenas ranking runs/photos
+edgenas ranking runs/photos --networks 32 --epochs 20"""
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The run, how many networks, and how long each is trained."""
+    parser.add_argument("folder", metavar="RUN", type=Path, help="folder of a search with shared weights")
+    parser.add_argument(
+        "--networks",
+        type=flags.ranged(int, 3, 1000),
+        default=16,
+        metavar="N",
+        help="spread over the latencies within the budget (default: 16)",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=flags.ranged(int, 1, 10**5),
+        metavar="N",
+        help="of each network alone (default: as of the evaluator scratch)",
+    )
+    flags.add_settings(parser, ("data_root", "train_device"))
+    flags.add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Train what was not trained before, and print both accuracies of each network, and how they agree."""
+    moved = flags.given(arguments)
+    from edgenas.workflows import ranking
+
+    found = ranking.check(
+        arguments.folder, output.reporter(arguments), networks=arguments.networks, epochs=arguments.epochs, **moved
+    )
+    if arguments.json:
+        output.write_json(asdict(found))
+        return 0
+    rows = [
+        [text.ms(row.latency_ms), text.percent(row.shared, 2), text.percent(row.alone, 2), row.arch]
+        for row in found.networks
+    ]
+    output.write(text.table(["ms", "shared", "alone", "network"], rows, right=range(3)) + "\n")
+    spearman, kendall = (text.UNKNOWN if x != x else f"{x:.2f}" for x in (found.spearman, found.kendall))
+    output.write(
+        f"rank correlation of {len(rows)} networks: Spearman {spearman}, Kendall {kendall} "
+        f"(alone: {found.epochs} epochs each; accuracies on {found.images} images)\n"
+    )
+    return 0

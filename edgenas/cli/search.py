@@ -1,0 +1,111 @@
+"""`edgenas search`: the whole way from images and a budget to a measured model."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import fields, replace
+from pathlib import Path
+
+from edgenas.cli import flags, output
+from edgenas.cli.signals import Stopper
+from edgenas.errors import Interrupted
+from edgenas.system.progress import Reporter
+from edgenas.workflows.config import Config
+from edgenas.workflows.result import Result
+
+HELP = "find, train, measure and bundle a model"
+EXAMPLE = """\
+edgenas search --budget-ms 20
+edgenas search --budget-ms 8 --data folder --data-root photos --size 96 --output runs/photos
+edgenas search --budget-ms 20 --max-params 1e6 --max-file-mb 1 --budget-ms amd-epyc-zen4=0.2
+edgenas search --output runs/photos --resume"""
+
+PATIENCE_S = 5.0
+Search = Callable[[Config, Reporter, Stopper], Result]
+GROUPS = {
+    "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
+    "task": ("data", "data_root", "size", "download", "strict", "validation_share"),
+    "search": (
+        "space",
+        "preset",
+        "strategy",
+        "options",
+        "reward",
+        "trials",
+        "minutes",
+        "batch",
+        "prune",
+        "statics",
+        "finalists",
+    ),
+    "scores": ("evaluator", "scores", "scores_name"),
+    "parallel": ("workers", "ray"),
+    "device": ("device", "precision", "runtime", "threads", "int8"),
+    "training": (
+        *("train_device", "recipe", "ghost_batch"),
+        *("supernet_epochs", "search_epochs", "final_epochs", "scratch_epochs"),
+    ),
+}
+
+
+def configure(parser: ArgumentParser) -> None:
+    """A flag for every field of Config; those in no group belong to the run."""
+    parser.usage = "edgenas search --budget-ms MS [options]"
+    for title, names in GROUPS.items():
+        flags.add_settings(parser.add_argument_group(title), names)
+    run_group = parser.add_argument_group("run")
+    grouped = {name for names in GROUPS.values() for name in names}
+    flags.add_settings(run_group, [item.name for item in fields(Config) if item.name not in grouped])
+    flags.add_config_file(run_group)
+    flags.add_json(run_group)
+
+
+def run(arguments: Namespace) -> int:
+    """1 if the model was measured above the budget, else 0: within it, or its device is yet to measure it."""
+    return carry_out("search", _search, flags.settings(arguments), arguments)
+
+
+def carry_out(command: str, search: Search, config: Config, arguments: Namespace) -> int:
+    """Search as `command` does, and show the result; see `run`.
+
+    Raises:
+        Interrupted: by a signal; it says what to type to go on.
+    """
+    with Stopper(PATIENCE_S) as stop:
+        from edgenas.workflows import api
+
+        config = replace(config, output=str(api.output_path(config)))
+        try:
+            with redirect_stdout(sys.stderr):  # stdout is for the result alone, whatever libraries print
+                result = search(config, output.reporter(arguments), stop)
+        except (Exception, KeyboardInterrupt) as error:  # a signal also kills children, which then fail in their ways
+            if stop.signum is None:
+                raise
+            raise _interrupted(config, stop.signum, command) from error
+    return output.show_result(result, arguments)
+
+
+def _search(config: Config, reporter: Reporter, stop: Stopper) -> Result:
+    from edgenas.workflows import api
+
+    return api.search(config, reporter, stop)
+
+
+def _interrupted(config: Config, signum: int, command: str = "search") -> Interrupted:
+    """What to say and how to exit after a signal, whatever the run made of it."""
+    name, folder = signal.Signals(signum).name, str(config.output)
+    if (Path(folder) / "config.toml").exists():
+        words = ["edgenas", command, "--output", folder, "--resume"]
+        words += ["--workers", str(config.workers)] if config.workers > 1 else []
+        words += ["--ray", config.ray] if config.ray else []
+        text = f"stopped by {name}; to go on: {shlex.join(words)}"
+    else:
+        text = f"stopped by {name} before there was anything to keep; begin again"
+    error = Interrupted(text)
+    error.exit_code = 128 + signum
+    return error

@@ -1,0 +1,58 @@
+"""`edgenas specialize`: the trained weights of a search, for another budget, device or precision."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from functools import partial
+from pathlib import Path
+
+from edgenas.cli import flags, search
+from edgenas.cli.signals import Stopper
+from edgenas.errors import UsageError
+from edgenas.system.progress import Reporter
+from edgenas.workflows.config import Config
+from edgenas.workflows.presets import ON_TRAINED_WEIGHTS
+from edgenas.workflows.result import Result
+
+HELP = "from the weights of a search, a model for another budget or device"
+EXAMPLE = """\
+edgenas specialize runs/photos --budget-ms 5
+edgenas specialize runs/photos --budget-ms 2 --device amd-epyc-zen4 --precision int8 --output runs/photos-epyc
+edgenas specialize --output runs/photos-epyc --resume"""
+
+GROUPS = {
+    "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
+    "device": ("device", "precision", "runtime", "threads", "int8"),
+    "search": ("strategy", "options", "trials", "minutes", "batch", "prune", "finalists", "final_epochs"),
+    "run": ("data_root", "download", "train_device", "output", "resume"),
+}
+
+
+def configure(parser: ArgumentParser) -> None:
+    """The run whose weights are used, and what may differ from it; all else is as it was there."""
+    parser.description = f"{parser.description}\nWhat is not given is as it was there."
+    parser.usage = "edgenas specialize RUN --budget-ms MS [options]"
+    parser.add_argument("source", metavar="RUN", nargs="?", type=Path, help="folder of a search; it is only read")
+    for title, names in GROUPS.items():
+        flags.add_settings(parser.add_argument_group(title), names, ON_TRAINED_WEIGHTS)
+    flags.add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """As of `edgenas search`."""
+    from edgenas.workflows.inherited import settings
+
+    given = flags.given(arguments)
+    if given.get("resume"):
+        config = flags.settings(arguments)
+    elif arguments.source is None:
+        raise UsageError("say whose weights: `edgenas specialize RUN`, the folder of an `edgenas search`")
+    else:
+        config = settings(arguments.source, given)
+    return search.carry_out("specialize", partial(_specialize, arguments.source), config, arguments)
+
+
+def _specialize(source: Path | None, config: Config, reporter: Reporter, stop: Stopper) -> Result:
+    from edgenas.workflows import api
+
+    return api.specialize(config, source, reporter, stop)

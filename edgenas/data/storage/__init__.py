@@ -1,0 +1,1 @@
+"""Where the pixels of data sets are kept."""

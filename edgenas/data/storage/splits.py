@@ -1,0 +1,88 @@
+"""Labels checked, and rows cut into train, validation and test where the source does not cut them itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgenas.data.base import Rows, stratified_split
+from edgenas.errors import DataError, UsageError
+
+TEST_SHARE = 0.2  # of sources that come without a test split
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Rows of the three splits, disjoint."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+
+
+def check_labels(
+    labels: NDArray[np.generic], classes: Sequence[str] | None, where: str
+) -> tuple[Rows, tuple[str, ...]]:
+    """Labels (N,) as int64 and the class names, which are the numbers themselves if none are given.
+
+    Raises:
+        DataError: NaN, no integers, out of range, fewer than two classes, or a class without images.
+    """
+    if labels.ndim != 1 or len(labels) == 0:
+        raise DataError(f"{where}: labels have shape {labels.shape}; give one class number per image")
+    if np.issubdtype(labels.dtype, np.floating) and np.isnan(labels).any():
+        raise DataError(f"{where}: {int(np.isnan(labels).sum())} labels are NaN; remove those images")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(f"{where}: labels are {labels.dtype}; give class numbers 0, 1, 2, ... as integers")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or (classes is not None and high >= len(classes)):
+        top = "..." if classes is None else str(len(classes) - 1)
+        raise DataError(
+            f"{where}: labels out of range, {low} to {high} where 0 to {top} are classes; correct the labels"
+        )
+    found = np.unique(labels)
+    count = high + 1 if classes is None else len(classes)
+    if count < 2:
+        raise DataError(f"{where}: only one class; a classifier needs at least two")
+    if len(found) < count:
+        missing = next(label for label in range(count) if label >= len(found) or found[label] != label)
+        name = classes[missing] if classes else missing
+        raise DataError(f"{where}: class {name!r} has no images; add some or drop the class")
+    return labels.astype(np.int64), tuple(classes or map(str, range(count)))
+
+
+def cut(
+    labels: Rows, given: Mapping[str, Rows], classes: Sequence[str], *, validation_share: float, seed: int, where: str
+) -> Splits:
+    """The splits that a source defines; validation and test, where it does not, drawn stratified from its `train`.
+
+    Raises:
+        UsageError: a share that leaves nothing to train on.
+        DataError: a class too small to be split, or that train or validation lacks.
+    """
+    shares = {"validation": validation_share, "test": TEST_SHARE}
+    drawn = {name: share for name, share in shares.items() if name not in given}
+    room = 1 - drawn.get("test", 0)
+    if not 0 < validation_share < room:
+        raise UsageError(f"validation share {validation_share} is not between 0 and {room:g}; 0.1 is usual")
+    pool = given["train"]
+    _check_coverage(labels, given, classes, where)
+    pieces = stratified_split(labels[pool], (1 - sum(drawn.values()), *drawn.values()), seed, classes)
+    rows = {**given, **{name: pool[piece] for name, piece in zip(("train", *drawn), pieces, strict=True)}}
+    return Splits(rows["train"], rows["validation"], rows["test"])
+
+
+def _check_coverage(labels: Rows, given: Mapping[str, Rows], classes: Sequence[str], where: str) -> None:
+    """Train and a given validation split hold every class; a test split may lack some."""
+    held = {name: set(labels[rows].tolist()) for name, rows in given.items()}
+    for label, name in enumerate(classes):
+        others = [split for split, found in held.items() if label in found]
+        if "train" not in others:
+            raise DataError(
+                f"{where}: class {name!r} is only in {' and '.join(others)}, not in train; move images there"
+            )
+        if "validation" in held and "validation" not in others:
+            raise DataError(f"{where}: class {name!r} has no validation images; add some or give no validation split")

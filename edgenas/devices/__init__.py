@@ -1,0 +1,1 @@
+"""Measuring devices: this machine, kits, ssh."""

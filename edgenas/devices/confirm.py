@@ -1,0 +1,95 @@
+"""Finalists of a search for a device that was not at hand: as probes of a kit, and what the kit measured of them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edgenas.devices.ingest import REFERENCE, Results, timings_of
+from edgenas.devices.probes import Probe, reference_probe
+from edgenas.devices.this_host import SLOWED
+from edgenas.errors import NoisyMachine, TableError, UsageError
+from edgenas.latency.table import LatencyTable
+from edgenas.runtimes.timing import MAX_REPEAT_ERROR, Timing
+
+KIND = "finalist"
+HASTENED = 1.25  # so much faster than for its table, it is another device, or was not itself then
+FEWEST_SLOTS, SLOTS = 24, 240  # rounds of each, many more than of a table's rows: these few figures decide
+CONDITIONS = ("processor", "runtime", "threads")  # a device's name may be anybody's choice
+
+
+def finalist_probes(run_folder: Path) -> Iterator[Probe]:
+    """The reference, then each exported finalist; `id` is its number.
+
+    Raises:
+        UsageError: none is exported.
+    """
+    models = _models(run_folder)
+    if not models:
+        raise UsageError(f"{run_folder}: no finalist is exported there; let `edgenas search` come to its end")
+    yield reference_probe()
+    for (number, precision), path in models.items():
+        yield Probe(KIND, number, precision, path.read_bytes(), {})
+
+
+def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) -> dict[str, Any]:
+    """Timings by finalist's number and precision, as `delivery.judged` takes them; `table` is that of the search.
+
+    Raises:
+        TableError: they are of other models, or measured under other conditions than the table.
+        NoisyMachine: a figure repeats worse than 4 %, or the device is slower than when its table was measured.
+    """
+    if not results.manifest.get("bundle"):
+        raise TableError("these are not results of a kit of finalists, which `edgenas kit --bundle` makes")
+    if len(results.slots) < FEWEST_SLOTS:
+        raise TableError(
+            f"{len(results.slots)} rounds of each, at least {FEWEST_SLOTS}: not finished; start run.py again"
+        )
+    for condition in CONDITIONS:
+        found, wanted = str(results.header.get(condition, "")), table.header.get(condition, "")
+        if found and wanted and found != wanted:
+            raise TableError(f"measured with {condition} {found}, the search was for {wanted}; measure on its device")
+    hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _models(run_folder).items()}
+    rows: dict[str, Any] = {}
+    timings = timings_of(results)
+    _check_speed(timings, table)
+    for i, timing in timings.items():
+        entry = results.manifest["probes"][i]
+        if entry["kind"] != KIND:
+            continue
+        name = entry["id"], entry["precision"]
+        if hashes.pop(name, None) != entry["sha256"]:
+            raise TableError(f"finalist {name[0]}, {name[1]}: the measured model is not that of {run_folder}")
+        if not timing.repeat_error <= MAX_REPEAT_ERROR:
+            raise NoisyMachine(f"finalist {name[0]}: repeat error {timing.repeat_error:.1%}; measure again when quiet")
+        rows.setdefault(name[0], {})[name[1]] = {**asdict(timing), "threads": int(results.header["threads"])}
+    missing = [number for number, precision in hashes if precision == table.header["precision"]]
+    if missing:
+        why = "; ".join(dict.fromkeys(results.failed.values())) or "let run.py come to its end"
+        raise TableError(f"finalist {missing[0]} has no {table.header['precision']} figure: {why}")
+    return rows
+
+
+def _check_speed(timings: Mapping[int, Timing], table: LatencyTable) -> None:
+    """Raises NoisyMachine unless the reference op says that this is the device of the table, at the same speed."""
+    if REFERENCE not in timings or not math.isfinite(table.reference_ms):
+        return
+    ms, before_ms = timings[REFERENCE].ms, table.reference_ms
+    if ms > SLOWED * before_ms or before_ms > HASTENED * ms:
+        raise NoisyMachine(
+            f"the reference op takes {ms:.3g} ms, {before_ms:.3g} when the device's table was measured: measure again "
+            "when the device is cool and quiet, or make its table anew"
+        )
+
+
+def _models(run_folder: Path) -> dict[tuple[str, str], Path]:
+    """Exported finalists by number and precision."""
+    models = {}
+    for path in sorted(run_folder.glob("finalist-*.onnx")):
+        number, *twin = path.name.removeprefix("finalist-").removesuffix(".onnx").split(".")
+        models[number, "int8" if twin else "fp32"] = path
+    return models

@@ -1,0 +1,186 @@
+"""Ops and networks of all kinds and sizes, for tables meant for networks that edgenas did not build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+import numpy as np
+
+from edgenas.graph.graph import Arch, Graph, Node
+from edgenas.graph.ops import Act, Add, Concat, Conv, GlobalPool, Linear, Op, Pool, Shape, SqueezeExcite
+from edgenas.latency.general_space import NAME
+from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.spaces.sampling import sample
+
+SHAPE, CLASSES = (3, 224, 224), 1000
+NETS = 40
+# Where no op takes more than about 30 ms on one core of a small board, at 5 to 10 multiply-adds a nanosecond for dense
+# convolutions and a tenth of it for those that runtimes do not block.
+MOST_MACS, MOST_NET_MACS, MOST_PARAMS = 2.4e8, 1.5e9, 2.4e6
+MOST_ELEMENTS = 1_300_000  # of a feature map: 96 channels at 112x112
+
+Draw = Callable[[np.random.Generator], tuple[Op, tuple[Shape, ...]]]
+
+
+def general_ops(limit: int = 400, seed: int = 0) -> list[Node]:
+    """At most `limit` distinct ops of every kind: up to 224x224 pixels and 2048 channels, maps from 4 pixels on.
+
+    Each kind has a fixed share; sizes are uniform in their logarithm, most channels multiples of 8.
+    """
+    rng = np.random.default_rng(seed)
+    found: dict[str, Node] = {}
+    total = sum(share for _, share in _KINDS)
+    for number, (draw, _) in enumerate(_KINDS, start=1):
+        wanted = round(limit * sum(share for _, share in _KINDS[:number]) / total)
+        while len(found) < wanted:
+            node = _node(*draw(rng))
+            if multiply_adds(node) <= MOST_MACS and sum(map(prod, node.parameters.values())) <= MOST_PARAMS:
+                found.setdefault(node.key, node)
+    return list(found.values())
+
+
+def general_space() -> SearchSpace:
+    """The space of networks of all usual blocks."""
+    return build_space(NAME, SHAPE, CLASSES)
+
+
+def general_nets(limit: int = NETS, seed: int = 0) -> list[tuple[SearchSpace, Arch]]:
+    """Whole networks of all usual blocks, evenly over the logarithm of their multiply-adds, at most `limit`."""
+    rng = np.random.default_rng(seed)
+    space = general_space()
+    drawn = {arch: _work(space.graph(arch)) for arch in (sample(space, rng) for _ in range(4 * limit))}
+    fitting = sorted((arch for arch in drawn if drawn[arch] <= MOST_NET_MACS), key=lambda arch: drawn[arch])
+    work = np.log([drawn[arch] for arch in fitting])
+    nearest = {int(abs(work - level).argmin()) for level in np.linspace(work[0], work[-1], limit)}
+    return [(space, fitting[i]) for i in sorted(nearest)]
+
+
+def multiply_adds(node: Node) -> float:
+    """Weights times the places where each is used; without bias."""
+    places = prod(node.shape[1:]) if isinstance(node.op, Conv) else 1
+    return float(places * sum(prod(shape) for shape in node.parameters.values() if len(shape) > 1))
+
+
+def _work(graph: Graph) -> float:
+    return sum(multiply_adds(node) for node in graph.priced)
+
+
+def _node(op: Op, shapes: tuple[Shape, ...]) -> Node:
+    names = tuple(f"x{i}" for i in range(len(shapes)))
+    return Node("op", op, names, shapes, op.shape(*shapes), "op")
+
+
+# Sizes
+
+
+def _log(rng: np.random.Generator, low: float, high: float) -> float:
+    """Uniform in the logarithm."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def _channels(rng: np.random.Generator, low: float, high: float) -> int:
+    """Four of five in multiples of 8; runtimes treat the others apart."""
+    step = 8 if rng.random() < 0.8 else 2
+    return max(step, round(_log(rng, low, high) / step) * step)
+
+
+def _side(rng: np.random.Generator, high: int = 112) -> int:
+    """Half of them those of 224x224 images."""
+    return int(rng.choice([7, 14, 28, 56, 112])) if rng.random() < 0.5 else round(_log(rng, 4, high))
+
+
+def _image(rng: np.random.Generator, low: int = 8, high: int = 2048) -> Shape:
+    """A feature map; wide ones have few channels, as in networks."""
+    side = _side(rng)
+    most = min(high, MOST_ELEMENTS / side**2, 24_000 / side)
+    return _channels(rng, max(low, min(16, 500 / side)), max(low, most)), side, side
+
+
+def _pick(rng: np.random.Generator, *options: str) -> str:
+    return str(rng.choice(list(options)))
+
+
+# Kinds
+
+
+def _pointwise(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+    x = _image(rng)
+    out = min(2048, _channels(rng, max(8, x[0] / 6), 6 * x[0]), int(MOST_ELEMENTS / x[1] ** 2) // 8 * 8)
+    return Conv(max(8, out), 1, int(rng.choice([1, 1, 1, 1, 2])), 1, _pick(rng, "none", "relu", "relu6", "hswish")), (
+        x,
+    )
+
+
+def _depthwise(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+    x = _image(rng, high=1200)
+    kernel, stride = int(rng.choice([3, 3, 3, 5, 5, 7])), int(rng.choice([1, 1, 2]))
+    return Conv(x[0], kernel, stride, x[0], _pick(rng, "none", "relu", "relu6", "hswish")), (x,)
+
+
+def _dense(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+    x = _image(rng, high=512)
+    out = _channels(rng, max(8, x[0] / 2), min(512, 4 * x[0]))
+    return Conv(out, int(rng.choice([3, 3, 3, 5])), int(rng.choice([1, 1, 2])), 1, _pick(rng, "none", "relu")), (x,)
+
+
+def _stem(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+    side = int(rng.choice([64, 96, 128, 160, 192, 224]))
+    op = Conv(_channels(rng, 8, 64), int(rng.choice([3, 3, 5, 7])), 2, 1, _pick(rng, "relu", "relu6", "hswish"))
+    return op, ((int(rng.choice([1, 3, 3, 3])), side, side),)
+
+
+def _grouped(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+    width, (channels, side, _) = int(rng.choice([4, 8, 8, 16, 24, 32])), _image(rng, high=1024)
+    groups = max(2, min(channels, int(2e5 / side**1.5)) // width)
+    x = (groups * width, side, side)
+    return Conv(x[0], 3, int(rng.choice([1, 1, 2])), groups, "relu"), (x,)
+
+
+def _squeeze(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+    x = _image(rng, low=16, high=1200)
+    return SqueezeExcite(_channels(rng, max(8, x[0] / 16), max(8, x[0] / 3))), (x,)
+
+
+def _alone(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+    return Act(_pick(rng, "relu", "relu6", "hswish", "sigmoid")), (_image(rng),)
+
+
+def _sum(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+    return Add(), (_image(rng),) * 2
+
+
+def _joined(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+    x = _image(rng, high=512)
+    return Concat(), (x, x if rng.random() < 0.7 else (_channels(rng, 8, 512), *x[1:]))
+
+
+def _pooled(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+    op = Pool(_pick(rng, "max", "max", "avg"), int(rng.choice([3, 3, 5])), int(rng.choice([1, 2])))
+    return op, (_image(rng, high=512),)
+
+
+def _mean(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+    return GlobalPool(), (_image(rng),)
+
+
+def _classifier(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+    out = 1000 if rng.random() < 0.4 else round(_log(rng, 10, 1024))
+    return Linear(out), ((_channels(rng, 32, 4096), 1, 1),)
+
+
+# Shares of the set: pointwise and depthwise convolutions are most of what small networks compute.
+_KINDS: tuple[tuple[Draw, int], ...] = (
+    (_pointwise, 100),
+    (_depthwise, 72),
+    (_dense, 60),
+    (_stem, 16),
+    (_grouped, 36),
+    (_squeeze, 28),
+    (_alone, 24),
+    (_sum, 14),
+    (_joined, 14),
+    (_pooled, 14),
+    (_mean, 10),
+    (_classifier, 12),
+)

@@ -1,0 +1,211 @@
+"""From a kit's results file to latency tables, checked line by line: a table that cannot be trusted is not written."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgenas.devices.runner import CONDITIONS, kit_hash
+from edgenas.errors import NoisyMachine, TableError
+from edgenas.latency.predictor import relative_errors
+from edgenas.latency.table import LARGEST_MS, LatencyTable, NetRow, OpRow, hidden, net_of
+from edgenas.runtimes.timing import MIN_CLEAN_SHARE, Round, Timing, repeat_error_of_table, summarise_slots
+
+FEWEST_SLOTS = 6
+_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
+WORST_REPEAT_ERROR = 0.1  # what the predictor itself promises; above, the rows say more of the neighbours
+REFERENCE = 0  # the first probe of every kit
+
+
+@dataclass
+class Results:
+    """What a results file holds: header, manifest, and per slot the round of each probe."""
+
+    header: dict[str, Any]
+    manifest: dict[str, Any]
+    slots: dict[int, dict[int, Round]] = field(default_factory=dict)
+    failed: dict[int, str] = field(default_factory=dict)
+
+
+def read_results(path: Path, manifest: Mapping[str, Any] | None = None) -> Results:
+    """Read and check a results file; `manifest` is the kit's, where it is at hand.
+
+    Raises:
+        TableError: of another kit, of two devices, damaged, or with a figure that is none, with its line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TableError(f"{path}: cannot be read as results ({error})") from error
+    results: Results | None = None
+    for number, text in enumerate(lines, start=1):
+        where = f"{path}: line {number}"
+        line = _parsed(where, text, last=number == len(lines))
+        if line is None:
+            break
+        if "kit" in line:
+            results = _begun(where, line, results, manifest)
+        elif results is None:
+            raise TableError(f"{where}: a results file begins with its header; copy it again")
+        else:
+            _add(where, line, results)
+    if results is None or not results.slots:
+        raise TableError(f"{path}: no results in it; let run.py come to its end")
+    return results
+
+
+def _parsed(where: str, text: str, last: bool) -> dict[str, Any] | None:
+    """A line's object; None for a last line that a power cut has torn."""
+    try:
+        line = json.loads(text, parse_constant=lambda name: math.nan)
+        if isinstance(line, dict):
+            return line
+    except ValueError:
+        if last:
+            return None
+    raise TableError(f"{where}: not a line of results; copy the file again")
+
+
+def _begun(where: str, line: Mapping[str, Any], before: Results | None, manifest: Mapping[str, Any] | None) -> Results:
+    """A header line: the first, or that of a file appended to it, which must be of the same device and kit."""
+    try:
+        found = Results(dict(line["header"]), dict(manifest or line["manifest"]))
+        spoiled = kit_hash(found.manifest) != found.manifest["kit"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise TableError(f"{where}: a header without {error}; pass the kit with --kit, or measure again") from error
+    if spoiled or line["kit"] != found.manifest["kit"]:
+        raise TableError(f"{where}: measured with another kit than this; ingest it with its own, by --kit")
+    for name in ("device", "runtime", "threads"):  # parts of the table's path
+        if not _NAME.fullmatch(str(found.header.get(name, ""))):
+            raise TableError(f"{where}: {name} {found.header.get(name)!r} is no name; measure again with another")
+    if found.header.get("unit") != "ms":
+        raise TableError(f"{where}: unit is {found.header.get('unit')!r}, expected ms")
+    if before is None:
+        return found
+    for name in ("kit", *CONDITIONS):
+        if before.header.get(name) != found.header.get(name):
+            raise TableError(
+                f"{where}: {name} is {found.header.get(name)}, before it was {before.header.get(name)}: "
+                "two measurements in one file; ingest them one by one"
+            )
+    return before
+
+
+def _add(where: str, line: Mapping[str, Any], results: Results) -> None:
+    """One round."""
+    try:
+        probe, slot = int(line["probe"]), int(line["slot"])
+        known = 0 <= probe < len(results.manifest["probes"])
+        if "error" in line:
+            results.failed[probe] = str(line["error"])
+            return
+        ms, runs, share = line["ms"], line["runs"], line["clean_share"]
+        figure = Round(math.nan if ms is None else float(ms), int(runs), float(share))
+        plausible = known and 0 <= slot and runs > 0 and 0 <= share <= 1 and (ms is None or 0 < figure <= LARGEST_MS)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TableError(f"{where}: not a round of a probe ({error}); measure again") from error
+    if not plausible:
+        raise TableError(f"{where}: {dict(line)} is no plausible round (ms up to {LARGEST_MS:.0f}); measure again")
+    row = results.slots.setdefault(slot, {})
+    if probe in row:
+        raise TableError(f"{where}: probe {probe} has round {slot} twice: two measurements in one file?")
+    row[probe] = figure
+
+
+def tables(results: Results) -> list[LatencyTable]:
+    """One table for each precision that was measured; its header says how well it predicts the kit's test networks.
+
+    Raises:
+        NoisyMachine: too few clean samples, or one row of ten repeats worse than 10 %; no table can be made.
+        TableError: the measurement is not finished.
+    """
+    found = []
+    for table, tests in fitted_and_tests(results):
+        if (error := float(table.header["repeat_error"])) > WORST_REPEAT_ERROR:
+            raise NoisyMachine(
+                f"repeat error {error:.1%}, over {WORST_REPEAT_ERROR:.0%}: measure anew on a quiet device, or "
+                "more rounds, with run.py's --patience"
+            )
+        header = {"test": _tested(relative_errors(table, tests))} if tests else {}
+        found.append(table.extended({}, tests, **header))
+    return found
+
+
+def fitted_and_tests(results: Results) -> list[tuple[LatencyTable, list[NetRow]]]:
+    """For each precision the table of ops and of networks for the correction, and the networks that test it.
+
+    Raises:
+        NoisyMachine, TableError: as `tables`.
+    """
+    entries = results.manifest["probes"]
+    measured = timings_of(results)
+    precisions = sorted({entries[i]["precision"] for i in measured if entries[i]["kind"] in ("op", "net")})
+    if len(results.slots) < FEWEST_SLOTS or not precisions:
+        raise TableError(f"{len(results.slots)} rounds of {len(measured)} probes: not finished; start run.py again")
+    return [_table(results, measured, precision) for precision in precisions]
+
+
+def timings_of(results: Results) -> dict[int, Timing]:
+    """Timings by number of the probe, of those that have one.
+
+    Raises:
+        NoisyMachine: too few clean samples.
+    """
+    timings = summarise_slots([results.slots[slot] for slot in sorted(results.slots)], REFERENCE)
+    share = float(np.mean([timing.clean_share for timing in timings.values()]))
+    if share < MIN_CLEAN_SHARE:
+        raise NoisyMachine(f"only {share:.0%} of the timing samples were clean; measure again on a quiet device")
+    return {i: timing for i, timing in timings.items() if not math.isnan(timing.ms)}
+
+
+def _table(results: Results, measured: Mapping[int, Timing], precision: str) -> tuple[LatencyTable, list[NetRow]]:
+    of = _Measured(results.manifest["probes"], measured, precision)
+    ops = {entry["id"]: of.op_row(entry, timing) for entry, timing in of.rows("op")}
+    header = {name: str(value) for name, value in results.header.items()}
+    repeat_error = repeat_error_of_table({str(i): timing for i, timing in of.timings.items()})
+    header |= {"precision": precision, "repeat_error": f"{repeat_error:.4f}", "empty_call_ms": f"{of.empty_ms:.6f}"}
+    if REFERENCE in measured:
+        header["reference_ms"] = f"{measured[REFERENCE].ms:.6f}"
+    return LatencyTable(header, ops, tuple(_nets(of.rows("net")))), list(_nets(of.rows("test")))
+
+
+def _tested(errors: Sequence[float]) -> str:
+    """How well a table predicts networks that its correction has not seen."""
+    mean, within = float(np.mean(errors)), float(np.mean(np.array(errors) <= 0.1))
+    return f"{len(errors)} networks, mean error {mean:.1%}, {within:.0%} within 10%"
+
+
+def _nets(rows: Iterable[tuple[Mapping[str, Any], Timing]]) -> Iterable[NetRow]:
+    for entry, timing in rows:
+        spec, _, code = entry["id"].rpartition(" ")
+        yield NetRow(spec, code, timing.ms, timing.p90_ms, timing.runs)
+
+
+class _Measured:
+    """The timings of one precision, and what op rows are net of."""
+
+    def __init__(self, entries: Sequence[Mapping[str, Any]], measured: Mapping[int, Timing], precision: str) -> None:
+        self.entries = entries
+        self.timings = {i: timing for i, timing in measured.items() if entries[i]["precision"] == precision}
+        empties = [timing.ms for _, timing in self.rows("empty")]
+        if not empties:
+            raise TableError(f"{precision}: the empty model was not measured; start run.py again")
+        self.empty_ms = empties[0]
+        self.pairs = {entry["id"]: timing.ms for entry, timing in self.rows("pair")}
+
+    def rows(self, kind: str) -> Iterable[tuple[Mapping[str, Any], Timing]]:
+        """Manifest entries of one kind, with their timings."""
+        return [(self.entries[i], timing) for i, timing in self.timings.items() if self.entries[i]["kind"] == kind]
+
+    def op_row(self, entry: Mapping[str, Any], timing: Timing) -> OpRow:
+        """Net of an empty call; in int8 also of quantising the inputs and dequantising the output."""
+        shapes = [shape for side in entry.get("pairs", ()) for shape in side] if self.pairs else []
+        hidden_ms = hidden(self.empty_ms, [self.pairs[shape] for shape in shapes if shape in self.pairs])
+        return net_of(hidden_ms, timing, entry["macs"], entry["params"], entry["bytes"])

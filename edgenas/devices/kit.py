@@ -1,0 +1,104 @@
+"""The device kit: one zip with probes, a manifest and a runner that needs Python 3.9, numpy and onnxruntime alone."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgenas.devices.probes import Probe
+from edgenas.devices.runner import MANIFEST, kit_hash
+from edgenas.errors import EnvironmentFault
+from edgenas.system import plugins
+from edgenas.system.run_folder import write_atomically
+
+# Runs on the device as it stands here; a test holds these files to Python 3.9 and to numpy and onnxruntime.
+SOURCES = (
+    "errors.py",
+    "devices/runner.py",
+    "runtimes/host.py",
+    "runtimes/timing.py",
+    "runtimes/onnxruntime.py",
+)
+RUN = '''"""Measure this kit's probes here: `python run.py`; `python run.py --help` has the rest."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "code"))
+sys.dont_write_bytecode = True
+
+from edgenas.devices.runner import main  # noqa: E402
+
+sys.exit(main(HERE))
+'''
+EPOCH = (2020, 1, 1, 0, 0, 0)  # equal kits are equal files
+
+
+def write_kit(
+    path: Path,
+    probes: Iterable[Probe],
+    facts: Mapping[str, Any],
+    page: Mapping[str, bytes],
+    progress: Callable[[int, str], None] = lambda done, text: None,
+) -> dict[str, Any]:
+    """Write the zip; returns its manifest, whose `kit` is the hash of all that is measured.
+
+    `facts` (space, seed) go into the manifest; `page` are the files that run the kit in a browser, empty for none.
+    `progress(done, kind)` is called for each probe.
+
+    Raises:
+        EnvironmentFault: the file cannot be written.
+    """
+    entries = []
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number, probe in enumerate(probes):
+            file = f"probes/{number:04d}.onnx"
+            digest = hashlib.sha256(probe.model).hexdigest()
+            head = {"file": file, "sha256": digest, "kind": probe.kind, "id": probe.id, "precision": probe.precision}
+            entries.append(head | probe.entry)
+            _add(archive, file, probe.model)
+            progress(number + 1, f"{probe.precision} {probe.kind}")
+        manifest = {"kit": "", **facts, "probes": entries}
+        manifest["kit"] = kit_hash(manifest)
+        _add(archive, MANIFEST, json.dumps(manifest, indent=1).encode())
+        _add(archive, "run.py", RUN.encode())
+        for name, part in page.items():
+            _add(archive, name, part)
+        for source in SOURCES:
+            _add(archive, f"code/edgenas/{source}", (plugins.PACKAGE / source).read_bytes())
+        for folder in ("", "devices/", "runtimes/"):
+            _add(archive, f"code/edgenas/{folder}__init__.py", b'"""The part of edgenas that runs on a device."""\n')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content.getvalue())
+    except OSError as error:
+        raise EnvironmentFault(f"{path}: cannot be written ({error.strerror}); choose another -o") from error
+    return manifest
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest of a kit, a zip or the folder that it was unpacked to.
+
+    Raises:
+        EnvironmentFault: there is none.
+    """
+    try:
+        if path.is_dir():
+            text = (path / MANIFEST).read_text(encoding="utf-8")
+        else:
+            with zipfile.ZipFile(path) as archive:
+                text = archive.read(MANIFEST).decode()
+        return dict(json.loads(text))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise EnvironmentFault(f"{path}: no device kit ({error}); make one with `edgenas kit`") from error
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    archive.writestr(zipfile.ZipInfo(name, EPOCH), content, zipfile.ZIP_DEFLATED)

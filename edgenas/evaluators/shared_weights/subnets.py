@@ -1,0 +1,54 @@
+"""Scores of slices of shared weights, whoever trained them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from edgenas.data.base import Data
+from edgenas.exploration.objective import Metrics
+from edgenas.graph.graph import Arch
+from edgenas.nn.network import Network, reestimate_batch_norm
+from edgenas.nn.supernet import Supernet
+from edgenas.training.train import Scores, evaluate
+
+SEARCH_IMAGES = 3000  # of validation, per trial: a standard error of half a point
+NORM_BATCHES, BATCH_SIZE = 2, 128  # training images that batch norm is re-estimated on
+
+
+class SupernetEvaluator:
+    """Slices the supernet, re-estimates batch norm on training images, scores on validation images."""
+
+    weights_version = 0
+
+    def __init__(self, supernet: Supernet, data: Data) -> None:
+        """Batches are made once per resolution and kept."""
+        self.supernet, self.data = supernet, data
+        self._batches: dict[tuple[int, bool], tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]]] = {}
+
+    def __call__(self, arch: Arch) -> Metrics:
+        """`accuracy` and `loss` on the first validation images, which are shuffled."""
+        return self._score(arch, whole=False)
+
+    def final(self, arch: Arch) -> Metrics:
+        """The same on the whole validation split."""
+        return self._score(arch, whole=True)
+
+    def network(self, arch: Arch) -> Network:
+        """The slice that `arch` is, batch norm re-estimated."""
+        network = self.supernet.subnet(arch).to(memory_format=torch.channels_last)
+        reestimate_batch_norm(network, self._split(network.graph.input.shape[1], False)[0])
+        return network
+
+    def _score(self, arch: Arch, whole: bool) -> Metrics:
+        network = self.network(arch)
+        scores: Scores = evaluate(network, self._split(network.graph.input.shape[1], whole)[1])
+        return {"accuracy": scores.accuracy, "loss": scores.loss}
+
+    def _split(self, size: int, whole: bool) -> tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]]:
+        if (size, whole) not in self._batches:
+            limit = None if whole else -(-SEARCH_IMAGES // BATCH_SIZE)
+            training = self.data.train.batches(BATCH_SIZE, size=size, epoch=0, limit=NORM_BATCHES)
+            validation = self.data.validation.batches(BATCH_SIZE, size=size, limit=limit)
+            self._batches = {(size, whole): (list(training), list(validation)), **self._batches}
+        return self._batches[size, whole]

@@ -1,0 +1,88 @@
+"""Problem: what a search is about. A space, its costs, an objective, and an evaluator for the quality."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgenas.cost.base import CostModel, many_metrics
+from edgenas.errors import DataError, EdgeNASError, EnvironmentFault, Interrupted, UsageError
+from edgenas.exploration.objective import Metrics, Objective
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
+
+Evaluator = Callable[[Arch], Metrics]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one evaluation; plain data, so that it can come from another process."""
+
+    metrics: Metrics
+    seconds: float
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Costs are computed first, and the evaluator is called only if the objective scores the architecture.
+
+    Raises:
+        UsageError: a budget on a metric that none of the costs computes.
+    """
+
+    space: SearchSpace
+    costs: tuple[CostModel, ...]
+    objective: Objective
+    evaluator: Evaluator
+
+    def __post_init__(self) -> None:
+        """Checks that every budget has its cost."""
+        known = [cost.metric for cost in self.costs]
+        for metric in self.objective.budgets:
+            if metric not in known:
+                raise UsageError(f"a budget on {metric!r}, which no cost computes; there are {', '.join(known)}")
+
+    def preview(self, archs: Sequence[Arch], metrics: Sequence[str] | None = None) -> list[Metrics]:
+        """Costs of each architecture, without evaluating any: all of them, or `metrics` only."""
+        costs = [cost for cost in self.costs if metrics is None or cost.metric in metrics]
+        columns = many_metrics(costs, self.space, archs)
+        rows = np.array(list(columns.values())).reshape(len(columns), len(archs)).T.tolist()
+        return [dict(zip(columns, row, strict=True)) for row in rows]
+
+    def excess(self, archs: Sequence[Arch]) -> NDArray[np.float64]:
+        """How far each architecture exceeds the budgets (len(archs),): `Objective.excess`, 0 if feasible."""
+        previews = self.preview(archs, list(self.objective.budgets))
+        return np.array([self.objective.excess(metrics) for metrics in previews])
+
+    def feasible(self, archs: Sequence[Arch]) -> NDArray[np.bool_]:
+        """Which architectures meet every budget (len(archs),)."""
+        previews = self.preview(archs, list(self.objective.budgets))
+        return np.array([self.objective.feasible(metrics) for metrics in previews], dtype=bool)
+
+    def evaluate(self, arch: Arch) -> Metrics:
+        """All costs of one architecture and, if the objective scores it, what the evaluator adds."""
+        # The same route as `preview`: a strategy and the record never disagree about feasibility.
+        metrics = self.preview([arch])[0]
+        if self.objective.scored(metrics):
+            metrics |= self.evaluator(arch)
+        return metrics
+
+    def attempt(self, arch: Arch) -> Outcome:
+        """`evaluate`, timed; what goes wrong with this architecture alone becomes the outcome's error.
+
+        Raises:
+            UsageError, DataError, EnvironmentFault, Interrupted: they would hit every architecture alike.
+        """
+        started = time.monotonic()
+        try:
+            metrics, error = self.evaluate(arch), None
+        except (UsageError, DataError, EnvironmentFault, Interrupted):
+            raise
+        except (EdgeNASError, RuntimeError, ArithmeticError, MemoryError) as fault:  # out of memory, diverged, killed
+            metrics, error = self.preview([arch])[0], f"{type(fault).__name__}: {fault}"
+        return Outcome(metrics, time.monotonic() - started, error)

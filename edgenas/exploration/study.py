@@ -1,0 +1,234 @@
+"""Study: what a search has found so far, in a run folder that survives being killed at any moment.
+
+`trials.jsonl` holds one trial a line and is only appended to. `search.pt` is the checkpoint: the strategy's state and
+the number of trials it has been told of. Opening a folder cuts the lines beyond that number, so strategy and trials
+always agree, and the search runs on as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgenas.errors import CheckpointError
+from edgenas.exploration.objective import Metrics, Objective
+from edgenas.exploration.pareto import non_dominated
+from edgenas.graph.graph import Arch
+
+TRIALS, CHECKPOINT = "trials.jsonl", "search.pt"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One architecture and what is known of it.
+
+    Qualities are comparable within one `weights_version` only. `error` is the cause if the evaluation failed; such a
+    trial is never feasible and may lack the quality. `seconds` is what it took to evaluate.
+    """
+
+    number: int
+    arch: Arch
+    metrics: Metrics
+    reward: float
+    feasible: bool
+    weights_version: int = 0
+    error: str | None = None
+    seconds: float = 0.0
+
+    def line(self) -> str:
+        """The trial as a line of JSON."""
+        return json.dumps(asdict(self), allow_nan=False) + "\n"
+
+    @classmethod
+    def parse(cls, line: bytes) -> Trial:
+        """Inverse of `line`. Raises ValueError, KeyError or TypeError for anything else."""
+        fields = json.loads(line)
+        return cls(**(fields | {"arch": tuple(fields["arch"])}))
+
+
+class Stateful(Protocol):
+    """What a checkpoint keeps: a strategy."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that its future depends on."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        ...
+
+
+class Study:
+    """The trials of one search, in order."""
+
+    def __init__(
+        self,
+        folder: Path,
+        objective: Objective,
+        save: Callable[[Path, dict[str, Any]], None],
+        load: Callable[[Path], dict[str, Any]],
+        *,
+        every_s: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+        writes: bool = True,
+    ) -> None:
+        """Open `folder`, new or with an earlier search in it; `restore` then brings the strategy to the same point.
+
+        `save` writes a checkpoint atomically; `load` reads one back, or raises FileNotFoundError. `every_s` is the
+        least time between two checkpoints that are not forced. `notices` says what was dropped, for the user.
+        `seconds` is how long the search took up to the checkpoint; whoever searches counts it. Of several processes
+        that search together one `writes`, and opens the folder before the others.
+
+        Raises:
+            CheckpointError: the trials that the checkpoint counts are missing or damaged.
+        """
+        self.folder = folder
+        self.objective = objective
+        self.trials: list[Trial] = []
+        self.notices: list[str] = []
+        self.seconds = 0.0
+        self._save, self._load = save, load
+        self._every_s, self._clock, self._writes = every_s, clock, writes
+        self._state: dict[str, Any] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        self._open()
+        self._saved_at = clock()
+
+    # Writing
+
+    def add(
+        self,
+        arch: Arch,
+        metrics: Mapping[str, float],
+        *,
+        seconds: float = 0.0,
+        error: str | None = None,
+        weights_version: int = 0,
+    ) -> Trial:
+        """Judge and append one trial. A metric that is not a finite number makes it a failed one, and is left out."""
+        finite = {metric: float(value) for metric, value in metrics.items() if math.isfinite(value)}
+        if error is None and len(finite) < len(metrics):
+            error = "not a number: " + ", ".join(f"{m} = {v}" for m, v in metrics.items() if m not in finite)
+        known = {metric: finite.get(metric, math.inf) for metric in self.objective.budgets} | finite
+        if error is not None:
+            known[self.objective.quality] = math.nan
+        trial = Trial(
+            number=len(self.trials),
+            arch=arch,
+            metrics=finite,
+            reward=self.objective.reward(known),
+            feasible=error is None and self.objective.feasible(known),
+            weights_version=weights_version,
+            error=error,
+            seconds=seconds,
+        )
+        if self._writes:
+            with (self.folder / TRIALS).open("a", encoding="utf-8") as file:
+                file.write(trial.line())
+        self.trials.append(trial)
+        return trial
+
+    def checkpoint(self, strategy: Stateful, force: bool = False) -> None:
+        """Save the strategy beside the number of trials it was told of; no more often than `every_s` unless forced."""
+        if not self._writes or (not force and self._clock() - self._saved_at < self._every_s):
+            return
+        path = self.folder / TRIALS
+        path.touch()
+        with path.open("rb") as file:  # lines beyond the last checkpoint are expendable: this is when they must be safe
+            os.fsync(file.fileno())
+        counts = {"trials": len(self.trials), "seconds": self.seconds}
+        self._save(self.folder / CHECKPOINT, {**counts, "strategy": strategy.state_dict()})
+        self._saved_at = self._clock()
+
+    def restore(self, strategy: Stateful) -> None:
+        """Bring a fresh strategy to the checkpoint this folder had when it was opened; without one, do nothing."""
+        if self._state is not None:
+            strategy.load_state_dict(self._state)
+
+    # Reading
+
+    @property
+    def weights_version(self) -> int:
+        """The newest weights that any trial was scored on."""
+        return max((trial.weights_version for trial in self.trials), default=0)
+
+    def candidates(self, weights_version: int | None = None) -> list[Trial]:
+        """Feasible, scored trials of one weights version (default: the newest), the last one of each architecture."""
+        version = self.weights_version if weights_version is None else weights_version
+        latest = {
+            trial.arch: trial
+            for trial in self.trials
+            if trial.feasible and trial.weights_version == version and self.objective.quality in trial.metrics
+        }
+        return list(latest.values())
+
+    def best(self, k: int = 1, weights_version: int | None = None) -> list[Trial]:
+        """The at most `k` feasible trials of highest quality; of equals the cheaper, then the earlier."""
+
+        def rank(trial: Trial) -> tuple[float, ...]:
+            costs = (trial.metrics[metric] for metric in self.objective.budgets)
+            return -trial.metrics[self.objective.quality], *costs, trial.number
+
+        return sorted(self.candidates(weights_version), key=rank)[:k]
+
+    def front(self, weights_version: int | None = None) -> list[Trial]:
+        """Feasible trials that none beats in quality and every budgeted cost; best quality first."""
+        ranked = self.best(len(self.trials), weights_version)
+        metrics = list(self.objective.budgets)
+        points = [[-t.metrics[self.objective.quality], *(t.metrics[m] for m in metrics)] for t in ranked]
+        return [trial for trial, kept in zip(ranked, non_dominated(points), strict=True) if kept]
+
+    # Opening
+
+    def _open(self) -> None:
+        """Read the checkpoint and the trials it counts, and cut the rest."""
+        count = 0
+        try:
+            payload = self._load(self.folder / CHECKPOINT)
+            count, self._state = payload["trials"], payload["strategy"]
+            self.seconds = payload.get("seconds", 0.0)
+        except FileNotFoundError:
+            pass
+        path = self.folder / TRIALS
+        content = path.read_bytes() if path.exists() else b""
+        *lines, torn = content.split(b"\n")
+        if torn:
+            self.notices.append(f"{TRIALS}: the last line is torn and was dropped")
+        if len(lines) > count:
+            self.notices.append(f"{TRIALS}: {len(lines) - count} trials beyond the checkpoint are searched again")
+        self.trials = _parsed(path, lines[:count], count)
+        kept = sum(len(line) + 1 for line in lines[:count])
+        if len(content) > kept:
+            os.truncate(path, kept)
+
+
+def read_trials(folder: Path) -> list[Trial]:
+    """The trials of a run folder, for looking only: nothing is cut, a torn last line is left out.
+
+    Raises:
+        CheckpointError: a line is damaged.
+    """
+    *lines, _ = (folder / TRIALS).read_bytes().split(b"\n")
+    return _parsed(folder / TRIALS, lines, len(lines))
+
+
+def _parsed(path: Path, lines: list[bytes], expected: int) -> list[Trial]:
+    """The trials of `lines`, which must be as many as expected and numbered from 0."""
+    if len(lines) < expected:
+        raise CheckpointError(f"{path} has {len(lines)} trials, the checkpoint {expected}; start with a new --output")
+    trials = []
+    for number, line in enumerate(lines):
+        try:
+            trial = Trial.parse(line)
+        except (ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{path} line {number + 1} is damaged; start again with a new --output") from error
+        if trial.number != number:
+            raise CheckpointError(f"{path} line {number + 1} holds trial {trial.number}; start with a new --output")
+        trials.append(trial)
+    return trials

@@ -1,0 +1,1 @@
+"""From a trained network to ONNX files and a bundle."""

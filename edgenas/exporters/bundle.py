@@ -1,0 +1,207 @@
+"""The folder that an app takes: models, manifest, golden examples, labels and a model card.
+
+It is complete when manifest.json is there, which is written last and holds the hash of every other file. A flipped byte
+in the weights still loads and runs: the hashes find it. The golden outputs find a runtime that computes otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from edgenas.errors import EdgeNASError, EnvironmentFault
+from edgenas.exporters.metadata import MODELS, Facts, Precision
+from edgenas.exporters.model_card import model_card, one_line
+from edgenas.exporters.onnx import OUTPUT
+from edgenas.exporters.session import outputs
+
+Array = np.ndarray[Any, Any]
+
+SCHEMA = 1
+MANIFEST, GOLDEN = "manifest.json", "golden.npz"
+GOLDEN_OUTPUTS = {"model.onnx": "output", "model.int8.onnx": "int8_output"}  # arrays of golden.npz
+# Largest difference from a golden output on another machine, as a share of the largest output (of 1, where that is
+# smaller). A rounding that falls the other way moves an int8 activation by a whole step.
+TOLERANCES: dict[Precision, float] = {"fp32": 1e-3, "int8": 5e-2}
+PACKAGES = ("edgenas", "torch", "onnx", "onnxruntime", "numpy")
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    model: bytes,
+    int8: bytes | None,
+    facts: Facts,
+    labels: Sequence[str],
+    golden_images: Array,
+    golden_inputs: Array,
+    golden_outputs: Array,
+) -> None:
+    """Write the bundle, each file whole or not at all, the manifest last.
+
+    Golden images are uint8 (n, C, H, W) of any size, inputs float32 (n, *facts.shape) made of them, outputs
+    (n, classes) those of the trained network for the inputs. Those of int8 are computed here.
+
+    Raises:
+        EnvironmentFault: the folder cannot be written.
+    """
+    files = {"model.onnx": model}
+    golden = {"images": golden_images, "input": golden_inputs, "output": golden_outputs}
+    if int8 is not None:
+        files["model.int8.onnx"] = int8
+        golden["int8_output"] = outputs(int8, golden_inputs)
+    files[GOLDEN] = _npz(golden)
+    files["labels.txt"] = "".join(f"{one_line(label)}\n" for label in labels).encode()
+    files["MODEL_CARD.md"] = model_card(facts, labels).encode()
+    hashes = {name: _sha256(data) for name, data in files.items()}
+    files[MANIFEST] = _json(_manifest(facts, labels, hashes))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if int8 is None:
+            (folder / "model.int8.onnx").unlink(missing_ok=True)  # of an earlier bundle here
+        for name, data in files.items():
+            _write(folder / name, data)
+    except OSError as error:
+        raise EnvironmentFault(f"cannot write the bundle {folder} ({error}); make room or choose another") from error
+
+
+def _npz(arrays: Mapping[str, Array]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]  # takes them for its own flag
+    return buffer.getvalue()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(_finite(value), allow_nan=False, indent=2, sort_keys=True) + "\n").encode()
+
+
+def _finite(value: Any) -> Any:
+    """`value` with null for numbers that JSON lacks."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _manifest(facts: Facts, labels: Sequence[str], hashes: Mapping[str, str]) -> dict[str, Any]:
+    channels, height, width = facts.shape
+    models = {
+        MODELS[precision]: asdict(measured) | {"precision": precision, "golden_tolerance": TOLERANCES[precision]}
+        for precision, measured in facts.delivered.items()
+    }
+    return {
+        "schema": SCHEMA,
+        "default": {"file": MODELS[facts.default], "reason": facts.reason},
+        "models": models,
+        "predicted_ms": list(facts.predicted_ms),
+        "measured_on" if facts.is_measured else "not_measured_on": {
+            "device": facts.device,
+            "runtime": facts.runtime,
+            "runtime_version": facts.runtime_version,
+            "threads": facts.threads,
+            "budget_ms": facts.budget_ms,
+            "limits": [dict(limit) for limit in facts.limits],
+            "data": facts.data,
+            "test_images": facts.test_images,
+        },
+        "input": {
+            "name": "input",
+            "shape": [1, channels, height, width],
+            "layout": "NCHW",
+            "dtype": "float32",
+            "channels": {1: "grey", 3: "RGB"}.get(channels, "as in the data"),
+            "steps": "uint8 to float, resize, divide by 255, subtract mean, divide by std",
+            "resize": {"height": height, "width": width, "interpolation": "bilinear", "antialias": True},
+            "range": [0, 1],
+            "normalisation": {"mean": list(facts.mean), "std": list(facts.std)},
+        },
+        "output": {
+            "name": OUTPUT,
+            "shape": [1, len(labels)],
+            "dtype": "float32",
+            "meaning": "logits, one per label; softmax makes them shares",
+        },
+        "labels": list(labels),
+        "network": dict(facts.network),
+        "sha256": dict(hashes),
+        "versions": {package: _version(package) for package in PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def verify_bundle(folder: Path) -> list[str]:
+    """What is wrong with a bundle, one line each; none if every hash and every golden output is as the manifest says.
+
+    Nothing is loaded before all hashes agree.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        hashes = {str(name): str(expected) for name, expected in manifest["sha256"].items()}
+        tolerances = {str(name): float(model["golden_tolerance"]) for name, model in manifest["models"].items()}
+        needed = {GOLDEN, str(manifest["default"]["file"]), *tolerances}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return [f"{MANIFEST}: missing, or not the manifest of a bundle"]
+    problems = [f"{name}: the manifest has no hash for it" for name in sorted(needed - hashes.keys())]
+    problems += [problem for name, expected in hashes.items() if (problem := _hash_problem(folder, name, expected))]
+    if problems:
+        return problems
+    checks = ((name, _golden_problem(folder, name, tolerance)) for name, tolerance in tolerances.items())
+    return [f"{name}: {problem}" for name, problem in checks if problem]
+
+
+def _hash_problem(folder: Path, name: str, expected: str) -> str | None:
+    if Path(name).name != name:
+        return f"{name!r}: not a file of the bundle"
+    try:
+        found = _sha256((folder / name).read_bytes())
+    except OSError as error:
+        return f"{name}: {error.strerror}"
+    return None if found == expected else f"{name}: altered, its SHA-256 is not the manifest's"
+
+
+def _golden_problem(folder: Path, name: str, tolerance: float) -> str | None:
+    try:
+        with np.load(folder / GOLDEN, allow_pickle=False) as golden:
+            inputs, expected = golden["input"], golden[GOLDEN_OUTPUTS[name]]
+        found = outputs((folder / name).read_bytes(), inputs)
+    except (EdgeNASError, ValueError, KeyError, BadZipFile) as error:
+        return f"no golden output to compare ({error})"
+    if found.shape != expected.shape:
+        return f"gives {found.shape}, its golden output is {expected.shape}"
+    difference = float(np.abs(found - expected).max())
+    limit = tolerance * max(1.0, float(np.abs(expected).max()))
+    return None if difference <= limit else f"{difference:.2g} off its golden output, at most {limit:.2g} is right"

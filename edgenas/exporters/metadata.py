@@ -1,0 +1,56 @@
+"""What is known of a delivered model: said once, for the manifest and for the card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from edgenas.graph.ops import Shape
+
+Precision = Literal["fp32", "int8"]
+
+MODELS: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One model on the device and on the test split; shares in 0..1, None for what was not measured."""
+
+    ms: float | None
+    p90_ms: float | None
+    repeat_error: float | None
+    test_accuracy: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The input is resized to `shape`, divided by 255, less `mean`, divided by `std`, in this order."""
+
+    shape: Shape
+    mean: Sequence[float]
+    std: Sequence[float]
+    default: Precision
+    reason: str  # why it is the default
+    fp32: Measured
+    int8: Measured | None
+    budget_ms: float
+    predicted_ms: tuple[float, float, float]  # of the model that the budget is for, and its 90 % interval
+    device: str
+    runtime: str
+    runtime_version: str
+    threads: int
+    data: str
+    test_images: int
+    limits: Sequence[Mapping[str, Any]] = ()  # kept beside the budget, as `Result.limits` has them
+    network: Mapping[str, Any] = field(default_factory=dict)  # space, arch, macs, params, ...: what JSON can hold
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether latencies were measured on the device."""
+        return any(measured.ms is not None for measured in self.delivered.values())
+
+    @property
+    def delivered(self) -> dict[Precision, Measured]:
+        """The models in the bundle."""
+        return {"fp32": self.fp32} if self.int8 is None else {"fp32": self.fp32, "int8": self.int8}

@@ -1,0 +1,274 @@
+"""Programs of ops: Node, Graph, the Builder that spaces write with, and `derive`.
+
+A *supergraph* holds every alternative, joined by `Choose` nodes; `derive` resolves them for one architecture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from edgenas.graph.ops import (
+    FREE,
+    Act,
+    Add,
+    Choose,
+    Concat,
+    Conv,
+    FactorizedReduce,
+    GlobalPool,
+    Input,
+    Linear,
+    Op,
+    Parameters,
+    Pool,
+    Shape,
+    SqueezeExcite,
+    Zero,
+    shape_text,
+)
+
+Arch = tuple[int, ...]
+Option = int | float | str | bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A decision and its options; an architecture holds the index of one. Static choices change shapes downstream."""
+
+    name: str
+    options: tuple[Option, ...]
+    static: bool = False
+
+
+@dataclass(frozen=True)
+class Node:
+    """One op applied to named inputs. `name` is unique in its graph; `weights` names its parameter group."""
+
+    name: str
+    op: Op
+    inputs: tuple[str, ...]
+    in_shapes: tuple[Shape, ...]
+    shape: Shape
+    weights: str
+
+    @cached_property
+    def key(self) -> str:
+        """Row name in every latency table, free of precision: `conv k3 s2 g1 relu6 16 | 3x224x224`."""
+        shapes = self.in_shapes if isinstance(self.op, Concat) else self.in_shapes[:1]
+        return f"{self.op.label()} | {' + '.join(map(shape_text, shapes))}"
+
+    @property
+    def parameters(self) -> Parameters:
+        """Shapes of its parameters after batch norm is folded."""
+        return self.op.parameters(*self.in_shapes)
+
+    @property
+    def priced(self) -> bool:
+        """Whether it is a kernel that takes time."""
+        return not isinstance(self.op, FREE)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in topological order: the first is the Input, the last the output. `arch` is None for a supergraph."""
+
+    nodes: tuple[Node, ...]
+    arch: Arch | None = None
+
+    def __iter__(self) -> Iterator[Node]:
+        """The nodes, inputs before their readers."""
+        return iter(self.nodes)
+
+    @property
+    def input(self) -> Node:
+        """The Input node."""
+        return self.nodes[0]
+
+    @property
+    def output(self) -> Node:
+        """The node whose value is the result."""
+        return self.nodes[-1]
+
+    @cached_property
+    def priced(self) -> tuple[Node, ...]:
+        """The nodes that take time."""
+        return tuple(node for node in self.nodes if node.priced)
+
+
+class Builder:
+    """Writes a program; shapes are inferred here and nowhere else."""
+
+    def __init__(self, input_shape: Shape, choices: tuple[Choice, ...], statics: Mapping[str, int]) -> None:
+        """`statics` holds the option index of every static choice."""
+        self._choices = {choice.name: choice for choice in choices}
+        self._statics = dict(statics)
+        self._nodes: dict[str, Node] = {}
+        self.input = Node("input", Input(), (), (), input_shape, "input")
+        self._nodes["input"] = self.input
+
+    def append(self, name: str, op: Op, *inputs: Node, weights: str | None = None) -> Node:
+        """Append `op`; raises ValueError for a name used twice or shapes that do not fit."""
+        if name in self._nodes:
+            raise ValueError(f"two nodes named {name!r}")
+        shapes = tuple(node.shape for node in inputs)
+        node = Node(name, op, tuple(node.name for node in inputs), shapes, op.shape(*shapes), weights or name)
+        self._nodes[name] = node
+        return node
+
+    def conv(
+        self,
+        name: str,
+        x: Node,
+        *,
+        out: int,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        act: str = "none",
+        dilation: int = 1,
+        weights: str | None = None,
+    ) -> Node:
+        """Convolution, batch norm, activation."""
+        return self.append(name, Conv(out, kernel, stride, groups, act, dilation), x, weights=weights)
+
+    def depthwise(
+        self,
+        name: str,
+        x: Node,
+        *,
+        kernel: int = 3,
+        stride: int = 1,
+        act: str = "none",
+        dilation: int = 1,
+        weights: str | None = None,
+    ) -> Node:
+        """Convolution of each channel with its own kernel."""
+        channels = x.shape[0]
+        return self.append(name, Conv(channels, kernel, stride, channels, act, dilation), x, weights=weights)
+
+    def factorized_reduce(self, name: str, x: Node, *, out: int, weights: str | None = None) -> Node:
+        """Half the side by two interleaved 1x1 convolutions, batch norm."""
+        return self.append(name, FactorizedReduce(out), x, weights=weights)
+
+    def pool(self, name: str, x: Node, mode: str, *, kernel: int = 3, stride: int = 1) -> Node:
+        """Max or average pooling."""
+        return self.append(name, Pool(mode, kernel, stride), x)
+
+    def act(self, name: str, x: Node, act: str) -> Node:
+        """An activation on its own."""
+        return self.append(name, Act(act), x)
+
+    def squeeze_excite(self, name: str, x: Node, *, hidden: int, weights: str | None = None) -> Node:
+        """Channel attention with a sigmoid gate."""
+        return self.append(name, SqueezeExcite(hidden), x, weights=weights)
+
+    def global_pool(self, name: str, x: Node) -> Node:
+        """Mean over height and width."""
+        return self.append(name, GlobalPool(), x)
+
+    def linear(self, name: str, x: Node, *, out: int, weights: str | None = None) -> Node:
+        """Fully connected layer."""
+        return self.append(name, Linear(out), x, weights=weights)
+
+    def add(self, name: str, x: Node, y: Node) -> Node:
+        """x + y."""
+        return self.append(name, Add(), x, y)
+
+    def concat(self, name: str, *xs: Node) -> Node:
+        """Channels of all inputs."""
+        return self.append(name, Concat(), *xs)
+
+    def zero(self, name: str, x: Node) -> Node:
+        """Zeros of the shape of `x`."""
+        return self.append(name, Zero(), x)
+
+    def choose(self, choice: str, alternatives: Mapping[Any, Node], *, name: str | None = None) -> Node:
+        """The alternative that `choice` selects. A choice may be asked at several places: give each a `name`."""
+        options = self._choices[choice].options
+        if self._choices[choice].static:
+            raise ValueError(f"{choice!r} is static: use pick()")
+        indices = tuple(options.index(option) for option in alternatives)
+        return self.append(name or choice, Choose(choice, indices), *alternatives.values())
+
+    def pick(self, choice: str) -> Option:
+        """The value of a static choice."""
+        return self._choices[choice].options[self._statics[choice]]
+
+    def graph(self) -> Graph:
+        """The program so far; its last node is the output."""
+        return Graph(tuple(self._nodes.values()))
+
+
+def derive(supergraph: Graph, decisions: Mapping[str, int], arch: Arch) -> Graph:
+    """The program of one architecture: every Choose resolved, zeros propagated, dead nodes dropped.
+
+    A sum with zeros is its other term; other ops on zeros are zeros, except Concat and Linear, which read them.
+
+    Raises:
+        KeyError: `decisions` misses a choice, or selects an option that its Choose does not offer.
+    """
+    resolved: dict[str, Node | None] = {}  # None: zeros
+    kept: list[Node] = []
+    for node in _selected(supergraph, decisions):
+        if isinstance(node.op, Choose):
+            resolved[node.name] = resolved[_chosen(node, decisions)]
+            continue
+        sources = [resolved[name] for name in node.inputs]
+        if isinstance(node.op, Zero):
+            resolved[node.name] = None
+        elif isinstance(node.op, Add) and None in sources:
+            resolved[node.name] = next((source for source in sources if source), None)
+        elif None in sources and not isinstance(node.op, Concat | Linear):
+            resolved[node.name] = None
+        else:
+            inputs = []
+            for i, source in enumerate(sources):
+                if source is None:
+                    source = _zeros(f"{node.name}.zero{i}", node.in_shapes[i], supergraph.input)
+                    kept.append(source)
+                inputs.append(source.name)
+            node = Node(node.name, node.op, tuple(inputs), node.in_shapes, node.shape, node.weights)
+            resolved[node.name] = node
+            kept.append(node)
+    output = resolved[supergraph.output.name]
+    if output is None:
+        output = _zeros(supergraph.output.name, supergraph.output.shape, supergraph.input)
+        kept.append(output)
+    return Graph(_reachable(kept, output), arch)
+
+
+def _zeros(name: str, shape: Shape, source: Node) -> Node:
+    """Zeros of `shape` that are really there, because something reads them; `source` tells their batch."""
+    return Node(name, Zero(), (source.name,), (source.shape,), shape, name)
+
+
+def _chosen(node: Node, decisions: Mapping[str, int]) -> str:
+    """Name of the input that a Choose node takes."""
+    assert isinstance(node.op, Choose)
+    try:
+        return node.inputs[node.op.options.index(decisions[node.op.choice])]
+    except ValueError as error:
+        raise KeyError(f"{node.name} does not offer option {decisions[node.op.choice]} of {node.op.choice}") from error
+
+
+def _selected(supergraph: Graph, decisions: Mapping[str, int]) -> list[Node]:
+    """The few nodes that the output reads under these decisions, in order; zeros are not looked at yet."""
+    needed = {supergraph.output.name, supergraph.input.name}
+    selected = []
+    for node in reversed(supergraph.nodes):
+        if node.name in needed:
+            selected.append(node)
+            needed.update((_chosen(node, decisions),) if isinstance(node.op, Choose) else node.inputs)
+    return selected[::-1]
+
+
+def _reachable(nodes: list[Node], output: Node) -> tuple[Node, ...]:
+    """The nodes that `output` needs, and the input, in order."""
+    needed = {output.name, nodes[0].name}
+    for node in reversed(nodes):
+        if node.name in needed:
+            needed.update(node.inputs)
+    return tuple(node for node in nodes if node.name in needed)

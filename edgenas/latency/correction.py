@@ -1,0 +1,118 @@
+"""From sums of op times to the latency of a network: a bounded affine correction with a conformal interval.
+
+Sums of isolated op times miss what a runtime does between ops: per-call overhead, layout changes, fused additions.
+The correction is affine in features that add up over nodes (ms by kind of op, nodes, bytes, multiply-adds), so a
+corrected latency is still a sum over nodes: a number, a gradient and a row of an integer program. Coefficients are
+bounded below by zero, so no node's price is negative; only the intercept may be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenas.latency.missing_ops import is_unfused, op_kind
+
+UNFUSED = " unfused"
+# Of op; others share the last slot. An activation of its own is a pass over memory, which in int8 also requantises.
+KINDS = ("pointwise", "depthwise", "conv", "se", "add", f"pointwise{UNFUSED}", f"depthwise{UNFUSED}")
+# Multiply-adds beside ms: what a kernel computes stays in a network, what surrounds it in isolation does not.
+FEATURES = (*(f"{kind}_ms" for kind in KINDS), "other_ms", "nodes", "megabytes", "megamacs")
+PRIOR = np.array([0.8] * (len(KINDS) + 1) + [0.0, 0.0, 0.0])
+COVERAGE = 0.90
+ENOUGH_NETS = 8  # below, the prior stands alone
+
+
+def features(key: str, ms: float, moved_bytes: float, macs: float) -> np.ndarray:
+    """Additive features (len(FEATURES),) of one node."""
+    row = np.zeros(len(FEATURES))
+    row[slot(key)] = ms
+    row[-3:] = 1.0, moved_bytes / 1e6, macs / 1e6
+    return row
+
+
+def slot(key: str) -> int:
+    """Place of an op's kind in KINDS, or after them."""
+    kind = op_kind(key)
+    kind = kind + UNFUSED if is_unfused(key) and kind + UNFUSED in KINDS else kind
+    return KINDS.index(kind) if kind in KINDS else len(KINDS)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """latency_ms = intercept + coefficients . features, within `margin` (relative) for 90 % of unseen networks.
+
+    `ms_per_megamac` is the usual rate of the networks it is fitted on: what multiply-adds alone would say; 0 of none.
+    """
+
+    coefficients: tuple[float, ...]
+    intercept: float
+    margin: float
+    nets: int
+    ms_per_megamac: float = 0.0
+
+    @property
+    def approximate(self) -> bool:
+        """Whether fewer than 100 networks stand behind the interval."""
+        return self.nets < 100
+
+    def describe(self) -> Mapping[str, float]:
+        """Coefficients by feature."""
+        return {**dict(zip(FEATURES, self.coefficients, strict=True)), "intercept_ms": self.intercept}
+
+
+def fit_correction(rows: Sequence[np.ndarray], ms: Sequence[float]) -> Correction:
+    """Fit on whole networks: `rows` are their summed features, `ms` their measured latencies.
+
+    Least squares on relative errors with a pull towards the prior; its strength is the one with the least leave-one-out
+    error, and those leave-one-out errors give the interval (jackknife, arXiv:1905.02928, on relative residuals).
+    """
+    x, y = np.array(rows, dtype=float).reshape(len(ms), len(FEATURES)), np.array(ms, dtype=float)
+    rate = float(np.median(y / x[:, -1])) if len(y) else 0.0
+    if len(y) < ENOUGH_NETS:
+        return Correction(tuple(PRIOR.tolist()), 0.0, 0.5, len(y), rate)
+    scale = np.median(y)
+    best: tuple[float, float, np.ndarray] | None = None
+    for strength in (0.003, 0.01, 0.03, 0.1, 0.3):
+        residuals = _leave_one_out(x, y, strength, scale)
+        error = float(np.mean(residuals))
+        if best is None or error < best[0]:
+            best = error, strength, residuals
+    assert best is not None
+    solution = _solve(x, y, best[1], scale)
+    rank = min(len(y), int(np.ceil((len(y) + 1) * COVERAGE)))
+    margin = float(np.sort(best[2])[rank - 1])
+    return Correction(tuple(solution[:-1].tolist()), float(solution[-1]), margin, len(y), rate)
+
+
+def _leave_one_out(x: np.ndarray, y: np.ndarray, strength: float, scale: float) -> np.ndarray:
+    """Relative error of each network, predicted from all others."""
+    errors = np.empty(len(y))
+    for i in range(len(y)):
+        others = np.arange(len(y)) != i
+        solution = _solve(x[others], y[others], strength, scale)
+        errors[i] = abs((x[i] @ solution[:-1] + solution[-1]) / y[i] - 1)
+    return errors
+
+
+def _solve(x: np.ndarray, y: np.ndarray, strength: float, scale: float) -> np.ndarray:
+    """Coefficients (>= 0) and intercept (free) of least relative squares with a ridge around the prior.
+
+    The pull is measured in ms of a typical network, so that every feature feels it alike.
+    """
+    from scipy.optimize import lsq_linear
+
+    design = np.column_stack([x, np.ones(len(y))]) / y[:, None]
+    typical = np.append(x.mean(axis=0), scale * 0.2) / scale
+    pull = strength * np.sqrt(len(y)) * np.diag(typical)
+    prior = np.append(PRIOR, 0.0)
+    lower = np.append(np.zeros(len(FEATURES)), -np.inf)
+    result = lsq_linear(
+        np.vstack([design, pull]),
+        np.concatenate([np.ones(len(y)), pull @ prior]),
+        bounds=(lower, np.inf),
+        method="bvls",
+    )
+    return np.asarray(result.x)

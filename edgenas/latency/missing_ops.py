@@ -1,0 +1,149 @@
+"""Times for ops that a table lacks, from their counts, by kind of op: monotone in work and never negative."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgenas.cost.counts import Counts
+from edgenas.errors import MissingOps
+from edgenas.graph.ops import FUSED_ACTIVATIONS
+from edgenas.latency.table import LatencyTable, OpRow
+
+FEWEST_ROWS = 6  # of a family, to fit its three coefficients
+BLOCKS = (1, 4, 8, 16)  # channels that a vector unit computes at once
+FEW_CHANNELS = 4  # of an image: runtimes have convolutions of their own for them
+_CONV = re.compile(r"conv k(\d+) s\d+ g(\d+) (\w+) (\d+)(?: d(\d+))? \| (\d+)x")
+
+
+def op_kind(key: str) -> str:
+    """Kind of a table key for pricing: `pointwise`, `depthwise`, `conv`, or the op's own name; of no key, none."""
+    if match := _CONV.match(key):
+        kernel, groups, _, _, _, channels = match.groups()
+        if groups == channels and groups != "1":
+            return "depthwise"
+        return "pointwise" if kernel == "1" else "conv"
+    return key.partition(" ")[0]
+
+
+def is_unfused(key: str) -> bool:
+    """Whether it is a convolution with an activation that runtimes compute apart."""
+    match = _CONV.match(key)
+    return match is not None and match.group(3) not in FUSED_ACTIVATIONS
+
+
+def _families(key: str) -> list[str]:
+    """Rows that share a rate, from the closest kin to all: the first with enough rows is used.
+
+    A kind is split by depthwise kernel, dilation, groups, first layers, activations that runtimes do not fuse, and
+    channels that are no multiple of 4, which runtimes compute without blocks.
+    """
+    names = [op_kind(key)]
+    if match := _CONV.match(key):
+        kernel, act = match.group(1, 3)
+        groups, out, channels = map(int, match.group(2, 4, 6))
+        grouped = 1 < groups < channels
+        marks = (
+            (f"k{kernel}", groups == channels and groups > 1),
+            ("dilated", match.group(5) is not None),
+            ("grouped", grouped),
+            ("first", channels <= FEW_CHANNELS),
+            ("odd", channels > FEW_CHANNELS and bool(channels % 4 or out % 4)),
+            (act, is_unfused(key)),
+        )
+        for mark, holds in marks:
+            if holds:
+                names.append(f"{names[-1]} {mark}")
+    return [*reversed(names), ""]
+
+
+def _padding(key: str, block: int) -> float:
+    """Multiply-adds that are computed for each that counts, where channels go in blocks."""
+    if not (match := _CONV.match(key)):
+        return 1.0
+    groups, out, channels = map(int, match.group(2, 4, 6))
+    if groups == channels and groups > 1:
+        return _filled(out, block)
+    first = channels // groups <= FEW_CHANNELS
+    return _filled(out // groups, block) * (1.0 if first else _filled(channels // groups, block))
+
+
+def _filled(channels: int, block: int) -> float:
+    return -(-channels // block) * block / channels
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """ms = a * macs + b * bytes + c per family, a, b, c >= 0; `error` is the usual relative error on measured rows.
+
+    Channels count in multiples of `block`.
+    """
+
+    rates: Mapping[str, tuple[float, float, float]]
+    error: float
+    block: int = 1
+
+    def __call__(self, key: str, counts: Counts) -> float:
+        """Estimated ms; families without rows of their own use the rates of the next wider one, at last of all rows."""
+        a, b, c = self.rates[next(name for name in _families(key) if name in self.rates)]
+        return a * counts.macs * _padding(key, self.block) + b * counts.bytes + c
+
+
+def fit_estimator(table: LatencyTable) -> Estimator:
+    """Non-negative least squares on relative errors, per family and over all rows, with the block that fits best.
+
+    `error` is the 90 % quantile of the relative errors, each row predicted from the others of its family.
+
+    Raises:
+        MissingOps: the table has no rows to learn from; an estimate of 0 ms would pass for a measurement.
+    """
+    if not table.ops:
+        raise MissingOps(f"{table.device}: no rows to estimate from; run `edgenas profile` for this space")
+    families: dict[str, list[str]] = {}
+    for key in table.ops:
+        for name in _families(key):
+            families.setdefault(name, []).append(key)
+    families = {name: keys for name, keys in families.items() if len(keys) >= FEWEST_ROWS or name == ""}
+    block = min(BLOCKS, key=lambda block: _misfit(table, families, block))
+    rates, errors = {}, []
+    for name, keys in families.items():
+        features, ms = _system(table, keys, block)
+        rates[name] = _fit(features, ms)
+        # Each row is judged once, in its closest family.
+        for i in (i for i, key in enumerate(keys) if name and _closest(key, families) == name):
+            others = np.arange(len(ms)) != i
+            errors.append(abs(features[i] @ _fit(features[others], ms[others]) / ms[i] - 1))
+    return Estimator(rates, float(np.quantile(errors, 0.9)) if errors else 1.0, block)
+
+
+def _closest(key: str, families: Mapping[str, Sequence[str]]) -> str:
+    return next(name for name in _families(key) if name in families)
+
+
+def _misfit(table: LatencyTable, families: Mapping[str, Sequence[str]], block: int) -> float:
+    """Sum of squared relative errors over the families that convolve."""
+    total = 0.0
+    for name, keys in families.items():
+        if _CONV.match(keys[0]) and name:
+            features, ms = _system(table, keys, block)
+            total += float(np.sum((features @ _fit(features, ms) / ms - 1) ** 2))
+    return total
+
+
+def _system(table: LatencyTable, keys: Sequence[str], block: int) -> tuple[np.ndarray, np.ndarray]:
+    """Features (rows, 3) and ms (rows,) of a family."""
+    rows: list[OpRow] = [table.ops[key] for key in keys]
+    features = [(row.macs * _padding(key, block), row.bytes, 1.0) for key, row in zip(keys, rows, strict=True)]
+    return np.array(features), np.array([row.ms for row in rows])
+
+
+def _fit(features: np.ndarray, ms: np.ndarray) -> tuple[float, float, float]:
+    from scipy.optimize import nnls
+
+    scale = features.max(axis=0).clip(1e-12)
+    coefficients, _ = nnls(features / scale / ms[:, None], np.ones(len(ms)))
+    a, b, c = coefficients / scale
+    return float(a), float(b), float(c)

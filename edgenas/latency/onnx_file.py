@@ -1,0 +1,118 @@
+"""Kernels of an ONNX file that anybody made, read in a process of its own from what the runtime makes of it.
+
+The level is onnxruntime's *extended* one: convolutions are fused with their activations, as on every device, and the
+layouts of one processor (NCHWc) are not there yet. Shapes come from one run, so that any op has them.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgenas.cost.counts import Counts
+from edgenas.errors import DataError
+from edgenas.latency.forecast import Kernel
+from edgenas.latency.onnx_ops import Value, constant_value
+from edgenas.system.subprocesses import Say, call, serve
+
+if TYPE_CHECKING:
+    import onnx
+
+LIMIT_S = 120.0
+
+
+def read_kernels(path: Path) -> list[Kernel]:
+    """The kernels of an ONNX file, at batch 1 where that is free.
+
+    Raises:
+        DataError: not a single-file ONNX model that onnxruntime can load and run.
+        EnvironmentFault: it does not run within two minutes.
+    """
+    reply = call("edgenas.latency.onnx_file", {"path": os.fspath(path)}, limit_s=LIMIT_S, done="read")
+    return [Kernel(**{**fields, "counts": Counts(**fields["counts"])}) for fields in reply["kernels"]]
+
+
+def kernels_of(content: bytes) -> list[Kernel]:
+    """The kernels of a model in this process; for one that edgenas made itself.
+
+    Raises:
+        DataError: onnxruntime cannot load or run it, or it computes nothing.
+    """
+    import onnx
+
+    from edgenas.latency.onnx_fused import kernels
+    from edgenas.runtimes import onnxruntime as runtime
+
+    model = onnx.load_model_from_string(runtime.fused(content))
+    found = kernels(model.graph.node, _values(model)) if model.graph.node else []
+    if not found:
+        raise DataError("computes nothing; there is no kernel to price")
+    return found
+
+
+def _check_sizes(path: Path, content: bytes) -> None:
+    """Raises DataError if an input leaves more than its batch open: a network of 1x1 images says nothing."""
+    import onnx
+
+    graph = onnx.load_model_from_string(content).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    for port in graph.input:
+        shape = port.type.tensor_type.shape.dim
+        free = [i for i, size in enumerate(shape) if i and not size.HasField("dim_value")]
+        if free and port.name not in constants:
+            raise DataError(
+                f"{path}: input {port.name!r} leaves its size open in dimension {free[0]}; fix it, for example by "
+                "`python -m onnxruntime.tools.make_dynamic_shape_fixed`"
+            )
+
+
+def _values(model: onnx.ModelProto) -> dict[str, Value]:
+    """Every tensor of the main graph: constants by what they are, the others by what one run makes of them."""
+    from onnx import ModelProto, ValueInfoProto, numpy_helper
+
+    from edgenas.runtimes import onnxruntime as runtime
+
+    watched = ModelProto()
+    watched.CopyFrom(model)
+    known = {output.name for output in model.graph.output}
+    made = dict.fromkeys(name for node in model.graph.node for name in node.output if name and name not in known)
+    watched.graph.output.extend(ValueInfoProto(name=name) for name in made)
+    session = runtime.open(watched.SerializeToString())
+    try:
+        ports, arrays = session.describe(), session.run()
+    finally:
+        session.close()
+    values = {port["name"]: Value(tuple(port["shape"]), _element_bytes(port["dtype"])) for port in ports["inputs"]}
+    for port, array in zip(ports["outputs"], arrays, strict=True):
+        if isinstance(array, np.ndarray):  # no sequence or map
+            values[port["name"]] = Value(array.shape, array.itemsize)
+    constants = {tensor.name: constant_value(numpy_helper.to_array(tensor)) for tensor in model.graph.initializer}
+    return values | constants
+
+
+def _element_bytes(dtype: str) -> int:
+    """Of an input; one whose type numpy has no name for could not have been fed."""
+    return np.dtype(dtype).itemsize
+
+
+def _answer(asked: dict[str, Any], say: Say) -> None:
+    """Serve one request of `read_kernels`."""
+    from edgenas.runtimes.bench import read_model
+
+    path = Path(asked["path"])
+    say(file=os.fspath(path))
+    content = read_model(path)
+    _check_sizes(path, content)
+    try:
+        found = kernels_of(content)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    say(kernels=[asdict(kernel) for kernel in found])
+
+
+if __name__ == "__main__":
+    serve(_answer)

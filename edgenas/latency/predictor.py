@@ -1,0 +1,156 @@
+"""Latency of a graph from a table: corrected sum of op rows, and the interval around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from edgenas.cost.base import AdditiveCost
+from edgenas.cost.counts import Counts, count_ops
+from edgenas.errors import MissingOps, UsageError
+from edgenas.graph.graph import Graph, Node
+from edgenas.latency.correction import Correction, features, fit_correction
+from edgenas.latency.missing_ops import Estimator, fit_estimator
+from edgenas.latency.table import LatencyTable, NetRow, OpRow
+from edgenas.spaces.base import SearchSpace, parse_spec
+
+
+class Prices:
+    """Features of nodes under one table: measured rows, and estimates for missing ones if allowed."""
+
+    def __init__(self, table: LatencyTable, *, estimate_missing: bool = False) -> None:
+        """With `estimate_missing`, ops without a row are priced from their counts and remembered in `estimated`."""
+        self.table = table
+        self.estimate_missing = estimate_missing
+        self.estimated: dict[str, OpRow] = {}
+        self._estimator: Estimator | None = None
+        self._features: dict[str, np.ndarray] = {}
+
+    @property
+    def estimator(self) -> Estimator:
+        """Fitted on first use."""
+        if self._estimator is None:
+            self._estimator = fit_estimator(self.table)
+        return self._estimator
+
+    def features(self, nodes: Sequence[Node]) -> np.ndarray:
+        """Additive features (len(nodes), features).
+
+        Raises:
+            MissingOps: the table has no row for some key, and estimates are not allowed.
+        """
+        missing = [node for node in nodes if node.key not in self.table.ops and node.key not in self.estimated]
+        if missing:
+            self._estimate(missing)
+        for node in nodes:
+            if node.key not in self._features:
+                row = self.table.ops.get(node.key) or self.estimated[node.key]
+                self._features[node.key] = features(node.key, row.ms, row.bytes, row.macs)
+        return np.array([self._features[node.key] for node in nodes]).reshape(len(nodes), -1)
+
+    def _estimate(self, nodes: Sequence[Node]) -> None:
+        keys = sorted({node.key for node in nodes})
+        if not self.estimate_missing:
+            raise MissingOps(
+                f"{self.table.device}: {len(keys)} ops unprofiled, first {keys[0]!r}; "
+                "run `edgenas profile` for this space, or pass --estimate-missing"
+            )
+        for key, counts in count_ops(nodes).items():
+            self.estimated[key] = self._row(key, counts)
+
+    def _row(self, key: str, counts: Counts) -> OpRow:
+        ms = self.estimator(key, counts)
+        return OpRow(ms, ms, 0, counts.macs, counts.params, counts.bytes)
+
+
+class Latency(AdditiveCost):
+    """Corrected latency in ms; `side` -1, 0 or 1 gives the interval's low end, the prediction or the high end.
+
+    Each estimated row widens the interval by the estimator's own error on the rows it could be checked on.
+    """
+
+    def __init__(self, prices: Prices, correction: Correction, side: int = 0) -> None:
+        """Metric `latency_ms@<device>`, `latency_low_ms@...`, `latency_high_ms@...`."""
+        self.prices, self.correction, self.side = prices, correction, side
+        bound = {-1: "_low", 0: "", 1: "_high"}[side]
+        self.metric = f"latency{bound}_ms@{prices.table.device}"
+        self.intercept = correction.intercept * max(0.0, 1 + side * correction.margin)
+
+    def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
+        """Corrected ms of each node, at the interval's end that `side` names."""
+        costs: np.ndarray = self.prices.features(nodes) @ np.array(self.correction.coefficients)
+        if self.side == 0:
+            return costs
+        estimated = np.array([node.key in self.prices.estimated for node in nodes])
+        width = self.correction.margin + np.where(
+            estimated, self.prices.estimator.error if any(estimated) else 0.0, 0.0
+        )
+        return costs * np.maximum(0.0, 1 + self.side * width)
+
+
+class EstimatedMs(AdditiveCost):
+    """The part of a predicted latency that comes from estimated rows, in ms; the intercept is left out."""
+
+    def __init__(self, latency: Latency) -> None:
+        """Of this prediction."""
+        self.latency = latency
+        self.metric = f"latency_estimated_ms@{latency.prices.table.device}"
+
+    def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
+        """The node's price if it was estimated, else 0."""
+        costs = self.latency.node_costs(nodes)
+        return np.where([node.key in self.latency.prices.estimated for node in nodes], costs, 0.0)
+
+
+def latency_interval(
+    table: LatencyTable, space: SearchSpace, *, estimate_missing: bool = False
+) -> tuple[Latency, Latency, Latency]:
+    """Prediction, low end and high end, corrected on the table's whole networks of this space.
+
+    A table adapted from other devices widens the interval by its own margin.
+    """
+    prices = Prices(table, estimate_missing=estimate_missing)
+    correction = fit_correction(*training_rows(prices, space.name))
+    # Networks of an adapted table are predictions themselves: how well they fit says nothing of how true they are.
+    correction = replace(correction, margin=correction.margin + table.adapted_margin)
+    return Latency(prices, correction), Latency(prices, correction, -1), Latency(prices, correction, 1)
+
+
+def relative_errors(table: LatencyTable, nets: Sequence[NetRow]) -> list[float]:
+    """|predicted / measured - 1| of whole networks that the table's correction has not seen."""
+    errors = []
+    for spec in dict.fromkeys(net.spec for net in nets):
+        space = parse_spec(spec)
+        latency, _, _ = latency_interval(table, space, estimate_missing=True)
+        these = [net for net in nets if net.spec == spec]
+        predicted = latency.many(space, [space.parse(net.code) for net in these])
+        errors += [float(abs(ms / net.ms - 1)) for ms, net in zip(predicted, these, strict=True)]
+    return errors
+
+
+def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], list[float]]:
+    """Summed features and measured ms of the table's networks of a space, as far as their ops can be priced.
+
+    Where estimates are allowed they count here too: the correction and its interval then answer for their errors.
+    """
+    rows, ms = [], []
+    for net, graph in net_graphs(net for net in prices.table.nets if net.spec.split()[0] == space_name):
+        if prices.estimate_missing or all(node.key in prices.table.ops for node in graph.priced):
+            rows.append(prices.features(graph.priced).sum(axis=0))
+            ms.append(net.ms)
+    return rows, ms
+
+
+def net_graphs(nets: Iterable[NetRow]) -> Iterator[tuple[NetRow, Graph]]:
+    """Networks of a table with their programs; those that another version of their space wrote are left out."""
+    spaces: dict[str, SearchSpace] = {}
+    for net in nets:
+        try:
+            if net.spec not in spaces:
+                spaces[net.spec] = parse_spec(net.spec)
+            space = spaces[net.spec]
+            yield net, space.graph(space.parse(net.code))
+        except UsageError:
+            continue

@@ -1,0 +1,204 @@
+"""Latency tables: what was measured on one device, with one runtime, thread count and precision, as one CSV file.
+
+`# name: value` header lines, then `kind,key,ms,p90_ms,runs,macs,params,bytes` rows: `op` rows price one fused kernel,
+net of the time of an empty session; `net` rows are whole networks, `<space spec> <architecture code>`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from edgenas.errors import EnvironmentFault, TableError
+from edgenas.runtimes.timing import Timing
+
+COLUMNS = ("kind", "key", "ms", "p90_ms", "runs", "macs", "params", "bytes")
+REQUIRED = ("unit", "device", "runtime", "threads", "precision")
+LARGEST_MS = 60_000.0
+LEAST_MS = 1e-4  # an op that an empty session hides: never free
+
+
+@dataclass(frozen=True)
+class OpRow:
+    """One kernel: its time, and its counts by fvcore."""
+
+    ms: float
+    p90_ms: float
+    runs: int
+    macs: float
+    params: float
+    bytes: float
+
+
+@dataclass(frozen=True)
+class NetRow:
+    """One whole network: `spec` rebuilds its space, `code` its architecture."""
+
+    spec: str
+    code: str
+    ms: float
+    p90_ms: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """Header, op rows by key, whole networks."""
+
+    header: Mapping[str, str]
+    ops: Mapping[str, OpRow] = field(default_factory=dict)
+    nets: tuple[NetRow, ...] = ()
+
+    @property
+    def device(self) -> str:
+        """Name of the device it was measured on."""
+        return self.header["device"]
+
+    @property
+    def reference_ms(self) -> float:
+        """The reference op's time on that device at its quietest; infinite in tables that do not tell."""
+        return float(self.header.get("reference_ms", math.inf))
+
+    @property
+    def adapted_margin(self) -> float:
+        """Relative margin of latencies that were predicted from other devices' tables; 0 for a measured table."""
+        return float(self.header.get("adapted_margin", 0.0))
+
+    def extended(self, ops: Mapping[str, OpRow], nets: Iterable[NetRow], **header: str) -> LatencyTable:
+        """With more rows; a row measured again replaces the old one."""
+        by_name = {(net.spec, net.code): net for net in (*self.nets, *nets)}
+        return replace(self, header={**self.header, **header}, ops={**self.ops, **ops}, nets=tuple(by_name.values()))
+
+    def check_matches(self, **conditions: str | int) -> None:
+        """Raises TableError unless the table was measured under these conditions (names and values of its header)."""
+        for name, wanted in ((name, str(value)) for name, value in conditions.items()):
+            if self.header[name] != wanted:
+                raise TableError(
+                    f"table of {self.device}: measured with {name} {self.header[name]}, the run wants {wanted}; "
+                    "profile under the run's conditions, or change the run's"
+                )
+
+
+def hidden(empty_ms: float, pairs_ms: Iterable[float]) -> float:
+    """What the time of an op's model holds beside the op: an empty call, and in int8 the pairs of its shapes.
+
+    A pair quantises and dequantises one shape, and holds an empty call too; half of it counts for either.
+    """
+    return empty_ms + sum(0.5 * max(0.0, ms - empty_ms) for ms in pairs_ms)
+
+
+def net_of(hidden_ms: float, timing: Timing, *counts: float) -> OpRow:
+    """The row of an op that was timed together with `hidden_ms` of something else; counts: macs, params, bytes."""
+    ms, p90_ms = (max(LEAST_MS, figure - hidden_ms) for figure in (timing.ms, timing.p90_ms))
+    return OpRow(ms, p90_ms, timing.runs, *counts)
+
+
+def read_table(path: Path) -> LatencyTable:
+    """Read and check a table.
+
+    Raises:
+        TableError: unit missing or not ms, a number that is no plausible time, a row twice, with line and key.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TableError(f"{path}: cannot be read as a latency table ({error})") from error
+    header = {}
+    for line in lines:
+        if not line.startswith("#"):
+            break
+        name, _, value = line[1:].partition(":")
+        header[name.strip()] = value.strip()
+    for name in REQUIRED:
+        if not header.get(name):
+            raise TableError(f"{path}: the header has no {name!r}; measure again with `edgenas profile`")
+    if header["unit"] != "ms":
+        raise TableError(f"{path}: unit is {header['unit']!r}, expected ms; convert the rows and the header")
+    _count(f"{path}: adapted_margin", header.get("adapted_margin", "0"))
+    ops: dict[str, OpRow] = {}
+    nets: dict[tuple[str, str], NetRow] = {}
+    reader = csv.reader(lines[len(header) :])
+    if tuple(next(reader, ())) != COLUMNS:
+        raise TableError(f"{path}: line {len(header) + 1} must name the columns {','.join(COLUMNS)}")
+    try:
+        for number, cells in enumerate(reader, start=len(header) + 2):
+            _read_row(f"{path}: line {number}", cells, ops, nets)
+    except csv.Error as error:
+        raise TableError(f"{path}: line {len(header) + reader.line_num}: {error}") from error
+    return LatencyTable(header, ops, tuple(nets.values()))
+
+
+def write_table(path: Path, table: LatencyTable) -> None:
+    """Write atomically: a reader sees the old file or the new one."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            for name, value in table.header.items():
+                file.write(f"# {name}: {value}\n")
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(COLUMNS)
+            for key, op in table.ops.items():
+                counts = (f"{count:.0f}" for count in (op.macs, op.params, op.bytes))
+                writer.writerow(("op", key, f"{op.ms:.6f}", f"{op.p90_ms:.6f}", op.runs, *counts))
+            for net in table.nets:
+                key = f"{net.spec} {net.code}"
+                writer.writerow(("net", key, f"{net.ms:.6f}", f"{net.p90_ms:.6f}", net.runs, "", "", ""))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise EnvironmentFault(f"{path}: cannot write the latency table ({error})") from error
+
+
+def _read_row(where: str, cells: list[str], ops: dict[str, OpRow], nets: dict[tuple[str, str], NetRow]) -> None:
+    if len(cells) != len(COLUMNS):
+        raise TableError(f"{where}: {len(cells)} cells, expected {len(COLUMNS)}")
+    kind, key = cells[:2]
+    where = f"{where}, {key!r}"
+    ms, p90_ms = (_milliseconds(where, cell) for cell in cells[2:4])
+    runs = int(_count(where, cells[4]))
+    if kind == "op":
+        if key in ops:
+            raise TableError(f"{where}: the row stands twice; keep one")
+        ops[key] = OpRow(ms, p90_ms, runs, *(_count(where, cell) for cell in cells[5:8]))
+    elif kind == "net":
+        spec, _, code = key.rpartition(" ")
+        if not spec.strip():
+            raise TableError(f"{where}: a net is named by its space and its architecture's code")
+        if (spec, code) in nets:
+            raise TableError(f"{where}: the row stands twice; keep one")
+        nets[spec, code] = NetRow(spec, code, ms, p90_ms, runs)
+    else:
+        raise TableError(f"{where}: a row is an op or a net, not {kind!r}")
+
+
+def _milliseconds(where: str, cell: str) -> float:
+    value = _number(where, cell)
+    if not 0 < value <= LARGEST_MS:
+        raise TableError(f"{where}: {cell} ms is not a latency between 0 and {LARGEST_MS:.0f} ms")
+    return value
+
+
+def _count(where: str, cell: str) -> float:
+    value = _number(where, cell)
+    if value < 0:
+        raise TableError(f"{where}: {cell} is not a count")
+    return value
+
+
+def _number(where: str, cell: str) -> float:
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or "_" in cell:
+        raise TableError(f"{where}: {cell!r} is not a number")
+    return value

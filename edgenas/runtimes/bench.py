@@ -1,0 +1,267 @@
+"""Time ONNX files: several at once, in the same rounds, so that their ratios hold on a machine that is never quiet."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from edgenas.errors import DataError, NoisyMachine
+from edgenas.runtimes.base import Runtime
+from edgenas.runtimes.reference import NAME, reference_model
+from edgenas.runtimes.timing import MAX_REPEAT_ERROR, Session, Timing, TooNoisy, measure
+from edgenas.system import plugins
+from edgenas.system.subprocesses import Progress, Say, call, serve
+
+ROUND_MS = 10.0
+MAX_FILE_BYTES = 2**31 - 1  # of one protobuf message; what is larger keeps its weights in other files
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output of a model, in the shape that was run: dynamic dimensions are 1."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Bench:
+    """How fast one model is here. `model` is the file's name without its folder; `threads` is what was really used.
+
+    `reference_ms` is the time of the reference op meanwhile: how busy the machine was.
+    """
+
+    model: str
+    ms: float
+    p90_ms: float
+    repeat_error: float
+    runs: int
+    clean_share: float
+    reference_ms: float
+    threads: int
+    runtime: str
+    version: str
+    input: Port
+    outputs: tuple[Port, ...]
+
+
+def met(ms: float, repeat_error: float, budget_ms: float) -> bool:
+    """Whether a measured latency keeps the budget, its repeat error counted against it."""
+    return ms * (1 + repeat_error) <= budget_ms
+
+
+def bench(
+    models: Sequence[Path],
+    *,
+    threads: int = 1,
+    runtime: str = "onnxruntime",
+    seconds: float = 3.0,
+    sessions: int = 3,
+    max_repeat_error: float = MAX_REPEAT_ERROR,
+    tries: int = 3,
+    progress: Progress | None = None,
+    opening: Callable[[Path], None] | None = None,
+) -> list[Bench]:
+    """Time models in this process, about `seconds` each, in `sessions` sessions each.
+
+    Models whose repeat error exceeds `max_repeat_error` are timed again, up to `tries` times in all; the try that
+    repeats best is kept, so look at `repeat_error`. `progress(done, total)` begins anew with each try, and `opening` is
+    called before each file is loaded. For files that somebody else made use `bench_in_fresh_process`.
+
+    Raises:
+        DataError: a file is not a single-file ONNX model that the runtime can load and run.
+        UnknownName: there is no such runtime.
+        UsageError: `threads` is below 1.
+        NoisyMachine: too few clean samples.
+    """
+    # A module with these functions, as the contract tests check; mypy cannot see through the import by name.
+    plugin = cast(Runtime, plugins.load("runtimes", runtime))
+    with ExitStack() as stack:
+        items: dict[str, list[Session]] = {}
+        ports: list[dict[str, list[Port]]] = []
+        for number, path in enumerate(models):
+            if opening:
+                opening(path)
+            content = read_model(path)
+            try:
+                ports.append(_ports(plugin, content))
+                items[str(number)] = [_open(plugin, content, threads, stack) for _ in range(sessions)]
+            except DataError as error:
+                raise DataError(f"{path}: {error}") from error
+        reference = _open(plugin, reference_model(), threads, stack)
+        timings = _repeatable(items, reference, seconds, max_repeat_error, tries, progress)
+    used = int(plugin.host(threads)["threads"])
+    return [
+        Bench(
+            model=path.name,
+            reference_ms=timings[str(number)][1],
+            threads=used,
+            runtime=runtime,
+            version=plugin.version(),
+            input=ports[number]["inputs"][0],
+            outputs=tuple(ports[number]["outputs"]),
+            **asdict(timings[str(number)][0]),
+        )
+        for number, path in enumerate(models)
+    ]
+
+
+def bench_in_fresh_process(
+    models: Sequence[Path],
+    *,
+    threads: int = 1,
+    runtime: str = "onnxruntime",
+    seconds: float = 3.0,
+    sessions: int = 3,
+    max_repeat_error: float = MAX_REPEAT_ERROR,
+    tries: int = 3,
+    progress: Progress | None = None,
+    timeout_s: float | None = None,
+) -> list[Bench]:
+    """As `bench`, in a process of its own: without what this one has allocated or loaded, and safe from crashes.
+
+    `timeout_s` is by default a minute and twenty times what the measurement should take.
+
+    Raises:
+        EnvironmentFault: the process ran out of time, or could not work.
+        DataError, UnknownName, UsageError, NoisyMachine: as `bench`, and DataError if a model crashes the process.
+    """
+    request = {
+        "models": [os.fspath(path) for path in models],
+        "threads": threads,
+        "runtime": runtime,
+        "seconds": seconds,
+        "sessions": sessions,
+        "max_repeat_error": max_repeat_error,
+        "tries": tries,
+    }
+    limit_s = 60 + 20 * seconds * tries * len(models) if timeout_s is None else timeout_s
+    reply = call("edgenas.runtimes.bench", request, limit_s=limit_s, done="timed", progress=progress)
+    return [_from_json(fields) for fields in reply["benches"]]
+
+
+def read_model(path: Path) -> bytes:
+    """The bytes of a single-file ONNX model, checked as far as that needs no runtime.
+
+    Raises:
+        DataError: unreadable, empty, not ONNX, without an input, or with weights in other files.
+    """
+    import onnx
+
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise DataError(f"{path}: larger than 2 GB, which no ONNX file can be")
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of an ONNX file") from error
+    if not content:
+        raise DataError(f"{path}: the file is empty; export the model again")
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf's own DecodeError, or UnicodeDecodeError, or ValueError
+        raise DataError(f"{path}: not an ONNX model, or cut short; export or copy it again") from error
+    if not model.ir_version or not model.graph.node:
+        raise DataError(f"{path}: not an ONNX model, or one without a node; export it again")
+    if _keeps_data_elsewhere(model):
+        raise DataError(f"{path}: keeps weights in other files; save it as one file (onnx.save without external data)")
+    return content
+
+
+def _keeps_data_elsewhere(message: Any) -> bool:
+    """Whether any tensor inside a protobuf message, however nested, is stored outside the file."""
+    from onnx import TensorProto
+
+    if isinstance(message, TensorProto):
+        return bool(message.data_location == TensorProto.EXTERNAL)
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            parts = value if field.is_repeated else [value]
+            if any(_keeps_data_elsewhere(part) for part in parts):
+                return True
+    return False
+
+
+def _ports(plugin: Runtime, content: bytes) -> dict[str, list[Port]]:
+    described = {
+        kind: [Port(value["name"], tuple(value["shape"]), value["dtype"]) for value in values]
+        for kind, values in plugin.describe(content).items()
+    }
+    if not described["inputs"]:
+        raise DataError("the model has no input; there is nothing to time it on")
+    return described
+
+
+def _open(plugin: Runtime, content: bytes, threads: int, stack: ExitStack) -> Session:
+    """A session that runs, closed with `stack`."""
+    session = plugin.open(content, threads)
+    stack.callback(session.close)
+    session.run()
+    return session
+
+
+def _repeatable(
+    items: Mapping[str, Sequence[Session]],
+    reference: Session,
+    seconds: float,
+    max_repeat_error: float,
+    tries: int,
+    progress: Progress | None,
+) -> dict[str, tuple[Timing, float]]:
+    """The best of up to `tries` timings of each item, with the reference's ms in the same try.
+
+    Noise ends the tries, and fails only the first.
+    """
+    rng = np.random.default_rng(0)
+    best: dict[str, tuple[Timing, float]] = {}
+    due = list(items)
+    for _ in range(tries):
+        try:
+            timings = measure(
+                {name: items[name] for name in due} | {NAME: [reference]},
+                rounds=math.ceil(seconds * 1000 / ROUND_MS),
+                round_ms=ROUND_MS,
+                rng=rng,
+                reference=NAME,
+                seconds=seconds * (len(due) + 1),
+                progress=progress,
+            )
+        except TooNoisy as error:
+            if not best:
+                raise NoisyMachine(str(error)) from error
+            break
+        for name in due:
+            found = timings[name], timings[NAME].ms
+            best[name] = min(best.get(name, found), found, key=lambda pair: pair[0].repeat_error)
+        due = [name for name in due if best[name][0].repeat_error > max_repeat_error]
+        if not due:
+            break
+    return best
+
+
+def _from_json(fields: Mapping[str, Any]) -> Bench:
+    ports = [Port(p["name"], tuple(p["shape"]), p["dtype"]) for p in (fields["input"], *fields["outputs"])]
+    return Bench(**{**fields, "input": ports[0], "outputs": tuple(ports[1:])})
+
+
+def _answer(asked: dict[str, Any], say: Say) -> None:
+    """Serve one request of `bench_in_fresh_process`."""
+    models = [Path(path) for path in asked.pop("models")]
+    benches = bench(
+        models,
+        **asked,
+        progress=lambda done, total: say(progress=[done, total]),
+        opening=lambda path: say(file=os.fspath(path)),
+    )
+    say(benches=[asdict(result) for result in benches])
+
+
+if __name__ == "__main__":
+    serve(_answer)

@@ -1,0 +1,66 @@
+"""Operations on architectures that need nothing but the choices: sample, mutate, crossover, one-hot, neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
+
+
+def sample(space: SearchSpace, rng: Generator) -> Arch:
+    """A uniformly random allowed architecture: `decode` of noise."""
+    return space.decode([rng.random(len(choice.options)).tolist() for choice in space.choices])
+
+
+def one_hot(space: SearchSpace, arch: Arch) -> list[list[float]]:
+    """Scores that `decode` maps back to `arch`."""
+    return [
+        [float(option == chosen) for option in range(len(choice.options))]
+        for choice, chosen in zip(space.choices, arch, strict=True)
+    ]
+
+
+def free_choices(space: SearchSpace) -> list[int]:
+    """Positions of the choices that still have more than one allowed option."""
+    return [i for i, allowed in enumerate(space.allowed) if len(allowed) > 1]
+
+
+def mutate(space: SearchSpace, arch: Arch, rng: Generator) -> Arch:
+    """A neighbour of `arch`: one choice redrawn among its other allowed options; `arch` itself if nothing is free."""
+    free = free_choices(space)
+    if not free:
+        return arch
+    i = int(rng.choice(free))
+    others = [option for option in space.allowed[i] if option != arch[i]]
+    return (*arch[:i], int(rng.choice(others)), *arch[i + 1 :])
+
+
+def crossover(a: Arch, b: Arch, rng: Generator) -> Arch:
+    """Each choice from one of two parents with equal odds."""
+    from_a = rng.random(len(a)) < 0.5
+    return tuple(np.where(from_a, a, b).tolist())
+
+
+def is_allowed(space: SearchSpace, arch: Arch) -> bool:
+    """Whether all its options are allowed."""
+    return all(option in allowed for option, allowed in zip(arch, space.allowed, strict=True))
+
+
+def within(space: SearchSpace, arch: Arch, rng: Generator) -> Arch:
+    """`arch` with each option that is not allowed, or no longer, redrawn among those that are."""
+    return tuple(
+        option if option in allowed else int(rng.choice(allowed))
+        for option, allowed in zip(arch, space.allowed, strict=True)
+    )
+
+
+def neighbours(space: SearchSpace, arch: Arch) -> list[Arch]:
+    """All architectures that differ from `arch` in one choice."""
+    return [
+        (*arch[:i], option, *arch[i + 1 :])
+        for i, allowed in enumerate(space.allowed)
+        for option in allowed
+        if option != arch[i]
+    ]

@@ -1,1 +1,0 @@
-"""The stages of a run, in order: latency (bounds, profile, narrow), finalists, delivery."""

@@ -1,0 +1,151 @@
+"""Alphas: one logit per allowed option of every choice, and the probabilities they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch import Tensor, nn
+
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
+
+SPREAD = 1e-3  # of the first alphas, as in DARTS: nothing is preferred, and no two are equal
+DOUBLINGS, HALVINGS = 40, 20
+
+
+class Alphas(nn.Module):
+    """Logits (choices, width) of the choices that are free; static ones have a single allowed option.
+
+    Probabilities are a softmax of sharpened logits: `floor` is the least that the likeliest option of each choice is to
+    have. Rising, it anneals every choice to near one-hot by its own pace, and keeps their order.
+    """
+
+    offered: Tensor
+
+    def __init__(self, space: SearchSpace, rng: Generator) -> None:
+        """Small random alphas."""
+        super().__init__()
+        self.space = space
+        self.free = [i for i, options in enumerate(space.allowed) if len(options) > 1]
+        width = max((len(space.choices[i].options) for i in self.free), default=1)
+        offered = torch.zeros(len(self.free), width, dtype=torch.bool)
+        for row, i in enumerate(self.free):
+            offered[row, list(space.allowed[i])] = True
+        self.register_buffer("offered", offered)
+        self.refresh()
+        start = SPREAD * torch.from_numpy(rng.standard_normal(offered.shape)).float()
+        self.logits = nn.Parameter(start)
+
+    def probabilities(self, floor: float = 0.0) -> Tensor:
+        """(choices, width), 0 where an option is not offered."""
+        logits = self.logits.masked_fill(~self.offered, -torch.inf)
+        probabilities: Tensor = (logits * _sharpness(logits.detach(), floor)).softmax(1)
+        return probabilities
+
+    def rows(self, probabilities: Tensor) -> list[Tensor]:
+        """Probabilities (options,) of every choice of the space, for expected costs."""
+        rows = []
+        place = {i: row for row, i in enumerate(self.free)}
+        for i, choice in enumerate(self.space.choices):
+            if i in place:
+                rows.append(probabilities[place[i], : len(choice.options)])
+            else:
+                certain = torch.zeros(len(choice.options), device=probabilities.device)
+                certain[self.space.allowed[i][0]] = 1.0
+                rows.append(certain)
+        return rows
+
+    def names(self) -> list[str]:
+        """The choices, by row."""
+        return [self.space.choices[i].name for i in self.free]
+
+    def options(self) -> list[tuple[int, ...]]:
+        """What is offered, by row."""
+        return self._options
+
+    def refresh(self) -> None:
+        """To be called once `offered` has changed: the options are known on the host, too."""
+        self._options = [tuple(o for o, there in enumerate(row) if there) for row in self.offered.tolist()]
+
+    def narrow(self, space: SearchSpace) -> None:
+        """Offer only what this part of the space allows from now on."""
+        self.space = space
+        for row, i in enumerate(self.free):
+            allowed = torch.zeros_like(self.offered[row])
+            allowed[list(space.allowed[i])] = True
+            both = self.offered[row] & allowed
+            self.offered[row] = both if both.any() else allowed
+        self.refresh()
+
+    def withdraw(self, skips: Sequence[str]) -> bool:
+        """Do not offer a skip connection any more, at that of these choices where it is least likely.
+
+        False if nothing else is offered at any of them.
+        """
+        probabilities = self.probabilities().detach()
+        places = [
+            (row, self._skip(row))
+            for row, name in enumerate(self.names())
+            if name in skips and len(self._options[row]) > 1
+        ]
+        if not places:
+            return False
+        self.offered[min(places, key=lambda place: float(probabilities[place]))] = False
+        self.refresh()
+        return True
+
+    def _skip(self, row: int) -> int:
+        """The offered skip connection of a choice."""
+        values = self.space.choices[self.free[row]].options
+        return next(o for o, v in enumerate(values) if v in self.space.skip_options and o in self._options[row])
+
+    def sample(self, probabilities: Tensor, n: int, rng: Generator) -> list[Arch]:
+        """`n` architectures with independent choices."""
+        table = probabilities.detach().double().cpu().numpy()
+        archs = np.tile([options[0] for options in self.space.allowed], (n, 1))
+        for row, i in enumerate(self.free):
+            archs[:, i] = rng.choice(table.shape[1], size=n, p=table[row] / table[row].sum())
+        return list(map(tuple, archs.tolist()))
+
+    def log_likelihoods(self, archs: Sequence[Arch]) -> list[float]:
+        """Of architectures, at the alphas' own sharpness."""
+        with torch.no_grad():
+            logs = self.probabilities().log().cpu().numpy()
+        return [float(sum(logs[row, arch[i]] for row, i in enumerate(self.free))) for arch in archs]
+
+    def decode(self) -> Arch:
+        """The likeliest option of every choice."""
+        scores = [row.tolist() for row in self.rows(self.probabilities())]
+        return self.space.decode(scores)
+
+
+def _sharpness(logits: Tensor, floor: float) -> Tensor:
+    """(choices, 1): the least factor, at least 1, that gives the likeliest option a probability of `floor`."""
+    low, high = torch.ones_like(logits[:, :1]), torch.ones_like(logits[:, :1])
+    if floor <= 0:
+        return low
+    for _ in range(DOUBLINGS):
+        short = _most(logits * high) < floor
+        if short.device.type == "cpu" and not short.any():  # a GPU would be waited for
+            break
+        high = torch.where(short, 2 * high, high)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        enough = _most(logits * middle) >= floor
+        low, high = torch.where(enough, low, middle), torch.where(enough, middle, high)
+    return high
+
+
+def _most(logits: Tensor) -> Tensor:
+    most: Tensor = logits.softmax(1).amax(1, keepdim=True)
+    return most
+
+
+def entropy(probabilities: Tensor) -> float:
+    """Mean entropy of the choices as a share of that of a uniform one, 0 to 1."""
+    offered = (probabilities > 0).sum(1).clamp(min=2).float()
+    each = -(probabilities * probabilities.clamp(min=1e-12).log()).sum(1) / offered.log()
+    return float(each.mean().detach())

@@ -1,0 +1,67 @@
+"""Steering of a gradient search to its budget: the expected cost in the loss, times a multiplier that learns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgenas.exploration.problem import Problem
+from edgenas.strategies.gradient.expected_cost import expected_cost
+
+
+@dataclass(frozen=True)
+class SteeringSettings:
+    """How hard a search is steered, each with its reason."""
+
+    pull: float = 30.0  # on the squared excess of the expected cost over the budget: it damps the multiplier
+    rate: float = 60.0  # of the multiplier, over the whole search
+    target: float = 0.97  # of the budget: discretising takes the rest
+
+
+class Steering:
+    """The method of multipliers on the tightest budget: `excess` is its expected cost over the target, less 1.
+
+    The multiplier takes both signs, so that what a budget allows is used. Where no budget is given nothing is added.
+    """
+
+    def __init__(self, problem: Problem, settings: SteeringSettings, steps: int, device: torch.device) -> None:
+        """For a problem with one combination of static options, and so many steps of the alphas."""
+        self.settings, self.steps = settings, steps
+        (statics,) = problem.space.all_statics()
+        budgets = problem.objective.budgets
+        self._costs = {
+            cost.metric: (expected_cost(cost, problem.space, statics, device), settings.target * budgets[cost.metric])
+            for cost in problem.costs
+            if cost.metric in budgets
+        }
+        self.multiplier = torch.zeros((), device=device)
+
+    def excess(self, rows: Sequence[Tensor]) -> Tensor:
+        """() with gradients, for the probabilities of every choice's options."""
+        return torch.stack([cost(rows) / target - 1 for cost, target in self._costs.values()]).amax()
+
+    @torch.no_grad()
+    def expected(self, rows: Sequence[Tensor]) -> dict[str, float]:
+        """Expected costs by metric."""
+        return {metric: float(cost(rows)) for metric, (cost, _) in self._costs.items()}
+
+    def loss(self, rows: Sequence[Tensor]) -> Tensor:
+        """What is added to the loss of the alphas; the multiplier learns from it."""
+        if not self._costs:
+            return self.multiplier
+        excess = self.excess(rows)
+        loss = self.multiplier * excess + self.settings.pull / 2 * excess.square()
+        self.multiplier = self.multiplier + self.settings.rate / self.steps * excess.detach()
+        return loss
+
+    def state(self) -> Any:
+        """The multiplier."""
+        return self.multiplier.clone()
+
+    def load(self, state: Any) -> None:
+        """Inverse of `state`."""
+        self.multiplier = state.to(self.multiplier.device)

@@ -1,0 +1,198 @@
+"""What all gradient strategies share: rounds of bilevel training, guarded, each with the architecture it has come to.
+
+Each of their files says only how alphas weight branches (`Weighting`).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import Generator
+
+from edgenas.evaluators.shared import SharedEvaluator
+from edgenas.exploration import strategy as base
+from edgenas.exploration.feasible import Proposed, feasible_samples, founder, random_feasible, repair
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.study import Study
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
+from edgenas.strategies.gradient.alphas import entropy
+from edgenas.strategies.gradient.bilevel_training import LARGEST_FIRST, BilevelSettings, BilevelTraining, Weighting
+from edgenas.strategies.gradient.collapse import Guard, full_cells
+from edgenas.strategies.gradient.notes import notes
+from edgenas.strategies.one_shot.training_run import Run, shared_evaluator
+from edgenas.training.settings import Settings, batch_size_for
+from edgenas.training.train import Surroundings
+
+# Of every gradient strategy, the default first. Weights that alternatives share train at every step, whichever of them
+# is drawn; private ones, as in the papers, want many times as many steps. Where steps are so few that choices without
+# weights look best, `largest` lets the weights of the largest network learn for a third of them before alphas do.
+OPTIONS = {"guards": ("on", "off"), "weights": ("shared", "private"), "warm-up": ("mixed", "largest")}
+SAMPLES = 256  # of the final probabilities, ranked for the recommendation
+SHARPENED = 0.5  # floor of the probabilities that they are drawn with
+ROUNDS = 20  # parts of the training at most, each with a trial
+
+
+class Bilevel(base.Strategy):
+    """A round of training each `ask`, and what the alphas say then; in the end, likely samples on the final weights.
+
+    The samples are there because alphas judge choices one by one, and in sums: the shared weights, at last nearly those
+    of single paths, see the likely ones together.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        evaluator: SharedEvaluator,
+        training: BilevelTraining,
+        trials: int,
+        *,
+        guarded: bool,
+        around: Surroundings,
+    ) -> None:
+        """`evaluator` scores by the weights of `training` from now on."""
+        self.problem, self.evaluator, self.training, self.around = problem, evaluator, training, around
+        self.rounds = max(1, min(trials // 2, ROUNDS, training.steps))
+        self.guard = Guard(training) if guarded else None
+        self.proposed = Proposed(problem.space)  # on the final weights
+        self.entropies: list[float] = []  # of the alphas, after each round
+        evaluator.adopt(training.supernet)
+
+    def ask(self, n: int = 1) -> list[Arch]:
+        """What the alphas have come to, after training on; once all steps are done, at most `n` new likely ones.
+
+        [] if nothing is within the budget. Where nothing is left to choose, all steps are one round.
+        """
+        t = self.training
+        if random_feasible(self.problem, copy.deepcopy(t.rng)) is None:
+            return []
+        if t.step < t.steps:
+            self._advance()
+            best = self._best()
+            return self.proposed.add(best, 1) if t.step >= t.steps else best
+        return self.proposed.add(self._likely(t.rng), n) or founder(self.problem, self.proposed, t.rng, 0.0)
+
+    def _advance(self) -> None:
+        t = self.training
+        done = t.step * self.rounds // t.steps
+        t.advance(-(-(done + 1) * t.steps // self.rounds) if t.alphas.free else t.steps, self.around)
+        if self.guard is not None:
+            self.guard.check()
+        self.entropies.append(entropy(t.probabilities()))
+        self.evaluator.weights_version += 1
+
+    def tell(self, trials: Sequence[Any]) -> None:
+        """Nothing: what is learned is learned from images."""
+
+    def narrow(self, space: SearchSpace) -> None:
+        """Fewer options get a probability from now on; the size stays what it was."""
+        mine = self.training.alphas.space
+        sizes = {mine.choices[i].name: mine.allowed[i] for i in mine.static_indices}
+        super().narrow(space.restrict(sizes))
+        self.training.alphas.narrow(self.problem.space)
+
+    def recommend(self, study: Study, k: int) -> list[Arch]:
+        """What the final alphas say, then the best trials."""
+        best = self._best()
+        archs = [*best, *(trial.arch for trial in study.best(k))]
+        self.notes = [*self._notes(best or archs[:1]), *(self.guard.notes if self.guard else [])]
+        return Proposed(self.problem.space).add(archs, k)
+
+    def _notes(self, own: Sequence[Arch]) -> list[str]:
+        size = self.training.supergraph.input.shape[1]
+        validation = self.evaluator.data.validation
+        if not own:
+            return []
+        batches = validation.batches(128, size=size, limit=24)
+        return notes(self.training, self.problem, own[0], self.entropies, batches)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The training's, the guard's, and which weights the last scores were of."""
+        return {
+            "training": self.training.state(),
+            "guard": self.guard and self.guard.state(),
+            "proposed": self.proposed.state(),
+            "entropies": list(self.entropies),
+            "weights_version": self.evaluator.weights_version,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.training.load(state["training"])
+        if self.guard is not None:
+            self.guard.load(state["guard"])
+        self.proposed.load(state["proposed"])
+        self.entropies = list(state["entropies"])
+        self.evaluator.weights_version = state["weights_version"]
+
+    def _best(self) -> list[Arch]:
+        """The first of `_likely`, which are drawn only if the alphas' own cannot be repaired; the generator stays."""
+        rng = self.training.rng
+        own = repair(self.problem, self.training.alphas.decode(), copy.deepcopy(rng))
+        return [own] if own is not None else self._likely(copy.deepcopy(rng))[:1]
+
+    def _likely(self, rng: Generator) -> list[Arch]:
+        """Feasible architectures: the alphas' own, repaired if need be, then new samples, the likeliest first."""
+        alphas = self.training.alphas
+        own = repair(self.problem, alphas.decode(), rng)
+        with torch.no_grad():
+            samples = alphas.sample(alphas.probabilities(SHARPENED), SAMPLES, rng)
+        feasible = [arch for arch, fits in zip(samples, self.problem.feasible(samples), strict=True) if fits]
+        if self.guard is not None:
+            feasible = [arch for arch in feasible if not full_cells(alphas.space, arch)] or feasible
+        likelihood = dict(zip(feasible, alphas.log_likelihoods(feasible), strict=True))
+        likely = sorted(likelihood, key=lambda arch: (-likelihood[arch], arch))
+        likely = likely if own is None else [own, *likely]
+        anything = None if likely else random_feasible(self.problem, rng)
+        return likely if anything is None else [anything]
+
+
+def one_size(problem: Problem, rng: Generator, draws: int = 2000) -> Problem:
+    """`problem` in the static options that hold the largest feasible networks: gradients need shapes that stay.
+
+    By the 80 % quantile of multiply-adds, as sizes are narrowed.
+    """
+    space = problem.space
+    if not space.static_indices:
+        return problem
+    samples = feasible_samples(problem, rng, draws)
+    macs = np.array([metrics["macs"] for metrics in problem.preview(samples, ["macs"])])
+    best, chosen = -1.0, next(space.all_statics())
+    for statics, members in space.by_statics(space.rows(samples)).items():
+        score = float(np.quantile(macs[members], 0.8))
+        if score > best:
+            best, chosen = score, statics
+    allowed = {space.choices[i].name: [o] for i, o in zip(space.static_indices, chosen, strict=True)}
+    return replace(problem, space=space.restrict(allowed))
+
+
+def bilevel(run: Run, weighting: Weighting) -> Bilevel:
+    """The strategy with the run's settings. Raises UsageError if the run scores by other weights."""
+    evaluator = shared_evaluator(run)
+    images = evaluator.data.train
+    epochs = run.config.search_epochs or run.config.seeing(weighting.images, 4, len(images))
+    guarded = run.options["guards"] == "on"
+    settings = BilevelSettings(
+        Settings(epochs, batch_size_for(len(images) // 2), ghost_batch=run.config.ghost_batch),
+        second_order=run.options.get("order") == "2",
+    )
+    if run.options["warm-up"] == "largest":
+        settings = replace(settings, **LARGEST_FIRST)
+    problem = one_size(run.problem, run.rng("size"))
+    training = BilevelTraining(
+        problem,
+        images,
+        weighting,
+        settings if guarded else replace(settings, skip=0.0),
+        run.rng("alphas"),
+        seed=run.config.seed,
+        private=run.options["weights"] == "private",
+        device=run.torch_device,
+    )
+    around = run.surroundings("bilevel", {"epochs": epochs})
+    return Bilevel(problem, evaluator, training, run.config.trials, guarded=guarded, around=around)

@@ -1,0 +1,311 @@
+"""One bilevel training: weights learn on one half of the training images, alphas on the other (arXiv:1806.09055)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from numpy.random import Generator
+from torch import Tensor
+
+from edgenas.cost.bounds import extreme
+from edgenas.cost.counts import CountCost
+from edgenas.data.base import Split, cycled, stratified_split, subset
+from edgenas.exploration.problem import Problem
+from edgenas.nn.mixture import Mixture, mixed
+from edgenas.nn.supernet import Supernet
+from edgenas.strategies.gradient.alphas import Alphas
+from edgenas.strategies.gradient.augmented_lagrangian import Steering, SteeringSettings
+from edgenas.strategies.one_shot.parts import reopen, train_part
+from edgenas.system import distributed
+from edgenas.training.ghost_batch import Found, cut
+from edgenas.training.settings import Settings, rate
+from edgenas.training.train import Stepper, Surroundings, make_optimizer
+
+Batch = tuple[Tensor, Tensor]
+
+MEMORY = 3  # times in a search that Adam forgets how large gradients of alphas were: those of the budget are, at first
+
+
+class Weighting(Protocol):
+    """How a strategy turns probabilities (choices, width) into mixtures; `progress` runs from 0 to 1.
+
+    `smooth` says that nothing is drawn: the loss is a function of the alphas, with a Hessian. `images` are what a
+    search of default length trains on: the fewer, the more branches it computes at once.
+    """
+
+    smooth: bool
+    images: int
+
+    def for_alphas(
+        self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
+    ) -> list[Mixture]:
+        """The mixtures through which alphas get their gradient."""
+        ...
+
+    def for_weights(
+        self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
+    ) -> list[Mixture]:
+        """The mixtures that weights learn in."""
+        ...
+
+
+@dataclass(frozen=True)
+class BilevelSettings:
+    """How alphas are trained, each with its reason; shares are of all steps."""
+
+    weights: Settings
+    warm_up: float = 0.15  # weights alone at first: alphas of untrained branches follow noise
+    travel: float = 8.0  # how far Adam can move an alpha in the whole search: short runs take larger steps
+    alpha_decay: float = 1e-3  # as in DARTS
+    floor: float = 0.995  # least probability of the likeliest option in the end: discretising then changes nothing
+    anneal_from: float = 0.25  # when that floor begins to rise
+    anneal_to: float = 0.8  # what is left makes the weights those of one path
+    steering: SteeringSettings = field(default_factory=SteeringSettings)
+    skip: float = 1.0  # weight of the auxiliary skip connection at first; it decays to zero (DARTS-, arXiv:2009.01027)
+    second_order: bool = False  # unrolled weights, equations 7 and 8 of DARTS
+    largest_first: bool = False  # whether warm-up trains the largest network, else mixtures as later on
+
+
+# Where steps are few: as in progressive shrinking (Once-for-all, arXiv:1908.09791, section 3.3), the largest first.
+# Its kernels then lead, and an auxiliary skip connection would take that lead from them: there is none.
+LARGEST_FIRST: Any = {"largest_first": True, "warm_up": 0.35, "anneal_from": 0.75, "anneal_to": 0.95, "skip": 0.0}
+
+
+class BilevelTraining:
+    """Alternate steps on alphas and on weights, as a function of (seed, step) and the generator alone.
+
+    Deviations from DARTS: there is no `none`, as inputs are a choice of their own; alternatives may share weights, and
+    do unless told not to; Adam's rate follows from the number of steps; probabilities are sharpened towards the end;
+    the expected cost is in the loss, with a multiplier that steers it to the tightest budget from both sides.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        training: Split,
+        weighting: Weighting,
+        settings: BilevelSettings,
+        rng: Generator,
+        *,
+        seed: int,
+        private: bool,
+        device: str,
+    ) -> None:
+        """`problem` with one combination of static options; `private` weights for every alternative, or shared ones."""
+        self.weighting, self.settings, self.rng, self.seed = weighting, settings, rng, seed
+        space = problem.space
+        (statics,) = space.all_statics()
+        self.supergraph = space.supergraph(statics)
+        generator = torch.Generator().manual_seed(seed)
+        self.supernet = Supernet(space, generator, private=private).to(torch.device(device))
+        self.supernet.to(memory_format=torch.channels_last)
+        _fix_scales(self.supernet)
+        self.alphas = Alphas(space, rng).to(device)
+        one = torch.ones(1, device=device)
+        single = {c.name: o for c, o in zip(space.choices, space.allowed, strict=True) if len(o) == 1}
+        self.opening: list[Mixture] = []  # of the warm-up, if it has its own
+        if settings.largest_first:
+            largest = extreme(space, CountCost("macs"), -1.0)
+            self.opening = [Mixture((largest[i],), one) for i in self.alphas.free]
+        self.certain = {name: Mixture(options, one) for name, options in single.items()}
+        self.halves = halves(training, seed)
+        self.batch_size = min(settings.weights.batch_size, *map(len, self.halves))
+        self.ghosts = cut(self.batch_size, settings.weights.ghost_batch)
+        self.steps = len(self.halves[0]) // self.batch_size * settings.weights.epochs
+        self.step = 0
+        self.optimizer = make_optimizer(self.supernet, settings.weights)
+        self.stepper = Stepper(self.supernet, self.optimizer, settings.weights.clip)
+        self.alpha_optimizer = torch.optim.Adam(
+            [self.alphas.logits],
+            lr=settings.travel / self.steps,
+            betas=(0.5, 1 - min(max(MEMORY / self.steps, 0.001), 0.1)),
+            weight_decay=settings.alpha_decay,
+        )
+        self.steering = Steering(problem, settings.steering, self.steps, torch.device(device))
+        self.learns = True  # whether alphas do, from images: the budget steers them in any case
+
+    @property
+    def progress(self) -> float:
+        """Share of the steps that are done."""
+        return self.step / self.steps
+
+    def advance(self, until: int, around: Surroundings) -> None:
+        """Train up to this step.
+
+        Raises:
+            Interrupted: the run is to stop; what is done is kept.
+            EdgeNASError: twenty steps in a row had no finite gradient.
+        """
+        begun = reopen(self, around)
+        weights, alphas = (self.batches(half) for half in (0, 1))
+        self.supernet.train()
+
+        def update() -> Tensor:
+            batch, other = next(weights), next(alphas)
+            if self.alphas.free and self.progress >= self.settings.warm_up:
+                self._step_alphas(other, batch)
+            return self._step_weights(batch)
+
+        train_part(self, begun, until, update, around)
+
+    def batches(self, half: int, step: int | None = None) -> Iterator[Batch]:
+        """Augmented batches of one half without end, this process's part, from the present step on or from another."""
+        size, start = self.supergraph.input.shape[1], self.step if step is None else step
+        return cycled(self.halves[half], self.batch_size, size, self.seed + half, start, self.ghosts.rows)
+
+    def probabilities(self) -> Tensor:
+        """(choices, width), as sharp as they are to be by now."""
+        s = self.settings
+        ramp = (self.progress - s.anneal_from) / (s.anneal_to - s.anneal_from)
+        return self.alphas.probabilities(s.floor * min(1.0, max(0.0, ramp)))
+
+    def alpha_gradient(self, batch: Batch, *, sharpened: bool = True) -> Tensor:
+        """Of the loss on a batch, without costs; of alphas as sharp as they are to be by now, or as they are."""
+        probabilities = None if sharpened else self.alphas.probabilities()
+        (gradient,) = self._gradients(self._mixtures(True, probabilities), batch, [self.alphas.logits])
+        return torch.zeros_like(self.alphas.logits) if gradient is None else gradient  # all that was drawn is zero
+
+    def _gradients(self, mixtures: Sequence[Mixture], batch: Batch, of: Sequence[Tensor]) -> list[Tensor | None]:
+        def compute(x: Tensor, y: Tensor) -> Found:
+            loss = self._loss(mixtures, (x, y))
+            several = self.ghosts.count > 1  # the graph of the mixtures serves all ghost batches
+            return loss.detach(), list(torch.autograd.grad(loss, of, retain_graph=several, allow_unused=True))
+
+        return self.ghosts.mean(compute, *batch)[1]
+
+    def _mixtures(self, for_alphas: bool, probabilities: Tensor | None = None) -> list[Mixture]:
+        if not for_alphas and self.opening and self.progress < self.settings.warm_up:
+            return self.opening
+        make = self.weighting.for_alphas if for_alphas else self.weighting.for_weights
+        probabilities = self.probabilities() if probabilities is None else probabilities
+        return make(probabilities, self.alphas.options(), self.rng, self.progress)
+
+    def logits(self, mixtures: Sequence[Mixture], x: Tensor) -> Tensor:
+        """Logits (N, classes) of the supernet with these mixtures of the free choices."""
+        by_name = self.certain | dict(zip(self.alphas.names(), mixtures, strict=True))
+        skip = self.settings.skip * max(0.0, 1 - self.progress / self.settings.anneal_to)
+        with torch.autocast("cuda", torch.bfloat16, enabled=x.device.type == "cuda"):
+            return mixed(self.supernet, self.supergraph, by_name, x, skip=skip)
+
+    def _loss(self, mixtures: Sequence[Mixture], batch: Batch) -> Tensor:
+        x, y = batch
+        return F.cross_entropy(self.logits(mixtures, x), y, label_smoothing=self.settings.weights.label_smoothing)
+
+    def _step_alphas(self, batch: Batch, training: Batch) -> None:
+        logits, pull = self.alphas.logits, self.steering.loss(self.alphas.rows(self.probabilities()))
+        if not (self.learns or pull.requires_grad):
+            return
+        gradient = self._learned(batch, training) if self.learns else torch.zeros_like(logits)
+        if pull.requires_grad:  # the same in all processes, as alphas are
+            gradient = gradient + torch.autograd.grad(pull, [logits])[0]
+        logits.grad = gradient
+        self.alpha_optimizer.param_groups[0]["weight_decay"] = self.settings.alpha_decay if self.learns else 0.0
+        self.alpha_optimizer.step()
+        distributed.copy_([logits])
+
+    def _learned(self, batch: Batch, training: Batch) -> Tensor:
+        """The gradient of alphas by images; of second order if that is wanted."""
+        gradient = self.alpha_gradient(batch)
+        return gradient + self._unrolled(batch, training) if self.settings.second_order else gradient
+
+    def _step_weights(self, batch: Batch) -> Tensor:
+        settings = self.settings.weights
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate(settings, self.step, self.steps)
+        self.optimizer.zero_grad()
+        with torch.no_grad():
+            mixtures = self._mixtures(False)
+
+        def backward(x: Tensor, y: Tensor, step: int) -> Tensor:
+            loss = self._loss(mixtures, (x, y))
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
+
+        loss = self.ghosts.step(self.supernet, backward, *batch, self.step)
+        self.stepper.step()
+        return loss
+
+    def _unrolled(self, batch: Batch, training: Batch) -> Tensor:
+        """What the gradient at weights one step ahead differs by: DARTS, equations 7 and 8.
+
+        The step ahead is one of plain gradient descent, at the present rate.
+        """
+        parameters = self._trained()
+        ahead = self.optimizer.param_groups[0]["lr"]
+        here, step = self.alpha_gradient(batch), self._weight_gradients(training)
+        with _moved(parameters, step, -ahead):
+            there, direction = self.alpha_gradient(batch), self._weight_gradients(batch)
+        epsilon = 0.01 / float(torch.stack([d.norm() for d in direction]).norm().clamp(min=1e-12))
+        with _moved(parameters, direction, epsilon):
+            above = self.alpha_gradient(training)
+        with _moved(parameters, direction, -epsilon):
+            below = self.alpha_gradient(training)
+        difference: Tensor = there - here - ahead * (above - below) / (2 * epsilon)
+        return difference
+
+    def _trained(self) -> list[Tensor]:
+        return [p for p in self.supernet.parameters() if p.requires_grad]
+
+    def _weight_gradients(self, batch: Batch) -> list[Tensor]:
+        """One for each trained parameter, zeros where it is not used."""
+        with torch.no_grad():
+            mixtures = self._mixtures(False)
+        parameters = self._trained()
+        found = self._gradients(mixtures, batch, parameters)
+        return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
+
+    def state(self) -> dict[str, Any]:
+        """Weights, alphas, optimisers, multiplier, generator and step."""
+        return {
+            "supernet": copy.deepcopy(self.supernet.state_dict()),
+            "alphas": copy.deepcopy(self.alphas.state_dict()),
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+            "alpha_optimizer": copy.deepcopy(self.alpha_optimizer.state_dict()),
+            "steering": self.steering.state(),
+            "learns": self.learns,
+            "rng": self.rng.bit_generator.state,
+            "step": self.step,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Inverse of `state`."""
+        self.supernet.load_state_dict(state["supernet"])
+        self.alphas.load_state_dict(state["alphas"])
+        self.alphas.refresh()
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.alpha_optimizer.load_state_dict(copy.deepcopy(state["alpha_optimizer"]))
+        self.steering.load(state["steering"])
+        self.rng.bit_generator.state = state["rng"]
+        self.learns, self.step = state["learns"], state["step"]
+
+
+@contextmanager
+def _moved(parameters: list[Tensor], direction: list[Tensor], length: float) -> Iterator[None]:
+    """Parameters so far along a direction; then where they were, to the last bit."""
+    before = [parameter.detach().clone() for parameter in parameters]
+    with torch.no_grad():
+        torch._foreach_add_(parameters, direction, alpha=length)
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            torch._foreach_copy_(parameters, before)
+
+
+def _fix_scales(supernet: Supernet) -> None:
+    """Batch norm without scale and shift, as in DARTS: learned ones would undo whatever weight a branch has."""
+    for key, parameter in supernet.shared.items():
+        if key.endswith((":scale", ":shift")):
+            parameter.requires_grad_(False)
+
+
+def halves(training: Split, seed: int) -> tuple[Split, Split]:
+    """Two disjoint halves, each class in proportion."""
+    first, second = stratified_split(training.labels.numpy(), (0.5, 0.5), seed)
+    return subset(training, first), subset(training, second)

@@ -1,0 +1,175 @@
+"""The best architecture by additive scores within additive budgets: integer programs, solved by HiGHS.
+
+One program per combination of static options; relaxations tell which of them are worth solving.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from edgenas.cost.base import AdditiveCost, CostModel, many_additive
+from edgenas.errors import UsageError
+from edgenas.exploration.feasible import networks
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace, Statics
+from edgenas.strategies.integer_program.network_flow import FlowProgram, Row, Scores
+
+SECONDS = 10.0
+# HiGHS stops at an absolute gap of 1e-6, which cannot be set; scores are scaled to spread so far.
+SPREAD = 1e2
+# Share of the scores' spread that is nothing: what rounding may leave of a gap.
+ROUNDING = 1e-7
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What was found; `arch` is None if nothing was.
+
+    No architecture of those asked for is above `bound`. `proven`: none is better than `arch`, or there is none.
+    `passed` were met on the way: excluded networks in other words, or beyond a budget by rounding. To exclude them as
+    well the next time saves time.
+    """
+
+    arch: Arch | None
+    quality: float
+    bound: float
+    proven: bool
+    seconds: float
+    passed: tuple[Arch, ...] = ()
+
+
+def solve(
+    space: SearchSpace,
+    costs: Sequence[CostModel],
+    budgets: Mapping[str, float],
+    scores: Scores,
+    *,
+    excluded: Iterable[Arch] = (),
+    seconds: float = SECONDS,
+) -> Solution:
+    """The allowed architecture of the highest sum of scores within all `budgets` (metric to upper bound), proven.
+
+    `scores[choice][option]` counts if the architecture has that option, whether or not its network asks for it. See
+    `Program.solve` for the rest.
+
+    Raises:
+        UsageError: a budget on a metric that is no sum over the network's kernels.
+    """
+    return Program(space, costs, budgets).solve(space, scores, excluded=excluded, seconds=seconds)
+
+
+class Program:
+    """The programs of a space under certain budgets: what does not depend on the scores is made once."""
+
+    def __init__(self, space: SearchSpace, costs: Sequence[CostModel], budgets: Mapping[str, float]) -> None:
+        """Raises UsageError for a budget on a metric that is no sum over the network's kernels."""
+        self.costs = _additive(costs, budgets)
+        self.budgets = list(budgets.values())
+        self._space = space
+        self._parts: dict[Statics, FlowProgram] = {}
+
+    def solve(
+        self, space: SearchSpace, scores: Scores, *, excluded: Iterable[Arch] = (), seconds: float = SECONDS
+    ) -> Solution:
+        """The best architecture that `space`, the same or narrower, allows and whose network is none of `excluded`.
+
+        Ends after about so many `seconds` with what it has.
+        """
+        started = time.monotonic()
+        search = _Search(self, space, scores, list(excluded), started + seconds)
+        search.run()
+        proven = search.bound <= search.quality + ROUNDING * search.spread
+        seconds_taken = time.monotonic() - started
+        return Solution(search.arch, search.quality, search.bound, proven, seconds_taken, tuple(search.passed))
+
+    def part(self, statics: Statics) -> FlowProgram:
+        """The program of one combination of static options."""
+        if statics not in self._parts:
+            self._parts[statics] = FlowProgram(self._space, statics, self.costs, self.budgets)
+        return self._parts[statics]
+
+    def meets(self, arch: Arch) -> bool:
+        """Whether the costs themselves find `arch` within the budgets."""
+        values = many_additive(self.costs, self._space, [arch])[:, 0] if self.costs else ()
+        return all(value <= budget for value, budget in zip(values, self.budgets, strict=True))
+
+
+def _additive(costs: Sequence[CostModel], budgets: Iterable[str]) -> list[AdditiveCost]:
+    """The cost of each budgeted metric."""
+    by_metric = {cost.metric: cost for cost in costs}
+    found = []
+    for metric in budgets:
+        if metric not in by_metric:
+            raise UsageError(f"milp: a budget on {metric!r}, which no cost computes; there are {', '.join(by_metric)}")
+        cost = by_metric[metric]
+        if not isinstance(cost, AdditiveCost):
+            raise UsageError(
+                f"milp: {metric} is no sum over a network's kernels, so a budget on it is no row of an integer "
+                "program; leave that budget out, or take another strategy, for example evolution"
+            )
+        found.append(cost)
+    return found
+
+
+class _Search:
+    """One call of `Program.solve`."""
+
+    def __init__(
+        self, program: Program, space: SearchSpace, scores: Scores, excluded: Sequence[Arch], deadline: float
+    ) -> None:
+        self.program, self.space, self.scores, self.deadline = program, space, scores, deadline
+        self.spread = max((max(row) - min(row) for row in scores), default=0.0) or 1.0
+        self.top = math.fsum(map(max, scores))
+        self.statics = list(space.all_statics())
+        self.excluded = set(networks(space, excluded))
+        self.cuts: dict[Statics, list[Row]] = {statics: [] for statics in self.statics}
+        for arch in excluded:
+            self.cut(arch)
+        self.passed: list[Arch] = []
+        self.arch: Arch | None = None
+        self.quality = self.bound = -math.inf
+
+    def cut(self, arch: Arch) -> None:
+        """Cut off `arch` where it could be met."""
+        statics = self.space.statics(arch)
+        if statics in self.cuts:
+            self.cuts[statics].append(self.program.part(statics).cut(arch))
+
+    def run(self) -> None:
+        """Relaxations of all statics, then programs in the order of what they promise, until none promises more."""
+        promises = {statics: self._ask(statics, whole=False)[1] for statics in self.statics}
+        for statics, promise in sorted(promises.items(), key=lambda item: -item[1]):
+            self.bound = max(self.bound, self._best_of(statics, promise))
+
+    def _best_of(self, statics: Statics, promise: float) -> float:
+        """Improve on what was found; returns the bound on the quality with these statics."""
+        while promise > self.quality and time.monotonic() < self.deadline:
+            arch, bound = self._ask(statics, whole=True)
+            promise = min(promise, bound)
+            if arch is None:
+                break
+            # Within the budgets by rounding alone, or an excluded network by options that make no difference.
+            if not self.program.meets(arch) or networks(self.space, [arch])[0] in self.excluded:
+                self.cut(arch)
+                self.passed.append(arch)
+                continue
+            quality = math.fsum(row[option] for row, option in zip(self.scores, arch, strict=True))
+            if quality > self.quality:
+                self.arch, self.quality = arch, quality
+            return max(promise, quality)
+        return promise
+
+    def _ask(self, statics: Statics, *, whole: bool) -> tuple[Arch | None, float]:
+        """HiGHS's architecture, if it has one, and its bound; fractions of options are allowed unless `whole`."""
+        scale = SPREAD / self.spread
+        arch, bound = self.program.part(statics).solve(
+            self.space.allowed,
+            [[scale * (score - max(row)) for score in row] for row in self.scores],
+            self.cuts[statics],
+            whole=whole,
+            seconds=max(0.01, self.deadline - time.monotonic()),
+        )
+        return arch, self.top + bound / scale

@@ -1,0 +1,1 @@
+"""Parts of strategies that train shared weights."""

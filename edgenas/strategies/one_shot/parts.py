@@ -1,0 +1,71 @@
+"""Training in parts: a strategy's state is kept between them; within one, a checkpoint of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from edgenas.errors import Interrupted
+from edgenas.system import distributed
+from edgenas.system.checkpoint import check_identity, load, save
+from edgenas.training.train import READ_EVERY, SAVE_EVERY_S, Stepper, Surroundings
+
+
+class Training(Protocol):
+    """What is trained: `step` of `steps` are done."""
+
+    step: int
+    steps: int
+    stepper: Stepper
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on."""
+        ...
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Inverse of `state`."""
+        ...
+
+
+def reopen(training: Training, around: Surroundings) -> int:
+    """Go on within the part that begins at the present step, if it was interrupted; returns where it began."""
+    begun = training.step
+    if around.checkpoint is not None:
+        try:
+            payload = load(around.checkpoint)
+        except FileNotFoundError:
+            return begun
+        check_identity(around.checkpoint, payload, around.identity)
+        if payload["begun"] == begun:
+            training.load(payload)
+    return begun
+
+
+def train_part(training: Training, begun: int, until: int, update: Callable[[], Tensor], around: Surroundings) -> None:
+    """Train up to this step; `update` makes one and gives its loss ().
+
+    Raises:
+        Interrupted: the run is to stop; what is done is kept.
+        EdgeNASError: twenty steps in a row had no finite gradient.
+    """
+    saved_at = time.monotonic()
+
+    def keep() -> None:
+        if around.checkpoint is not None:
+            save(around.checkpoint, {"begun": begun, "identity": around.identity, **training.state()})
+
+    while training.step < until:
+        loss = update()
+        training.step += 1
+        if training.step % READ_EVERY == 0 or training.step == until:
+            training.stepper.check()
+            around.progress(training.step, training.steps, f"loss {loss.item():.3f}")
+        if around.stop():
+            distributed.first(keep)
+            raise Interrupted("stopped during the search")
+        if distributed.rank() == 0 and time.monotonic() - saved_at > SAVE_EVERY_S:
+            keep()
+            saved_at = time.monotonic()

@@ -1,0 +1,174 @@
+"""Strategies whose weights are trained by the search itself: another strategy inside, scored by shared weights.
+
+Each of their files says only what proposes, which paths train the weights, and when.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from edgenas.evaluators.shared import SharedEvaluator
+from edgenas.exploration import strategy as base
+from edgenas.exploration.feasible import random_feasible
+from edgenas.exploration.study import Study, Trial
+from edgenas.graph.graph import Arch
+from edgenas.nn.supernet import Supernet
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.sampling import free_choices
+from edgenas.strategies import predictor
+from edgenas.strategies.one_shot.path_samplers import Paths, PolicyPaths
+from edgenas.strategies.one_shot.path_training import PathTraining
+from edgenas.strategies.one_shot.training_run import Run, shared_evaluator
+from edgenas.strategies.reinforce import Baseline, Reinforce
+from edgenas.system import distributed
+from edgenas.training.settings import Settings, batch_size_for
+from edgenas.training.train import Surroundings
+
+IMAGES = 40_000  # that a search of default length trains on
+
+
+class WithWeights(base.Strategy):
+    """Trains all weights before the first proposal; then `inner` searches on them."""
+
+    def __init__(
+        self,
+        inner: base.Strategy,
+        evaluator: SharedEvaluator,
+        training: PathTraining,
+        paths: Paths,
+        around: Surroundings,
+    ) -> None:
+        """`evaluator` scores by the weights of `training` from now on."""
+        self.problem = inner.problem
+        self.inner, self.evaluator, self.training, self.paths, self.around = inner, evaluator, training, paths, around
+        evaluator.adopt(training.supernet)
+
+    def ask(self, n: int = 1) -> list[Arch]:
+        """Train what is due, then what `inner` proposes; [] too if nothing is within the budget."""
+        return self.inner.ask(n) if self.train(self.training.steps) else []
+
+    def train(self, until: int) -> bool:
+        """Train up to this step, if that is ahead; False if nothing is within the budget. Raises as `advance`."""
+        t = self.training
+        if until <= t.step:
+            return True
+        if random_feasible(self.problem, np.random.default_rng((t.seed, t.step))) is None:
+            return False
+        t.advance(until, partial(self.paths, self.problem), self.around)
+        self.evaluator.weights_version += 1
+        return True
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """For `inner`."""
+        self.inner.tell(trials)
+
+    def narrow(self, space: SearchSpace) -> None:
+        """For `inner`, and for the paths to come; weights stay as large as they are."""
+        super().narrow(space)
+        self.inner.narrow(space)
+
+    def recommend(self, study: Study, k: int) -> list[Arch]:
+        """What `inner` recommends."""
+        return self.inner.recommend(study, k)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Both states, and which weights the last scores were of."""
+        return {
+            "inner": self.inner.state_dict(),
+            "training": self.training.state(),
+            "weights_version": self.evaluator.weights_version,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.inner.load_state_dict(state["inner"])
+        self.training.load(state["training"])
+        self.evaluator.weights_version = state["weights_version"]
+
+
+class Alternating(WithWeights):
+    """A controller and weights in turn: before each round of the policy, weights train on its samples.
+
+    Then the policy rehearses, with one sample for each step of the weights past the warm-up: rewards by one batch of
+    validation images, as in ENAS and TuNAS. Trials, fewer and scored on many images, add to that. Rewards within a
+    round are of the same weights. The last round's are the final ones.
+    """
+
+    inner: Reinforce
+
+    def __init__(
+        self,
+        inner: Reinforce,
+        evaluator: SharedEvaluator,
+        training: PathTraining,
+        around: Surroundings,
+        *,
+        trials: int,
+        warm_up: float,
+    ) -> None:
+        """For so many planned trials; the share `warm_up` of all steps comes before the first."""
+        paths = PolicyPaths(inner.controller, round(warm_up * training.steps))
+        super().__init__(inner, evaluator, training, paths, around)
+        self.trials, self.warm_up = trials, warm_up
+
+    def ask(self, n: int = 1) -> list[Arch]:
+        """Between two rounds weights are trained on; then what the policy proposes."""
+        before = self.training.step
+        if self.inner.learn() and not self.train(self._due()):
+            return []
+        if self.training.step > before:
+            self.inner.forget()
+            learned = self.training.step - max(before, round(self.warm_up * self.training.steps))
+            self.inner.rehearse(self._on_a_batch, max(0, learned) // self.inner.samples)
+        return self.inner.ask(n)
+
+    @torch.no_grad()
+    def _on_a_batch(self, archs: Sequence[Arch]) -> list[float]:
+        """Accuracies on one batch, another for every round: of the same in all processes, by the first."""
+        training, epoch = self.training, int(self.inner.rng.integers(2**31))
+
+        def accuracies() -> list[float]:
+            size = training.supernet.space.shape[1]
+            batches = self.evaluator.data.validation.batches(training.batch_size, size=size, epoch=epoch, limit=1)
+            x, y = next(batches)
+            correct = [(training.logits(x, arch).argmax(1) == y).float().mean() for arch in archs]
+            return torch.stack(correct).tolist() if correct else []
+
+        return distributed.first(accuracies)
+
+    def _due(self) -> int:
+        """The step that the next round comes after; the last one where nothing is left to choose."""
+        done = (self.inner.evaluated + self.inner.samples) / self.trials
+        if done >= 1 or not free_choices(self.problem.space):
+            return self.training.steps
+        return math.ceil(self.training.steps * (self.warm_up + (1 - self.warm_up) * done))
+
+
+def path_training(run: Run, paths_a_step: int) -> PathTraining:
+    """Fresh weights, to be trained with the run's settings. Raises UsageError if the run scores by other weights."""
+    images, space = shared_evaluator(run).data.train, run.problem.space
+    supernet = Supernet(space, torch.Generator().manual_seed(run.config.seed)).to(torch.device(run.torch_device))
+    epochs = run.config.search_epochs or run.config.seeing(IMAGES // paths_a_step, 4, len(images))
+    settings = Settings(epochs, batch_size_for(len(images)), ghost_batch=run.config.ghost_batch)
+    return PathTraining(supernet.to(memory_format=torch.channels_last), images, settings, seed=run.config.seed)
+
+
+def alternating(run: Run, *, baseline: Baseline, warm_up: float) -> Alternating:
+    """A controller whose rewards are of weights trained on its own samples."""
+    training = path_training(run, 1)
+    inner = Reinforce(run.problem, run.rng("reinforce"), baseline=baseline)
+    around = run.surroundings("paths", {"epochs": training.settings.epochs})
+    return Alternating(inner, run.evaluator, training, around, trials=run.config.trials, warm_up=warm_up)
+
+
+def predicted(run: Run, paths: Paths, paths_a_step: int) -> WithWeights:
+    """A predictor of what weights give that are trained on such paths."""
+    training = path_training(run, paths_a_step)
+    around = run.surroundings("paths", {"epochs": training.settings.epochs})
+    return WithWeights(predictor.build(run), run.evaluator, training, paths, around)

@@ -1,0 +1,166 @@
+"""What generational strategies share: founders, preselection of children by cost, survivors, restarts."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+
+from edgenas.exploration.feasible import Proposed, new_samples, repair, survey, uniform
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Strategy
+from edgenas.exploration.study import Trial
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.sampling import is_allowed
+
+# Children per proposal whose costs are looked at; every so many-th is uniformly random instead.
+CANDIDATES, RANDOM_EVERY = 32, 10
+# To every so many places, one is added for the child with most work of as many.
+LARGE_EVERY = 4
+# Infeasible children that are repaired where none is feasible.
+REPAIRED = 8
+# Times that children are bred, each time further from their parents, before new founders are sought.
+ATTEMPTS = 6
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large generations are; a share of the founders is grown; `patience` counts generations without progress."""
+
+    parents: int
+    patience: int
+    children: int = 8
+    founders: int = 16
+    grown_share: float = 0.25
+
+
+class Generational(Strategy):
+    """Proposes generation by generation; the best of all generations are the parents of the next ('plus' selection).
+
+    Costs are free, so children are bred in large numbers, a few feasible ones of new networks proposed, and a
+    generation's costs are computed in one go. When so many generations in a row as the plan has patience for bring
+    nothing better than their parents, new founders start again; what was proposed stays known.
+    """
+
+    def __init__(self, problem: Problem, rng: Generator, plan: Plan) -> None:
+        """The first proposals are founders."""
+        self.problem = problem
+        self.rng = rng
+        self.plan = plan
+        self.waiting: list[Arch] = []
+        self.told: list[tuple[Arch, float]] = []
+        self.survivors: list[tuple[Arch, float]] = []  # best first
+        self.stale = 0
+        self.weights_version = 0
+        self.proposed = Proposed(problem.space)
+
+    @abstractmethod
+    def _bred(self, n: int, attempt: int) -> list[Arch]:
+        """`n` children of the survivors, feasible or not, known or not; further from them with every attempt."""
+
+    def ask(self, n: int = 1) -> list[Arch]:
+        """At most `n` of the current generation; [] when nothing new turns up."""
+        if not self.waiting:
+            self._select()
+            self.waiting = (self._offspring() if self.survivors else []) or self._founders()
+        asked, self.waiting = self.waiting[:n], self.waiting[n:]
+        return asked
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        """The trials compete with the survivors once their generation is complete.
+
+        Survivors scored on older weights stay parents until something is scored on the newer ones.
+        """
+        for trial in trials:
+            if trial.weights_version > self.weights_version:
+                self.weights_version = trial.weights_version
+                self.survivors = [(arch, -math.inf) for arch, _ in self.survivors]
+                self.told = [(arch, -math.inf) for arch, _ in self.told]
+            self.told.append((trial.arch, trial.reward))
+
+    def narrow(self, space: SearchSpace) -> None:
+        """What waits and is no longer allowed is dropped."""
+        super().narrow(space)
+        self.waiting = [arch for arch in self.waiting if is_allowed(space, arch)]
+
+    def _select(self) -> None:
+        """The best of survivors and trials survive; nobody does after too many generations without progress."""
+        if not self.told:
+            return
+        best = max((reward for _, reward in self.survivors), default=-math.inf)
+        # Of equals the newer: steps that change nothing lead off a plateau.
+        ranked = sorted([*self.told, *self.survivors], key=lambda member: member[1], reverse=True)
+        self.survivors, self.told = ranked[: self.plan.parents], []
+        self.stale = 0 if self.survivors[0][1] > best else self.stale + 1
+        if self.stale >= self.plan.patience:
+            self.survivors, self.stale = [], 0
+
+    def _founders(self) -> list[Arch]:
+        """New random feasible architectures, a share of them grown; [] when nothing new turns up."""
+        to_grow = round(self.plan.grown_share * self.plan.founders)
+        return new_samples(self.problem, self.proposed, self.rng, self.plan.founders, to_grow=to_grow)
+
+    def _offspring(self) -> list[Arch]:
+        """New feasible children; [] when nothing new turns up."""
+        for attempt in range(ATTEMPTS):
+            archs = self._bred(CANDIDATES * self.plan.children, attempt)
+            archs[::RANDOM_EVERY] = uniform(self.problem.space, self.rng, len(archs[::RANDOM_EVERY]))
+            if new := self.proposed.add(self._preferred(archs), self.plan.children):
+                return new
+        return []
+
+    def _preferred(self, archs: Sequence[Arch]) -> list[Arch]:
+        """The feasible ones in order, with large ones in between; where none is feasible, a few repaired."""
+        work, excess = survey(self.problem, archs)
+        feasible = np.flatnonzero(excess == 0)
+        if not len(feasible):
+            repaired = (repair(self.problem, arch, self.rng) for arch in archs[:REPAIRED])
+            return [arch for arch in repaired if arch is not None]
+        # Large ones are sought among the last candidates, the other places go to the first: they hardly ever meet.
+        groups = np.array_split(feasible[::-1], -(-len(feasible) // LARGE_EVERY))
+        plain = np.array_split(feasible, len(groups))
+        ordered = [[group[work[group].argmax()], *others] for group, others in zip(groups, plain, strict=True)]
+        return [archs[i] for i in chain.from_iterable(ordered)]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Generator, generation, survivors and what was proposed."""
+        return {
+            "rng": self.rng.bit_generator.state,
+            "waiting": list(self.waiting),
+            "told": list(self.told),
+            "survivors": list(self.survivors),
+            "stale": self.stale,
+            "weights_version": self.weights_version,
+            "proposed": self.proposed.state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.rng.bit_generator.state = state["rng"]
+        self.waiting = [tuple(arch) for arch in state["waiting"]]
+        self.told = [(tuple(arch), reward) for arch, reward in state["told"]]
+        self.survivors = [(tuple(arch), reward) for arch, reward in state["survivors"]]
+        self.stale = state["stale"]
+        self.weights_version = state["weights_version"]
+        self.proposed.load(state["proposed"])
+
+
+def decoded(space: SearchSpace, scores: np.ndarray) -> list[Arch]:
+    """`space.decode` of many scores (n, choices, most options) at once; what a choice does not have is not read."""
+    columns = []
+    for i, allowed in enumerate(space.allowed):
+        options = np.array(allowed)
+        columns.append(options[scores[:, i, options].argmax(axis=1)])
+    return list(map(tuple, np.stack(columns, axis=1).tolist()))
+
+
+def founders_for(trials: int) -> int:
+    """Founders of a search planned for so many trials: enough to see the space, few enough to breed for long."""
+    return min(16, max(6, trials // 6))

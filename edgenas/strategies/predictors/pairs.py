@@ -1,0 +1,217 @@
+"""Quality from the options of an architecture, their pairs and triples: an ensemble of ridge models in closed form.
+
+Columns would run into the tens of thousands, so all is in dual form: two architectures that agree in m choices share m
+options, m (m - 1) / 2 pairs and m (m - 1) (m - 2) / 6 triples of options. Choices with the same options also share what
+they learn, through how often each option occurs. Choices that a network does not show agree where both are absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.random import Generator
+
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
+from edgenas.strategies.predictors.interface import ABSENT, normal_scores, shown_options
+
+# Shares of variance of each member: options, pairs, triples, occurrences, pairs of occurrences.
+MIXES = (
+    (1.0, 0.0, 0.0, 0.0, 0.0),
+    (1.0, 1.0, 0.0, 0.0, 0.0),
+    (1.0, 1.0, 1.0, 1.0, 1.0),
+    (0.3, 0.3, 0.0, 1.0, 1.0),
+    (0.3, 0.3, 1.0, 1.0, 3.0),
+)
+STRENGTHS = 10.0 ** np.arange(-3.0, 2.1, 0.25)  # noise over mean variance
+MOST_FOR_MIXES = 300  # labels that members are compared on: an eigendecomposition costs their cube
+LEAST_WEIGHT = 0.02  # members of less are left out
+TINY = 1e-12
+ROUNDING = 1e-5  # of kernels in single precision
+
+
+@dataclass(frozen=True)
+class Ridge:
+    """Ridge regression on a kernel whose features have mean 0 over the labels, in its eigenvectors (n, n).
+
+    `variance` is of one unit of kernel; `strength` is the noise in that unit; `error` is the mean squared error of each
+    label as the others predict it.
+    """
+
+    vectors: np.ndarray
+    values: np.ndarray
+    mean: float
+    projected: np.ndarray
+    strength: float
+    variance: float
+    error: float
+
+    def __call__(self, kernel: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance (m,) of labels, from centred kernels (m, n) with the labels and (m,) with themselves."""
+        spread = np.sqrt(self.values + self.strength)
+        rotated = kernel @ (self.vectors / spread).astype(np.float32)
+        mean = self.mean + rotated @ (self.projected / spread).astype(np.float32)
+        known = np.einsum("ij,ij->i", rotated, rotated)
+        left = np.maximum(0.0, own - known) + self.strength * (1 + 1 / len(self.values))
+        return mean, self.variance * left
+
+
+def fit_ridge(kernel: np.ndarray, targets: np.ndarray) -> Ridge:
+    """The strength of least leave-one-out error, for a centred kernel (n, n) of mean diagonal 1; n of at least 2."""
+    values, vectors = np.linalg.eigh(kernel)
+    values = np.maximum(values, 0.0)
+    mean = float(targets.mean())
+    projected = vectors.T @ (targets - mean)
+    errors = left_out(values, vectors, projected, STRENGTHS)
+    best = int(np.argmin(np.mean(errors**2, axis=0)))
+    strength, error = float(STRENGTHS[best]), errors[:, best]
+    # What is left of each label, times its error: each is the square of its own spread.
+    residuals = vectors @ (projected * strength / (values + strength))
+    variance = float(np.mean(residuals * error)) / strength
+    return Ridge(vectors, values, mean, projected, strength, variance, float(np.mean(error**2)))
+
+
+def left_out(values: np.ndarray, vectors: np.ndarray, projected: np.ndarray, strengths: np.ndarray) -> np.ndarray:
+    """Errors (n, s) of each label as the others predict it, mean included, at each strength."""
+    shrunk = strengths / (values[:, None] + strengths)
+    leverage = 1 / len(values) + vectors**2 @ (1 - shrunk)
+    errors: np.ndarray = vectors @ (projected[:, None] * shrunk) / np.maximum(TINY, 1 - leverage)
+    return errors
+
+
+@dataclass(frozen=True)
+class Features:
+    """Which options architectures show: one-hot (n, p), and occurrences (n, q) over choices with the same options."""
+
+    one_hot: np.ndarray
+    occurrences: np.ndarray
+
+    def with_labels(self, labels: Features) -> Shared:
+        """What (n,) of these share with (m,) labels: (n, m)."""
+        return Shared(self.one_hot @ labels.one_hot.T, self.occurrences @ labels.occurrences.T)
+
+    def with_themselves(self) -> Shared:
+        """What each shares with itself: (n,)."""
+        return Shared(np.sum(self.one_hot**2, axis=1), np.sum(self.occurrences**2, axis=1))
+
+
+@dataclass(frozen=True)
+class Shared:
+    """How many options two architectures have in common, and the product of how often each has any."""
+
+    options: np.ndarray
+    occurrences: np.ndarray
+
+    def among(self, part: np.ndarray) -> Shared:
+        """Between some of the labels only."""
+        return Shared(self.options[np.ix_(part, part)], self.occurrences[np.ix_(part, part)])
+
+    def kernel(self, mix: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Options, their pairs and triples, occurrences and their pairs, by these factors; shaped as `options`."""
+        m, common = self.options, self.occurrences
+        one, two, three, once, twice = (np.float32(factor) for factor in mix)
+        kernel: np.ndarray = m * (one + (m - 1) / 2 * (two + (m - 2) / 3 * three)) if two or three else m * one
+        return kernel + common * (once + common * twice) if once or twice else kernel
+
+
+@dataclass(frozen=True)
+class Member:
+    """A ridge model on a mix of kernels, and its weight in the ensemble.
+
+    The features behind the kernel have mean 0 over the labels: `columns` (n,) are its means before, `total` their mean.
+    """
+
+    weight: float
+    mix: tuple[float, ...]
+    columns: np.ndarray
+    total: float
+    ridge: Ridge
+
+    def __call__(self, shared: Shared, own: Shared) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance (m,) of labels of those that share (m, n) with the labels, (m,) with themselves."""
+        kernel = shared.kernel(self.mix)
+        rows = kernel.mean(axis=1)
+        kernel -= (rows - np.float32(self.total))[:, None]
+        kernel -= self.columns
+        return self.ridge(kernel, own.kernel(self.mix) - 2 * rows + self.total)
+
+
+def fit_member(shared: Shared, mix: tuple[float, ...], targets: np.ndarray, weight: float = 1.0) -> Member:
+    """From what the labels share with each other (n, n)."""
+    kernel = shared.kernel(mix).astype(float)
+    columns = kernel.mean(axis=0)
+    total = float(columns.mean())
+    ridge = fit_ridge(kernel - columns - columns[:, None] + total, targets)
+    return Member(weight, mix, columns.astype(np.float32), total, ridge)
+
+
+def scaled_mixes(shared: Shared) -> list[tuple[float, ...]]:
+    """`MIXES` as factors of kernels, each of variance 1 over the labels; a kernel without variance is left out."""
+    factors = []
+    for single in np.eye(len(MIXES[0])):
+        kernel = shared.kernel(single)
+        variance = float(np.mean(np.diag(kernel), dtype=float) - np.mean(kernel, dtype=float))
+        factors.append(1 / variance if variance > ROUNDING else 0.0)
+    return [tuple(share * f / sum(mix) for share, f in zip(mix, factors, strict=True)) for mix in MIXES]
+
+
+class Pairs:
+    """Averages its members by how well each predicts every label from the others."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        """Knows nothing yet: all are alike."""
+        self.space = space
+        self._members: list[Member] = []
+
+    def fit(self, archs: Sequence[Arch], qualities: Sequence[float], rng: Generator) -> None:
+        """Learn from these alone; some ten milliseconds for 200. `rng` draws those that members are compared on."""
+        self._members = []
+        if len(archs) < 2:
+            return
+        shown = shown_options(self.space, archs)
+        self._varying = np.flatnonzero((shown != shown[0]).any(axis=0))
+        self._labels = self._features(shown)
+        shared, targets = self._labels.with_labels(self._labels), normal_scores(qualities)
+        mixes, few = scaled_mixes(shared), len(archs) <= MOST_FOR_MIXES
+        part = np.arange(len(archs)) if few else rng.choice(len(archs), MOST_FOR_MIXES, replace=False)
+        some = shared.among(part)
+        compared = [fit_member(some, mix, targets[part]) for mix in mixes]
+        for weight, member in zip(_weights(compared, len(part)), compared, strict=True):
+            if weight and few:
+                self._members.append(replace(member, weight=weight))
+            elif weight:
+                self._members.append(fit_member(shared, member.mix, targets, weight))
+
+    def predict(self, archs: Sequence[Arch]) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation (n,) of normal scores; the latter holds the members' disagreement too."""
+        if not self._members:
+            return np.zeros(len(archs)), np.ones(len(archs))
+        features = self._features(shown_options(self.space, archs))
+        shared, own = features.with_labels(self._labels), features.with_themselves()
+        mean, square = np.zeros(len(archs)), np.zeros(len(archs))
+        for member in self._members:
+            each, variance = member(shared, own)
+            mean += member.weight * each
+            square += member.weight * (each**2 + variance)
+        return mean, np.sqrt(np.maximum(0.0, square - mean**2))
+
+    def _features(self, shown: np.ndarray) -> Features:
+        """Of options as shown (n, choices); choices in which all labels agree are left out."""
+        hot = [np.zeros((len(shown), 0), dtype=np.float32)]
+        alike: dict[tuple[object, ...], np.ndarray] = {(): hot[0]}
+        for i in self._varying:
+            options = self.space.choices[i].options
+            columns = (shown[:, i, None] == np.arange(ABSENT, len(options))).astype(np.float32)
+            hot.append(columns)
+            alike[options] = alike[options] + columns if options in alike else columns
+        return Features(np.concatenate(hot, axis=1), np.concatenate(list(alike.values()), axis=1))
+
+
+def _weights(members: Sequence[Member], labels: int) -> list[float]:
+    """Summing to 1, by the likelihood of normal errors of each member's size; 0 for those that hardly count."""
+    errors = np.array([member.ridge.error for member in members]) + TINY
+    weights = (errors / errors.min()) ** (-labels / 2)
+    weights = np.where(weights < LEAST_WEIGHT * weights.sum(), 0.0, weights)
+    return list(map(float, weights / weights.sum()))

@@ -1,0 +1,1 @@
+"""Folders, processes, progress and plugins: what every layer may use."""

@@ -1,0 +1,119 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgenas.data.storage.decode import Unreadable, decode, square
+from tests.data.writers import encoded, noise
+
+GREY = np.full((8, 8), 100, dtype=np.uint8)
+
+
+def saved(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def deep_grey(value: int) -> bytes:
+    return saved(Image.fromarray(np.full((8, 8), value, dtype=np.uint16)))
+
+
+def palette(transparent: bool) -> bytes:
+    image = Image.new("P", (8, 8), 1)
+    image.putpalette([0, 0, 0, 200, 10, 20])
+    return saved(image, transparency=1) if transparent else saved(image)
+
+
+def animated() -> bytes:
+    first, second = (Image.new("RGB", (8, 8), colour) for colour in ((10, 20, 30), (90, 90, 90)))
+    return saved(first, save_all=True, append_images=[second], default_image=False)
+
+
+@pytest.mark.parametrize(
+    "content, colour",
+    [
+        (saved(Image.new("RGB", (8, 8), (10, 20, 30))), (10, 20, 30)),
+        (saved(Image.fromarray(GREY)), (100, 100, 100)),
+        (saved(Image.fromarray(GREY), "JPEG"), (100, 100, 100)),
+        (saved(Image.new("1", (8, 8), 1)), (255, 255, 255)),
+        (deep_grey(65535), (255, 255, 255)),
+        (deep_grey(257 * 100), (100, 100, 100)),
+        (deep_grey(300), (1, 1, 1)),
+        (saved(Image.new("RGBA", (8, 8), (10, 20, 30, 255))), (10, 20, 30)),
+        (saved(Image.new("RGBA", (8, 8), (10, 20, 30, 0))), (255, 255, 255)),
+        (saved(Image.new("RGBA", (8, 8), (0, 0, 0, 51))), (204, 204, 204)),
+        (saved(Image.new("LA", (8, 8), (0, 0))), (255, 255, 255)),
+        (saved(Image.new("RGB", (8, 8), (1, 2, 3)), transparency=(1, 2, 3)), (255, 255, 255)),
+        (palette(transparent=False), (200, 10, 20)),
+        (palette(transparent=True), (255, 255, 255)),
+        (saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"), (255, 0, 0)),
+        (animated(), (10, 20, 30)),
+        (saved(Image.new("RGB", (1, 1), (10, 20, 30))), (10, 20, 30)),
+    ],
+)
+def test_every_kind_becomes_rgb(content, colour):
+    image = decode(content)
+    assert image.mode == "RGB"
+    np.testing.assert_allclose(np.asarray(image)[0, 0], colour, atol=2)
+    np.testing.assert_allclose(np.asarray(square(image, 4)).reshape(-1, 3), [colour] * 16, atol=2)
+
+
+@pytest.mark.parametrize("orientation, corner", [(1, (0, 0)), (3, (-1, -1)), (6, (0, -1)), (8, (-1, 0)), (2, (0, -1))])
+def test_exif_rotation_is_applied(orientation, corner):
+    image = np.zeros((16, 24, 3), dtype=np.uint8)
+    image[:4, :4] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright = np.asarray(decode(saved(Image.fromarray(image), exif=exif)))
+    assert upright.shape[:2] == ((24, 16) if orientation in (6, 8) else (16, 24))
+    assert upright[corner].min() == 255 and (upright[:, :, 0] == 255).sum() == 16
+
+
+def claims_to_be(width: int, height: int) -> bytes:
+    """A PNG whose header promises more pixels than anyone has memory for."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    body = b"IDAT" + zlib.compress(b"\0" * 100)
+    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+
+@pytest.mark.parametrize(
+    "content, reason",
+    [
+        (b"", "neither JPEG nor PNG"),
+        (b"text named .jpg", "neither JPEG nor PNG"),
+        (saved(Image.fromarray(GREY), "GIF"), "neither JPEG nor PNG"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "neither JPEG nor PNG"),
+        (encoded(noise(64, 64, 3), "JPEG")[:900], "truncated"),
+        (encoded(noise(64, 64, 3))[:900], "truncated"),
+        (encoded(noise(64, 64, 3), "JPEG")[:30], "Truncated"),
+        (claims_to_be(60000, 60000), "decompression bomb"),
+        (claims_to_be(0, 5), "neither"),
+    ],
+)
+def test_what_is_no_image_says_why(content, reason):
+    with pytest.raises(Unreadable, match=reason):
+        decode(content)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_large_photograph_is_reduced_while_it_is_read():
+    content = saved(Image.new("L", (12000, 12000), 77), "JPEG")
+    image = decode(content, 96)
+    assert 192 <= image.width <= 1500
+    assert np.asarray(square(image, 96)).mean() == pytest.approx(77, abs=1)
+
+
+@pytest.mark.parametrize("shape", [(1, 3000), (3000, 1), (2, 5), (1, 1)])
+def test_a_square_of_any_aspect(shape):
+    assert square(Image.fromarray(noise(*shape, 3)), 32).size == (32, 32)
+
+
+def test_square_is_the_centre():
+    image = np.zeros((10, 30, 3), dtype=np.uint8)
+    image[:, 10:20] = 255
+    assert np.asarray(square(Image.fromarray(image), 10)).min() == 255

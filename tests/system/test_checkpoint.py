@@ -1,0 +1,107 @@
+import hashlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+import torch
+
+from edgenas.errors import CheckpointError, EnvironmentFault
+from edgenas.system.checkpoint import check_identity, load, previous, save
+
+
+def payload(value):
+    return {"identity": {"seed": 0}, "x": torch.full((3,), float(value))}
+
+
+def test_round_trip_keeps_one_older_generation(tmp_path):
+    path = tmp_path / "a.pt"
+    for value in (1, 2, 3):
+        save(path, payload(value))
+    assert load(path)["x"][0] == 3
+    assert load(previous(path))["x"][0] == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.pt", "a.pt.previous"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b[: len(b) // 2], lambda b: b[:200] + bytes([b[200] ^ 1]) + b[201:], lambda b: b"", lambda b: b"junk"],
+    ids=["truncated", "bit flip", "empty", "foreign"],
+)
+def test_a_damaged_checkpoint_gives_the_older_generation_with_a_warning(tmp_path, damage):
+    path = tmp_path / "a.pt"
+    save(path, payload(1))
+    save(path, payload(2))
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.warns(UserWarning, match="going on from a.pt.previous"):
+        assert load(path)["x"][0] == 1
+
+
+def test_two_damaged_generations_are_refused(tmp_path):
+    path = tmp_path / "a.pt"
+    for value in (1, 2):
+        save(path, payload(value))
+    for generation in (path, previous(path)):
+        generation.write_bytes(b"x")
+    with pytest.raises(CheckpointError, match="no intact generation"):
+        load(path)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "none.pt")
+
+
+def test_a_pickle_is_never_executed(tmp_path):
+    """Even one under a valid hash of ours."""
+
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/owned",)
+
+    buffer = io.BytesIO()
+    torch.save({"x": Evil()}, buffer)
+    content = buffer.getvalue()
+    path = tmp_path / "a.pt"
+    path.write_bytes(b"edgenas-checkpoint-1 " + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+    with pytest.raises(CheckpointError, match="something else than weights"):
+        load(path)
+    assert not (tmp_path / "owned").exists()
+
+
+def test_identity_names_the_difference(tmp_path):
+    with pytest.raises(CheckpointError, match="seed = 0, this run has 1"):
+        check_identity(tmp_path / "a.pt", payload(0), {"seed": 1})
+    check_identity(tmp_path / "a.pt", payload(0), {"seed": 0})
+
+
+def test_an_unwritable_place_is_an_environment_fault(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EnvironmentFault, match="cannot write the checkpoint"):
+        save(tmp_path / "file" / "a.pt", payload(0))
+
+
+def test_killed_while_writing_leaves_an_intact_generation(tmp_path):
+    """SIGKILL at any moment of a loop that does nothing but write."""
+    script = textwrap.dedent(
+        f"""
+        import pathlib, torch
+        from edgenas.system.checkpoint import save
+        value = 0
+        while True:
+            save(pathlib.Path({str(tmp_path / "a.pt")!r}), {{"x": torch.full((200_000,), float(value))}})
+            print(value, flush=True)
+            value += 1
+        """
+    )
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    for _ in range(5):
+        written = int(child.stdout.readline())
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    assert load(tmp_path / "a.pt")["x"].min() >= written

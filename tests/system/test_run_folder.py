@@ -1,0 +1,91 @@
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+
+import pytest
+
+from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
+from edgenas.system.run_folder import CONFIG, LOCK, RunFolder, cache_folder
+
+
+def test_artefacts_are_made_once_and_survive_a_move(tmp_path):
+    made = []
+
+    def make():
+        made.append(1)
+        return {"x": 1.5}
+
+    folder = RunFolder(tmp_path / "run", resume=False)
+    assert folder.artefact("a", make) == folder.artefact("a", make) == {"x": 1.5}
+    folder.add_seconds("a", 1.0)
+    folder.unlock()
+    moved = (tmp_path / "run").rename(tmp_path / "moved")
+    again = RunFolder(moved, resume=True)
+    assert again.artefact("a", make) == {"x": 1.5} and made == [1]
+    again.add_seconds("a", 0.5)
+    assert again.seconds == {"a": 1.5}
+    assert str(tmp_path) not in "".join(p.read_text() for p in moved.iterdir())
+
+
+def test_a_damaged_artefact_is_named(tmp_path):
+    folder = RunFolder(tmp_path, resume=False)
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(CheckpointError, match="a.json is damaged"):
+        folder.artefact("a", dict)
+
+
+def test_a_run_is_not_begun_over_another(tmp_path):
+    (tmp_path / CONFIG).write_text("")
+    with pytest.raises(UsageError, match="--resume"):
+        RunFolder(tmp_path, resume=False)
+    RunFolder(tmp_path, resume=True)
+
+
+def test_a_file_in_the_way(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(EnvironmentFault, match="is a file"):
+        RunFolder(tmp_path / "run", resume=False)
+
+
+def test_a_living_process_keeps_its_folder(tmp_path):
+    script = (
+        "import pathlib, edgenas.system.run_folder as f;"
+        f"f.RunFolder(pathlib.Path({str(tmp_path)!r}), resume=True); input()"
+    )
+    child = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
+    try:
+        while not (tmp_path / LOCK).exists():
+            assert child.poll() is None
+        with pytest.raises(UsageError, match=rf"process {child.pid} on "):
+            RunFolder(tmp_path, resume=True)
+    finally:
+        child.communicate(b"\n")
+    folder = RunFolder(tmp_path, resume=True)  # it is gone: taken over
+    assert folder.notice is not None and str(child.pid) in folder.notice
+    assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
+
+
+def test_a_lock_of_another_host_is_respected(tmp_path):
+    (tmp_path / LOCK).write_text(json.dumps({"pid": 1, "host": platform.node() + "x", "started": "1"}))
+    with pytest.raises(UsageError, match="works in it"):
+        RunFolder(tmp_path, resume=True)
+
+
+def test_a_torn_lock_is_no_obstacle(tmp_path):
+    (tmp_path / LOCK).write_text("{")
+    RunFolder(tmp_path, resume=True).unlock()
+    assert not (tmp_path / LOCK).exists()
+
+
+def test_the_cache_is_the_users_or_else_a_temporary_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    assert cache_folder("a", "b") == tmp_path / "home/edgenas/a/b"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    assert cache_folder("a") == tmp_path / "temporary/edgenas/a"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    assert cache_folder("a") is None

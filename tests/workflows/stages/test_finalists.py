@@ -1,0 +1,40 @@
+"""In which order candidates stand for election."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from edgenas.workflows.stages.finalists import by_rank
+
+MACS = {(0,): 10, (1,): 20, (2,): 30, (3,): 40}
+
+
+def run(finalists: int, images: int = 10_000) -> SimpleNamespace:
+    macs = SimpleNamespace(many=lambda space, archs: np.array([MACS[arch] for arch in archs]))
+    config, data = SimpleNamespace(finalists=finalists), SimpleNamespace(validation=range(images))
+    return SimpleNamespace(config=config, data=data, space=None, costs=SimpleNamespace(macs=macs))
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "finalists", "images", "order"),
+    [
+        ((0.9, 0.8, 0.7, 0.6), 1, 10_000, [0, 1, 2, 3]),
+        ((0.9, 0.8, 0.7, 0.6), 2, 10_000, [0, 3, 1, 2]),
+        ((0.9, 0.8, 0.7, 0.6), 3, 10_000, [0, 1, 3, 2]),
+        ((0.9, 0.8, 0.7, 0.6), 4, 10_000, [0, 1, 2, 3]),
+        ((0.8, 0.7, 0.6, 0.9), 2, 10_000, [3, 0, 1, 2]),
+        ((0.9, 0.9, 0.9, 0.6), 1, 10_000, [2, 1, 0, 3]),
+        ((0.9, 0.899, 0.7, 0.6), 1, 10_000, [1, 0, 2, 3]),
+        ((0.9, 0.899, 0.7, 0.6), 1, 1_000_000, [0, 1, 2, 3]),
+    ],
+)
+def test_best_first_larger_among_equals_and_the_largest_among_several_finalists(accuracies, finalists, images, order):
+    scores = {arch: {"accuracy": accuracy} for arch, accuracy in zip(MACS, accuracies, strict=True)}
+    assert by_rank(run(finalists, images), scores) == [(i,) for i in order]
+
+
+def test_nothing_is_ranked_where_there_is_nothing():
+    assert by_rank(run(2), {}) == []

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.study import Study
+from edgenas.workflows.stages.outcome import volume
+from tests.strategies._synthetic import load_json, save_json
+
+MS, PARAMS = "latency_high_ms@test", "params"
+
+
+@pytest.mark.parametrize(
+    "trials, hypervolume, corner",
+    [
+        ([], 0.0, {}),
+        ([(0.9, 10.0, 5.0)], 0.0, {}),  # nothing that tells one from another
+        ([(0.9, 10.0, 5.0), (0.5, 10.0, 5.0)], 0.0, {}),
+        ([(0.9, 10.0, 5.0), (0.5, 20.0, 5.0)], 0.4 * 10 / (0.5 * 20), {"accuracy": 0.5, MS: 20.0}),
+        ([(0.9, 10.0, 5.0), (0.5, 20.0, 8.0)], 0.4 * 10 * 3 / (0.5 * 20 * 8), {"accuracy": 0.5, MS: 20.0, PARAMS: 8.0}),
+        ([(0.9, 20.0, 5.0), (0.5, 10.0, 5.0)], 0.0, {"accuracy": 0.5, MS: 20.0}),  # both lie on the bounds
+        (
+            [(0.9, 10.0, 5.0), (0.5, 20.0, 8.0), (0.1, 30.0, 1.0)],
+            0.4 * 10 * 3 / (0.5 * 20 * 8),
+            {"accuracy": 0.5, MS: 20.0, PARAMS: 8.0},
+        ),
+    ],
+)
+def test_the_volume_is_bounded_by_the_worst_of_the_feasible(tmp_path, trials, hypervolume, corner):
+    study = Study(tmp_path, Objective({MS: 25.0, PARAMS: 10.0}), save_json, load_json)
+    for i, (accuracy, ms, params) in enumerate(trials):
+        study.add((i,), {"accuracy": accuracy, MS: ms, PARAMS: params})
+    found = volume(study)
+    assert found["reference_point"] == corner
+    assert found["hypervolume"] == pytest.approx(hypervolume)

@@ -1,0 +1,191 @@
+"""One real search from end to end, as small as it can be, and what a person then does with its folder."""
+
+import json
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgenas.errors import BudgetError, UsageError
+from edgenas.exporters.bundle import verify_bundle
+from edgenas.runtimes.onnxruntime import open as open_session
+from edgenas.system.progress import SilentReporter
+from edgenas.workflows import api, pipeline
+from edgenas.workflows.config import make_config
+from edgenas.workflows.result import Result
+from edgenas.workflows.stages import deliver as delivery
+
+TINY = {
+    "statics": 1,
+    "trials": 12,
+    "batch": 4,
+    "finalists": 2,
+    "supernet_epochs": 1,
+    "final_epochs": 2,
+    "validation_share": 0.2,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_profile(tmp_path_factory):
+    """A cache of its own, and as few timing rounds as the protocol allows."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setattr("edgenas.workflows.stages.profile.SECONDS_EACH", 0.01)
+        patch.setattr("edgenas.workflows.stages.profile.SPREAD_SECONDS", 0.5)
+        patch.setattr("edgenas.workflows.stages.deliver.BENCH_SECONDS", 0.5)
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run under a budget that binds on most machines, yet leaves room for noise."""
+    folder = tmp_path_factory.mktemp("runs") / "first run"
+    bounds = _bounds(folder.parent / "bounds")
+    budget_ms = round(0.6 * bounds["largest_ms"], 4)
+    return folder, api.search(make_config({**TINY, "budget_ms": budget_ms, "output": folder}), SilentReporter())
+
+
+def _bounds(folder):
+    """What the smallest and the largest network take here."""
+    from edgenas.system.run_folder import RunFolder
+    from edgenas.workflows.run import Run
+    from edgenas.workflows.stages import profile as latency
+
+    run = Run(make_config({"output": folder}), RunFolder(folder, resume=False), SilentReporter(), api.never)
+    return latency.bounds(run)
+
+
+def test_result_is_measured_within_the_budget(finished):
+    folder, result = finished
+    assert result.met_budget
+    assert result.measured_ms * (1 + result.repeat_error) <= result.budget_ms < result.largest_ms
+    assert result.predicted_low_ms <= result.predicted_ms <= result.predicted_high_ms <= result.budget_ms
+    assert result.feasible_trials > 0 and result.trials == TINY["trials"]
+    assert result.onnx_test_accuracy == pytest.approx(result.test_accuracy, abs=0.003)
+    assert result.test_reads == 1
+    kept = json.loads((folder / "result.json").read_text())
+    assert list(kept) == [field.name for field in fields(Result)]
+    assert kept | {"bundle": result.bundle} == json.loads(result.to_json())
+
+
+def test_the_delivered_model_is_on_the_front_that_is_shown(finished):
+    folder, result = finished
+    assert [point["arch"] for point in api.front(folder)].count(result.arch) == 1
+
+
+def test_the_bundle_holds_and_runs(finished):
+    folder, result = finished
+    assert verify_bundle(folder) == []
+    assert (folder / "labels.txt").read_text().split() == [str(digit) for digit in range(10)]
+    golden = np.load(folder / "golden.npz")
+    session = open_session(folder / "model.onnx")
+    outputs = np.concatenate([session.run(x[None])[0] for x in golden["input"]])
+    np.testing.assert_allclose(outputs, golden["output"], atol=1e-3)
+
+
+def test_the_example_runs_the_bundle(finished):
+    folder, _ = finished
+    example = Path(__file__).parents[2] / "deploy" / "classify.py"
+    done = subprocess.run([sys.executable, example, folder], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_resuming_a_finished_run_gives_the_same_result(finished):
+    folder, result = finished
+    config = make_config({**TINY, "budget_ms": result.budget_ms, "output": folder, "resume": True})
+    again = api.search(config, SilentReporter())
+    assert again.arch == result.arch and again.test_accuracy == result.test_accuracy
+    assert again.measured_ms == result.measured_ms and again.test_reads == 1
+
+
+def test_a_run_begun_with_other_settings_is_not_resumed(finished):
+    folder, result = finished
+    config = make_config({**TINY, "budget_ms": result.budget_ms, "output": folder, "resume": True, "seed": 7})
+    with pytest.raises(UsageError, match="seed"):
+        api.search(config, SilentReporter())
+
+
+def test_a_run_is_not_overwritten(finished):
+    folder, result = finished
+    with pytest.raises(UsageError, match="--resume"):
+        api.search(make_config({**TINY, "budget_ms": result.budget_ms, "output": folder}), SilentReporter())
+
+
+def test_export_of_the_run_equals_the_bundle(finished, tmp_path):
+    folder, _ = finished
+    path = api.export(folder, SilentReporter(), out=tmp_path / "again.onnx")
+    assert path.read_bytes() == (folder / "model.onnx").read_bytes()
+
+
+def test_another_strategy_reuses_the_supernet(finished, tmp_path):
+    folder, result = finished
+    config = {**TINY, "budget_ms": result.budget_ms, "output": tmp_path / "second", "reuse": folder, "int8": False}
+    second = api.search(make_config({**config, "strategy": "random"}), SilentReporter())
+    assert second.met_budget and second.int8_measured_ms is None
+    assert (tmp_path / "second" / "table.csv").read_bytes() == (folder / "table.csv").read_bytes()
+
+
+def test_an_impossible_budget_is_refused_before_training(finished, tmp_path):
+    config = make_config({**TINY, "budget_ms": 0.001, "output": tmp_path / "impossible"})
+    with pytest.raises(BudgetError, match=r"fastest takes 0\.\d+ ms"):
+        api.search(config, SilentReporter())
+    assert not (tmp_path / "impossible" / "supernet.pt").exists()
+
+
+def test_a_search_that_is_refused_after_its_profile_leaves_the_folder_free(tmp_path, monkeypatch):
+    def refuse(run):
+        assert (run.folder.path / "table.csv").exists()
+        raise UsageError("not like this")
+
+    monkeypatch.setattr(pipeline, "strategy", refuse)
+    with pytest.raises(UsageError, match="not like this"):
+        api.search(make_config({**TINY, "budget_ms": 100, "output": tmp_path / "run"}), SilentReporter())
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_size_that_the_data_cannot_come_in_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="--size 64: digits comes in 32 x 32"):
+        api.search(make_config({**TINY, "budget_ms": 1, "size": 64, "output": tmp_path / "sized"}), SilentReporter())
+
+
+def test_train_and_export_one_architecture(finished, tmp_path):
+    _, result = finished
+    config = make_config({"final_epochs": 1, "output": tmp_path / "one", "validation_share": 0.2})
+    facts = api.train(config, result.arch, SilentReporter())
+    assert facts["arch"] == result.arch and 0 < facts["validation_accuracy"] <= 1
+    assert api.export(tmp_path / "one", SilentReporter(), out=tmp_path / "one.onnx").stat().st_size > 10_000
+
+
+def test_predict_agrees_with_the_search(finished):
+    folder, result = finished
+    rows = list(
+        api.predict(make_config({}), shape=(1, 32, 32), classes=10, archs=[result.arch], table=folder / "table.csv")
+    )
+    assert rows[0]["latency_ms"] == pytest.approx(result.predicted_ms, rel=0.02)
+    assert rows[0]["macs"] == result.macs and rows[0]["params"] == result.params
+    assert rows[0]["peak_bytes"] == result.peak_bytes and rows[0]["estimated_share"] == 0
+
+
+def test_when_every_finalist_misses_the_next_ones_are_tried(finished, tmp_path, monkeypatch):
+    """The first measurement says too slow; another architecture is trained, and the misses are told."""
+    folder, result = finished
+    measured, real, slow_ms = [], delivery.bench_in_fresh_process, 1.05 * result.budget_ms
+
+    def slow_at_first(paths, **settings):
+        measured.append(paths[0])  # again and again, where the machine is busy
+        is_first = paths[0] == measured[0]
+        return [replace(row, ms=max(row.ms, slow_ms if is_first else 0.0)) for row in real(paths, **settings)]
+
+    monkeypatch.setattr(delivery, "bench_in_fresh_process", slow_at_first)
+    config = {**TINY, "budget_ms": result.budget_ms, "output": tmp_path / "run", "reuse": folder, "int8": False}
+    second = api.search(make_config({**config, "finalists": 1}), SilentReporter())
+    assert second.met_budget and len(set(measured)) >= 2
+    first_arch = json.loads((tmp_path / "run" / "finalists.json").read_text())["finalists"]
+    assert second.arch not in first_arch
+    assert any("passed over" in note for note in api.notes(tmp_path / "run"))
+    exported = api.export(tmp_path / "run", SilentReporter(), out=tmp_path / "second.onnx")
+    assert exported.read_bytes() == (tmp_path / "run" / "model.onnx").read_bytes()

@@ -1,0 +1,208 @@
+"""Other budgets, devices and precisions on trained weights: nothing is trained again, nothing untrained delivered."""
+
+import json
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import edgenas
+from edgenas.cli.main import main
+from edgenas.errors import BudgetError, Interrupted, UsageError
+from edgenas.exploration.study import read_trials
+from edgenas.exporters.bundle import verify_bundle
+from edgenas.system.progress import SilentReporter
+from edgenas.system.run_folder import RunFolder
+from edgenas.training.train import Scores
+from edgenas.workflows import api, pipeline
+from edgenas.workflows.inherited import settings
+from edgenas.workflows.result import Result
+from edgenas.workflows.run import Run
+from edgenas.workflows.stages import finalists
+from edgenas.workflows.trained_run import open_finished
+from tests._searched import BUDGET_MS, FEW, hashes
+
+LARGER_MS, SMALLER_MS = 0.1, 0.022
+INT8 = {"precision": "int8", "int8": True}
+
+
+def specialized(source, folder, stop=api.never, **given):
+    config = settings(source, {"budget_ms": LARGER_MS, "output": folder, **FEW, **given})
+    return api.specialize(config, source, SilentReporter(), stop)
+
+
+@pytest.fixture(autouse=True)
+def untrained(monkeypatch):
+    """Whoever trains a supernet here fails."""
+
+    def refuse(*arguments):
+        raise AssertionError("a supernet is being trained")
+
+    monkeypatch.setattr("edgenas.evaluators.supernet.sandwich", refuse)
+
+
+@pytest.fixture(scope="module")
+def larger(searched, tmp_path_factory):
+    """A budget for which architectures fit that were never trained."""
+    folder = tmp_path_factory.mktemp("runs") / "larger"
+    return folder, specialized(searched, folder)
+
+
+@pytest.mark.parametrize("given", [{"budget_ms": SMALLER_MS}, {**INT8, "strategy": "evolution"}])
+def test_the_weights_stay_as_they_are(searched, tmp_path, given):
+    before = hashes(searched)
+    result = specialized(searched, tmp_path / "run", **given)
+    assert hashes(searched) == before
+    kept = hashes(tmp_path / "run" / "source")
+    assert kept.items() <= before.items() and "supernet.pt" in kept
+    assert not (tmp_path / "run" / "supernet.pt").exists()
+    assert result.source == searched.name and verify_bundle(tmp_path / "run") == []
+    assert result.precision == given.get("precision", "fp32")
+    finished = open_finished(searched, SilentReporter())
+    archs = [trial.arch for trial in read_trials(tmp_path / "run")]
+    assert finished.trained.feasible(archs).all()
+    assert result.predicted_high_ms <= given.get("budget_ms", LARGER_MS)
+    implied = "budget_ms" in given  # by a smaller budget for the same table
+    assert (result.limits == []) is implied
+
+
+def test_what_was_not_trained_is_not_proposed(searched, larger):
+    folder, result = larger
+    finished = open_finished(searched, SilentReporter())
+    space = finished.trained.space
+    archs = [space.parse(result.arch), *(trial.arch for trial in read_trials(folder))]
+    assert finished.trained.feasible(archs).all()
+    assert finished.run.costs.gate.many(space, archs).max() <= 1.5 * BUDGET_MS < LARGER_MS
+    (limit,) = result.limits
+    assert limit["allowed"] == pytest.approx(1.5 * BUDGET_MS) and limit["used"] <= limit["allowed"]
+    (note,) = [note for note in api.notes(folder) if "first run" in note]
+    assert "trained at width" in note and "up to 0.045 ms on amd-epyc-zen4" in note
+
+
+def inheriting(source: Path, folder: Path) -> Run:
+    """A run on the weights of `source`, nothing of it done."""
+    given = {"budget_ms": LARGER_MS, "output": str(folder), **FEW}
+    run = Run(settings(source, given), RunFolder(folder, resume=False), SilentReporter(), api.never)
+    pipeline.keep_config(run, source)
+    pipeline.inherit(run)
+    assert run.inherited is not None and run.inherited.finalists
+    return run
+
+
+def test_what_was_trained_to_the_end_there_is_begun_with(searched, tmp_path):
+    """Shared weights know of finalists what these learned, and finalists that still fit stand for election again."""
+    before = Result.from_json((searched / "result.json").read_text())
+    run = inheriting(searched, tmp_path / "run")
+    assert run.inherited is not None
+    arch = next(iter(run.inherited.finalists))
+    assert run.space.code(arch) == before.arch
+    trained = open_finished(searched, SilentReporter()).finalists()[arch]
+    assert all(map(torch.equal, run.evaluator.network(arch).parameters(), trained.parameters()))
+    run.config = replace(run.config, final_epochs=None)
+    network = finalists.train_finalist(run, arch, 0).network
+    assert all(map(torch.equal, network.state_dict().values(), trained.state_dict().values())), "as it is"
+    shared = open_finished(searched, SilentReporter()).evaluator().network(arch)
+    assert not all(map(torch.equal, shared.parameters(), trained.parameters())), "the source is as it was"
+
+
+@pytest.mark.parametrize(("accuracy", "passes", "learning_rate"), [(0.85, 1, 1.5e-3), (0.75, 3, 5e-3)])
+def test_what_is_far_from_the_trained_accuracy_is_trained_for_longer(
+    searched, tmp_path, monkeypatch, accuracy, passes, learning_rate
+):
+    run = inheriting(searched, tmp_path / "run")
+    assert run.inherited is not None
+    run.config = replace(run.config, final_epochs=None)
+    arch, best = next(iter(run.inherited.finalists.items()))
+    monkeypatch.setattr(finalists, "_scores", lambda run, n: Scores(0.9 if n is best else accuracy, 1.0, 100))
+    refining = finalists._refining(run, run.evaluator.network(arch))
+    images = len(run.data.train)
+    assert refining.learning_rate == learning_rate
+    assert refining.epochs == max(passes, math.ceil(passes * 8_000 / images))
+
+
+def test_the_table_is_that_of_the_source(searched, larger):
+    assert (larger[0] / "table.csv").read_bytes() == (searched / "table.csv").read_bytes()
+
+
+def test_weights_are_handed_on(searched, larger, tmp_path):
+    result = specialized(larger[0], tmp_path / "run")
+    assert result.source == "larger"
+    assert hashes(tmp_path / "run" / "source") == hashes(larger[0] / "source")
+    assert result.front == larger[1].front
+
+
+def test_interrupted_and_resumed_it_finds_the_same(searched, larger, tmp_path, capsys):
+    """The run that trained the weights may be gone by then."""
+    source, asked = shutil.copytree(searched, tmp_path / searched.name), iter(range(12))
+    with pytest.raises(Interrupted):
+        specialized(source, tmp_path / "run", stop=lambda: next(asked, None) is None)
+    shutil.rmtree(source)
+    assert main(["specialize", "--output", str(tmp_path / "run"), "--resume", "--quiet", "--json"]) == 0
+    result, whole = json.loads(capsys.readouterr().out), larger[1]
+    free = {"bundle", "seconds"}
+    assert {k: v for k, v in result.items() if k not in free} == {
+        k: v for k, v in json.loads(whole.to_json()).items() if k not in free
+    }
+
+
+def test_the_summary_names_the_source(larger, capsys):
+    assert main(["specialize", "--output", str(larger[0]), "--resume", "--quiet"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "on the weights of first run" in shown
+    assert "that the weights were trained up to, on amd-epyc-zen4" in shown
+
+
+def test_a_budget_below_what_was_trained_leaves_the_folder_free(searched, tmp_path):
+    with pytest.raises(BudgetError, match=r"the fastest .*\. The weights are those of first run, trained at width"):
+        specialized(searched, tmp_path / "run", budget_ms=0.005)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"seed": 1}, "--seed: it is that of"),
+        ({"space": "mbconv"}, "--space: it is that of"),
+        ({"strategy": "gdas"}, "--strategy gdas: it trains weights of its own"),
+        ({"precision": "int4"}, "none of fp32, int8"),
+    ],
+)
+def test_what_cannot_differ(searched, given, message):
+    with pytest.raises(UsageError, match=message):
+        edgenas.specialize(searched, budget_ms=1, **given)
+
+
+@pytest.mark.parametrize(
+    "device, before, given, expected",
+    [
+        (None, None, {}, (None, None)),
+        (None, None, {"precision": "int8"}, (None, "int8")),
+        ("pi5/onnxruntime-1t-int8", None, {}, ("pi5", "int8")),
+        ("pi5/onnxruntime-1t-int8", None, {"precision": "fp32"}, ("pi5", "fp32")),
+        ("pi5/onnxruntime-1t-int8", None, {"device": "pi4"}, ("pi4", None)),
+        (None, "int8", {}, (None, "int8")),
+    ],
+)
+def test_device_and_precision(tmp_path, device, before, given, expected):
+    lines = [f"{name} = {value!r}\n" for name, value in (("device", device), ("precision", before)) if value]
+    (tmp_path / "config.toml").write_text("".join(lines))
+    config = settings(tmp_path, given)
+    assert (config.device, config.precision) == expected
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--budget-ms", "1"], "say whose weights"),
+        (["nowhere", "--budget-ms", "1"], "nowhere holds no run"),
+        (["--output", "{searched}", "--resume"], "begun by a search of its own"),
+        (["{searched}", "--output", "{new}"], "say how many milliseconds"),
+    ],
+)
+def test_bad_command_lines(searched, tmp_path, words, message, capsys):
+    words = [word.format(searched=searched, new=tmp_path / "new") for word in words]
+    assert main(["specialize", *words]) == 2
+    assert message in capsys.readouterr().err
