@@ -7,7 +7,7 @@ import pytest
 from edgenas.cli import main as cli
 from edgenas.latency.table import LatencyTable, write_table
 from tests.latency.tables import HEADER, op_rows
-from tests.profiling.test_fused import every_op, written
+from tests.latency.test_onnx_fused import every_op, written
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from edgenas.runtimes import bench
 from edgenas.runtimes.bench import Bench, Port
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.config import Config, flag, to_toml
-from tests.test_report import RESULT, front
+from tests.workflows.test_result import RESULT, front
 
 HEAVY = {"torch", "torchvision", "numpy", "onnx", "onnxruntime", "fvcore", "scipy", "sklearn", "PIL", "rich", "pydoc"}
 

@@ -21,7 +21,7 @@ from edgenas.system.progress import SilentReporter
 from edgenas.workflows import api, kits
 from edgenas.workflows.config import make_config
 from edgenas.workflows.result import summary
-from tests.test_search import TINY
+from tests.workflows.test_search import TINY
 
 DEVICE, BUDGET_MS = "amd-epyc-zen4", 0.15
 
