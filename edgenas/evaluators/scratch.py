@@ -14,8 +14,9 @@ from edgenas.exploration.objective import Metrics
 from edgenas.graph.graph import Arch
 from edgenas.nn.network import Network
 from edgenas.spaces.base import SearchSpace
+from edgenas.training.context import TrainingContext
 from edgenas.training.settings import Settings, batch_size_for
-from edgenas.training.train import Surroundings, evaluate, supervised, train
+from edgenas.training.train import evaluate, supervised, train
 
 if TYPE_CHECKING:
     from edgenas.workflows.run import Run
@@ -58,7 +59,7 @@ class ScratchEvaluator:
             self.settings,
             size=size,
             seed=self.seed,
-            around=Surroundings(),
+            context=TrainingContext(),
         )
         scores = evaluate(network, self.data.validation.batches(256, size=size))
         return {"accuracy": scores.accuracy, "loss": scores.loss}

@@ -51,6 +51,6 @@ def build(run: Run) -> SupernetEvaluator:
         settings,
         size=run.data.shape[1],
         seed=run.config.seed,
-        around=run.surroundings("supernet", {"epochs": epochs}),
+        context=run.surroundings("supernet", {"epochs": epochs}),
     )
     return SupernetEvaluator(supernet, run.data)

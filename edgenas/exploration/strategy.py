@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from numpy.random import Generator
 
@@ -13,6 +13,10 @@ from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
+from edgenas.training.context import TrainingContext
+
+if TYPE_CHECKING:
+    from edgenas.data.base import Data
 
 
 class Strategy(ABC):
@@ -23,8 +27,20 @@ class Strategy(ABC):
     generators given at construction: the same problem, generators and trials give the same proposals.
     """
 
+    reward_form: ClassVar[str]  # the reward that its proposals learn from: hard, soft or absolute
+    options: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # values of each option by its name, the default first
+    trains_weights: ClassVar[bool] = False  # then its `evaluator` scores by the weights that it trains
+
     problem: Problem
     notes: Sequence[str] = ()  # after `recommend`: what a person should know of what it recommends, a line each
+
+    @classmethod
+    def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> Strategy:
+        """Return the strategy for a run, with a value for each of `options`.
+
+        The default calls the class with the problem and a stream of random numbers.
+        """
+        return cls(priced.problem, ctx.rng(cls.__name__.lower()))  # type: ignore[call-arg]
 
     @abstractmethod
     def ask(self, n: int = 1) -> list[Arch]:
@@ -75,7 +91,7 @@ class Strategy(ABC):
 
 
 class Settings(Protocol):
-    """The part of a run's configuration that strategies read."""
+    """The part of the configuration that strategies and evaluators read; None leaves a number to them."""
 
     @property
     def trials(self) -> int:
@@ -88,13 +104,18 @@ class Settings(Protocol):
         ...
 
     @property
-    def evaluator(self) -> str | None:
-        """Name of the evaluator."""
+    def search_epochs(self) -> int | None:
+        """Epochs of a strategy that trains weights."""
         ...
 
     @property
-    def search_epochs(self) -> int | None:
-        """Epochs of a strategy that trains weights; None for its own choice."""
+    def supernet_epochs(self) -> int | None:
+        """Epochs of a supernet that is trained before the search."""
+        ...
+
+    @property
+    def scratch_epochs(self) -> int | None:
+        """Epochs of each architecture that is trained by itself."""
         ...
 
     @property
@@ -102,24 +123,53 @@ class Settings(Protocol):
         """Images that batch norm sees at once."""
         ...
 
-    def seeing(self, images: int, at_least: int, train_images: int) -> int:
-        """Epochs that show about so many images."""
+    @property
+    def scores(self) -> str | None:
+        """File of known accuracies."""
+        ...
+
+    @property
+    def scores_name(self) -> str | None:
+        """Which accuracies of that file."""
         ...
 
 
-class Run(Protocol):
-    """What the wiring `build(run)` at the end of each strategy file gets."""
+class Priced(Protocol):
+    """What is to be searched, once it has prices: what `Strategy.build` and an evaluator's `build` get."""
 
     @property
     def problem(self) -> Problem:
-        """What to search."""
+        """Space, costs and objective."""
         ...
 
     @property
     def config(self) -> Settings:
-        """The run's configuration."""
+        """The configuration."""
         ...
 
+    @property
+    def data(self) -> Data:
+        """The images, on the training device."""
+        ...
+
+    @property
+    def torch_device(self) -> str:
+        """Where to train: cpu or cuda."""
+        ...
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a checkpoint of this run is bound to: space, data and seed."""
+        ...
+
+
+class Context(Protocol):
+    """Where a run happens: its folder, its progress, its randomness, and who may stop it."""
+
     def rng(self, name: str) -> Generator:
-        """An independent stream of random numbers for each name, derived from the run's seed."""
+        """Return an independent stream of random numbers for each name, derived from the run's seed."""
+        ...
+
+    def training(self, name: str, identity: dict[str, Any]) -> TrainingContext:
+        """Return where the training `name` is kept, who is told of its progress, and who may stop it."""
         ...

@@ -1,14 +1,29 @@
-"""Plugins by name: `random` of kind `strategies` is edgenas/strategies/random.py; `package.module` is from outside."""
+"""Plugins by name: `random` of kind `strategies` is edgenas/strategies/random.py; others are a module or a file.
+
+A plugin keeps a contract, which is checked whole when it is loaded, before anything is measured:
+
+    spaces      a module with `build(shape, classes)`
+    strategies  a module with one public class that has `reward_form`, `options`, `trains_weights`, `build(priced, ctx,
+                options)`, `ask`, `tell`, `state_dict` and `load_state_dict`
+    evaluators  a module with `build(priced, ctx)`
+    data        a module with `build(*, root, seed, image_size, validation_share, download, strict, device)`
+    runtimes    a module with `open(model, threads)`, `host(threads)` and `version()`
+"""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from edgenas.errors import UnknownName
+from edgenas.errors import UnknownName, UsageError
 
 PACKAGE = Path(__file__).parents[1]
 KINDS = ("spaces", "strategies", "evaluators", "data", "runtimes")
@@ -20,45 +35,179 @@ PARTS = {
     "data": ("base", "from_arrays"),
     "runtimes": ("base", "bench", "host", "reference", "timing"),
 }
+DATA_SETTINGS = ("root", "seed", "image_size", "validation_share", "download", "strict", "device")
+# Functions of each kind, with what they are called with: by position, by name.
+FUNCTIONS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "spaces": {"build": (("shape", "classes"), ())},
+    "strategies": {
+        "build": (("priced", "ctx", "options"), ()),
+        "ask": (("self", "n"), ()),
+        "tell": (("self", "trials"), ()),
+        "state_dict": (("self",), ()),
+        "load_state_dict": (("self", "state"), ()),
+    },
+    "evaluators": {"build": (("priced", "ctx"), ())},
+    "data": {"build": ((), DATA_SETTINGS)},
+    "runtimes": {"open": (("model", "threads"), ()), "host": (("threads",), ()), "version": ((), ())},
+}
+ATTRIBUTES = {"strategies": ("reward_form", "options", "trains_weights")}
+ONE = {
+    "spaces": "space",
+    "strategies": "strategy",
+    "evaluators": "evaluator",
+    "data": "data set",
+    "runtimes": "runtime",
+}
 
 
 def names(kind: str) -> list[str]:
-    """Return the command-line names of all plugins of a kind."""
+    """Return the command-line names of all plugins of a kind that come with edgenas."""
     files = (PACKAGE / kind).glob("[!_]*.py")
     return sorted(file.stem.replace("_", "-") for file in files if file.stem not in PARTS.get(kind, ()))
 
 
 def check(kind: str, name: str) -> None:
-    """Raises UnknownName, with the nearest names, unless there is such a plugin; outside names pass unseen."""
-    if _is_outside(name):
-        return
+    """Check that there may be such a plugin, without importing it.
+
+    Raises:
+        UnknownName: there is none; the nearest names are given.
+    """
     known = names(kind)
-    if name not in known:
-        near = get_close_matches(name, known, n=2)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
-        raise UnknownName(f"{kind}: no {name!r}; {hint}")
+    if name in known or _is_module(name) or _file(name) is not None:
+        return
+    if _is_path(name):
+        raise UnknownName(f"{kind}: no file {name!r}; give the path of a Python file, or one of {', '.join(known)}")
+    near = get_close_matches(name, known, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}, or a file {name}.py here"
+    raise UnknownName(f"{kind}: no {name!r}; {hint}")
 
 
-def load(kind: str, name: str) -> ModuleType:
-    """Import a plugin's module.
+def load(kind: str, name: str) -> Any:
+    """Import a plugin and check its contract: a class for `strategies`, a module for all other kinds.
+
+    Args:
+        kind: one of `KINDS`.
+        name: of a plugin of edgenas, a Python file (`./tiny.py`, or `tiny` for `tiny.py` in the working directory), or
+            `package.module`.
 
     Raises:
         UnknownName: there is none, or it cannot be imported.
+        UsageError: it does not keep the contract of its kind; what is missing is named.
     """
     check(kind, name)
-    if _is_outside(name):
-        try:
-            return importlib.import_module(MOVED.get(name, name))
-        except ModuleNotFoundError as error:
-            raise UnknownName(f"{kind}: cannot import {name!r} ({error}); is its package installed here?") from error
-    return importlib.import_module(f"edgenas.{kind}.{name.replace('-', '_')}")
+    if name in names(kind):
+        module = importlib.import_module(f"edgenas.{kind}.{name.replace('-', '_')}")
+    else:
+        module = _outside(kind, name)
+    plugin = _strategy(module, name) if kind == "strategies" else module
+    check_contract(kind, plugin, name)
+    return plugin
 
 
-def evaluator_for(strategy: str) -> str:
-    """The evaluator that a strategy asks for: `shared` if it trains weights itself. Raises as `load`."""
-    return str(getattr(load("strategies", strategy), "EVALUATOR", "supernet"))
+def check_contract(kind: str, plugin: object, name: str) -> None:
+    """Check that `plugin`, a module, a class or an object, has all that its kind must have.
+
+    Raises:
+        UsageError: something is missing, or a function cannot be called as it will be; all of it is named.
+    """
+    lacking = [attribute for attribute in ATTRIBUTES.get(kind, ()) if not hasattr(plugin, attribute)]
+    for function, (positional, keywords) in FUNCTIONS[kind].items():
+        found = getattr(plugin, function, None)
+        if not callable(found):
+            lacking.append(
+                f"{function}({', '.join((*positional, *keywords))})".replace("(self, ", "(").replace("self", "")
+            )
+        elif problem := _unfit(found, positional, keywords):
+            lacking.append(f"{function} {problem}")
+    if lacking:
+        raise UsageError(f"{name} is no {ONE[kind]} of edgenas, it lacks: {'; '.join(lacking)}")
 
 
-def _is_outside(name: str) -> bool:
+def file_name(kind: str, name: str) -> str:
+    """Return the name that tables and run folders keep: a file's stem, any other name as it is."""
+    return name if name in names(kind) or not _is_path(name) else Path(name).stem
+
+
+def _unfit(function: Callable[..., Any], positional: tuple[str, ...], keywords: tuple[str, ...]) -> str:
+    """What is wrong with the signature, empty if nothing is."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # built in: it cannot be looked into
+        return ""
+    wanted = [p for p in positional if p != "self" or not inspect.ismethod(function)]
+    if inspect.ismethod(function) and inspect.isclass(function.__self__):
+        wanted = list(positional)
+    try:
+        signature.bind(*wanted, **dict.fromkeys(keywords))
+    except TypeError as error:
+        return f"cannot be called with ({', '.join(p for p in (*wanted, *keywords) if p != 'self')}): {error}"
+    return ""
+
+
+def _strategy(module: ModuleType, name: str) -> type:
+    """The one public class of a module that asks and tells."""
+    own = [cls for cls in _classes(module) if hasattr(cls, "ask") and hasattr(cls, "tell")]
+    found = [cls for cls in own if not inspect.isabstract(cls)] or own
+    if len(found) != 1:
+        there = f"it has {', '.join(cls.__name__ for cls in found)}" if found else "it has none with `ask` and `tell`"
+        raise UsageError(f"{name} is no strategy of edgenas: expected one public class in {module.__name__}; {there}")
+    return found[0]
+
+
+def _classes(module: ModuleType) -> Iterator[type]:
+    for name, value in vars(module).items():
+        if inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_"):
+            yield value
+
+
+def _outside(kind: str, name: str) -> ModuleType:
+    """Import a file or a module that does not belong to edgenas."""
+    file = _file(name)
+    try:
+        if file is not None:
+            return _from_file(file)
+        return importlib.import_module(MOVED.get(name, name))
+    except ModuleNotFoundError as error:
+        if file is None and os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())  # a package beside the working directory
+            importlib.invalidate_caches()
+            return _outside(kind, name)
+        raise UnknownName(f"{kind}: cannot import {name!r} ({error}); is its package installed here?") from error
+    except (SyntaxError, ImportError) as error:
+        raise UnknownName(f"{kind}: cannot import {name!r} ({error}); mend it and try again") from error
+
+
+def _from_file(file: Path) -> ModuleType:
+    """The module of a file, by the name of its stem; loaded once."""
+    loaded = sys.modules.get(file.stem)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(file):
+        return loaded
+    if loaded is not None:
+        raise UnknownName(f"{file}: a module {file.stem!r} is loaded already; rename the file")
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None and spec.loader is not None  # the name ends with .py
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[file.stem]
+        raise
+    return module
+
+
+def _file(name: str) -> Path | None:
+    """The file that a name means: a path, or `<name>.py` in the working directory."""
+    if not _is_path(name) and not name.isidentifier():
+        return None
+    path = Path(name).expanduser() if _is_path(name) else Path(f"{name}.py")
+    return path.resolve() if path.is_file() else None
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".py") or "/" in name or os.sep in name
+
+
+def _is_module(name: str) -> bool:
     """Whether the name is `package.module`."""
-    return "." in name and not name.startswith(".")
+    return not _is_path(name) and "." in name and all(part.isidentifier() for part in name.split("."))

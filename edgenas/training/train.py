@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +17,7 @@ from edgenas.errors import EdgeNASError, Interrupted
 from edgenas.nn.auxiliary import TrainedNetwork
 from edgenas.system import distributed
 from edgenas.system.checkpoint import check_identity, load, save
+from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch import cut
 from edgenas.training.settings import Settings, rate, steps_of
 
@@ -29,16 +28,6 @@ DROP_STREAM = 13  # first word of a random stream's seed
 
 # Adds the gradients of one batch (x, y) of one step to the module's parameters; returns the loss.
 Gradients = Callable[[Tensor, Tensor, int], Tensor]
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a training may touch besides its module: where it is kept, who is told, who may stop it."""
-
-    checkpoint: Path | None = None
-    identity: dict[str, Any] = field(default_factory=dict)
-    progress: Callable[[int, int, str], None] = lambda done, total, text: None
-    stop: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,7 @@ def train(
     *,
     size: int,
     seed: int,
-    around: Surroundings,
+    context: TrainingContext,
 ) -> None:
     """Train `module` in place on augmented images of `size` pixels a side.
 
@@ -73,12 +62,12 @@ def train(
     steps = steps_of(settings, len(data))
     per_epoch = steps // settings.epochs
     optimizer = make_optimizer(module, settings)
-    done = _restore(module, optimizer, around)
+    done = _restore(module, optimizer, context)
     distributed.copy_(list(module.state_dict().values()))
     device = next(module.parameters()).device
     stepper = Stepper(module, optimizer, settings.clip)
     ghosts = cut(min(settings.batch_size, len(data)), settings.ghost_batch)
-    keep = partial(_save, module, optimizer, around)
+    keep = partial(_save, module, optimizer, context)
     batches = partial(data.batches, settings.batch_size, size=size, seed=seed, augment=True, part=ghosts.rows)
     saved_at, text = time.monotonic(), ""
     module.train()
@@ -95,8 +84,8 @@ def train(
             if done % READ_EVERY == 0 or done == steps:
                 stepper.check()
                 text = f"loss {loss.item():.3f}"
-            around.progress(done, steps, text)
-            if around.stop():
+            context.progress(done, steps, text)
+            if context.stop():
                 distributed.first(partial(keep, done))
                 raise Interrupted("stopped during training")
             if distributed.rank() == 0 and time.monotonic() - saved_at > SAVE_EVERY_S:
@@ -194,22 +183,22 @@ def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Sc
     return Scores(correct / images, loss / images, images)
 
 
-def _restore(module: nn.Module, optimizer: torch.optim.Optimizer, around: Surroundings) -> int:
+def _restore(module: nn.Module, optimizer: torch.optim.Optimizer, context: TrainingContext) -> int:
     """Load the checkpoint if there is one; returns the number of steps behind it."""
-    if around.checkpoint is None:
+    if context.checkpoint is None:
         return 0
     try:
-        payload = load(around.checkpoint)
+        payload = load(context.checkpoint)
     except FileNotFoundError:
         return 0
-    check_identity(around.checkpoint, payload, around.identity)
+    check_identity(context.checkpoint, payload, context.identity)
     module.load_state_dict(payload["module"])
     optimizer.load_state_dict(payload["optimizer"])
     return int(payload["step"])
 
 
-def _save(module: nn.Module, optimizer: torch.optim.Optimizer, around: Surroundings, step: int) -> None:
-    if around.checkpoint is None:
+def _save(module: nn.Module, optimizer: torch.optim.Optimizer, context: TrainingContext, step: int) -> None:
+    if context.checkpoint is None:
         return
     state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-    save(around.checkpoint, {**state, "identity": around.identity})
+    save(context.checkpoint, {**state, "identity": context.identity})

@@ -38,7 +38,7 @@ from edgenas.workflows.config import Config
 
 if TYPE_CHECKING:
     from edgenas.data.base import Data
-    from edgenas.training.train import Surroundings
+    from edgenas.training.context import TrainingContext
     from edgenas.workflows.inherited import Inherited
 
 MB = 1e6
@@ -259,9 +259,9 @@ class Run:
         macs = self.costs.macs.many(self.space, grown)
         return grown[int(np.argmax(macs))], smallest
 
-    def surroundings(self, name: str, identity: dict[str, Any]) -> Surroundings:
+    def surroundings(self, name: str, identity: dict[str, Any]) -> TrainingContext:
         """Checkpoint `<name>.pt` in the folder, bound to this run's space, data and seed; progress and stop."""
-        from edgenas.training.train import Surroundings
+        from edgenas.training.context import TrainingContext
 
         bound = {
             "space": self.space.spec,
@@ -269,7 +269,7 @@ class Run:
             "data": self.config.data,
             "seed": self.config.seed,
         }
-        return Surroundings(self.folder.path / f"{name}.pt", {**bound, **identity}, self.tell, self.stop)
+        return TrainingContext(self.folder.path / f"{name}.pt", {**bound, **identity}, self.tell, self.stop)
 
     def tell(self, done: int, total: int, text: str = "") -> None:
         """Progress of the stage that is under way."""

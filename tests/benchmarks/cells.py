@@ -49,8 +49,8 @@ from edgenas.spaces.nasbench201 import NASBench201
 from edgenas.strategies.gradient.collapse import skips_by_cell
 from edgenas.system import plugins
 from edgenas.system.threads import configure_threads
+from edgenas.training.context import TrainingContext
 from edgenas.training.settings import Settings
-from edgenas.training.train import Surroundings
 from edgenas.workflows.stages import finalists
 from tests.benchmarks._common import record, spread
 from tests.benchmarks._tabular import FILE, _forget, _missing, load
@@ -116,8 +116,8 @@ class Run:
     def rng(self, name: str) -> Generator:
         return np.random.default_rng([self.config.seed, *name.encode()])
 
-    def surroundings(self, name: str, identity: dict[str, Any]) -> Surroundings:
-        return Surroundings()
+    def surroundings(self, name: str, identity: dict[str, Any]) -> TrainingContext:
+        return TrainingContext()
 
     def tell(self, done: int, of: int, what: str) -> None:
         """Nobody looks."""

@@ -24,7 +24,8 @@ from edgenas.runtimes.bench import bench_in_fresh_process, met
 from edgenas.system.progress import PlainReporter
 from edgenas.system.run_folder import RunFolder, write_atomically
 from edgenas.system.threads import configure_threads
-from edgenas.training.train import Surroundings, evaluate, supervised, train
+from edgenas.training.context import TrainingContext
+from edgenas.training.train import evaluate, supervised, train
 from edgenas.workflows import api, pipeline
 from edgenas.workflows.config import make_config
 from edgenas.workflows.run import Run
@@ -176,8 +177,8 @@ def _mobilenet(run: Run) -> dict[str, Any]:
     epochs = run.config.supernet_epochs + run.config.final_epochs
     training = finalists.Settings(epochs, finalists.batch_size_for(len(run.data.train)))
     with run.stage("training", f"train MobileNetV3-small x{WIDTHS[i]}"):
-        around = Surroundings(run.folder.path / "mobilenet.pt", {"width": WIDTHS[i]}, run.tell)
-        train(network, supervised(network, training), run.data.train, training, size=28, seed=0, around=around)
+        context = TrainingContext(run.folder.path / "mobilenet.pt", {"width": WIDTHS[i]}, run.tell)
+        train(network, supervised(network, training), run.data.train, training, size=28, seed=0, context=context)
     return {
         "ms": timings[i].ms,
         "error": timings[i].repeat_error,

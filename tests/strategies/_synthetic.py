@@ -26,7 +26,7 @@ from edgenas.graph.graph import Arch, Builder, Choice, Node
 from edgenas.graph.ops import Conv, Shape
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.random import Random
-from edgenas.training.train import Surroundings
+from edgenas.training.context import TrainingContext
 
 GATE = "latency_ms@test"
 KERNELS, EXPANSIONS = (1, 3, 5), (1, 4)
@@ -152,8 +152,8 @@ class Wiring:
     def evaluator(self) -> SharedEvaluator:
         return SharedEvaluator(noise(self.problem.space.shape, self.problem.space.classes))
 
-    def surroundings(self, name: str, identity: dict[str, Any]) -> Surroundings:
-        return Surroundings()
+    def surroundings(self, name: str, identity: dict[str, Any]) -> TrainingContext:
+        return TrainingContext()
 
     def rng(self, name: str) -> Generator:
         return np.random.default_rng([self.seed, *name.encode()])

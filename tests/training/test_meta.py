@@ -15,9 +15,10 @@ from edgenas.nn.supernet import Supernet
 from edgenas.spaces.sampling import sample
 from edgenas.strategies.darts import Softmax
 from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining
+from edgenas.training.context import TrainingContext
 from edgenas.training.sandwich import sandwich
 from edgenas.training.settings import Settings
-from edgenas.training.train import Surroundings, supervised, train
+from edgenas.training.train import supervised, train
 from tests.strategies._synthetic import COSTS, GATE, Accuracy, Toy, noise
 
 SPACE = Toy(4)
@@ -31,9 +32,9 @@ def images() -> Split:
 
 
 def one_step(module, gradients, images, settings):
-    around = Surroundings(stop=lambda: True)  # after the first step
+    context = TrainingContext(stop=lambda: True)  # after the first step
     with pytest.raises(Interrupted):
-        train(module, gradients, images, settings, size=8, seed=0, around=around)
+        train(module, gradients, images, settings, size=8, seed=0, context=context)
     assert any(parameter.grad is not None for parameter in module.parameters())
 
 

@@ -12,9 +12,10 @@ from edgenas.nn.supernet import Supernet
 from edgenas.spaces.base import build_space
 from edgenas.spaces.sampling import sample
 from edgenas.training import train as engine
+from edgenas.training.context import TrainingContext
 from edgenas.training.sandwich import sandwich
 from edgenas.training.settings import RECIPES, Settings, batch_size_for, rate
-from edgenas.training.train import Stepper, Surroundings, evaluate, make_optimizer, supervised, train
+from edgenas.training.train import Stepper, evaluate, make_optimizer, supervised, train
 
 SETTINGS = Settings(epochs=2, batch_size=16)
 
@@ -39,8 +40,16 @@ def network(space):
     return Network(space.graph(tuple(0 for _ in space.choices)), torch.Generator().manual_seed(0))
 
 
-def fit(module, data, around=None, settings=SETTINGS):
-    train(module, supervised(module, settings), data.train, settings, size=20, seed=3, around=around or Surroundings())
+def fit(module, data, context=None, settings=SETTINGS):
+    train(
+        module,
+        supervised(module, settings),
+        data.train,
+        settings,
+        size=20,
+        seed=3,
+        context=context or TrainingContext(),
+    )
     return module
 
 
@@ -77,18 +86,20 @@ def test_stopped_and_resumed_equals_uninterrupted(space, data, tmp_path, stop_af
     def stop():
         return len(calls) >= stop_after
 
-    around = Surroundings(tmp_path / "a.pt", {"seed": 3}, lambda done, total, text: calls.append(done), stop)
+    context = TrainingContext(tmp_path / "a.pt", {"seed": 3}, lambda done, total, text: calls.append(done), stop)
     with pytest.raises(Interrupted):
-        fit(network(space), data, around)
-    resumed = fit(network(space), data, Surroundings(tmp_path / "a.pt", {"seed": 3}))
+        fit(network(space), data, context)
+    resumed = fit(network(space), data, TrainingContext(tmp_path / "a.pt", {"seed": 3}))
     assert equal(whole, resumed)
-    assert equal(whole, fit(network(space), data, Surroundings(tmp_path / "a.pt", {"seed": 3})))  # nothing left to do
+    assert equal(
+        whole, fit(network(space), data, TrainingContext(tmp_path / "a.pt", {"seed": 3}))
+    )  # nothing left to do
 
 
 def test_a_checkpoint_of_another_run_is_refused(space, data, tmp_path):
-    fit(network(space), data, Surroundings(tmp_path / "a.pt", {"seed": 3}))
+    fit(network(space), data, TrainingContext(tmp_path / "a.pt", {"seed": 3}))
     with pytest.raises(CheckpointError, match="seed = 3, this run has 4"):
-        fit(network(space), data, Surroundings(tmp_path / "a.pt", {"seed": 4}))
+        fit(network(space), data, TrainingContext(tmp_path / "a.pt", {"seed": 4}))
 
 
 def test_one_bad_batch_is_skipped_and_many_stop(space, data, monkeypatch):
@@ -100,12 +111,12 @@ def test_one_bad_batch_is_skipped_and_many_stop(space, data, monkeypatch):
         loss.backward()
         return loss.detach()
 
-    train(module, gradients, data.train, SETTINGS, size=20, seed=0, around=Surroundings())
+    train(module, gradients, data.train, SETTINGS, size=20, seed=0, context=TrainingContext())
     assert all(torch.isfinite(p).all() for p in module.parameters())
     monkeypatch.setattr(engine, "BAD_STEPS_IN_A_ROW", 3)
     bad_steps |= set(range(100))
     with pytest.raises(EdgeNASError, match="diverged"):
-        train(module, gradients, data.train, SETTINGS, size=20, seed=0, around=Surroundings())
+        train(module, gradients, data.train, SETTINGS, size=20, seed=0, context=TrainingContext())
 
 
 def test_weight_decay_spares_scales_and_biases(space):
@@ -156,10 +167,12 @@ def test_ghost_batches_train_and_resume(space, data, tmp_path, ghost_batch):
     settings = Settings(epochs=1, batch_size=16, ghost_batch=ghost_batch, cutout=0.3)
     whole = fit(network(space), data, settings=settings)
     steps: list[int] = []
-    around = Surroundings(tmp_path / "a.pt", {}, lambda done, total, text: steps.append(done), lambda: len(steps) == 2)
+    context = TrainingContext(
+        tmp_path / "a.pt", {}, lambda done, total, text: steps.append(done), lambda: len(steps) == 2
+    )
     with pytest.raises(Interrupted):
-        fit(network(space), data, around, settings)
-    assert equal(whole, fit(network(space), data, Surroundings(tmp_path / "a.pt"), settings))
+        fit(network(space), data, context, settings)
+    assert equal(whole, fit(network(space), data, TrainingContext(tmp_path / "a.pt"), settings))
 
 
 @pytest.mark.parametrize("name", RECIPES)

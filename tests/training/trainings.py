@@ -26,9 +26,10 @@ from edgenas.strategies.darts import Softmax
 from edgenas.strategies.gdas import Gumbel
 from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining, Weighting
 from edgenas.system import distributed
+from edgenas.training.context import TrainingContext
 from edgenas.training.sandwich import sandwich
 from edgenas.training.settings import Settings
-from edgenas.training.train import Gradients, Surroundings, supervised, train
+from edgenas.training.train import Gradients, supervised, train
 from tests.strategies._synthetic import Toy, noise, synthetic
 
 Report = dict[str, object]
@@ -86,7 +87,7 @@ class Task:
             return loss
 
         size = self.space.graph(self.smallest).input.shape[1]
-        train(module, hearing, self.images, self.settings, size=size, seed=0, around=Surroundings())
+        train(module, hearing, self.images, self.settings, size=size, seed=0, context=TrainingContext())
         steps = self.settings.epochs * (len(self.images) // self.settings.batch_size)
         parts = [np.reshape(part, (steps, -1)) for part in distributed.gather(heard)]
         return {"losses": np.concatenate(parts, axis=1).mean(1).tolist(), "weights": digest(module)}

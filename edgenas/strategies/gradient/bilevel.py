@@ -26,8 +26,8 @@ from edgenas.strategies.gradient.bilevel_training import LARGEST_FIRST, BilevelS
 from edgenas.strategies.gradient.collapse import Guard, full_cells
 from edgenas.strategies.gradient.notes import notes
 from edgenas.strategies.one_shot.training_run import Run, shared_evaluator
+from edgenas.training.context import TrainingContext
 from edgenas.training.settings import Settings, batch_size_for
-from edgenas.training.train import Surroundings
 
 # Of every gradient strategy, the default first. Weights that alternatives share train at every step, whichever of them
 # is drawn; private ones, as in the papers, want many times as many steps. Where steps are so few that choices without
@@ -53,10 +53,10 @@ class Bilevel(base.Strategy):
         trials: int,
         *,
         guarded: bool,
-        around: Surroundings,
+        context: TrainingContext,
     ) -> None:
         """`evaluator` scores by the weights of `training` from now on."""
-        self.problem, self.evaluator, self.training, self.around = problem, evaluator, training, around
+        self.problem, self.evaluator, self.training, self.context = problem, evaluator, training, context
         self.rounds = max(1, min(trials // 2, ROUNDS, training.steps))
         self.guard = Guard(training) if guarded else None
         self.proposed = Proposed(problem.space)  # on the final weights
@@ -80,7 +80,7 @@ class Bilevel(base.Strategy):
     def _advance(self) -> None:
         t = self.training
         done = t.step * self.rounds // t.steps
-        t.advance(-(-(done + 1) * t.steps // self.rounds) if t.alphas.free else t.steps, self.around)
+        t.advance(-(-(done + 1) * t.steps // self.rounds) if t.alphas.free else t.steps, self.context)
         if self.guard is not None:
             self.guard.check()
         self.entropies.append(entropy(t.probabilities()))
@@ -194,5 +194,5 @@ def bilevel(run: Run, weighting: Weighting) -> Bilevel:
         private=run.options["weights"] == "private",
         device=run.torch_device,
     )
-    around = run.surroundings("bilevel", {"epochs": epochs})
-    return Bilevel(problem, evaluator, training, run.config.trials, guarded=guarded, around=around)
+    context = run.surroundings("bilevel", {"epochs": epochs})
+    return Bilevel(problem, evaluator, training, run.config.trials, guarded=guarded, context=context)

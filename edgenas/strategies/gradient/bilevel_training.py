@@ -23,9 +23,10 @@ from edgenas.strategies.gradient.alphas import Alphas
 from edgenas.strategies.gradient.augmented_lagrangian import Steering, SteeringSettings
 from edgenas.strategies.one_shot.parts import reopen, train_part
 from edgenas.system import distributed
+from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch import Found, cut
 from edgenas.training.settings import Settings, rate
-from edgenas.training.train import Stepper, Surroundings, make_optimizer
+from edgenas.training.train import Stepper, make_optimizer
 
 Batch = tuple[Tensor, Tensor]
 
@@ -135,14 +136,14 @@ class BilevelTraining:
         """Share of the steps that are done."""
         return self.step / self.steps
 
-    def advance(self, until: int, around: Surroundings) -> None:
+    def advance(self, until: int, context: TrainingContext) -> None:
         """Train up to this step.
 
         Raises:
             Interrupted: the run is to stop; what is done is kept.
             EdgeNASError: twenty steps in a row had no finite gradient.
         """
-        begun = reopen(self, around)
+        begun = reopen(self, context)
         weights, alphas = (self.batches(half) for half in (0, 1))
         self.supernet.train()
 
@@ -152,7 +153,7 @@ class BilevelTraining:
                 self._step_alphas(other, batch)
             return self._step_weights(batch)
 
-        train_part(self, begun, until, update, around)
+        train_part(self, begun, until, update, context)
 
     def batches(self, half: int, step: int | None = None) -> Iterator[Batch]:
         """Augmented batches of one half without end, this process's part, from the present step on or from another."""

@@ -11,7 +11,8 @@ from torch import Tensor
 from edgenas.errors import Interrupted
 from edgenas.system import distributed
 from edgenas.system.checkpoint import check_identity, load, save
-from edgenas.training.train import READ_EVERY, SAVE_EVERY_S, Stepper, Surroundings
+from edgenas.training.context import TrainingContext
+from edgenas.training.train import READ_EVERY, SAVE_EVERY_S, Stepper
 
 
 class Training(Protocol):
@@ -30,21 +31,23 @@ class Training(Protocol):
         ...
 
 
-def reopen(training: Training, around: Surroundings) -> int:
+def reopen(training: Training, context: TrainingContext) -> int:
     """Go on within the part that begins at the present step, if it was interrupted; returns where it began."""
     begun = training.step
-    if around.checkpoint is not None:
+    if context.checkpoint is not None:
         try:
-            payload = load(around.checkpoint)
+            payload = load(context.checkpoint)
         except FileNotFoundError:
             return begun
-        check_identity(around.checkpoint, payload, around.identity)
+        check_identity(context.checkpoint, payload, context.identity)
         if payload["begun"] == begun:
             training.load(payload)
     return begun
 
 
-def train_part(training: Training, begun: int, until: int, update: Callable[[], Tensor], around: Surroundings) -> None:
+def train_part(
+    training: Training, begun: int, until: int, update: Callable[[], Tensor], context: TrainingContext
+) -> None:
     """Train up to this step; `update` makes one and gives its loss ().
 
     Raises:
@@ -54,16 +57,16 @@ def train_part(training: Training, begun: int, until: int, update: Callable[[], 
     saved_at = time.monotonic()
 
     def keep() -> None:
-        if around.checkpoint is not None:
-            save(around.checkpoint, {"begun": begun, "identity": around.identity, **training.state()})
+        if context.checkpoint is not None:
+            save(context.checkpoint, {"begun": begun, "identity": context.identity, **training.state()})
 
     while training.step < until:
         loss = update()
         training.step += 1
         if training.step % READ_EVERY == 0 or training.step == until:
             training.stepper.check()
-            around.progress(training.step, training.steps, f"loss {loss.item():.3f}")
-        if around.stop():
+            context.progress(training.step, training.steps, f"loss {loss.item():.3f}")
+        if context.stop():
             distributed.first(keep)
             raise Interrupted("stopped during the search")
         if distributed.rank() == 0 and time.monotonic() - saved_at > SAVE_EVERY_S:

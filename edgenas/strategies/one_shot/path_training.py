@@ -18,10 +18,11 @@ from edgenas.graph.graph import Arch
 from edgenas.nn.supernet import Supernet
 from edgenas.strategies.one_shot.parts import reopen, train_part
 from edgenas.system import distributed
+from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch import cut
 from edgenas.training.sandwich import resized
 from edgenas.training.settings import Settings, rate, steps_of
-from edgenas.training.train import Stepper, Surroundings, make_optimizer
+from edgenas.training.train import Stepper, make_optimizer
 
 PATHS_STREAM = 12  # first words of a random stream's seed, after the run's
 
@@ -45,19 +46,19 @@ class PathTraining:
         self.steps = steps_of(settings, len(images))
         self.step = 0
 
-    def advance(self, until: int, draw: Draw, around: Surroundings) -> None:
+    def advance(self, until: int, draw: Draw, context: TrainingContext) -> None:
         """Train up to this step.
 
         Raises:
             Interrupted: the run is to stop; what is done is kept.
             EdgeNASError: twenty steps in a row had no finite gradient.
         """
-        begun = reopen(self, around)
+        begun = reopen(self, context)
         paths = islice(draw(np.random.default_rng((self.seed, PATHS_STREAM, begun)), begun), self.step - begun, None)
         size = self.supernet.space.shape[1]
         batches = cycled(self.images, self.batch_size, size, self.seed, self.step, self.ghosts.rows)
         self.supernet.train()
-        train_part(self, begun, until, lambda: self.update(next(batches), distributed.broadcast(next(paths))), around)
+        train_part(self, begun, until, lambda: self.update(next(batches), distributed.broadcast(next(paths))), context)
 
     def update(self, batch: tuple[Tensor, Tensor], archs: Sequence[Arch]) -> Tensor:
         """One step of the optimiser on the mean gradient of these architectures; returns their mean loss ()."""

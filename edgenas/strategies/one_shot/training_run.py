@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from edgenas.errors import UsageError
 from edgenas.evaluators.shared import SharedEvaluator
 from edgenas.exploration import strategy as base
-from edgenas.training.train import Surroundings
+from edgenas.training.context import TrainingContext
 
 EVALUATOR = "shared"  # the only one that scores by a strategy's weights
 
@@ -31,7 +31,7 @@ class Run(base.Run, Protocol):
         """Where to train."""
         ...
 
-    def surroundings(self, name: str, identity: dict[str, Any]) -> Surroundings:
+    def surroundings(self, name: str, identity: dict[str, Any]) -> TrainingContext:
         """Where the training is kept, who is told of progress, and who may stop."""
         ...
 

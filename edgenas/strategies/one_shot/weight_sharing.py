@@ -27,8 +27,8 @@ from edgenas.strategies.one_shot.path_training import PathTraining
 from edgenas.strategies.one_shot.training_run import Run, shared_evaluator
 from edgenas.strategies.reinforce import Baseline, Reinforce
 from edgenas.system import distributed
+from edgenas.training.context import TrainingContext
 from edgenas.training.settings import Settings, batch_size_for
-from edgenas.training.train import Surroundings
 
 IMAGES = 40_000  # that a search of default length trains on
 
@@ -42,11 +42,11 @@ class WithWeights(base.Strategy):
         evaluator: SharedEvaluator,
         training: PathTraining,
         paths: Paths,
-        around: Surroundings,
+        context: TrainingContext,
     ) -> None:
         """`evaluator` scores by the weights of `training` from now on."""
         self.problem = inner.problem
-        self.inner, self.evaluator, self.training, self.paths, self.around = inner, evaluator, training, paths, around
+        self.inner, self.evaluator, self.training, self.paths, self.context = inner, evaluator, training, paths, context
         evaluator.adopt(training.supernet)
 
     def ask(self, n: int = 1) -> list[Arch]:
@@ -60,7 +60,7 @@ class WithWeights(base.Strategy):
             return True
         if random_feasible(self.problem, np.random.default_rng((t.seed, t.step))) is None:
             return False
-        t.advance(until, partial(self.paths, self.problem), self.around)
+        t.advance(until, partial(self.paths, self.problem), self.context)
         self.evaluator.weights_version += 1
         return True
 
@@ -107,14 +107,14 @@ class Alternating(WithWeights):
         inner: Reinforce,
         evaluator: SharedEvaluator,
         training: PathTraining,
-        around: Surroundings,
+        context: TrainingContext,
         *,
         trials: int,
         warm_up: float,
     ) -> None:
         """For so many planned trials; the share `warm_up` of all steps comes before the first."""
         paths = PolicyPaths(inner.controller, round(warm_up * training.steps))
-        super().__init__(inner, evaluator, training, paths, around)
+        super().__init__(inner, evaluator, training, paths, context)
         self.trials, self.warm_up = trials, warm_up
 
     def ask(self, n: int = 1) -> list[Arch]:
@@ -163,12 +163,12 @@ def alternating(run: Run, *, baseline: Baseline, warm_up: float) -> Alternating:
     """A controller whose rewards are of weights trained on its own samples."""
     training = path_training(run, 1)
     inner = Reinforce(run.problem, run.rng("reinforce"), baseline=baseline)
-    around = run.surroundings("paths", {"epochs": training.settings.epochs})
-    return Alternating(inner, run.evaluator, training, around, trials=run.config.trials, warm_up=warm_up)
+    context = run.surroundings("paths", {"epochs": training.settings.epochs})
+    return Alternating(inner, run.evaluator, training, context, trials=run.config.trials, warm_up=warm_up)
 
 
 def predicted(run: Run, paths: Paths, paths_a_step: int) -> WithWeights:
     """A predictor of what weights give that are trained on such paths."""
     training = path_training(run, paths_a_step)
-    around = run.surroundings("paths", {"epochs": training.settings.epochs})
-    return WithWeights(predictor.build(run), run.evaluator, training, paths, around)
+    context = run.surroundings("paths", {"epochs": training.settings.epochs})
+    return WithWeights(predictor.build(run), run.evaluator, training, paths, context)

@@ -224,7 +224,7 @@ def train_finalist(run: Run, arch: Arch, number: int) -> Finalist:
             settings,
             size=network.graph.input.shape[1],
             seed=run.config.seed,
-            around=run.surroundings(f"finalist-{number}", {"arch": run.space.code(arch), "epochs": settings.epochs}),
+            context=run.surroundings(f"finalist-{number}", {"arch": run.space.code(arch), "epochs": settings.epochs}),
         )
     scores = _scores(run, network)
     network.eval()

@@ -29,8 +29,8 @@ from edgenas.strategies.gradient.bilevel_training import LARGEST_FIRST, BilevelS
 from edgenas.strategies.gradient.collapse import MOST_SKIPS, Eigenvalue, Guard, full_cells, skips_by_cell
 from edgenas.strategies.proxyless import BinaryGates
 from edgenas.system import plugins
+from edgenas.training.context import TrainingContext
 from edgenas.training.settings import Settings as Training
-from edgenas.training.train import Surroundings
 from tests._toys import Cell
 from tests.strategies._synthetic import COSTS, GATE, Settings, Toy, Wiring, forget, load_json, noise, synthetic
 
@@ -72,7 +72,7 @@ def test_batches_cycle_through_a_half_and_go_on_from_any_step():
 @every_weighting
 def test_in_the_end_every_choice_is_nearly_made(weighting):
     t = training(weighting)
-    t.advance(t.steps, Surroundings())
+    t.advance(t.steps, TrainingContext())
     assert t.probabilities().amax(1).min() >= 0.9
 
 
@@ -84,21 +84,21 @@ def test_with_the_largest_first_its_weights_alone_learn_before_alphas_do(weighti
     own = {parameter_key(t.supernet.group(node), name) for node in nodes for name in trainable(node)}
     before = {name: p.detach().clone() for name, p in t.supernet.shared.items()}
     alphas = t.alphas.logits.detach().clone()
-    t.advance(int(t.steps * t.settings.warm_up), Surroundings())
+    t.advance(int(t.steps * t.settings.warm_up), TrainingContext())
     moved = {name for name, p in t.supernet.shared.items() if not torch.equal(p, before[name])}
     assert moved and moved < set(before) and moved <= own
     assert torch.equal(t.alphas.logits, alphas)
-    t.advance(t.steps, Surroundings())
+    t.advance(t.steps, TrainingContext())
     assert not torch.equal(t.alphas.logits, alphas)
 
 
 @every_weighting
 def test_stopped_and_loaded_it_goes_on_as_if_it_had_not(weighting):
     whole, first, second = training(weighting), training(weighting), training(weighting)
-    whole.advance(whole.steps, Surroundings())
-    first.advance(5, Surroundings())
+    whole.advance(whole.steps, TrainingContext())
+    first.advance(5, TrainingContext())
     second.load(first.state())
-    second.advance(second.steps, Surroundings())
+    second.advance(second.steps, TrainingContext())
     assert torch.equal(whole.alphas.logits, second.alphas.logits)
     for a, b in zip(whole.supernet.parameters(), second.supernet.parameters(), strict=True):
         assert torch.equal(a, b)
@@ -109,7 +109,7 @@ def test_the_expected_cost_is_steered_to_the_budget_from_both_sides(share):
     """With nothing else to learn: images are noise."""
     problem = synthetic(Toy(5).restrict({"width": [0]}), share)
     t = training(Gumbel(), problem, epochs=24, warm_up=0.1)
-    t.advance(t.steps, Surroundings())
+    t.advance(t.steps, TrainingContext())
     expected = t.steering.expected(t.alphas.rows(t.probabilities()))[GATE]
     assert expected == pytest.approx(t.settings.steering.target * problem.objective.budgets[GATE], rel=0.15)
 
@@ -154,10 +154,10 @@ def test_alphas_that_ceased_to_learn_follow_the_budget_and_nothing_else():
     for t in (steered, free):
         t.learns = False
     before = free.alphas.logits.detach().clone()
-    steered.advance(steered.steps, Surroundings())
+    steered.advance(steered.steps, TrainingContext())
     with torch.no_grad():
         assert abs(float(steered.steering.excess(steered.alphas.rows(steered.probabilities())))) < 0.15
-    free.advance(free.steps, Surroundings())
+    free.advance(free.steps, TrainingContext())
     assert torch.equal(free.alphas.logits, before)
 
 
@@ -245,7 +245,7 @@ def test_steps_on_every_space(name):
     kept, rng = BilevelSettings(Training(1, 8), warm_up=0.0), np.random.default_rng(0)
     t = BilevelTraining(problem, images, Gumbel(), kept, rng, seed=0, private=False, device="cpu")
     before = t.alphas.logits.detach().clone()
-    t.advance(2, Surroundings())
+    t.advance(2, TrainingContext())
     assert not torch.equal(before, t.alphas.logits) and torch.isfinite(t.alphas.logits).all()
 
 

@@ -21,8 +21,8 @@ from edgenas.spaces.sampling import is_allowed
 from edgenas.strategies.controllers.lstm import Controller
 from edgenas.strategies.one_shot.path_samplers import PolicyPaths, fair_group, fair_paths, group_size, uniform_paths
 from edgenas.strategies.one_shot.path_training import PathTraining
+from edgenas.training.context import TrainingContext
 from edgenas.training.settings import Settings
-from edgenas.training.train import Surroundings
 from tests.strategies._synthetic import COSTS, GATE, Accuracy, Toy, noise, synthetic
 
 SPACE = Toy(4)
@@ -128,34 +128,34 @@ def test_several_architectures_give_the_mean_of_their_gradients():
 def test_training_follows_from_seed_and_step():
     first, again = training(), training()
     for made in (first, again):
-        made.advance(12, draw, Surroundings())
+        made.advance(12, draw, TrainingContext())
     other = training()
     other.seed = 4
-    other.advance(12, draw, Surroundings())
+    other.advance(12, draw, TrainingContext())
     assert torch.equal(weights(first), weights(again)) and not torch.equal(weights(first), weights(other))
 
 
 def test_loaded_after_a_part_equals_uninterrupted():
     whole, halted = training(), training()
     for until in (7, 15):
-        whole.advance(until, draw, Surroundings())
-    halted.advance(7, draw, Surroundings())
+        whole.advance(until, draw, TrainingContext())
+    halted.advance(7, draw, TrainingContext())
     state = halted.state()
-    halted.advance(9, draw, Surroundings())  # what comes after does not change the state
+    halted.advance(9, draw, TrainingContext())  # what comes after does not change the state
     resumed = training()
     resumed.load(state)
-    resumed.advance(15, draw, Surroundings())
+    resumed.advance(15, draw, TrainingContext())
     assert resumed.step == 15 and torch.equal(weights(whole), weights(resumed))
 
 
 def test_stopped_within_a_part_goes_on_there(tmp_path):
     whole, asked = training(), iter([False] * 4 + [True] * 9)
-    whole.advance(12, draw, Surroundings())
+    whole.advance(12, draw, TrainingContext())
     halted = training()
     with pytest.raises(Interrupted):
-        halted.advance(12, draw, Surroundings(tmp_path / "paths.pt", stop=lambda: next(asked)))
+        halted.advance(12, draw, TrainingContext(tmp_path / "paths.pt", stop=lambda: next(asked)))
     resumed, steps = training(), []
-    told = Surroundings(tmp_path / "paths.pt", progress=lambda done, total, text: steps.append(done))
+    told = TrainingContext(tmp_path / "paths.pt", progress=lambda done, total, text: steps.append(done))
     before = resumed.update
     resumed.update = lambda *batch: steps.append("update") or before(*batch)  # type: ignore[method-assign]
     resumed.advance(12, draw, told)
@@ -165,14 +165,14 @@ def test_stopped_within_a_part_goes_on_there(tmp_path):
 
 def test_a_checkpoint_of_another_part_is_left_alone(tmp_path):
     stale = training()
-    stale.advance(5, draw, Surroundings())
+    stale.advance(5, draw, TrainingContext())
     asked = iter([False, True, True])
-    around = Surroundings(tmp_path / "paths.pt", stop=lambda: next(asked))
+    context = TrainingContext(tmp_path / "paths.pt", stop=lambda: next(asked))
     with pytest.raises(Interrupted):
-        stale.advance(9, draw, around)
+        stale.advance(9, draw, context)
     fresh, whole = training(), training()
-    fresh.advance(5, draw, Surroundings(tmp_path / "paths.pt"))
-    whole.advance(5, draw, Surroundings())
+    fresh.advance(5, draw, TrainingContext(tmp_path / "paths.pt"))
+    whole.advance(5, draw, TrainingContext())
     assert torch.equal(weights(fresh), weights(whole))
 
 
@@ -181,7 +181,7 @@ def test_a_loss_that_is_no_number_ends_the_training():
     with torch.no_grad():
         next(iter(made.supernet.parameters())).fill_(torch.nan)
     with pytest.raises(EdgeNASError, match="diverged"):
-        made.advance(20, draw, Surroundings())
+        made.advance(20, draw, TrainingContext())
 
 
 def test_a_step_never_waits_for_the_device():
