@@ -20,7 +20,7 @@ def build(
     *,
     root: Path | None,
     seed: int,
-    size: int | None,
+    image_size: int | None,
     validation_share: float,
     download: bool,
     strict: bool,

@@ -26,7 +26,7 @@ def build(
     *,
     root: Path | None,
     seed: int,
-    size: int | None,
+    image_size: int | None,
     validation_share: float,
     download: bool,
     strict: bool,

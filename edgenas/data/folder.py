@@ -31,13 +31,13 @@ def build(
     *,
     root: Path | None,
     seed: int,
-    size: int | None,
+    image_size: int | None,
     validation_share: float,
     download: bool,
     strict: bool,
     device: str,
 ) -> Data:
-    """Squares of `size` (96) pixels. Every file is decoded once here, so that a broken one cannot stop training.
+    """Squares of `image_size` (96) pixels. Every file is decoded once here, so that a broken one cannot stop training.
 
     Raises:
         DataError: no such folders, too many unusable files, or one image in two splits.
@@ -55,7 +55,7 @@ def build(
     if not found:
         raise DataError(f"{root}: no images found; put JPEG or PNG files in one folder per class")
     files = [file for _, _, file in found]
-    side = size or SIDE
+    side = image_size or SIDE
     bad = {**_repeated(found), **unreadable(files, side)}
     listed = [f"{file.relative_to(root)}: {bad[file]}" for file in files if file in bad]
     skipped = bear(listed, len(files), strict=strict, where=str(root))

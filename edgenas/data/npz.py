@@ -36,13 +36,13 @@ def build(
     *,
     root: Path | None,
     seed: int,
-    size: int | None,
+    image_size: int | None,
     validation_share: float,
     download: bool,
     strict: bool,
     device: str,
 ) -> Data:
-    """The file at `root`, or of that name in $EDGENAS_DATA; blobs are cropped square and resized if `size` is given.
+    """Read the file at `root`, or of that name in $EDGENAS_DATA; blobs become squares if `image_size` is given.
 
     Raises:
         DataError: not such a file, or its contents do not fit together.
@@ -52,7 +52,7 @@ def build(
     labels = np.atleast_1d(_one_of(arrays, ("label", "labels", "y"), path))
     names = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
     if "blob" in arrays:
-        pixels, bad = _decode_blobs(arrays, size, path)
+        pixels, bad = _decode_blobs(arrays, image_size, path)
     else:
         pixels, bad = _channels_first(_one_of(arrays, ("images", "x"), path), path), {}
     skipped = bear(
@@ -134,7 +134,7 @@ def _decode_blobs(arrays: dict[str, NDArray[Any]], size: int | None, path: Path)
     shapes = {image.shape for image in good}
     if len(shapes) > 1:
         raise DataError(
-            f"{path}: images of {len(shapes)} shapes, like {sorted(shapes)[:2]}; give one --size to bring them to"
+            f"{path}: images of {len(shapes)} shapes, like {sorted(shapes)[:2]}; give one --image-size to bring them to"
         )
     stacked = np.ascontiguousarray(np.stack(good).transpose(0, 3, 1, 2)) if good else np.empty((0, 3, 1, 1), np.uint8)
     return stacked, {index: image for index, image in enumerate(images) if isinstance(image, str)}

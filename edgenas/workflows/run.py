@@ -75,7 +75,7 @@ class Run:
         data: Data = plugins.load("data", config.data).build(
             root=Path(config.data_root).expanduser() if config.data_root else None,
             seed=config.seed,
-            size=config.size,
+            image_size=config.size,
             validation_share=config.validation_share,
             download=config.download,
             strict=config.strict,

@@ -77,7 +77,9 @@ def _losses(folder: Path, space: str) -> None:
 def _worker(arguments: list[str]) -> int:
     """Train on digits, in as many processes as there are."""
     space, out = arguments
-    data = digits.build(root=None, seed=0, size=None, validation_share=0.1, download=False, strict=False, device="cpu")
+    data = digits.build(
+        root=None, seed=0, image_size=None, validation_share=0.1, download=False, strict=False, device="cpu"
+    )
     built = build_space(space, data.shape, len(data.classes))
     built = built.restrict({built.choices[i].name: [0] for i in built.static_indices})
     epochs = -(-LEAST_STEPS // (len(data.train) // BATCH))

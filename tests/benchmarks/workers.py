@@ -63,7 +63,7 @@ def main() -> None:
 def _problem() -> Problem:
     """Digits, one epoch a trial; the budget leaves out what needs more than half of the largest network's memory."""
     data = plugins.load("data", "digits").build(
-        root=None, seed=0, size=None, validation_share=0.2, download=False, strict=False, device="cpu"
+        root=None, seed=0, image_size=None, validation_share=0.2, download=False, strict=False, device="cpu"
     )
     space = build_space("mbconv", data.shape, len(data.classes))
     peak = PeakBytes()

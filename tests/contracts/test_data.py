@@ -22,7 +22,14 @@ BATCH = 4
 
 
 def build(name: str, root, **changes) -> Data:
-    settings = {"seed": 0, "size": None, "validation_share": 0.2, "download": False, "strict": False, "device": "cpu"}
+    settings = {
+        "seed": 0,
+        "image_size": None,
+        "validation_share": 0.2,
+        "download": False,
+        "strict": False,
+        "device": "cpu",
+    }
     return plugins.load("data", name).build(root=root, **{**settings, **changes})
 
 
@@ -49,7 +56,7 @@ def same(left, right) -> bool:
 
 def test_build_has_the_common_signature(source):
     parameters = inspect.signature(plugins.load("data", source[0]).build).parameters
-    assert list(parameters) == ["root", "seed", "size", "validation_share", "download", "strict", "device"]
+    assert list(parameters) == ["root", "seed", "image_size", "validation_share", "download", "strict", "device"]
     assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters.values())
 
 

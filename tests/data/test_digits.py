@@ -6,7 +6,9 @@ from edgenas.data import digits
 
 @pytest.fixture(scope="module")
 def data():
-    return digits.build(root=None, seed=0, size=None, validation_share=0.1, download=False, strict=False, device="cpu")
+    return digits.build(
+        root=None, seed=0, image_size=None, validation_share=0.1, download=False, strict=False, device="cpu"
+    )
 
 
 def test_sizes(data):

@@ -9,7 +9,14 @@ from tests.data.writers import idx, labels_of, noise, write_fashion_mnist
 
 
 def build(root, **changes):
-    settings = {"seed": 0, "size": None, "validation_share": 0.1, "download": False, "strict": False, "device": "cpu"}
+    settings = {
+        "seed": 0,
+        "image_size": None,
+        "validation_share": 0.1,
+        "download": False,
+        "strict": False,
+        "device": "cpu",
+    }
     return fashion_mnist.build(root=root, **{**settings, **changes})
 
 

@@ -13,7 +13,14 @@ from tests.data.writers import encoded, noise, write_folder
 
 
 def build(root, **changes):
-    settings = {"seed": 0, "size": 16, "validation_share": 0.2, "download": False, "strict": False, "device": "cpu"}
+    settings = {
+        "seed": 0,
+        "image_size": 16,
+        "validation_share": 0.2,
+        "download": False,
+        "strict": False,
+        "device": "cpu",
+    }
     return folder.build(root=root, **{**settings, **changes})
 
 
@@ -25,7 +32,7 @@ def test_pooled_layout(tmp_path):
     data = build(write_folder(tmp_path / "pets"))
     assert sizes(data) == (18, 6, 6)
     assert data.name == "pets" and data.classes == ("cat", "dog") and data.shape == (3, 16, 16)
-    assert build(tmp_path / "pets", size=None).shape == (3, 96, 96)
+    assert build(tmp_path / "pets", image_size=None).shape == (3, 96, 96)
 
 
 @pytest.mark.parametrize("name", ["validation", "val", "valid"])

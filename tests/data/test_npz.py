@@ -12,7 +12,14 @@ LABELS = labels_of(3, 20)
 
 
 def build(root, **changes):
-    settings = {"seed": 0, "size": None, "validation_share": 0.2, "download": False, "strict": False, "device": "cpu"}
+    settings = {
+        "seed": 0,
+        "image_size": None,
+        "validation_share": 0.2,
+        "download": False,
+        "strict": False,
+        "device": "cpu",
+    }
     return npz.build(root=root, **{**settings, **changes})
 
 
@@ -170,9 +177,9 @@ def test_many_broken_blobs_stop(tmp_path):
 
 def test_blobs_of_several_shapes_need_a_size(tmp_path):
     path = write_blobs(tmp_path, [encoded(noise(6 + i % 2, 7, 3, seed=i)) for i in range(60)])
-    with pytest.raises(DataError, match="2 shapes.*give one --size"):
+    with pytest.raises(DataError, match="2 shapes.*give one --image-size"):
         build(path)
-    assert build(path, size=5).shape == (3, 5, 5)
+    assert build(path, image_size=5).shape == (3, 5, 5)
 
 
 @pytest.mark.parametrize(

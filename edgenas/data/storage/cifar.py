@@ -55,7 +55,7 @@ def build_cifar(
     *,
     root: Path | None,
     seed: int,
-    size: int | None,
+    image_size: int | None,
     validation_share: float,
     download: bool,
     strict: bool,

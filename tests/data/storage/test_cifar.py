@@ -11,7 +11,14 @@ from tests.data.writers import labels_of, noise, write_cifar10, write_cifar100
 
 
 def build(module, root, **changes):
-    settings = {"seed": 0, "size": None, "validation_share": 0.2, "download": False, "strict": False, "device": "cpu"}
+    settings = {
+        "seed": 0,
+        "image_size": None,
+        "validation_share": 0.2,
+        "download": False,
+        "strict": False,
+        "device": "cpu",
+    }
     return module.build(root=root, **{**settings, **changes})
 
 
