@@ -52,6 +52,17 @@ def batch_size_for(images: int) -> int:
     return 64 if images < 10_000 else 128
 
 
+def epochs_for(images: int, at_least: int, train_images: int) -> int:
+    """Return the epochs after which a training has seen `images` images: `at_least` of them, however large the set.
+
+    Args:
+        images: how many images are to be seen, each as often as it comes.
+        at_least: the fewest epochs.
+        train_images: the images of one epoch.
+    """
+    return max(at_least, math.ceil(images / train_images))
+
+
 def steps_of(settings: Settings, images: int) -> int:
     """Steps of a whole training on so many images; what does not fill a batch is left out, unless there is no other."""
     return max(1, images // settings.batch_size) * settings.epochs
