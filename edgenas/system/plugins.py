@@ -173,12 +173,17 @@ def _outside(kind: str, name: str) -> ModuleType:
             importlib.invalidate_caches()
             return _outside(kind, name)
         raise UnknownName(f"{kind}: cannot import {name!r} ({error}); is its package installed here?") from error
-    except (SyntaxError, ImportError) as error:
-        raise UnknownName(f"{kind}: cannot import {name!r} ({error}); mend it and try again") from error
+    except UnknownName:
+        raise
+    except Exception as error:  # a foreign file may do anything while it is imported
+        what = error if isinstance(error, SyntaxError | ImportError) else f"{type(error).__name__}: {error}"
+        raise UnknownName(f"{kind}: cannot import {name!r} ({what}); mend it and try again") from error
 
 
 def _from_file(file: Path) -> ModuleType:
     """The module of a file, by the name of its stem; loaded once."""
+    if not file.stem.replace("-", "_").isidentifier():  # the stem stands in tables, between blanks
+        raise UnknownName(f"{file}: rename the file to letters, digits and dashes")
     loaded = sys.modules.get(file.stem)
     if loaded is not None and getattr(loaded, "__file__", None) == str(file):
         return loaded

@@ -6,15 +6,20 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
-from edgenas.system import distributed
+from edgenas.system import distributed, records
 
-CONFIG, LOCK, SECONDS = "config.toml", "run.lock", "seconds.json"
+CONFIG, LOCK, SECONDS, FORMAT_FILE = "config.toml", "run.lock", "seconds.json", "format.json"
+FORMAT = 2  # of run folders; 1 had no file that says so
+FIRST_VERSION = "0.1.0"  # which wrote all folders of format 1
+
+Json = dict[str, Any]  # an object of JSON whose form is somebody else's
+Record = TypeVar("Record")
 
 
 class RunFolder:
@@ -49,17 +54,23 @@ class RunFolder:
         if (path / SECONDS).exists():
             self.seconds = json.loads((path / SECONDS).read_text(encoding="utf-8"))
 
-    def artefact(self, stage: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """The stage's JSON: read if it is there, else made and written, by the first process alone."""
-        return distributed.first(partial(self._artefact, stage, make))
+    def artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
+        """Return what a stage left: read if it is there, else made and written, by the first process alone.
 
-    def _artefact(self, stage: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        path = self.path / f"{stage}.json"
-        if path.exists():
-            return read_artefact(self.path, stage)
-        made = dict(make())
-        write_atomically(path, (json.dumps(made, indent=1, allow_nan=False) + "\n").encode())
-        return made
+        Args:
+            stage: name of the file, without `.json`.
+            kind: the dataclass that the file holds.
+            make: called if there is no such file.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        return distributed.first(partial(self._artefact, stage, kind, make))
+
+    def _artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
+        if not (self.path / f"{stage}.json").exists():
+            write_artefact(self.path, stage, make())
+        return read_artefact(self.path, stage, kind)
 
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Count time spent on a stage, over all the times that the run was resumed."""
@@ -99,18 +110,55 @@ class KeptFolder(RunFolder):
         """As it is."""
         self.path, self.seconds, self.notice = path, {}, None
 
-    def artefact(self, stage: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-        """The stage's JSON, which must be there."""
-        return read_artefact(self.path, stage)
+    def artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
+        """Return what a stage left, which must be there."""
+        return read_artefact(self.path, stage, kind)
 
 
-def read_artefact(folder: Path, stage: str) -> dict[str, Any]:
-    """The JSON that a stage left. Raises CheckpointError if it is damaged."""
+def read_artefact(folder: Path, stage: str, kind: type[Record]) -> Record:
+    """Return the record that a stage left.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
     path = folder / f"{stage}.json"
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return records.from_json(kind, json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
-        raise CheckpointError(f"{path} is damaged; delete it and resume, or use a new --output") from error
+        raise CheckpointError(f"{path} is damaged ({error}); delete it and resume, or use a new --output") from error
+
+
+def write_artefact(folder: Path, stage: str, record: object) -> None:
+    """Write the record of a stage, whole or not at all."""
+    text = json.dumps(records.to_json(record), indent=1, allow_nan=False) + "\n"
+    write_atomically(folder / f"{stage}.json", text.encode())
+
+
+def write_format(folder: Path, version: str) -> None:
+    """Note the format of a new run folder, and the version of edgenas that writes it."""
+    write_atomically(folder / FORMAT_FILE, json.dumps({"format": FORMAT, "version": version}).encode())
+
+
+def check_format(folder: Path) -> None:
+    """Check that the run in a folder is of the present format.
+
+    Raises:
+        UsageError: it is of another one, which is named with the version that wrote it.
+        CheckpointError: the file that says so is damaged.
+    """
+    path = folder / FORMAT_FILE
+    try:
+        noted = json.loads(path.read_text(encoding="utf-8"))
+        found, version = int(noted["format"]), str(noted["version"])
+    except FileNotFoundError:
+        found, version = 1, FIRST_VERSION
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); search again, with a new --output") from error
+    if found != FORMAT:
+        raise UsageError(
+            f"{folder}: its format is {found}, written by edgenas {version}, and this version reads format {FORMAT}; "
+            f"search again with a new --output, or install edgenas {version}"
+        )
 
 
 def write_atomically(path: Path, content: bytes) -> None:
