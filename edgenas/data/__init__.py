@@ -1,1 +1,1 @@
-"""Data sources, one file each: `build(...) -> Data` with a train, a validation and a held-out test split."""
+"""Data sources, one file each: `build(...) -> Data` with a training, a validation and a held-out test split."""

@@ -1,14 +1,14 @@
-"""What every data source gives: three splits whose batches are pure functions of (seed, epoch, step).
+"""The contract of every data source: three splits whose batches are pure functions of (seed, epoch, step).
 
-A `Split` is a set of rows of a `Store`; the store knows where pixels live and turns rows into batches. So order,
-resuming and subsets are written here once, for tensors on a GPU and for files on a disk alike.
+A `Split` is a set of rows of a `Store`. The store knows where the pixels are and turns rows into batches. So order,
+resuming and subsets are written once, here, both for tensors on a GPU and for files on a disk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,60 +21,67 @@ from edgenas.errors import DataError
 Rows = NDArray[np.int64]
 Pixels = NDArray[np.uint8]
 
-# First word of a random stream's seed: order, split and augmentation never draw the same numbers.
+# The first word of a random stream's seed. It keeps the streams of one seed apart: order, split and augmentation never
+# draw the same numbers. Results follow from these values: do not change them.
 _ORDER, _SPLIT, AUGMENT_STREAM, _CUTOUT = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
 class Augment:
-    """The label-preserving changes that a data source declares for its own images; zero is off."""
+    """The label-preserving changes that a data source declares for its own images; zero switches one off."""
 
-    flip: bool = False  # mirrored left to right, half of the time
-    shift: float = 0.0  # at most this share of the side, in both directions
-    scale: float = 0.0  # the side times 1 - scale .. 1 + scale
-    rotate: float = 0.0  # degrees, at most, both ways
+    flip: bool = False  # mirror left to right, with probability 1/2
+    shift: float = 0.0  # largest shift in x and in y, as a share of the side
+    scale: float = 0.0  # multiply the side by 1 - scale .. 1 + scale
+    rotate: float = 0.0  # largest angle in degrees, both ways
     erase: float = 0.0  # probability that one rectangle is replaced by the mean
 
 
 @dataclass(frozen=True)
 class Step:
-    """One batch to make: rows of the store, and the (seed, epoch, step) that its augmentation follows from, if any.
+    """One batch to make: its rows in the store, and the key that its augmentation follows from.
 
-    Only `part` of it is made; each image is augmented as it is in the whole batch.
+    Only `part` of the batch is made. Each image is augmented as it is in the whole batch.
     """
 
     rows: Rows
-    key: tuple[int, int, int] | None
+    key: tuple[int, int, int] | None  # (seed, epoch, step); None: no augmentation
     part: slice = field(default_factory=lambda: slice(None))
 
 
 class Store(Protocol):
-    """Where the pixels live."""
+    """Where the pixels are kept: in memory or in files."""
 
     def stream(self, steps: Sequence[Step], size: int) -> Iterator[Tensor]:
-        """The `part` of one (B, C, size, size) batch per step: float32, normalised, channels last, on the device."""
+        """Yield for each step the `part` of its batch, (B, C, size, size).
+
+        Batches are float32, normalised, channels last and on the device.
+        """
         ...
 
     def images(self, rows: Rows) -> Pixels:
-        """The stored images (n, C, H, W) before any preprocessing."""
+        """Return the stored images (n, C, H, W), before any preprocessing."""
         ...
 
     @property
     def device(self) -> torch.device:
-        """Where batches are delivered."""
+        """The device on which batches are delivered."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Labelled images: `labels` (N,) int64 on the CPU, row i of the split being row `rows[i]` of the store."""
+    """Labelled images: image i of the split is row `rows[i]` of the store, its label is `labels[i]`.
+
+    `rows` and `labels` are (N,) int64, on the CPU.
+    """
 
     store: Store = field(repr=False)
     rows: Rows = field(repr=False)
     labels: Tensor = field(repr=False)
 
     def __len__(self) -> int:
-        """Number of images."""
+        """Return the number of images."""
         return len(self.rows)
 
     def batches(
@@ -90,13 +97,22 @@ class Split:
         part: slice = slice(None),
         cutout: float = 0.0,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches x (B, C, size, size) float32, normalised, channels last, and y (B,) int64, on the training device.
+        """Yield batches (x, y) on the training device.
 
-        Without `epoch`: the stored order, the last batch may be smaller. With it: a permutation that follows from
-        (seed, epoch) alone, and a smaller last batch is dropped unless it is the only one. Step k is augmented by
-        (seed, epoch, k) alone, so `start=k` continues an interrupted epoch bit for bit; skipped steps cost nothing.
-        At most `limit` batches, counted from `start`. Of each only `part` is made, as it is in the whole batch. With
-        `cutout`, augmented images lose a square of this share of their side (arXiv:1708.04552).
+        x is (B, C, size, size) float32, normalised and channels last; y is (B,) int64. Step k is augmented by
+        (seed, epoch, k) alone. So `start=k` continues an interrupted epoch bit for bit, and skipped steps cost nothing.
+
+        Args:
+            batch_size: images per batch.
+            size: side of the square that images are resized to, in pixels.
+            epoch: None gives the stored order, where the last batch may be smaller. A number gives a permutation that
+                follows from (seed, epoch) alone, without a smaller last batch unless it is the only one.
+            seed: of order and augmentation.
+            augment: whether the declared augmentation is applied; it needs an epoch.
+            start: number of the first step.
+            limit: number of batches at most, counted from `start`.
+            part: images of each batch that are made, each as it is in the whole batch.
+            cutout: share of the side of the square that augmented images lose (arXiv:1708.04552).
 
         Raises:
             ValueError: `augment` without `epoch`, which would repeat one augmentation for ever.
@@ -113,13 +129,26 @@ class Split:
             yield x, self.labels[torch.from_numpy(pick[part])].to(self.store.device, non_blocking=True)
 
     def images(self, indices: ArrayLike) -> Pixels:
-        """The raw images (n, C, H, W) uint8 that `preprocess` starts from, of these positions in the split."""
+        """Return the raw images (n, C, H, W) uint8 at these positions in the split; `preprocess` starts from them."""
         return self.store.images(self.rows[np.asarray(indices, dtype=np.int64)])
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A data set, cut in three. Normalisation is (x - mean) / std per channel, of x in 0..1."""
+    """A data set in three splits: what each data source returns and what `edgenas.search(data=...)` takes.
+
+    Training uses `train`, every choice uses `validation`, and the final figure comes from `test()`. Images are
+    normalised per channel as (x - mean) / std, of x in 0..1.
+
+    >>> from edgenas.data import digits
+    >>> data = digits.build(root=None, seed=0, image_size=None, validation_share=0.1, download=False, strict=False,
+    ...                     device="cpu")
+    >>> data.shape, len(data.classes), len(data.validation)
+    ((1, 32, 32), 10, 180)
+    >>> x, y = next(data.train.batches(64, size=32, epoch=0, augment=True))
+    >>> tuple(x.shape), tuple(y.shape)
+    ((64, 1, 32, 32), (64,))
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -129,36 +158,44 @@ class Data:
     augment: Augment
     train: Split
     validation: Split
-    held_out: Split = field(repr=False)  # to be had from `test()`, which counts
+    held_out: Split = field(repr=False)  # read it through `test()`, which counts
     skipped: tuple[str, ...] = ()  # images left out, each with its reason
     _reads: list[str] = field(default_factory=list, init=False, repr=False)
 
     def test(self) -> Split:
-        """The test split; every call is counted, because a choice made on it would spoil the final figure."""
+        """Return the test split and count the call, because a choice made on it would spoil the final figure."""
         self._reads.append(self.name)
         return self.held_out
 
     @property
     def test_reads(self) -> int:
-        """How often the test split was opened."""
+        """The number of times that the test split was read."""
         return len(self._reads)
 
 
 def cycled(
     split: Split, batch_size: int, size: int, seed: int, step: int, part: slice = slice(None)
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """A part of augmented batches without end, from `step` on: a function of (seed, step) alone."""
+    """Yield augmented batches without end, epoch after epoch, as a function of (seed, step) alone.
+
+    Args:
+        split: the images.
+        batch_size: images per batch.
+        size: side of the images in pixels.
+        seed: of order and augmentation.
+        step: number of the first batch, counted over all epochs.
+        part: images of each batch that are made.
+    """
     per_epoch = max(1, len(split) // batch_size)
-    options: dict[str, Any] = {"size": size, "seed": seed, "augment": True, "part": part}
     while True:
         epoch, start = divmod(step, per_epoch)
-        for batch in split.batches(batch_size, epoch=epoch, start=start, **options):
+        for batch in split.batches(batch_size, size=size, seed=seed, augment=True, part=part, epoch=epoch, start=start):
             yield batch
             step += 1
 
 
 def subset(split: Split, indices: ArrayLike) -> Split:
-    """The given positions of a split, in the given order; no pixels are copied."""
+    """Return the images at these positions of a split, in this order; no pixels are copied."""
     picked = np.asarray(indices, dtype=np.int64)
     return replace(split, rows=split.rows[picked], labels=split.labels[torch.from_numpy(picked)])
 
@@ -166,9 +203,16 @@ def subset(split: Split, indices: ArrayLike) -> Split:
 def stratified_split(
     labels: ArrayLike, shares: Sequence[float], seed: int, classes: Sequence[str] | None = None
 ) -> list[Rows]:
-    """Disjoint index arrays, one per share, that together hold every row, each class in proportion and at least once.
+    """Return disjoint index arrays that together hold every row, each class in proportion and at least once.
 
-    The arrays are shuffled: sources are often sorted by class, and the first rows of a split should be of many.
+    The arrays are shuffled, because sources are often sorted by class and the first rows of a split should be of many
+    classes.
+
+    Args:
+        labels: (N,) class numbers.
+        shares: one per split; they sum to 1.
+        seed: of the draw.
+        classes: names for the message; without them it gives the number.
 
     Raises:
         DataError: a class has fewer rows than there are splits.
@@ -189,25 +233,27 @@ def stratified_split(
 
 
 def preprocess(images: Tensor | Pixels, size: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """uint8 (B, C, H, W) to float32 (B, C, size, size), channels last.
+    """Return what a network takes: float32 (B, C, size, size), channels last.
 
-    Resized (bilinear, antialias) where the size differs, / 255, - mean, / std, in this order. The one definition of a
-    network's input: batches, golden inputs and a bundle's manifest all mean this.
+    This is the one definition of a network's input, which batches, golden inputs and a bundle's manifest share: resize
+    (bilinear, antialias) where the size differs, / 255, - mean, / std, in this order.
+
+    Args:
+        images: (B, C, H, W), 0 to 255.
+        size: side in pixels.
+        mean: one per channel, of 0..1.
+        std: one per channel, of 0..1.
     """
     x = torch.as_tensor(images).to(torch.float32, memory_format=torch.channels_last)
     if x.shape[-2:] != (size, size):
         x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
-    per_channel: dict[str, Any] = {"dtype": x.dtype, "device": x.device}
-    x = (
-        (x / 255)
-        .sub_(torch.tensor(mean, **per_channel).view(-1, 1, 1))
-        .div_(torch.tensor(std, **per_channel).view(-1, 1, 1))
-    )
+    centre, spread = (torch.tensor(v, dtype=x.dtype, device=x.device).view(-1, 1, 1) for v in (mean, std))
+    x = (x / 255).sub_(centre).div_(spread)
     return x.contiguous(memory_format=torch.channels_last)
 
 
 def _cut_out(x: Tensor, share: float, step: Step) -> Tensor:
-    """A square around a random pixel of each image set to the mean; what lies beyond the border is lost."""
+    """Set a square around a random pixel of each image to the mean; what lies beyond the border is lost."""
     assert step.key is not None
     side = x.shape[-1]
     draws = np.random.default_rng((_CUTOUT, *step.key)).integers(side, size=(2, len(step.rows)))[:, step.part]
@@ -218,11 +264,12 @@ def _cut_out(x: Tensor, share: float, step: Step) -> Tensor:
 
 
 def _permutation(n: int, seed: int, epoch: int) -> Rows:
+    """Return the order of one epoch; a generator of its own makes it independent of what was drawn before."""
     return np.random.default_rng((_ORDER, seed, epoch)).permutation(n)
 
 
 def _apportion(n: int, shares: Sequence[float]) -> Rows:
-    """Whole numbers near n * shares, none below 1, that sum to n (largest remainder)."""
+    """Return whole numbers near n * shares, none below 1, that sum to n (largest remainder method)."""
     ideal = n * np.asarray(shares, dtype=np.float64)
     counts = np.maximum(np.floor(ideal).astype(np.int64), 1)
     while counts.sum() < n:

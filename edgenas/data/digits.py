@@ -1,4 +1,4 @@
-"""Handwritten digits of scikit-learn (UCI, 1,797 images): embedded, so the default needs no download."""
+"""Handwritten digits of scikit-learn (UCI, 1,797 images), embedded, so that the default needs no download."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional as F
 
 from edgenas.data.base import Augment, Data
-from edgenas.data.storage.splits import cut
+from edgenas.data.storage.splits import split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 
-SIDE = 32  # the 8x8 originals leave a network nothing to downsample
+SIDE = 32  # pixels; the originals have 8x8, which leave a network nothing to downsample
 AUGMENT = Augment(shift=0.08, scale=0.1, rotate=10)
 
 
@@ -26,7 +26,7 @@ def build(
     strict: bool,
     device: str,
 ) -> Data:
-    """1,797 grey images, 10 classes, upsampled to 32x32; a fifth is test."""
+    """Return 1,797 grey images of 10 classes, upsampled to 32x32; a fifth is the test split."""
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
@@ -34,7 +34,7 @@ def build(
     pixels = F.interpolate(coarse, (SIDE, SIDE), mode="bilinear").round().to(torch.uint8).numpy()
     classes = tuple("0123456789")
     labels = labels.astype(np.int64)
-    splits = cut(
+    splits = split_rows(
         labels,
         {"train": np.arange(len(labels))},
         classes,

@@ -12,14 +12,15 @@ import numpy as np
 
 from edgenas.data.base import Augment, Data, Pixels
 from edgenas.data.storage.files import fetch, folders
-from edgenas.data.storage.splits import check_labels, cut
+from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError
 
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 PARTS = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
-AUGMENT = Augment(flip=True)  # the garments are centred: shifts cost two points in a training of a few epochs
+# No shifts: the garments are centred, and shifts cost two points in a training of a few epochs.
+AUGMENT = Augment(flip=True)
 
 
 def build(
@@ -32,10 +33,10 @@ def build(
     strict: bool,
     device: str,
 ) -> Data:
-    """60,000 images for training and validation, 10,000 for test.
+    """Return 60,000 images for training and validation, and 10,000 for test.
 
     Raises:
-        DataError: no files found, or not what they should be.
+        DataError: there are no such files, or they do not hold what they should.
     """
     files = _find(root)
     if files is None and download:
@@ -53,13 +54,13 @@ def build(
     target, classes = check_labels(np.concatenate([labels, test_labels]), CLASSES, "fashion-mnist")
     rows = np.arange(len(target))
     given = {"train": rows[: len(labels)], "test": rows[len(labels) :]}
-    splits = cut(target, given, classes, validation_share=validation_share, seed=seed, where="fashion-mnist")
+    splits = split_rows(target, given, classes, validation_share=validation_share, seed=seed, where="fashion-mnist")
     pixels = np.concatenate([images, test_images])[:, None]
     return data_from_pixels("fashion-mnist", classes, pixels, target, splits, augment=AUGMENT, device=device)
 
 
 def read_idx(path: Path) -> Pixels:
-    """The uint8 array of an idx file, plain or gzipped.
+    """Return the uint8 array of an idx file, plain or gzipped.
 
     Raises:
         DataError: not idx, not uint8, or cut short.
@@ -79,7 +80,7 @@ def read_idx(path: Path) -> Pixels:
 
 
 def _find(root: Path | None) -> list[Path] | None:
-    """The four files, in one folder, as downloaded, unpacked, or in torchvision's layout."""
+    """Return the four files from one folder: as downloaded, unpacked, or in torchvision's layout."""
     for base in folders(root, DEBIAN):
         for folder in (base, base / "fashion-mnist", base / "FashionMNIST" / "raw"):
             found = [next((f for f in (folder / part, folder / f"{part}.gz") if f.is_file()), None) for part in PARTS]

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 
 from edgenas.data.base import Augment, Data, Rows, Split
-from edgenas.data.storage.files import bear
-from edgenas.data.storage.filestore import FileStore, unreadable
-from edgenas.data.storage.splits import check_labels, cut
+from edgenas.data.storage.files import check_skipped
+from edgenas.data.storage.filestore import FileStore, find_unreadable
+from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.errors import DataError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 FOLDERS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
-SIDE = 96
-# Of ImageNet, whose statistics photographs share closely enough; no second pass over the files.
+SIDE = 96  # pixels; photographs stay recognisable, and a search on a CPU takes minutes
+# ImageNet's statistics fit most photographs closely enough, and save a second pass over the files.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 AUGMENT = Augment(flip=True, scale=0.4)
 
@@ -37,13 +37,13 @@ def build(
     strict: bool,
     device: str,
 ) -> Data:
-    """Squares of `image_size` (96) pixels. Every file is decoded once here, so that a broken one cannot stop training.
+    """Return squares of `image_size` (96) pixels; every file is decoded once here, so that none can stop training.
 
     Raises:
-        DataError: no such folders, too many unusable files, or one image in two splits.
+        DataError: there are no such folders, too many unusable files, or one image is in two splits.
     """
     if root is None or not root.is_dir():
-        raise DataError(f"folder: no folder {root or 'named'}; name one with a folder per class by --data-root")
+        raise DataError(f"folder: no folder {root or 'named'}; give one with a folder per class as --data")
     parts = _layout(root)
     classes = tuple(sorted({folder.name for base in parts.values() for folder in _folders(base)}))
     found = [
@@ -56,15 +56,15 @@ def build(
         raise DataError(f"{root}: no images found; put JPEG or PNG files in one folder per class")
     files = [file for _, _, file in found]
     side = image_size or SIDE
-    bad = {**_repeated(found), **unreadable(files, side)}
+    bad = {**_repeated(found), **find_unreadable(files, side)}
     listed = [f"{file.relative_to(root)}: {bad[file]}" for file in files if file in bad]
-    skipped = bear(listed, len(files), strict=strict, where=str(root))
+    skipped = check_skipped(listed, len(files), strict=strict, where=str(root))
     kept = [entry for entry in found if entry[2] not in bad]
     labels, _ = check_labels(np.array([label for _, label, _ in kept], dtype=np.int64), classes, str(root))
     given = {
         split: np.array([i for i, entry in enumerate(kept) if entry[0] == split], dtype=np.int64) for split in parts
     }
-    splits = cut(labels, given, classes, validation_share=validation_share, seed=seed, where=str(root))
+    splits = split_rows(labels, given, classes, validation_share=validation_share, seed=seed, where=str(root))
     store = FileStore(tuple(file for *_, file in kept), side, MEAN, STD, AUGMENT, torch.device(device))
 
     def part(rows: Rows) -> Split:
@@ -75,7 +75,7 @@ def build(
 
 
 def _layout(root: Path) -> dict[str, Path]:
-    """The folder of each split that root defines; without folders in root/train, "train" is but a class."""
+    """Return the folder of each split that root defines; without folders in root/train, "train" is a class."""
     if not ((root / "train").is_dir() and _folders(root / "train")):
         return {"train": root}
     parts = {}
@@ -89,10 +89,10 @@ def _layout(root: Path) -> dict[str, Path]:
 
 
 def _repeated(found: Iterable[tuple[str, int, Path]]) -> dict[Path, str]:
-    """Later copies of a file within one split, which a random cut could spread over two.
+    """Return later copies of a file within one split, which a random split could spread over two.
 
     Raises:
-        DataError: two splits hold the same file content, or two classes do.
+        DataError: two splits or two classes hold the same file content.
     """
     by_size: Mapping[int, list[tuple[str, int, Path]]] = defaultdict(list)
     for entry in found:

@@ -1,10 +1,12 @@
 """One .npz file: uint8 arrays, or JPEG and PNG blobs, with labels and, if it has them, splits and class names.
 
-images | x         uint8 (N, H, W), (N, H, W, C) or (N, C, H, W), C = 1 or 3; or instead of it
-blob, length       uint8 bytes of all files end to end, and the length of each
+images | x         uint8 (N, H, W), (N, H, W, C) or (N, C, H, W), where C is 1 or 3
+blob, length       instead of images: uint8 bytes of all files end to end, and the length of each file
 label | labels | y integers (N,)
-is_train           bool (N,); or `split`, strings train, val | validation, test; missing splits are drawn, seeded
-classes            names, optional
+is_train           optional: bool (N,); or `split`, strings train, val | validation, test
+classes            optional: names
+
+Splits that the file does not mark are drawn from its training images, seeded.
 """
 
 from __future__ import annotations
@@ -20,16 +22,18 @@ from zlib import error as ZlibError
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.data.base import Augment, Data, Pixels, Rows
+from edgenas.data.base import Data, Pixels, Rows
+from edgenas.data.storage.arrays import AUGMENT, channels_first, check_counts
 from edgenas.data.storage.decode import Unreadable, decode, square
-from edgenas.data.storage.files import bear, folders
-from edgenas.data.storage.splits import check_labels, cut
+from edgenas.data.storage.files import check_skipped, folders
+from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError
 
-AUGMENT = Augment(flip=True, shift=0.125)
 SPLIT_NAMES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
-_WORTH_THREADS_BYTES = 8_000  # per file, on average
+# Mean size of a file from which threads pay: below, they slow decoding down, because Pillow holds the interpreter's
+# lock while it parses a header.
+_WORTH_THREADS_BYTES = 8_000
 
 
 def build(
@@ -45,7 +49,7 @@ def build(
     """Read the file at `root`, or of that name in $EDGENAS_DATA; blobs become squares if `image_size` is given.
 
     Raises:
-        DataError: not such a file, or its contents do not fit together.
+        DataError: there is no such file, or its contents do not fit together.
     """
     path = _find(root)
     arrays = _load(path)
@@ -54,29 +58,26 @@ def build(
     if "blob" in arrays:
         pixels, bad = _decode_blobs(arrays, image_size, path)
     else:
-        pixels, bad = _channels_first(_one_of(arrays, ("images", "x"), path), path), {}
-    skipped = bear(
+        pixels, bad = channels_first(_one_of(arrays, ("images", "x"), path), str(path)), {}
+    skipped = check_skipped(
         [f"image {row}: {reason}" for row, reason in bad.items()], len(labels), strict=strict, where=str(path)
     )
+    check_counts(len(pixels) + len(bad), len(labels), str(path))
     keep = np.setdiff1d(np.arange(len(labels)), list(bad)).astype(np.int64)
-    if len(pixels) != len(keep):
-        raise DataError(f"{path}: {len(pixels) + len(bad)} images but {len(labels)} labels; give one label per image")
     target, classes = check_labels(labels[keep], names, str(path))
     given = _given_splits(arrays, len(labels), keep, path)
-    splits = cut(target, given, classes, validation_share=validation_share, seed=seed, where=str(path))
+    splits = split_rows(target, given, classes, validation_share=validation_share, seed=seed, where=str(path))
     return data_from_pixels(path.stem, classes, pixels, target, splits, augment=AUGMENT, device=device, skipped=skipped)
 
 
 def _find(root: Path | None) -> Path:
     if root is None:
-        raise DataError("npz: no file named; pass the .npz file as --data-root")
+        raise DataError("npz: no file named; pass the .npz file as --data")
     places = [root] if root.is_absolute() else [root, *(folder / root for folder in folders(None))]
     for path in places:
         if path.is_file():
             return path
-    raise DataError(
-        f"npz: no file {' or '.join(map(str, places))}; pass an .npz file as --data-root, or set $EDGENAS_DATA"
-    )
+    raise DataError(f"npz: no file {' or '.join(map(str, places))}; pass an .npz file as --data, or set $EDGENAS_DATA")
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
@@ -94,23 +95,8 @@ def _one_of(arrays: dict[str, NDArray[Any]], keys: tuple[str, ...], path: Path) 
     raise DataError(f"{path}: no array {' or '.join(keys)}, only {', '.join(arrays)}; add it")
 
 
-def _channels_first(images: NDArray[Any], path: Path) -> Pixels:
-    """(N, C, H, W), contiguous."""
-    if images.dtype != np.uint8:
-        nan = " with NaN" if np.issubdtype(images.dtype, np.floating) and np.isnan(images).any() else ""
-        raise DataError(f"{path}: images are {images.dtype}{nan}; store them as uint8, 0 to 255")
-    if images.ndim == 3:
-        return images[:, None]
-    first, last = (images.ndim == 4 and images.shape[axis] in (1, 3) for axis in (1, 3))
-    if first == last or 0 in images.shape:
-        raise DataError(
-            f"{path}: images of shape {images.shape} are not clearly NHW, NHWC or NCHW with 1 or 3 channels"
-        )
-    return images if first else np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-
-
 def _decode_blobs(arrays: dict[str, NDArray[Any]], size: int | None, path: Path) -> tuple[Pixels, dict[int, str]]:
-    """Images (n, 3, H, W) of those that decode, and the reason by index of those that do not."""
+    """Return the images (n, 3, H, W) that decode, and the reason by index of those that do not."""
     blob, length = arrays["blob"], arrays.get("length")
     if length is None or blob.dtype != np.uint8 or not np.issubdtype(length.dtype, np.integer) or length.ndim != 1:
         raise DataError(f"{path}: blob wants uint8 bytes and integer `length` of each file beside it")
@@ -127,7 +113,6 @@ def _decode_blobs(arrays: dict[str, NDArray[Any]], size: int | None, path: Path)
 
     with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
-        # Threads slow small files down: Pillow holds the interpreter's lock while it parses their headers.
         parallel = blob.size > _WORTH_THREADS_BYTES * len(length)
         images = list((pool.map if parallel else map)(one, range(len(length))))
     good = [image for image in images if not isinstance(image, str)]
@@ -141,7 +126,7 @@ def _decode_blobs(arrays: dict[str, NDArray[Any]], size: int | None, path: Path)
 
 
 def _given_splits(arrays: dict[str, NDArray[Any]], total: int, keep: Rows, path: Path) -> dict[str, Rows]:
-    """Rows, counted after the unreadable ones are gone, of each split that the file itself defines."""
+    """Return the rows of each split that the file marks; rows count the readable images only."""
     if "is_train" in arrays:
         names = np.where(arrays["is_train"].astype(bool), "train", "test")
     elif "split" in arrays:

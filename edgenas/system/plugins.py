@@ -32,8 +32,8 @@ MOVED = {"edgenas.spaces._general": "edgenas.latency.general_space"}
 # Files beside the plugins that are no plugins.
 PARTS = {
     "spaces": ("base", "sampling"),
-    "data": ("base", "from_arrays"),
-    "runtimes": ("base", "bench", "host", "reference", "timing"),
+    "data": ("base", "from_arrays", "resolve"),
+    "runtimes": ("base", "bench", "host", "reference", "rounds", "summary", "timing"),
 }
 DATA_SETTINGS = ("root", "seed", "image_size", "validation_share", "download", "strict", "device")
 # Functions of each kind, with what they are called with: by position, by name.

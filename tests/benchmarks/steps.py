@@ -120,8 +120,8 @@ def bilevel(ours: bool) -> Step:
     from edgenas.exploration.objective import Objective
     from edgenas.exploration.problem import Problem
     from edgenas.spaces.base import build_space
-    from edgenas.strategies.darts import Softmax
     from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining
+    from edgenas.strategies.gradient.relaxations import Softmax
     from edgenas.training.settings import Settings
 
     space = build_space("darts", (3, 32, 32), 10)
@@ -129,14 +129,14 @@ def bilevel(ours: bool) -> Step:
     problem = Problem(space.restrict(chosen), (), Objective({}), lambda arch: {})
     settings = BilevelSettings(Settings(100, BATCH))
     rng, images = np.random.default_rng(0), noise(space.shape)
-    t = BilevelTraining(problem, images, Softmax(), settings, rng, seed=0, private=True, device="cpu")
+    t = BilevelTraining(problem, images, Softmax(), settings, rng, seed=0, device="cpu")
     weights, alphas = t.batches(0), t.batches(1)
     t.supernet.train()
     if ours:
 
         def step() -> None:
             batch = next(weights)
-            t._step_alphas(next(alphas), batch)
+            t._step_alphas(next(alphas))
             t._step_weights(batch)
             t.step += 1
 
@@ -219,12 +219,12 @@ def supernet(ours: bool) -> Step:
 def noise(shape: tuple[int, int, int]) -> Any:
     """Training images with nothing in them."""
     from edgenas.data.base import Augment
-    from edgenas.data.storage.splits import cut
+    from edgenas.data.storage.splits import split_rows
     from edgenas.data.storage.tensor import data_from_pixels
 
     pixels = np.random.default_rng(0).integers(0, 256, (1500, *shape), dtype=np.uint8)
     labels, names = np.arange(len(pixels)) % 10, tuple(map(str, range(10)))
-    splits = cut(labels, {"train": np.arange(len(labels))}, names, validation_share=0.1, seed=0, where="noise")
+    splits = split_rows(labels, {"train": np.arange(len(labels))}, names, validation_share=0.1, seed=0, where="noise")
     augment = Augment(flip=True, shift=0.125)
     return data_from_pixels("noise", names, pixels, labels, splits, augment=augment, device="cpu").train
 

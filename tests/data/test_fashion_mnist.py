@@ -55,24 +55,29 @@ def test_download_without_a_root_is_refused(monkeypatch, tmp_path):
 IMAGES, LABELS = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 
 
-@pytest.mark.parametrize(
-    "file, content, reason",
-    [
-        (IMAGES, b"", "cut short|unreadable"),
-        (IMAGES, b"text named .gz", "unreadable"),
-        (IMAGES, gzip.compress(idx(noise(120, 28, 28)))[:-500], "unreadable"),
-        (IMAGES, gzip.compress(b"\0\0\x08"), "unreadable"),
-        (IMAGES, gzip.compress(b"\0\0\x08\xff"), "unreadable"),
-        (IMAGES, gzip.compress(idx(noise(120, 28, 28))[:-1]), "cut short"),
-        (IMAGES, gzip.compress(b"\0\0\x0d" + idx(noise(120, 28, 28))[3:]), "not an idx file of bytes"),
-        (IMAGES, gzip.compress(idx(noise(120, 27, 28))), "do not fit"),
-        (IMAGES, gzip.compress(idx(noise(119, 28, 28))), "do not fit"),
-        (LABELS, gzip.compress(idx(noise(120, 1))), "do not fit"),
-        (LABELS, gzip.compress(idx(labels_of(12, 10))), "out of range, 0 to 11"),
-        (LABELS, gzip.compress(idx(np.zeros(120))), "only in test, not in train"),
-    ],
-)
-def test_broken_files(tmp_path, file, content, reason):
+def zipped(content: bytes) -> bytes:
+    return gzip.compress(content, mtime=0)
+
+
+BROKEN = {
+    "empty": (IMAGES, b"", "cut short|unreadable"),
+    "text": (IMAGES, b"text named .gz", "unreadable"),
+    "truncated": (IMAGES, zipped(idx(noise(120, 28, 28)))[:-500], "unreadable"),
+    "no rank": (IMAGES, zipped(b"\0\0\x08"), "unreadable"),
+    "no shape": (IMAGES, zipped(b"\0\0\x08\xff"), "unreadable"),
+    "one byte short": (IMAGES, zipped(idx(noise(120, 28, 28))[:-1]), "cut short"),
+    "floats": (IMAGES, zipped(b"\0\0\x0d" + idx(noise(120, 28, 28))[3:]), "not an idx file of bytes"),
+    "27 columns": (IMAGES, zipped(idx(noise(120, 27, 28))), "do not fit"),
+    "one image less": (IMAGES, zipped(idx(noise(119, 28, 28))), "do not fit"),
+    "labels of two axes": (LABELS, zipped(idx(noise(120, 1))), "do not fit"),
+    "twelve classes": (LABELS, zipped(idx(labels_of(12, 10))), "out of range, 0 to 11"),
+    "one class": (LABELS, zipped(idx(np.zeros(120))), "only in test, not in train"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_broken_files(tmp_path, fault):
+    file, content, reason = BROKEN[fault]
     (write_fashion_mnist(tmp_path) / file).write_bytes(content)
     with pytest.raises(DataError, match=reason):
         build(tmp_path)

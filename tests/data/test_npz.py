@@ -133,7 +133,7 @@ def test_a_relative_name_is_looked_up(tmp_path, monkeypatch):
     assert sizes(build(Path("toys.npz"))) == (36, 12, 12)
     with pytest.raises(DataError, match="no file absent.npz or .*absent.npz; pass"):
         build(Path("absent.npz"))
-    with pytest.raises(DataError, match="data-root"):
+    with pytest.raises(DataError, match="as --data"):
         build(None)
 
 

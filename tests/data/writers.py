@@ -35,7 +35,7 @@ def write_fashion_mnist(root: Path, zipped: bool = True) -> Path:
         for name, array in (("images-idx3", noise(len(labels), 28, 28, seed=each)), ("labels-idx1", labels)):
             path = root / f"{part}-{name}-ubyte"
             if zipped:
-                path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(idx(array), compresslevel=1))
+                path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(idx(array), compresslevel=1, mtime=0))
             else:
                 path.write_bytes(idx(array))
     return root

@@ -14,7 +14,7 @@ import torch
 
 from edgenas.cost.memory import PeakBytes
 from edgenas.data.base import Augment
-from edgenas.data.storage.splits import cut
+from edgenas.data.storage.splits import split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError, EnvironmentFault, Interrupted, UsageError
 from edgenas.evaluators.scratch import ScratchEvaluator
@@ -123,7 +123,7 @@ def scratch():
     labels = np.arange(120) % 3
     pixels = (rng.integers(0, 60, (120, 1, 8, 8)) + 80 * labels[:, None, None, None]).astype(np.uint8)
     classes = ("dark", "grey", "bright")
-    splits = cut(labels, {"train": np.arange(120)}, classes, validation_share=0.1, seed=0, where="toy")
+    splits = split_rows(labels, {"train": np.arange(120)}, classes, validation_share=0.1, seed=0, where="toy")
     data = data_from_pixels("toy", classes, pixels, labels, splits, augment=Augment(shift=0.1), device="cpu")
     return ScratchEvaluator(SPACE, data, Settings(epochs=1, batch_size=16), "cpu", 0)
 

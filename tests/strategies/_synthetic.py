@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,8 @@ from numpy.random import Generator
 
 from edgenas.cost.base import AdditiveCost
 from edgenas.data.base import Augment, Data
-from edgenas.data.storage.splits import cut
+from edgenas.data.storage.splits import split_rows
 from edgenas.data.storage.tensor import data_from_pixels
-from edgenas.evaluators.shared import SharedEvaluator
 from edgenas.exploration import driver
 from edgenas.exploration.objective import Metrics, Objective
 from edgenas.exploration.problem import Problem
@@ -26,6 +25,7 @@ from edgenas.graph.graph import Arch, Builder, Choice, Node
 from edgenas.graph.ops import Conv, Shape
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.random import Random
+from edgenas.system import plugins
 from edgenas.training.context import TrainingContext
 
 GATE = "latency_ms@test"
@@ -121,12 +121,12 @@ def synthetic(space: SearchSpace, budget_share: float, *, form: str = "hard", se
 class Settings:
     trials: int = 60
     seed: int = 0
-    evaluator: str = "shared"
     search_epochs: int | None = 24
+    supernet_epochs: int | None = 1
+    scratch_epochs: int | None = 1
     ghost_batch: int | None = None
-
-    def seeing(self, images: int, at_least: int, train_images: int) -> int:
-        raise AssertionError("the epochs are given")
+    scores: str | None = None
+    scores_name: str | None = None
 
 
 @functools.cache
@@ -134,29 +134,43 @@ def noise(shape: Shape, classes: int) -> Data:
     """Images with nothing in them: enough to train on for a few steps."""
     pixels = np.random.default_rng(0).integers(0, 256, (180, *shape), dtype=np.uint8)
     labels, names = np.arange(len(pixels)) % classes, tuple(map(str, range(classes)))
-    splits = cut(labels, {"train": np.arange(len(labels))}, names, validation_share=0.1, seed=0, where="noise")
+    splits = split_rows(labels, {"train": np.arange(len(labels))}, names, validation_share=0.1, seed=0, where="noise")
     return data_from_pixels("noise", names, pixels, labels, splits, augment=Augment(), device="cpu")
 
 
 @dataclass(frozen=True)
-class Wiring:
-    """What `build` of a strategy gets."""
+class Priced:
+    """What `build` of a strategy gets first."""
 
     problem: Problem
     config: Settings = field(default_factory=Settings)
-    seed: int = 0
-    options: Mapping[str, str] = field(default_factory=lambda: {"guards": "on"})
     torch_device: str = "cpu"
+    identity: dict[str, Any] = field(default_factory=dict)
 
-    @functools.cached_property
-    def evaluator(self) -> SharedEvaluator:
-        return SharedEvaluator(noise(self.problem.space.shape, self.problem.space.classes))
+    @property
+    def data(self) -> Data:
+        return noise(self.problem.space.shape, self.problem.space.classes)
 
-    def surroundings(self, name: str, identity: dict[str, Any]) -> TrainingContext:
+
+@dataclass(frozen=True)
+class Context:
+    """What `build` of a strategy gets then."""
+
+    seed: int = 0
+
+    def training(self, name: str, identity: dict[str, Any]) -> TrainingContext:
         return TrainingContext()
 
     def rng(self, name: str) -> Generator:
         return np.random.default_rng([self.seed, *name.encode()])
+
+
+def built(name: str, problem: Problem, seed: int = 0, *, trials: int = 24, **options: str) -> Strategy:
+    """A strategy by name, with the first value of each option that is not given."""
+    cls = plugins.load("strategies", name)
+    chosen = {option: values[0] for option, values in cls.options.items()} | options
+    strategy: Strategy = cls.build(Priced(problem, Settings(trials)), Context(seed), chosen)
+    return strategy
 
 
 def save_json(path: Path, payload: dict[str, Any]) -> None:

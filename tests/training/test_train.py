@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 
 from edgenas.data.base import Augment
-from edgenas.data.storage.splits import cut
+from edgenas.data.storage.splits import split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import CheckpointError, EdgeNASError, Interrupted
 from edgenas.nn.network import Network
@@ -27,7 +27,7 @@ def data():
     labels = np.arange(120) % 3
     pixels = (rng.integers(0, 60, (120, 1, 28, 28)) + 80 * labels[:, None, None, None]).astype(np.uint8)
     classes = ("dark", "grey", "bright")
-    splits = cut(labels, {"train": np.arange(120)}, classes, validation_share=0.1, seed=0, where="toy")
+    splits = split_rows(labels, {"train": np.arange(120)}, classes, validation_share=0.1, seed=0, where="toy")
     return data_from_pixels("toy", classes, pixels, labels, splits, augment=Augment(shift=0.1), device="cpu")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,16 @@ from numpy.typing import NDArray
 
 from edgenas.data.base import Augment, Data, Pixels
 from edgenas.data.storage.files import fetch, folders
-from edgenas.data.storage.splits import check_labels, cut
+from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError
 
-AUGMENT = Augment(flip=True, shift=0.125)  # the usual 4 of 32 pixels
+AUGMENT = Augment(flip=True, shift=0.125)  # 4 of 32 pixels, as is usual for these sets
 
 
 @dataclass(frozen=True)
 class Layout:
-    """File names and dictionary keys of one of the two sets."""
+    """The file names and dictionary keys of one of the two sets."""
 
     name: str
     dataset: str  # torchvision's class
@@ -34,7 +35,7 @@ class Layout:
 
 
 class _ArraysOnly(pickle.Unpickler):
-    """Builds numpy arrays and built-in containers; any other name in the file is refused before it is imported."""
+    """An unpickler of numpy arrays and built-in containers; it refuses any other name before it imports it."""
 
     def find_class(self, module: str, name: str) -> Any:
         reconstruct = np.empty(0).__reduce__()[0]
@@ -43,7 +44,7 @@ class _ArraysOnly(pickle.Unpickler):
             ("numpy._core.multiarray", "_reconstruct"): reconstruct,
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): np.dtype,
-            ("_codecs", "encode"): _latin1,  # how protocol 2 spells bytes
+            ("_codecs", "encode"): _latin1,  # protocol 2 writes bytes as text to encode
         }
         if (module, name) not in allowed:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}")
@@ -61,12 +62,12 @@ def build_cifar(
     strict: bool,
     device: str,
 ) -> Data:
-    """50,000 colour images for training and validation, 10,000 for test.
+    """Return 50,000 colour images for training and validation, and 10,000 for test.
 
-    Found in `root` or $EDGENAS_DATA under the layout's folder, or downloaded.
+    The files are in `root` or $EDGENAS_DATA, under the layout's folder, or are downloaded.
 
     Raises:
-        DataError: no files found, or not what they should be.
+        DataError: there are no such files, or they do not hold what they should.
     """
     folder = _find(layout, root)
     if folder is None and download:
@@ -85,7 +86,7 @@ def build_cifar(
     labels, _ = check_labels(np.concatenate([numbers for _, numbers in parts]), classes, layout.name)
     rows = np.arange(len(labels))
     trained = len(labels) - len(parts[-1][1])
-    splits = cut(
+    splits = split_rows(
         labels,
         {"train": rows[:trained], "test": rows[trained:]},
         classes,
@@ -96,11 +97,11 @@ def build_cifar(
     return data_from_pixels(layout.name, classes, pixels, labels, splits, augment=AUGMENT, device=device)
 
 
-def load_pickle(path: Path) -> dict[str, Any]:
-    """The dictionary in a pickle of arrays and built-in containers.
+def load_pickle(path: Path) -> Mapping[str, object]:
+    """Return the dictionary in a pickle of arrays and built-in containers.
 
     Raises:
-        DataError: unreadable, or it asks for anything else.
+        DataError: the file is unreadable, or asks for anything else.
     """
     try:
         with path.open("rb") as file:

@@ -13,16 +13,20 @@ if TYPE_CHECKING:
 
 
 class Unreadable(Exception):
-    """The reason why a file is no image that we can use."""
+    """A file is no image that can be used; the message is the reason."""
 
 
 def decode(source: Path | bytes, side: int | None = None) -> Image.Image:
-    """The image in mode RGB, upright, first frame; a JPEG may come reduced, to no less than twice `side`.
+    """Return the first frame of an image, upright and in mode RGB.
 
-    Transparency is laid on white, 16 bits are scaled to 8, palettes, grey and CMYK converted.
+    Transparency is laid on white, 16 bits are scaled to 8, and palettes, grey and CMYK are converted.
+
+    Args:
+        source: a file, or its bytes.
+        side: what the image will be resized to; a large JPEG is then decoded at a reduced size, at least twice `side`.
 
     Raises:
-        Unreadable: empty, corrupt, neither JPEG nor PNG, or a bomb (Pillow's own limit, 179 million pixels).
+        Unreadable: the file is empty, corrupt, neither JPEG nor PNG, or exceeds Pillow's limit of 179 million pixels.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -38,7 +42,7 @@ def decode(source: Path | bytes, side: int | None = None) -> Image.Image:
 
 
 def square(image: Image.Image, side: int) -> Image.Image:
-    """The largest centred square, resized: no distortion, and a strip of any aspect costs no memory."""
+    """Return the largest centred square, resized; nothing is distorted, and a long strip costs no memory."""
     from PIL import Image
 
     short = min(image.size)

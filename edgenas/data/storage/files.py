@@ -1,4 +1,4 @@
-"""Where to look for files, how to fetch them, and how many broken ones to bear."""
+"""Where to look for files, how to fetch them, and how many broken ones to accept."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 
 from edgenas.errors import DataError, EnvironmentFault, UsageError
 
-BEARABLE = 0.01  # share of unreadable images
+# Largest share of unreadable images: photo collections hold a few, and more than 1 % points to a broken copy.
+MAX_SKIPPED = 0.01
 
 
 def folders(root: Path | None, *usual: Path) -> list[Path]:
-    """Folders to search: the given one alone, or $EDGENAS_DATA and the usual places."""
+    """Return the folders to search: the given one alone, or else $EDGENAS_DATA and the usual places."""
     if root is not None:
         return [root]
     named = os.environ.get("EDGENAS_DATA")
@@ -23,10 +24,10 @@ def folders(root: Path | None, *usual: Path) -> list[Path]:
 
 
 def torchvision_module(name: str) -> Any:
-    """A submodule of torchvision.
+    """Import a submodule of torchvision.
 
     Raises:
-        EnvironmentFault: it does not import, most often because it was built for another torch.
+        EnvironmentFault: it cannot be imported, most often because it was built for another torch.
     """
     try:
         return importlib.import_module(f"torchvision.{name}")
@@ -37,11 +38,11 @@ def torchvision_module(name: str) -> Any:
 
 
 def fetch(dataset: str, root: Path | None) -> Path:
-    """Let torchvision download one of its data sets to `root`; the only place that opens a socket.
+    """Let torchvision download one of its data sets to `root`; no other function opens a socket.
 
     Raises:
-        UsageError: no root to download to.
-        EnvironmentFault: no network, or no room.
+        UsageError: there is no root to download to.
+        EnvironmentFault: the network or the disk fails.
     """
     if root is None:
         raise UsageError(f"{dataset}: nowhere to download to; name a folder by --data-root")
@@ -53,15 +54,21 @@ def fetch(dataset: str, root: Path | None) -> Path:
     return root
 
 
-def bear(skipped: Sequence[str], total: int, *, strict: bool, where: str) -> tuple[str, ...]:
-    """The skipped images, each named with its reason, if they are few enough to go on without.
+def check_skipped(skipped: Sequence[str], total: int, *, strict: bool, where: str) -> tuple[str, ...]:
+    """Return the skipped images if they are few enough to go on without them.
+
+    Args:
+        skipped: each image with its reason.
+        total: number of all images.
+        strict: whether none may be skipped.
+        where: the file or the folder, for the message.
 
     Raises:
-        DataError: more than 1 % of all, or any at all if `strict`.
+        DataError: more than 1 % of all images are skipped, or any if `strict`.
     """
-    if skipped and (strict or len(skipped) > BEARABLE * total):
+    if skipped and (strict or len(skipped) > MAX_SKIPPED * total):
         listed = "; ".join(skipped[:3]) + ("; ..." if len(skipped) > 3 else "")
-        limit = "strict allows none" if strict else f"at most {BEARABLE:.0%} are left out"
+        limit = "strict allows none" if strict else f"at most {MAX_SKIPPED:.0%} are left out"
         raise DataError(f"{where}: {len(skipped)} of {total} images unusable, {limit}; repair or remove: {listed}")
     return tuple(skipped)
 

@@ -1,4 +1,4 @@
-"""Large sets: files decoded by the workers of a DataLoader, augmented one by one with torchvision's v2 transforms."""
+"""Large sets: the workers of a DataLoader decode files and augment each with torchvision's v2 transforms."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from edgenas.data.storage.decode import Unreadable, decode, square
 from edgenas.data.storage.files import torchvision_module
 from edgenas.errors import DataError
 
-_WORTH_WORKERS = 256  # images; fewer are decoded before processes have started
-_MOST_WORKERS = 8
+_WORTH_WORKERS = 256  # images; fewer are decoded before worker processes have started
+_MOST_WORKERS = 8  # more decode faster than one device trains, and each holds a few hundred MB
 
 Key = tuple[int, int | None]  # row, and the seed of its augmentation
 
 
 @dataclass(frozen=True, eq=False)
 class FileStore:
-    """Files by row, each a `side` x `side` RGB image once decoded."""
+    """Files by row; each is decoded to an RGB image of `side` x `side` pixels."""
 
     files: tuple[Path, ...]
     side: int
@@ -36,13 +36,13 @@ class FileStore:
     device: torch.device
 
     def images(self, rows: Rows) -> Pixels:
-        """The images (n, 3, side, side) as they are stored, without augmentation."""
+        """Return the images (n, 3, side, side) as they are stored, without augmentation."""
         chunks = list(self._decoded([[(int(row), None) for row in rows]]))
         array: Pixels = chunks[0].numpy()
         return array
 
     def stream(self, steps: Sequence[Step], size: int) -> Iterator[Tensor]:
-        """Decoded and augmented by workers, preprocessed on the device."""
+        """Yield batches that workers decode and augment and the device preprocesses."""
         for images in self._decoded([_keys(step) for step in steps]):
             yield preprocess(images.to(self.device, non_blocking=True), size, self.mean, self.std)
 
@@ -54,8 +54,8 @@ class FileStore:
             yield images
 
 
-def unreadable(files: Sequence[Path], side: int) -> dict[Path, str]:
-    """The reason of each file that cannot be decoded."""
+def find_unreadable(files: Sequence[Path], side: int) -> dict[Path, str]:
+    """Return the reason for each file that cannot be decoded to `side` x `side` pixels."""
     dataset = _Images(tuple(files), side, None)
     batches: list[list[Key]] = [
         [(row, None) for row in range(i, min(i + 64, len(files)))] for i in range(0, len(files), 64)
@@ -65,7 +65,7 @@ def unreadable(files: Sequence[Path], side: int) -> dict[Path, str]:
 
 
 class _Images(Dataset[Any]):
-    """Pickled to workers: key -> image (3, side, side) uint8, or the reason why there is none."""
+    """Images (3, side, side) uint8 by key, or the reason why there is none; pickled to workers."""
 
     def __init__(self, files: tuple[Path, ...], side: int, random_view: Callable[[Any], Tensor] | None) -> None:
         self.files, self.side, self.random_view = files, side, random_view
@@ -87,7 +87,7 @@ class _Images(Dataset[Any]):
 
 
 def _random_view(augment: Augment, side: int) -> Callable[[Any], Tensor]:
-    """The declared augmentation of one decoded image; `scale` s crops 1 - s to 1 of the sides, at a random place."""
+    """Return the declared augmentation of one image; `scale` s crops 1 - s to 1 of the sides, at a random place."""
     v2 = torchvision_module("transforms.v2")
     steps = [v2.RandomResizedCrop(side, scale=((1 - augment.scale) ** 2, 1.0), antialias=True)]
     if augment.rotate or augment.shift:
@@ -131,7 +131,7 @@ def _seed(*words: int) -> int:
 
 
 def _stack(items: list[Tensor | tuple[Path, str]]) -> Tensor | str:
-    """A batch; or what to say of the first image that is none, as errors do not cross processes in one line."""
+    """Return a batch, or the message about the first broken file: an error raised in a worker would span many lines."""
     for item in items:
         if not isinstance(item, Tensor):
             return f"{item[0]}: {item[1]}"

@@ -1,4 +1,4 @@
-"""Labels checked, and rows cut into train, validation and test where the source does not cut them itself."""
+"""Check labels, and split rows into train, validation and test where the source does not split them itself."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from edgenas.data.base import Rows, stratified_split
 from edgenas.errors import DataError, UsageError
 
-TEST_SHARE = 0.2  # of sources that come without a test split
+TEST_SHARE = 0.2  # share of all images that become the test split of a source without one; the usual fifth
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Rows of the three splits, disjoint."""
+    """The rows of three disjoint splits."""
 
     train: Rows
     validation: Rows
@@ -26,10 +26,15 @@ class Splits:
 def check_labels(
     labels: NDArray[np.generic], classes: Sequence[str] | None, where: str
 ) -> tuple[Rows, tuple[str, ...]]:
-    """Labels (N,) as int64 and the class names, which are the numbers themselves if none are given.
+    """Return the labels (N,) as int64, and the class names, which are the numbers where `classes` is None.
+
+    Args:
+        labels: (N,) integers.
+        classes: a name per class.
+        where: the file or the data set, for the message.
 
     Raises:
-        DataError: NaN, no integers, out of range, fewer than two classes, or a class without images.
+        DataError: labels are NaN, no integers or out of range, or fewer than two classes or a class without images.
     """
     if labels.ndim != 1 or len(labels) == 0:
         raise DataError(f"{where}: labels have shape {labels.shape}; give one class number per image")
@@ -54,14 +59,22 @@ def check_labels(
     return labels.astype(np.int64), tuple(classes or map(str, range(count)))
 
 
-def cut(
+def split_rows(
     labels: Rows, given: Mapping[str, Rows], classes: Sequence[str], *, validation_share: float, seed: int, where: str
 ) -> Splits:
-    """The splits that a source defines; validation and test, where it does not, drawn stratified from its `train`.
+    """Return the splits that a source defines; those that it does not are drawn from its `train`, stratified.
+
+    Args:
+        labels: (N,) class numbers of all images.
+        given: rows of each split that the source defines; `train` is always there.
+        classes: a name per class.
+        validation_share: share of `train` that is drawn for validation, where it is not given.
+        seed: of the draw.
+        where: the file or the data set, for messages.
 
     Raises:
-        UsageError: a share that leaves nothing to train on.
-        DataError: a class too small to be split, or that train or validation lacks.
+        UsageError: the shares leave nothing to train on.
+        DataError: a class is too small to be split, or train or validation lacks one.
     """
     shares = {"validation": validation_share, "test": TEST_SHARE}
     drawn = {name: share for name, share in shares.items() if name not in given}
@@ -76,7 +89,7 @@ def cut(
 
 
 def _check_coverage(labels: Rows, given: Mapping[str, Rows], classes: Sequence[str], where: str) -> None:
-    """Train and a given validation split hold every class; a test split may lack some."""
+    """Check that train and a given validation split hold every class; a test split may lack some."""
     held = {name: set(labels[rows].tolist()) for name, rows in given.items()}
     for label, name in enumerate(classes):
         others = [split for split, found in held.items() if label in found]

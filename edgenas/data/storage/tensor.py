@@ -1,4 +1,4 @@
-"""Small sets: all pixels as one uint8 tensor on the training device, augmented there a batch at a time."""
+"""Small sets: one uint8 tensor of all pixels on the training device, which augments a batch at a time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from edgenas.data.base import AUGMENT_STREAM, Augment, Data, Pixels, Rows, Split
 from edgenas.data.storage.splits import Splits
 from edgenas.errors import DataError
 
-_CHUNK = 4096  # images at a time, so that statistics need no second copy of the set
+_CHUNK = 4096  # images per step of the statistics, which so need no second copy of the set
 
 
 @dataclass(frozen=True, eq=False)
 class TensorStore:
-    """Pixels (N, C, H, W) uint8, shared by the splits that index them."""
+    """Pixels (N, C, H, W) uint8, which all splits share."""
 
     pixels: Tensor = field(repr=False)
     mean: tuple[float, ...]
@@ -28,16 +28,16 @@ class TensorStore:
 
     @property
     def device(self) -> torch.device:
-        """Where the pixels live and batches are made."""
+        """The device that holds the pixels and makes batches."""
         return self.pixels.device
 
     def images(self, rows: Rows) -> Pixels:
-        """The stored images (n, C, H, W)."""
+        """Return the stored images (n, C, H, W)."""
         array: Pixels = self.pixels[torch.from_numpy(rows).to(self.device)].cpu().numpy()
         return array
 
     def stream(self, steps: Sequence[Step], size: int) -> Iterator[Tensor]:
-        """Gathered, augmented and preprocessed on the device."""
+        """Yield batches that are gathered, augmented and preprocessed on the device."""
         for step in steps:
             x = self.pixels[torch.from_numpy(step.rows[step.part]).to(self.device)]
             if step.key is None:
@@ -70,7 +70,14 @@ class Draws:
 
     @classmethod
     def of(cls, key: tuple[int, int, int], batch: int, part: slice, device: torch.device) -> Draws:
-        """All that a part of one step needs to be augmented; those of a change that is off are drawn too, unused."""
+        """Draw what a part of one step needs, also for changes that are off, so that streams stay equal.
+
+        Args:
+            key: (seed, epoch, step).
+            batch: images of the whole batch.
+            part: images that are made.
+            device: where the numbers go.
+        """
         rng = np.random.default_rng((AUGMENT_STREAM, *key))
         return cls(*torch.from_numpy(rng.random((10, batch), dtype=np.float32)[:, part]).to(device))
 
@@ -86,10 +93,20 @@ def data_from_pixels(
     device: str,
     skipped: tuple[str, ...] = (),
 ) -> Data:
-    """A data set held in memory; mean and std are those of the train split.
+    """Return a data set in memory; its mean and std are those of the training split.
+
+    Args:
+        name: of the data set.
+        classes: a name per class.
+        pixels: (N, C, H, W).
+        labels: (N,).
+        splits: rows of each split.
+        augment: the changes that do not change a label.
+        device: where the pixels are kept.
+        skipped: images left out, each with its reason.
 
     Raises:
-        DataError: a channel is constant.
+        DataError: all training images have one value in a channel.
     """
     mean, std = statistics(pixels, splits.train)
     if min(std) == 0:
@@ -106,7 +123,7 @@ def data_from_pixels(
 
 
 def statistics(pixels: Pixels, rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel over these rows, of values in 0..1; sums are of integers, so exact."""
+    """Return mean and standard deviation per channel over these rows, of values in 0..1; integer sums are exact."""
     total = np.zeros(pixels.shape[1], dtype=np.int64)
     squares = np.zeros_like(total)
     for first in range(0, len(rows), _CHUNK):
@@ -120,7 +137,7 @@ def statistics(pixels: Pixels, rows: Rows) -> tuple[tuple[float, ...], tuple[flo
 
 
 def _shift(x: Tensor, augment: Augment, draws: Draws) -> Tensor:
-    """Whole-pixel shifts over black and mirror images by one gather, five times cheaper than sampling a grid."""
+    """Shift by whole pixels over black and mirror, by one gather: five times cheaper than sampling a grid."""
     batch, channels, height, width = x.shape
     dy, dx = round(augment.shift * height), round(augment.shift * width)
     padded = F.pad(x, (dx, dx, dy, dy))
@@ -134,7 +151,7 @@ def _shift(x: Tensor, augment: Augment, draws: Draws) -> Tensor:
 
 
 def _warp(x: Tensor, augment: Augment, draws: Draws) -> Tensor:
-    """Shift, scale, rotation and mirror image in one bilinear sampling over black; float32 0..255."""
+    """Shift, scale, rotate and mirror in one bilinear sampling over black; the result is float32, 0..255."""
     height, width = x.shape[-2:]
     angle = torch.deg2rad(augment.rotate * (2 * draws.angle - 1))
     scale = 1 + augment.scale * (2 * draws.scale - 1)
@@ -148,7 +165,7 @@ def _warp(x: Tensor, augment: Augment, draws: Draws) -> Tensor:
 
 
 def _erase(x: Tensor, probability: float, draws: Draws) -> Tensor:
-    """One rectangle of 0.2 to 0.5 of each side set to the mean (Zhong et al., 2017, arXiv:1708.04896)."""
+    """Set a rectangle of 0.2 to 0.5 of each side to the mean (Zhong et al., 2017, arXiv:1708.04896)."""
     size = x.shape[-1]
     line = torch.arange(size, device=x.device)
 
@@ -162,5 +179,5 @@ def _erase(x: Tensor, probability: float, draws: Draws) -> Tensor:
 
 
 def _whole(uniform: Tensor, most: int) -> Tensor:
-    """0..1 to the integers 0..most."""
+    """Map 0..1 to the integers 0..most."""
     return (uniform * (most + 1)).long().clamp_(max=most)

@@ -3,7 +3,7 @@ import types
 
 import pytest
 
-from edgenas.data.storage.files import bear, fetch, folders, torchvision_module
+from edgenas.data.storage.files import check_skipped, fetch, folders, torchvision_module
 from edgenas.errors import DataError, EnvironmentFault, UsageError
 
 
@@ -57,12 +57,12 @@ def test_a_failed_download_is_the_environments_fault(tmp_path, monkeypatch):
 def test_one_per_cent_is_borne_unless_strict(bad, total, strict, borne):
     skipped = [f"{i}.jpg: empty" for i in range(bad)]
     if borne:
-        assert bear(skipped, total, strict=strict, where="here") == tuple(skipped)
+        assert check_skipped(skipped, total, strict=strict, where="here") == tuple(skipped)
     else:
         with pytest.raises(DataError, match=f"here: {bad} of {total} images unusable.*0.jpg: empty"):
-            bear(skipped, total, strict=strict, where="here")
+            check_skipped(skipped, total, strict=strict, where="here")
 
 
 def test_a_long_list_is_cut():
     with pytest.raises(DataError, match=r"a; b; c; \.\.\.$"):
-        bear(list("abcde"), 10, strict=False, where="here")
+        check_skipped(list("abcde"), 10, strict=False, where="here")

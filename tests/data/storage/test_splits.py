@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from edgenas.data.storage.splits import check_labels, cut
+from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.errors import DataError, UsageError
 from tests.data.writers import labels_of
 
@@ -38,7 +38,9 @@ def test_labels_name_themselves_without_classes():
 
 
 def rows(labels: np.ndarray, **given) -> dict[str, list[int]]:
-    splits = cut(labels, {k: np.array(v) for k, v in given.items()}, NAMES, validation_share=0.25, seed=0, where="here")
+    splits = split_rows(
+        labels, {k: np.array(v) for k, v in given.items()}, NAMES, validation_share=0.25, seed=0, where="here"
+    )
     return {name: sorted(getattr(splits, name).tolist()) for name in ("train", "validation", "test")}
 
 
@@ -76,4 +78,4 @@ def test_a_class_missing_from_a_split_is_named(given, reason):
 @pytest.mark.parametrize("share", [0, -0.1, 0.8, 1, float("nan"), float("inf")])
 def test_validation_share_leaves_something_to_train_on(share):
     with pytest.raises(UsageError, match="validation share"):
-        cut(np.arange(60) % 3, {"train": np.arange(60)}, NAMES, validation_share=share, seed=0, where="here")
+        split_rows(np.arange(60) % 3, {"train": np.arange(60)}, NAMES, validation_share=share, seed=0, where="here")
