@@ -144,7 +144,7 @@ class Data:
     >>> data = digits.build(root=None, seed=0, image_size=None, validation_share=0.1, download=False, strict=False,
     ...                     device="cpu")
     >>> data.shape, len(data.classes), len(data.validation)
-    ((1, 32, 32), 10, 180)
+    ((1, 32, 32), 10, 179)
     >>> x, y = next(data.train.batches(64, size=32, epoch=0, augment=True))
     >>> tuple(x.shape), tuple(y.shape)
     ((64, 1, 32, 32), (64,))

@@ -31,8 +31,8 @@ KINDS = ("spaces", "strategies", "evaluators", "data", "runtimes")
 MOVED = {"edgenas.spaces._general": "edgenas.latency.general_space"}
 # Files beside the plugins that are no plugins.
 PARTS = {
-    "spaces": ("base", "sampling"),
-    "data": ("base", "from_arrays", "resolve"),
+    "spaces": ("base", "build", "sampling"),
+    "data": ("base", "from_arrays"),
     "runtimes": ("base", "bench", "host", "reference", "rounds", "summary", "timing"),
 }
 DATA_SETTINGS = ("root", "seed", "image_size", "validation_share", "download", "strict", "device")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edgenas.data.resolve import Source, resolve
+from edgenas.system.data_source import Source, resolve
 from edgenas.errors import DataError, UnknownName, UsageError
 
 
@@ -80,5 +80,5 @@ def test_a_path_and_a_root_contradict_each_other(here, data):
 
 
 def test_it_needs_neither_torch_nor_numpy():
-    script = "import sys, edgenas.data.resolve as r; r.resolve('digits'); print({'torch', 'numpy'} & set(sys.modules))"
+    script = "import sys, edgenas.system.data_source as r; r.resolve('digits'); print({'torch', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "set()\n"
