@@ -3,7 +3,8 @@
 Each node's condition is a multi-valued decision diagram over the choices: Bryant's reduced ordered diagrams (1986) with
 one branch per option. One pass over the diagrams turns independent option probabilities into the probability that each
 node is live, by additions and multiplications alone: it works on floats, numpy columns and torch tensors, and one-hot
-probabilities give exactly the nodes that `derive` keeps. For architectures, `Answers` follows the branches instead.
+probabilities give exactly the nodes that `derive` keeps. For whole architectures, `CompiledDiagrams` follows the
+branches instead.
 """
 
 from __future__ import annotations
@@ -18,21 +19,25 @@ from numpy.typing import NDArray
 from edgenas.graph.graph import Choice, Graph
 from edgenas.graph.ops import Add, Choose, Concat, Input, Linear, Zero
 
-FALSE, TRUE = 0, 1
+FALSE, TRUE = 0, 1  # ids of the two constant diagrams, in every `Diagrams`
 
 
 class Diagrams:
     """Hash-consed decision diagrams; an id is a function of the choices, equal ids are equal functions."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
-        """`sizes[v]` is the number of options of choice v; choices are tested in this order."""
+        """Begin without diagrams but the constant ones.
+
+        Args:
+            sizes: the number of options of each choice; choices are tested in this order.
+        """
         self.sizes = sizes
         self.tests: list[tuple[int, tuple[int, ...]]] = [(len(sizes), ()), (len(sizes), ())]
         self._ids: dict[tuple[int, tuple[int, ...]], int] = {}
         self._joined: dict[tuple[bool, int, int], int] = {}
 
     def test(self, choice: int, branches: tuple[int, ...]) -> int:
-        """Diagram that continues with `branches[option]`."""
+        """Return the diagram that goes on with `branches[option]` where `choice` takes `option`."""
         if len(set(branches)) == 1:
             return branches[0]
         key = (choice, branches)
@@ -42,15 +47,15 @@ class Diagrams:
         return self._ids[key]
 
     def selects(self, choice: int, option: int) -> int:
-        """True where `choice` takes `option`."""
+        """Return the diagram that is true where `choice` takes `option`."""
         return self.test(choice, tuple(TRUE if o == option else FALSE for o in range(self.sizes[choice])))
 
     def both(self, a: int, b: int) -> int:
-        """a and b."""
+        """Return the conjunction of two diagrams."""
         return self._join(True, a, b)
 
     def either(self, a: int, b: int) -> int:
-        """a or b."""
+        """Return the disjunction of two diagrams."""
         return self._join(False, a, b)
 
     def _join(self, conjunction: bool, a: int, b: int) -> int:
@@ -75,38 +80,39 @@ class Diagrams:
         return self._joined[key]
 
     def supports(self) -> list[frozenset[int]]:
-        """The choices that each diagram depends on."""
+        """Return the choices that each diagram depends on, by id."""
         found: list[frozenset[int]] = [frozenset(), frozenset()]
         for choice, branches in self.tests[2:]:
             found.append(frozenset([choice]).union(*(found[branch] for branch in branches)))
         return found
 
 
-class Answers:
-    """Some diagrams, asked of many architectures: each choice is looked at once, the last one first.
+class CompiledDiagrams:
+    """Some diagrams, laid out to be evaluated for many architectures: one pass over the choices, the last one first.
 
-    `levels` holds, for each choice, the places of the branches (diagrams, options) of the diagrams that test it; places
-    are in the order of the levels, behind false and true. `wanted` are the places of the answers.
+    Every diagram that is needed has a row, false and true the first two. `levels` holds, for each choice, the rows of
+    the branches (diagrams, options) of the diagrams that test it; rows are in the order of the levels, so that branches
+    are known before they are read. `wanted` are the rows of the results.
     """
 
     def __init__(self, diagrams: Diagrams, wanted: Sequence[int]) -> None:
-        """`wanted` are diagram ids, in the order of the answers."""
+        """Lay out what the diagrams `wanted`, ids in the order of the results, depend on."""
         needed = {FALSE, TRUE, *wanted}
-        for diagram in range(len(diagrams.tests) - 1, TRUE, -1):  # branches come before what tests them
+        for diagram in range(len(diagrams.tests) - 1, TRUE, -1):  # branches have smaller ids than what tests them
             if diagram in needed:
                 needed.update(diagrams.tests[diagram][1])
         order = sorted(needed, key=lambda diagram: -diagrams.tests[diagram][0])
-        place = {diagram: i for i, diagram in enumerate(order)}
+        row = {diagram: i for i, diagram in enumerate(order)}
         levels: dict[int, list[list[int]]] = {}
         for diagram in order[2:]:
             choice, branches = diagrams.tests[diagram]
-            levels.setdefault(choice, []).append([place[branch] for branch in branches])
+            levels.setdefault(choice, []).append([row[branch] for branch in branches])
         self.levels = [(choice, np.array(branches)) for choice, branches in levels.items()]
-        self.wanted = np.array([place[diagram] for diagram in wanted], dtype=np.intp)
-        self._true, self._size = place[TRUE], len(order)
+        self.wanted = np.array([row[diagram] for diagram in wanted], dtype=np.intp)
+        self._true, self._size = row[TRUE], len(order)
 
     def __call__(self, archs: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Which diagrams hold (len(archs), len(wanted)) for architectures (len(archs), choices)."""
+        """Return which diagrams hold, (n, wanted), for architectures (n, choices)."""
         values = np.zeros((self._size, len(archs)), dtype=bool)
         values[self._true] = True
         members, start = np.arange(len(archs)), 2
@@ -120,7 +126,7 @@ class Conditions:
     """The condition of each node of one supergraph."""
 
     def __init__(self, supergraph: Graph, choices: Sequence[Choice]) -> None:
-        """Diagrams are built once; `probabilities` is then one pass."""
+        """Build the diagrams of a supergraph, once; what is asked of them later is one pass over them."""
         self.diagrams = Diagrams([len(choice.options) for choice in choices])
         index = {choice.name: i for i, choice in enumerate(choices)}
         nonzero = self._nonzero(supergraph, index)
@@ -130,27 +136,29 @@ class Conditions:
             for node in supergraph
         )
         self.nonzero: tuple[int, ...] = tuple(nonzero.values())
-        self.asked: tuple[int, ...] = self._asked(supergraph, choices, index)
+        self.active: tuple[int, ...] = self._active(supergraph, choices, index)
 
     @cached_property
-    def nodes(self) -> Answers:
-        """Which nodes are live."""
-        return Answers(self.diagrams, self.live)
+    def nodes(self) -> CompiledDiagrams:
+        """Tell which nodes are live."""
+        return CompiledDiagrams(self.diagrams, self.live)
 
     @cached_property
-    def values(self) -> Answers:
-        """Which nodes give something else than zeros."""
-        return Answers(self.diagrams, self.nonzero)
+    def values(self) -> CompiledDiagrams:
+        """Tell which nodes give something else than zeros."""
+        return CompiledDiagrams(self.diagrams, self.nonzero)
 
     @cached_property
-    def questions(self) -> Answers:
-        """Which choices are asked: options of the others change nothing."""
-        return Answers(self.diagrams, self.asked)
+    def active_choices(self) -> CompiledDiagrams:
+        """Tell which choices are active: the options of the others change nothing."""
+        return CompiledDiagrams(self.diagrams, self.active)
 
     def probabilities(self, options: Sequence[Sequence[Any]]) -> list[Any]:
-        """P(node is live) for each node, given `options[choice][option]` = its probability, choices independent.
+        """Return the probability that each node is live, for independent choices.
 
-        Entries may be floats, or arrays or tensors of one shape (say one column per architecture).
+        Args:
+            options: by choice and option, its probability: floats, or arrays or tensors of one shape, for example with
+                one column per architecture. The results are of the same kind.
         """
         values: list[Any] = [0.0, 1.0]
         for choice, branches in self.diagrams.tests[2:]:
@@ -162,7 +170,7 @@ class Conditions:
         return [values[live] for live in self.live]
 
     def _nonzero(self, supergraph: Graph, index: Mapping[str, int]) -> dict[str, int]:
-        """Where each value is something else than propagated zeros."""
+        """Return where each value is something else than propagated zeros."""
         d = self.diagrams
         nonzero: dict[str, int] = {}
         for node in supergraph:
@@ -183,12 +191,12 @@ class Conditions:
         return nonzero
 
     def _reached(self, supergraph: Graph, index: Mapping[str, int]) -> dict[str, int]:
-        """Where the output reads each value."""
+        """Return where the output reads each value."""
         d = self.diagrams
         reached = dict.fromkeys((node.name for node in supergraph), FALSE)
         reached[supergraph.output.name] = TRUE
         for node in reversed(supergraph.nodes):
-            if isinstance(node.op, Zero):  # takes a shape from its input, no value
+            if isinstance(node.op, Zero):  # it takes a shape from its input, and no value
                 continue
             for i, name in enumerate(node.inputs):
                 reads = reached[node.name]
@@ -197,16 +205,17 @@ class Conditions:
                 reached[name] = d.either(reached[name], reads)
         return reached
 
-    def _asked(self, supergraph: Graph, choices: Sequence[Choice], index: Mapping[str, int]) -> tuple[int, ...]:
-        """Where some live node asks each choice; those that are static, everywhere."""
-        asked = [TRUE if choice.static else FALSE for choice in choices]
+    def _active(self, supergraph: Graph, choices: Sequence[Choice], index: Mapping[str, int]) -> tuple[int, ...]:
+        """Return where some live node depends on each choice; shape choices are active everywhere."""
+        active = [TRUE if choice.static else FALSE for choice in choices]
         for node, live in zip(supergraph, self.live, strict=True):
             if isinstance(node.op, Choose):
                 i = index[node.op.choice]
-                asked[i] = self.diagrams.either(asked[i], live)
-        return tuple(asked)
+                active[i] = self.diagrams.either(active[i], live)
+        return tuple(active)
 
     def _live(self, op: object, inputs: list[int], nonzero: int, reached: int) -> int:
+        """Return where `derive` keeps a node: the output reads it, and it is not made of zeros."""
         if isinstance(op, Add):  # with one term left, a sum is no kernel
             nonzero = self.diagrams.both(*inputs)
         return self.diagrams.both(reached, nonzero)

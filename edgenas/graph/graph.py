@@ -36,7 +36,11 @@ Option = int | float | str | bool
 
 @dataclass(frozen=True)
 class Choice:
-    """A decision and its options; an architecture holds the index of one. Static choices change shapes downstream."""
+    """A decision and its options; an architecture holds the index of one.
+
+    Shape choices, such as width and resolution, are `static`: they change shapes downstream, so that their alternatives
+    cannot be mixed, and a program is written for one combination of their options.
+    """
 
     name: str
     options: tuple[Option, ...]
@@ -56,18 +60,18 @@ class Node:
 
     @cached_property
     def key(self) -> str:
-        """Row name in every latency table, free of precision: `conv k3 s2 g1 relu6 16 | 3x224x224`."""
+        """Return the row name in every latency table, free of precision: `conv k3 s2 g1 relu6 16 | 3x224x224`."""
         shapes = self.in_shapes if isinstance(self.op, Concat) else self.in_shapes[:1]
         return f"{self.op.label()} | {' + '.join(map(shape_text, shapes))}"
 
     @property
     def parameters(self) -> Parameters:
-        """Shapes of its parameters after batch norm is folded."""
+        """Return the shapes of its parameters after batch norm is folded."""
         return self.op.parameters(*self.in_shapes)
 
     @property
     def priced(self) -> bool:
-        """Whether it is a kernel that takes time."""
+        """Tell whether it is a kernel that takes time."""
         return not isinstance(self.op, FREE)
 
 
@@ -79,30 +83,40 @@ class Graph:
     arch: Arch | None = None
 
     def __iter__(self) -> Iterator[Node]:
-        """The nodes, inputs before their readers."""
+        """Iterate over the nodes, inputs before their readers."""
         return iter(self.nodes)
 
     @property
     def input(self) -> Node:
-        """The Input node."""
+        """Return the Input node."""
         return self.nodes[0]
 
     @property
     def output(self) -> Node:
-        """The node whose value is the result."""
+        """Return the node whose value is the result."""
         return self.nodes[-1]
 
     @cached_property
     def priced(self) -> tuple[Node, ...]:
-        """The nodes that take time."""
+        """Return the nodes that take time."""
         return tuple(node for node in self.nodes if node.priced)
 
 
 class Builder:
-    """Writes a program; shapes are inferred here and nowhere else."""
+    """Writes a program, node by node; shapes are inferred here and nowhere else.
+
+    Every method appends one node under a unique `name` and returns it. Nodes that name the same `weights` share one
+    group of parameters, of which smaller nodes take a slice; by default a node has a group of its own.
+    """
 
     def __init__(self, input_shape: Shape, choices: tuple[Choice, ...], statics: Mapping[str, int]) -> None:
-        """`statics` holds the option index of every static choice."""
+        """Begin with the input alone.
+
+        Args:
+            input_shape: (C, H, W).
+            choices: those that `choose` and `pick` may name.
+            statics: the option index of every shape choice, by name.
+        """
         self._choices = {choice.name: choice for choice in choices}
         self._statics = dict(statics)
         self._nodes: dict[str, Node] = {}
@@ -110,7 +124,11 @@ class Builder:
         self._nodes["input"] = self.input
 
     def append(self, name: str, op: Op, *inputs: Node, weights: str | None = None) -> Node:
-        """Append `op`; raises ValueError for a name used twice or shapes that do not fit."""
+        """Append `op`.
+
+        Raises:
+            ValueError: the name is used twice, or the shapes of the inputs do not fit.
+        """
         if name in self._nodes:
             raise ValueError(f"two nodes named {name!r}")
         shapes = tuple(node.shape for node in inputs)
@@ -131,7 +149,7 @@ class Builder:
         dilation: int = 1,
         weights: str | None = None,
     ) -> Node:
-        """Convolution, batch norm, activation."""
+        """Append a convolution with `out` channels, its batch norm and its activation (see `ACTIVATIONS`)."""
         return self.append(name, Conv(out, kernel, stride, groups, act, dilation), x, weights=weights)
 
     def depthwise(
@@ -145,67 +163,79 @@ class Builder:
         dilation: int = 1,
         weights: str | None = None,
     ) -> Node:
-        """Convolution of each channel with its own kernel."""
+        """Append a convolution of each channel with a kernel of its own."""
         channels = x.shape[0]
         return self.append(name, Conv(channels, kernel, stride, channels, act, dilation), x, weights=weights)
 
     def factorized_reduce(self, name: str, x: Node, *, out: int, weights: str | None = None) -> Node:
-        """Half the side by two interleaved 1x1 convolutions, batch norm."""
+        """Append two interleaved 1x1 convolutions that halve the side, and their batch norm."""
         return self.append(name, FactorizedReduce(out), x, weights=weights)
 
     def pool(self, name: str, x: Node, mode: str, *, kernel: int = 3, stride: int = 1) -> Node:
-        """Max or average pooling."""
+        """Append pooling of `mode` max or avg."""
         return self.append(name, Pool(mode, kernel, stride), x)
 
     def act(self, name: str, x: Node, act: str) -> Node:
-        """An activation on its own."""
+        """Append an activation on its own."""
         return self.append(name, Act(act), x)
 
     def squeeze_excite(self, name: str, x: Node, *, hidden: int, weights: str | None = None) -> Node:
-        """Channel attention with a sigmoid gate."""
+        """Append channel attention with a sigmoid gate and `hidden` channels in between."""
         return self.append(name, SqueezeExcite(hidden), x, weights=weights)
 
     def global_pool(self, name: str, x: Node) -> Node:
-        """Mean over height and width."""
+        """Append the mean over height and width."""
         return self.append(name, GlobalPool(), x)
 
     def linear(self, name: str, x: Node, *, out: int, weights: str | None = None) -> Node:
-        """Fully connected layer."""
+        """Append a fully connected layer; `x` is (C, 1, 1)."""
         return self.append(name, Linear(out), x, weights=weights)
 
     def add(self, name: str, x: Node, y: Node) -> Node:
-        """x + y."""
+        """Append the sum of `x` and `y`, which have one shape."""
         return self.append(name, Add(), x, y)
 
     def concat(self, name: str, *xs: Node) -> Node:
-        """Channels of all inputs."""
+        """Append the channels of all inputs, in order."""
         return self.append(name, Concat(), *xs)
 
     def zero(self, name: str, x: Node) -> Node:
-        """Zeros of the shape of `x`."""
+        """Append zeros of the shape of `x`."""
         return self.append(name, Zero(), x)
 
     def choose(self, choice: str, alternatives: Mapping[Any, Node], *, name: str | None = None) -> Node:
-        """The alternative that `choice` selects. A choice may be asked at several places: give each a `name`."""
+        """Append the alternative that `choice` selects.
+
+        Args:
+            choice: name of a choice that is no shape choice.
+            alternatives: the node that each option of the choice stands for, all of one shape; an option may be left
+                out where no architecture that takes it reads this node.
+            name: of the node, by default the choice's: where a choice decides at several places, each needs its own.
+        """
         options = self._choices[choice].options
         if self._choices[choice].static:
-            raise ValueError(f"{choice!r} is static: use pick()")
+            raise ValueError(f"{choice!r} is a shape choice (static): use pick()")
         indices = tuple(options.index(option) for option in alternatives)
         return self.append(name or choice, Choose(choice, indices), *alternatives.values())
 
     def pick(self, choice: str) -> Option:
-        """The value of a static choice."""
+        """Return the option of a shape choice that this program is written for."""
         return self._choices[choice].options[self._statics[choice]]
 
     def graph(self) -> Graph:
-        """The program so far; its last node is the output."""
+        """Return the program so far; its last node is the output."""
         return Graph(tuple(self._nodes.values()))
 
 
 def derive(supergraph: Graph, decisions: Mapping[str, int], arch: Arch) -> Graph:
-    """The program of one architecture: every Choose resolved, zeros propagated, dead nodes dropped.
+    """Return the program of one architecture: every Choose resolved, zeros propagated, dead nodes dropped.
 
     A sum with zeros is its other term; other ops on zeros are zeros, except Concat and Linear, which read them.
+
+    Args:
+        supergraph: the program with all alternatives.
+        decisions: the option index of each choice, by name.
+        arch: the architecture that the result is of.
 
     Raises:
         KeyError: `decisions` misses a choice, or selects an option that its Choose does not offer.
@@ -241,12 +271,12 @@ def derive(supergraph: Graph, decisions: Mapping[str, int], arch: Arch) -> Graph
 
 
 def _zeros(name: str, shape: Shape, source: Node) -> Node:
-    """Zeros of `shape` that are really there, because something reads them; `source` tells their batch."""
+    """Return zeros of `shape` that are really there, because something reads them; `source` tells their batch."""
     return Node(name, Zero(), (source.name,), (source.shape,), shape, name)
 
 
 def _chosen(node: Node, decisions: Mapping[str, int]) -> str:
-    """Name of the input that a Choose node takes."""
+    """Return the name of the input that a Choose node takes."""
     assert isinstance(node.op, Choose)
     try:
         return node.inputs[node.op.options.index(decisions[node.op.choice])]
@@ -255,7 +285,7 @@ def _chosen(node: Node, decisions: Mapping[str, int]) -> str:
 
 
 def _selected(supergraph: Graph, decisions: Mapping[str, int]) -> list[Node]:
-    """The few nodes that the output reads under these decisions, in order; zeros are not looked at yet."""
+    """Return the few nodes that the output reads under these decisions, in order; zeros are not looked at yet."""
     needed = {supergraph.output.name, supergraph.input.name}
     selected = []
     for node in reversed(supergraph.nodes):
@@ -266,7 +296,7 @@ def _selected(supergraph: Graph, decisions: Mapping[str, int]) -> list[Node]:
 
 
 def _reachable(nodes: list[Node], output: Node) -> tuple[Node, ...]:
-    """The nodes that `output` needs, and the input, in order."""
+    """Return the nodes that `output` needs, and the input, in order."""
     needed = {output.name, nodes[0].name}
     for node in reversed(nodes):
         if node.name in needed:

@@ -1,4 +1,8 @@
-"""Sums over the conditions that hold: most depend on a few choices, so they are listed ahead and a sum is look-ups."""
+"""Partial sums of live nodes, by look-ups: sums over conditions for many architectures at once.
+
+Most conditions depend on a few choices. Conditions on the same choices are one group, whose partial sum is listed for
+every combination of options of these choices; the sum of an architecture is then one look-up a group.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +13,27 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edgenas.graph.conditions import FALSE, Answers, Diagrams
+from edgenas.graph.conditions import FALSE, CompiledDiagrams, Diagrams
 
-# Conditions over so few combinations of options are listed; the diagrams of the others are walked each time.
+# Most combinations of options that are listed for a group. The diagrams of conditions on more are evaluated for each
+# architecture: by then a list costs more memory traffic than the evaluation.
 MOST_LISTED = 2**10
 
 
-class Sums:
+class LiveSums:
     """Sums of one weight per condition over the conditions that hold, for many architectures.
 
     A sum does not depend on which architectures are summed in the same call, to the last bit.
     """
 
     def __init__(self, diagrams: Diagrams, conditions: Sequence[int], *, most: int = MOST_LISTED) -> None:
-        """`conditions` are diagram ids, repeats allowed; those over more than `most` combinations are not listed."""
+        """Group the conditions and list, for each group, which hold under which options.
+
+        Args:
+            diagrams: where the conditions are.
+            conditions: diagram ids, repeats allowed.
+            most: combinations of options; conditions on more are not listed.
+        """
         self._conditions = np.array(conditions, dtype=np.intp)
         self._diagrams = len(diagrams.tests)
         sizes = diagrams.sizes
@@ -34,30 +45,30 @@ class Sums:
         for group, (choices, _) in enumerate(groups):
             for i, choice in enumerate(choices):
                 self._strides[choice, group] = math.prod(sizes[c] for c in choices[i + 1 :])
-        self._rest = Answers(diagrams, rest) if rest else None
+        self._rest = CompiledDiagrams(diagrams, rest) if rest else None
 
     def table(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What `places` point into, for one weight per condition."""
+        """Return the partial sums that `indices` point at, for `weights` (conditions,)."""
         by_diagram = np.bincount(self._conditions, weights, minlength=self._diagrams)
         return np.concatenate([np.zeros(0), *(held @ by_diagram[members] for members, held in self._lists)])
 
-    def places(self, archs: NDArray[np.uint8]) -> NDArray[np.intp]:
-        """Places (len(archs), k) in a table: its entries there add up to the sums. `archs` is (len(archs), choices)."""
-        # Row by row in memory: numpy adds up a row in the same order then, however many there are.
-        places = np.empty((len(archs), len(self._starts)), dtype=np.intp)
+    def indices(self, archs: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """Return where the partial sums of `archs` (n, choices) stand in a table: (n, groups)."""
+        # Row by row in memory: numpy then adds up a row in the same order, whatever other rows there are.
+        indices = np.empty((len(archs), len(self._starts)), dtype=np.intp)
         listed = self._strides.shape[1]
-        # As floats, whole numbers far below 2^53 are exact, and multiplied fast.
-        places[:, :listed] = archs.astype(np.float64) @ self._strides
+        # As floats, whole numbers far below 2^53 are exact, and BLAS multiplies them fast.
+        indices[:, :listed] = archs.astype(np.float64) @ self._strides
         if self._rest is not None:
-            places[:, listed:] = self._rest(archs)
-        places += self._starts
-        return places
+            indices[:, listed:] = self._rest(archs)
+        indices += self._starts
+        return indices
 
 
 def _grouped(
     diagrams: Diagrams, conditions: Iterable[int], most: int
 ) -> tuple[list[tuple[list[int], list[int]]], list[int]]:
-    """Choices with the conditions that depend on no others, group by group; and the conditions on too many choices."""
+    """Return groups of choices and the conditions on no others, and the conditions on too many choices."""
     supports = diagrams.supports()
     groups: list[tuple[list[int], list[int]]] = []
     rest = []
@@ -74,8 +85,8 @@ def _grouped(
 
 
 def _listed(diagrams: Diagrams, choices: list[int], conditions: list[int]) -> NDArray[np.bool_]:
-    """Which conditions hold (combinations, len(conditions)) for all combinations of options of some choices."""
+    """Return which conditions hold, (combinations, conditions), for all combinations of options of `choices`."""
     combinations = list(itertools.product(*(range(diagrams.sizes[choice]) for choice in choices)))
     archs = np.zeros((len(combinations), len(diagrams.sizes)), dtype=np.uint8)
     archs[:, choices] = combinations
-    return Answers(diagrams, conditions)(archs)
+    return CompiledDiagrams(diagrams, conditions)(archs)

@@ -14,37 +14,41 @@ Shape = tuple[int, int, int]
 Parameters = dict[str, tuple[int, ...]]
 
 ACTIVATIONS = ("none", "relu", "relu6", "hswish", "sigmoid")
-# Runtimes run these inside the convolution; the others are a kernel of their own behind it.
+# Runtimes run these inside the convolution; the others are a kernel of their own behind it, which moves more bytes.
 FUSED_ACTIVATIONS = ("none", "relu", "relu6", "sigmoid")
 
 
 def shape_text(shape: Shape) -> str:
-    """`(3, 224, 224)` as `3x224x224`."""
+    """Return a shape as text: `(3, 224, 224)` as `3x224x224`."""
     return "x".join(map(str, shape))
 
 
 def _strided(shape: Shape, channels: int, stride: int) -> Shape:
-    """Output shape under odd kernels and padding kernel // 2: sides are divided by the stride, rounded up."""
+    """Return the output shape under odd kernels and padding kernel // 2: sides over the stride, rounded up."""
     _, height, width = shape
     return channels, -(-height // stride), -(-width // stride)
 
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One kernel. Defaults: one input, the shape kept, no parameters."""
+    """One kernel. By default it has one input, keeps its shape and has no parameters."""
 
     kind: ClassVar[str] = ""
 
     def shape(self, *inputs: Shape) -> Shape:
-        """Output shape; raises ValueError where the inputs do not fit."""
+        """Return the shape of the output.
+
+        Raises:
+            ValueError: the inputs, or the fields, do not fit.
+        """
         return inputs[0]
 
     def parameters(self, *inputs: Shape) -> Parameters:
-        """Shapes of the parameters after batch norm is folded, by name."""
+        """Return the shapes of the parameters after batch norm is folded, by name."""
         return {}
 
     def label(self) -> str:
-        """The op's half of its key: kind and fields."""
+        """Return the op's half of its key: kind and fields."""
         return self.kind
 
 
@@ -69,11 +73,11 @@ class Conv(Op):
 
     @property
     def padding(self) -> int:
-        """Zeros around the image, on each side."""
+        """Return how many rows of zeros surround the image, on each side."""
         return self.dilation * (self.kernel // 2)
 
     def shape(self, *inputs: Shape) -> Shape:
-        """(out, ceil(H / stride), ceil(W / stride))."""
+        """Return (out, ceil(H / stride), ceil(W / stride))."""
         channels = inputs[0][0]
         if self.kernel % 2 == 0 or self.act not in ACTIVATIONS:
             raise ValueError(f"conv needs an odd kernel and an activation of {ACTIVATIONS}: {self}")
@@ -82,11 +86,11 @@ class Conv(Op):
         return _strided(inputs[0], self.out, self.stride)
 
     def parameters(self, *inputs: Shape) -> Parameters:
-        """Kernel (out, in / groups, k, k) and bias (out,)."""
+        """Return kernel (out, C / groups, k, k) and bias (out,)."""
         return {"weight": (self.out, inputs[0][0] // self.groups, self.kernel, self.kernel), "bias": (self.out,)}
 
     def label(self) -> str:
-        """For example `conv k3 s2 g1 relu6 16`; a dilation other than 1 comes last, `d2`."""
+        """Return for example `conv k3 s2 g1 relu6 16`; a dilation other than 1 comes last, `d2`."""
         dilated = f" d{self.dilation}" if self.dilation > 1 else ""
         return f"conv k{self.kernel} s{self.stride} g{self.groups} {self.act} {self.out}{dilated}"
 
@@ -102,17 +106,17 @@ class FactorizedReduce(Op):
     out: int
 
     def shape(self, *inputs: Shape) -> Shape:
-        """(out, ceil(H / 2), ceil(W / 2))."""
+        """Return (out, ceil(H / 2), ceil(W / 2))."""
         if self.out % 2:
             raise ValueError(f"factorized_reduce needs an even number of channels: {self}")
         return _strided(inputs[0], self.out, 2)
 
     def parameters(self, *inputs: Shape) -> Parameters:
-        """Kernels of both (out, C, 1, 1), first half first, and bias (out,)."""
+        """Return the kernels of both (out, C, 1, 1), the first half first, and bias (out,)."""
         return {"weight": (self.out, inputs[0][0], 1, 1), "bias": (self.out,)}
 
     def label(self) -> str:
-        """For example `factorized_reduce 32`."""
+        """Return for example `factorized_reduce 32`."""
         return f"factorized_reduce {self.out}"
 
 
@@ -126,13 +130,13 @@ class Pool(Op):
     stride: int = 1
 
     def shape(self, *inputs: Shape) -> Shape:
-        """(C, ceil(H / stride), ceil(W / stride))."""
+        """Return (C, ceil(H / stride), ceil(W / stride))."""
         if self.mode not in ("max", "avg") or self.kernel % 2 == 0:
             raise ValueError(f"pool needs mode max or avg and an odd kernel: {self}")
         return _strided(inputs[0], inputs[0][0], self.stride)
 
     def label(self) -> str:
-        """For example `pool max k3 s2`."""
+        """Return for example `pool max k3 s2`."""
         return f"pool {self.mode} k{self.kernel} s{self.stride}"
 
 
@@ -144,13 +148,13 @@ class Act(Op):
     act: str
 
     def shape(self, *inputs: Shape) -> Shape:
-        """The input's."""
+        """Return the input's shape."""
         if self.act not in ACTIVATIONS:
             raise ValueError(f"act needs an activation of {ACTIVATIONS}: {self}")
         return inputs[0]
 
     def label(self) -> str:
-        """For example `act hswish`."""
+        """Return for example `act hswish`."""
         return f"act {self.act}"
 
 
@@ -162,17 +166,17 @@ class Linear(Op):
     out: int
 
     def shape(self, *inputs: Shape) -> Shape:
-        """(out, 1, 1)."""
+        """Return (out, 1, 1)."""
         if inputs[0][1:] != (1, 1):
             raise ValueError(f"linear needs (C, 1, 1), got {inputs[0]}")
         return self.out, 1, 1
 
     def parameters(self, *inputs: Shape) -> Parameters:
-        """Matrix (out, C) and bias (out,)."""
+        """Return matrix (out, C) and bias (out,)."""
         return {"weight": (self.out, inputs[0][0]), "bias": (self.out,)}
 
     def label(self) -> str:
-        """For example `linear 10`."""
+        """Return for example `linear 10`."""
         return f"linear {self.out}"
 
 
@@ -183,7 +187,7 @@ class GlobalPool(Op):
     kind: ClassVar[str] = "global_pool"
 
     def shape(self, *inputs: Shape) -> Shape:
-        """(C, 1, 1)."""
+        """Return (C, 1, 1)."""
         return inputs[0][0], 1, 1
 
 
@@ -198,7 +202,7 @@ class SqueezeExcite(Op):
     hidden: int
 
     def parameters(self, *inputs: Shape) -> Parameters:
-        """`reduce` (hidden, C, 1, 1) and `expand` (C, hidden, 1, 1), each with its bias."""
+        """Return `reduce` (hidden, C, 1, 1) and `expand` (C, hidden, 1, 1), each with its bias."""
         channels = inputs[0][0]
         return {
             "reduce.weight": (self.hidden, channels, 1, 1),
@@ -208,7 +212,7 @@ class SqueezeExcite(Op):
         }
 
     def label(self) -> str:
-        """For example `se 24`."""
+        """Return for example `se 24`."""
         return f"se {self.hidden}"
 
 
@@ -219,7 +223,7 @@ class Add(Op):
     kind: ClassVar[str] = "add"
 
     def shape(self, *inputs: Shape) -> Shape:
-        """The common shape."""
+        """Return the common shape."""
         if len(inputs) != 2 or inputs[0] != inputs[1]:
             raise ValueError(f"add needs two equal shapes, got {inputs}")
         return inputs[0]
@@ -232,7 +236,7 @@ class Concat(Op):
     kind: ClassVar[str] = "concat"
 
     def shape(self, *inputs: Shape) -> Shape:
-        """(sum of C, H, W)."""
+        """Return (sum of C, H, W)."""
         if len({shape[1:] for shape in inputs}) != 1:
             raise ValueError(f"concat needs equal sides, got {inputs}")
         return sum(shape[0] for shape in inputs), *inputs[0][1:]
@@ -254,13 +258,13 @@ class Choose(Op):
     options: tuple[int, ...]
 
     def shape(self, *inputs: Shape) -> Shape:
-        """The common shape."""
+        """Return the common shape."""
         if len(set(inputs)) != 1:
             raise ValueError(f"alternatives of {self.choice!r} differ in shape: {inputs}")
         return inputs[0]
 
 
-# Kernels that training follows with a batch norm, which is folded into them.
+# Kernels that training follows with a batch norm, which is folded into them when they are exported.
 NORMALISED = (Conv, FactorizedReduce)
-# Present in programs, absent from every price list.
+# Ops that are present in programs and absent from every price list: no runtime runs them.
 FREE = (Input, Zero, Choose)

@@ -1,12 +1,15 @@
-"""SearchSpace: choices and one emitted program; everything else about a space is derived from these."""
+"""SearchSpace: choices and one emitted program; everything else about a space is derived from these.
+
+Choices that change shapes downstream, such as width and resolution, are called shape choices in prose and `static` in
+identifiers. A program is written for one combination of their options, its *statics*.
+"""
 
 from __future__ import annotations
 
 import copy
 import itertools
-import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -15,29 +18,57 @@ from numpy.typing import NDArray
 from edgenas.errors import UsageError
 from edgenas.graph.conditions import Conditions
 from edgenas.graph.graph import Arch, Builder, Choice, Graph, Option, derive
-from edgenas.graph.live_sums import Sums
+from edgenas.graph.live_sums import LiveSums
 from edgenas.graph.ops import Shape, shape_text
-from edgenas.system import plugins
 
-Statics = tuple[int, ...]  # option index of each static choice, in the order of `choices`
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+Statics = tuple[int, ...]  # option index of each shape choice, in the order of `choices`
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"  # of codes, one an option
 
 
 class SearchSpace(ABC):
-    """A set of architectures. A subclass sets `choices` and writes `emit`."""
+    """A set of architectures. A subclass sets `choices` and writes `emit`; nothing else is needed.
 
-    name: str
+    Costs, networks, supernets, ONNX models and device kits all read the program that `emit` writes.
+
+    >>> import edgenas
+    >>> from edgenas.graph.graph import Builder, Choice
+    >>> class Tiny(edgenas.SearchSpace):
+    ...     '''Two convolutions, kernel searched.'''
+    ...     choices = (Choice("k0", (3, 5)), Choice("k1", (3, 5)))
+    ...
+    ...     def emit(self, g: Builder) -> None:
+    ...         x = g.conv("stem", g.input, out=16, kernel=3, stride=2, act="relu")
+    ...         for i in range(2):
+    ...             x = g.choose(f"k{i}", {k: g.conv(f"c{i}.k{k}", x, out=16, kernel=k) for k in (3, 5)})
+    ...         g.linear("head", g.global_pool("pool", x), out=self.classes)
+    >>> space = Tiny((3, 32, 32), 10)
+    >>> space.values((0, 1))
+    {'k0': 3, 'k1': 5}
+    >>> [node.name for node in space.graph((0, 1))]
+    ['input', 'stem', 'c0.k3', 'c1.k5', 'pool', 'head']
+    >>> space.graph((0, 1)).nodes[2].key
+    'conv k3 s1 g1 none 16 | 16x16x16'
+
+    `edgenas.search(..., space=Tiny)` searches it. On the command line, `--space ./tiny.py` does, if the file has a
+    function `build(shape, classes)` that returns `Tiny(shape, classes)`.
+    """
+
+    name: str  # the first word of `spec`; `build_space` sets it
     choices: tuple[Choice, ...]
     skip_options: frozenset[Option] = frozenset()  # values that stand for a skip connection, which searches may favour
     auxiliary: str | None = None  # the node that an auxiliary head reads while a network is trained
 
     def __init__(self, shape: Shape, classes: int) -> None:
-        """Images of `shape` (C, H, W) in so many classes. Raises UsageError for sizes the space cannot fit."""
+        """Prepare the space of networks for images of `shape` (C, H, W), in `classes` classes.
+
+        Raises:
+            UsageError: the space cannot fit images of this size.
+        """
         self.shape = shape
         self.classes = classes
         self._supergraphs: dict[Statics, Graph] = {}
         self._conditions: dict[Statics, Conditions] = {}
-        self._sums: dict[Statics, Sums] = {}
+        self._live_sums: dict[Statics, LiveSums] = {}
         self._allowed: dict[str, tuple[int, ...]] = {}
 
     @abstractmethod
@@ -45,7 +76,7 @@ class SearchSpace(ABC):
         """Write the program: all alternatives, joined by `g.choose`."""
 
     def input_shape(self, statics: Mapping[str, Option]) -> Shape:
-        """Shape of the network's input: the images', or the static choice `resolution`."""
+        """Return the shape of the network's input: that of the images, or with the side that `resolution` chooses."""
         side = statics.get("resolution")
         return self.shape if side is None else (self.shape[0], int(side), int(side))
 
@@ -53,16 +84,19 @@ class SearchSpace(ABC):
 
     @cached_property
     def index(self) -> dict[str, int]:
-        """Position of each choice in an architecture."""
+        """Return the position of each choice in an architecture, by name."""
         return {choice.name: i for i, choice in enumerate(self.choices)}
 
     @property
     def allowed(self) -> tuple[tuple[int, ...], ...]:
-        """Allowed option indices of each choice."""
+        """Return the allowed option indices of each choice."""
         return tuple(self._allowed.get(c.name, tuple(range(len(c.options)))) for c in self.choices)
 
     def restrict(self, allowed: Mapping[str, Sequence[int]]) -> SearchSpace:
-        """The same space with fewer options: indices keep their meaning, `decode` obeys the mask.
+        """Return the same space with fewer options: indices keep their meaning, and `decode` obeys the mask.
+
+        Args:
+            allowed: option indices by name of the choice; choices that are not named keep what they have.
 
         Raises:
             UsageError: an unknown choice, or no option left.
@@ -79,7 +113,11 @@ class SearchSpace(ABC):
         return narrowed
 
     def options_named(self, name: str, texts: Sequence[str]) -> list[int]:
-        """Indices of a choice's options by their text, `1` for 1.0 too.
+        """Return the indices of a choice's options, given as text.
+
+        Args:
+            name: of the choice.
+            texts: options as `str` writes them; `1` stands for 1.0, too.
 
         Raises:
             UsageError: no such choice or option, with those there are.
@@ -94,43 +132,49 @@ class SearchSpace(ABC):
         return [known[text] for text in texts]
 
     def decode(self, scores: Sequence[Sequence[float]]) -> Arch:
-        """The architecture of the highest allowed score per choice; the first of equals. Every result is valid."""
+        """Return the architecture of the highest allowed score per choice, the first where scores are equal.
+
+        Every result is valid, so `decode` turns any vector of numbers into an architecture.
+
+        Args:
+            scores: one number per option of each choice.
+        """
         return tuple(
             max(allowed, key=lambda option, row=row: row[option])  # type: ignore[misc]
             for row, allowed in zip(scores, self.allowed, strict=True)
         )
 
-    # Statics
+    # Shape choices
 
     @cached_property
     def static_indices(self) -> tuple[int, ...]:
-        """Positions of the static choices."""
+        """Return the positions of the shape choices."""
         return tuple(i for i, choice in enumerate(self.choices) if choice.static)
 
     def statics(self, arch: Arch) -> Statics:
-        """The static part of an architecture."""
+        """Return the part of an architecture that shape choices decide."""
         return tuple(arch[i] for i in self.static_indices)
 
     def by_statics(self, rows: NDArray[np.uint8]) -> dict[Statics, list[int]]:
-        """Positions of the architectures, `rows` of them, that share their static part."""
+        """Return which `rows` of architectures (n, choices) share their statics."""
         groups: dict[Statics, list[int]] = {}
         for i, statics in enumerate(rows[:, list(self.static_indices)].tolist()):
             groups.setdefault(tuple(statics), []).append(i)
         return groups
 
     def all_statics(self) -> Iterator[Statics]:
-        """Every allowed combination of static options."""
+        """Iterate over every allowed combination of the shape choices' options."""
         return itertools.product(*(self.allowed[i] for i in self.static_indices))
 
     def static_values(self, statics: Statics) -> dict[str, Option]:
-        """Values of the static choices by name."""
+        """Return the options of the shape choices by name."""
         chosen = (self.choices[i] for i in self.static_indices)
         return {choice.name: choice.options[o] for choice, o in zip(chosen, statics, strict=True)}
 
     # Programs
 
     def supergraph(self, statics: Statics) -> Graph:
-        """The program with every alternative, for one combination of static options."""
+        """Return the program with every alternative, for one combination of the shape choices' options."""
         if statics not in self._supergraphs:
             picks = {self.choices[i].name: option for i, option in zip(self.static_indices, statics, strict=True)}
             builder = Builder(self.input_shape(self.static_values(statics)), self.choices, picks)
@@ -139,44 +183,52 @@ class SearchSpace(ABC):
         return self._supergraphs[statics]
 
     def conditions(self, statics: Statics) -> Conditions:
-        """When each node of `supergraph(statics)` is live."""
+        """Return when each node of `supergraph(statics)` is live."""
         if statics not in self._conditions:
             self._conditions[statics] = Conditions(self.supergraph(statics), self.choices)
         return self._conditions[statics]
 
     def graph(self, arch: Arch) -> Graph:
-        """The program of one architecture. Raises UsageError if `arch` does not belong to the space."""
+        """Return the program of one architecture.
+
+        Raises:
+            UsageError: `arch` does not belong to the space.
+        """
         self.check(arch)
         decisions = {choice.name: option for choice, option in zip(self.choices, arch, strict=True)}
         return derive(self.supergraph(self.statics(arch)), decisions, arch)
 
-    def sums(self, statics: Statics) -> Sums:
-        """Sums over the live nodes of `supergraph(statics)`."""
-        if statics not in self._sums:
+    def live_sums(self, statics: Statics) -> LiveSums:
+        """Return the partial sums over the live nodes of `supergraph(statics)`."""
+        if statics not in self._live_sums:
             conditions = self.conditions(statics)
-            self._sums[statics] = Sums(conditions.diagrams, conditions.live)
-        return self._sums[statics]
+            self._live_sums[statics] = LiveSums(conditions.diagrams, conditions.live)
+        return self._live_sums[statics]
 
     def rows(self, archs: Sequence[Arch]) -> NDArray[np.uint8]:
-        """Architectures as an array (len(archs), choices)."""
+        """Return architectures as an array (n, choices)."""
         # An option has one digit, so one byte holds it; numpy takes ten times as long to read tuples.
         return np.frombuffer(b"".join(map(bytes, archs)), np.uint8).reshape(len(archs), len(self.choices))
 
     def live(self, statics: Statics, archs: Sequence[Arch]) -> NDArray[np.bool_]:
-        """Which nodes of `supergraph(statics)` each architecture keeps: bool (len(archs), nodes)."""
+        """Return which nodes of `supergraph(statics)` each architecture keeps: (n, nodes)."""
         return self.conditions(statics).nodes(self.rows(archs))
 
-    def asked(self, rows: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """Which choices decide something in each architecture, `rows` of them: bool, shaped alike."""
-        asked = np.empty(rows.shape, dtype=bool)
+    def active_choices(self, rows: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """Return which choices decide something in each of the architectures `rows`, both (n, choices)."""
+        active = np.empty(rows.shape, dtype=bool)
         for statics, members in self.by_statics(rows).items():
-            asked[members] = self.conditions(statics).questions(rows[members])
-        return asked
+            active[members] = self.conditions(statics).active_choices(rows[members])
+        return active
 
     # Text
 
     def check(self, arch: Arch) -> None:
-        """Raises UsageError if `arch` has the wrong length or an option that does not exist."""
+        """Check that `arch` is an architecture of the space, restricted or not.
+
+        Raises:
+            UsageError: it has the wrong length, or an option that does not exist.
+        """
         if len(arch) != len(self.choices):
             raise UsageError(f"space {self.name}: an architecture has {len(self.choices)} choices, got {len(arch)}")
         for choice, option in zip(self.choices, arch, strict=True):
@@ -185,27 +237,30 @@ class SearchSpace(ABC):
 
     @property
     def spec(self) -> str:
-        """Text that rebuilds the unrestricted space: `mbconv 3x96x96 10`."""
+        """Return the text that rebuilds the unrestricted space: `mbconv 3x96x96 10`."""
         return f"{self.name} {shape_text(self.shape)} {self.classes}"
 
     def code(self, arch: Arch) -> str:
-        """One base-36 digit per choice."""
+        """Return an architecture as text, one base-36 digit per choice."""
         return "".join(DIGITS[option] for option in arch)
 
     def published(self, arch: Arch) -> str:
-        """The form that papers write it in, which `parse` reads as well; of a space without one, the code."""
+        """Return the form that papers write an architecture in, which `parse` reads, too; the code if there is none.
+
+        NAS-Bench-201 gives its official string, and DARTS its genotype.
+        """
         return self.code(arch)
 
     def read_published(self, text: str) -> Arch | None:
-        """Inverse of `published`; None for text that is not of that form.
+        """Return the architecture that `published` wrote; None for text that is not of that form.
 
         Raises:
-            UsageError: it is of that form, but no architecture of this space.
+            UsageError: the text is of that form, but no architecture of this space.
         """
         return None
 
     def parse(self, code: str) -> Arch:
-        """Inverse of `code`, and of `published`.
+        """Return the architecture that `code` or `published` wrote.
 
         Raises:
             UsageError: the text is not an architecture of this space.
@@ -221,71 +276,23 @@ class SearchSpace(ABC):
         return arch
 
     def values(self, arch: Arch) -> dict[str, Option]:
-        """Option values by choice name."""
+        """Return the options of an architecture by the name of their choice."""
         return {choice.name: choice.options[o] for choice, o in zip(self.choices, arch, strict=True)}
 
 
-SpaceMaker = Callable[[Shape, int], SearchSpace]  # a class of spaces, or a function that makes one
-
-# Makers of the spaces that came from a file or an object, by the name in their specs, so that `parse_spec` finds them:
-# a file may be anywhere, and a class may be in no module that can be imported by name.
-_GIVEN: dict[str, SpaceMaker] = {}
-
-
-def build_space(source: str | SpaceMaker, shape: Shape, classes: int) -> SearchSpace:
-    """Build the space that `source` means, and name it.
+def check_square(name: str, shape: Shape, least: int, most: int) -> None:
+    """Check that images of `shape` are square.
 
     Args:
-        source: the name of a plugin, as `plugins.load` takes it, or a class or function that is called with `shape` and
-            `classes`. The space is named as the plugin, or by the stem of its file; one from a class, as the plugin
-            that builds such spaces, if there is one, else as the class.
-        shape: of the images, (C, H, W).
-        classes: how many classes the images have.
+        name: of the space that takes them.
+        shape: (C, H, W).
+        least: pixels a side.
+        most: pixels a side.
 
     Raises:
-        UnknownName: there is no such plugin.
-        UsageError: the plugin does not keep its contract, the name is taken, or the space does not take such images.
+        UsageError: they are not, or their side is less or more.
     """
-    name = plugins.file_name("spaces", source) if isinstance(source, str) else ""
-    make: SpaceMaker
-    if not isinstance(source, str):
-        make = source
-    elif source in _GIVEN:
-        make = _GIVEN[source]
-    else:
-        make = plugins.load("spaces", source).build
-    space = make(shape, classes)
-    if not isinstance(space, SearchSpace):
-        raise UsageError(f"{source} makes a {type(space).__name__}, which is no edgenas.SearchSpace")
-    space.name = name or _name_of(make, space)
-    own = space.name in plugins.names("spaces")
-    if own and not type(space).__module__.startswith("edgenas."):
-        raise UsageError(f"edgenas has a space {space.name!r} of its own; rename {source}")
-    if not own:
-        _GIVEN[space.name] = make
-    return space
-
-
-def _name_of(make: SpaceMaker, space: SearchSpace) -> str:
-    """Return the name of the plugin that builds such spaces, else the name of what made this one."""
-    module = sys.modules.get(make.__module__)
-    build = getattr(module, "build", None)
-    if module is not None and module.__name__ != "__main__" and callable(build):
-        if make is build or type(build(space.shape, space.classes)) is type(space):
-            return module.__name__.removeprefix("edgenas.spaces.")
-    return getattr(make, "__name__", type(make).__name__)
-
-
-def parse_spec(spec: str) -> SearchSpace:
-    """Build the space that `SearchSpace.spec` describes.
-
-    Raises:
-        UsageError: the text is no spec, or its space cannot be found or built.
-    """
-    try:
-        name, shape, classes = spec.split()
-        channels, height, width = map(int, shape.split("x"))
-        number = int(classes)
-    except ValueError as error:
-        raise UsageError(f"{spec!r} is no search space; expected for example 'mbconv 3x96x96 10'") from error
-    return build_space(name, (channels, height, width), number)
+    if shape[1] != shape[2] or not least <= shape[1] <= most:
+        raise UsageError(
+            f"space {name} takes square images of {least} to {most} pixels, not {shape_text(shape)}; use --image-size"
+        )

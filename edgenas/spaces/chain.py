@@ -12,15 +12,15 @@ from collections.abc import Mapping
 
 from edgenas.errors import UsageError
 from edgenas.graph.graph import Arch, Builder, Choice, Node
-from edgenas.graph.ops import Shape, shape_text
-from edgenas.spaces.base import SearchSpace
+from edgenas.graph.ops import Shape
+from edgenas.spaces.base import SearchSpace, check_square
 
 LAYERS = 12
 OPS = ("conv3", "conv5", "max3", "avg3")
 CONNECTIONS = ("direct", "add", "concat")
 WIDTH = 16  # channels of the stem and the first stage
-# What may be read, by the number that the published form has for it: layer i reads SOURCES[i], its predecessor, and
-# one of those before.
+# What layers may read, by the number that the published form has for it: layer i reads SOURCES[i], its predecessor,
+# and one of those before.
 SOURCES = ("image", "stem", *(f"l{i}" for i in range(1, LAYERS)))
 
 _ID = r" *(?:0|[1-9]\d{0,3}) *"
@@ -29,7 +29,7 @@ _PUBLISHED = re.compile(rf"\[{_LAYER}(?:,{_LAYER})*\]", re.ASCII)
 
 
 def stem_and_stages(side: int) -> tuple[int, int]:
-    """Stride of the stem and number of stages, for a last feature map of 5 to 8 pixels a side."""
+    """Return the stride of the stem and the number of stages, for a last feature map of 5 to 8 pixels a side."""
     return (1 if side <= 32 else 2), (3 if side <= 64 else 4)
 
 
@@ -43,10 +43,9 @@ class Chain(SearchSpace):
     """
 
     def __init__(self, shape: Shape, classes: int) -> None:
-        """Raises UsageError for images that are not square, or outside 28 to 96 pixels."""
+        """Prepare the space for square images of 28 to 96 pixels."""
         super().__init__(shape, classes)
-        if shape[1] != shape[2] or not 28 <= shape[1] <= 96:
-            raise UsageError(f"space chain takes square images of 28 to 96 pixels, not {shape_text(shape)}; use --size")
+        check_square("chain", shape, 28, 96)
         self.choices = tuple(
             choice
             for i in range(1, LAYERS + 1)
@@ -58,7 +57,7 @@ class Chain(SearchSpace):
         )
 
     def emit(self, g: Builder) -> None:
-        """Stem, stages, 1x1 head, mean, classifier."""
+        """Write stem, stages, 1x1 head, mean and classifier."""
         stride, stages = stem_and_stages(g.input.shape[1])
         stem = g.conv("stem", g.input, out=WIDTH, kernel=3, stride=stride, act="relu")
         values, strides = {"image": g.input, "stem": stem}, {"image": 1, "stem": stride}
@@ -76,7 +75,7 @@ class Chain(SearchSpace):
         g.linear("classifier", g.global_pool("pool", x), out=self.classes)
 
     def _layer(self, g: Builder, i: int, readable: Mapping[str, Node]) -> Node:
-        """Combination, then the op; kernels of a layer share their weights."""
+        """Write the combination, then the op; kernels of a layer share their weights."""
         previous = readable[SOURCES[i]]
         width = previous.shape[0]
         source = g.choose(f"l{i}.source", {name: readable[name] for name in SOURCES[:i]})
@@ -101,12 +100,12 @@ class Chain(SearchSpace):
         )
 
     def published(self, arch: Arch) -> str:
-        """`[(0, 0), (1, 2), (0, 1, 0), ...]`."""
+        """Return for example `[(0, 0), (1, 2), (0, 1, 0), ...]`."""
         layers = [arch[3 * i : 3 * i + 3] for i in range(LAYERS)]
         return str([layer[:2] if layer[2] == before else layer for before, layer in enumerate(layers)])
 
     def read_published(self, text: str) -> Arch | None:
-        """Inverse of `published`. Raises UsageError for a list of another number of layers."""
+        """Return the architecture that `published` wrote; raises UsageError for another number of layers."""
         text = text.strip()
         if not _PUBLISHED.fullmatch(text):
             return None
@@ -117,10 +116,10 @@ class Chain(SearchSpace):
 
 
 def _projected(g: Builder, name: str, x: Node, width: int, stride: int) -> Node:
-    """`x` in a stage's shape: itself if it has it."""
+    """Return `x` in a stage's shape: itself if it has that shape, else a projection."""
     return x if (x.shape[0], stride) == (width, 1) else g.conv(name, x, out=width, stride=stride)
 
 
 def build(shape: Shape, classes: int) -> Chain:
-    """The space for images of `shape`."""
+    """Return the space for images of `shape`."""
     return Chain(shape, classes)

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 from edgenas.errors import UsageError
 from edgenas.graph.graph import Arch, Builder, Choice, Node, Option
-from edgenas.graph.ops import Shape, shape_text
-from edgenas.spaces.base import SearchSpace
+from edgenas.graph.ops import Shape
+from edgenas.spaces.base import SearchSpace, check_square
 
 OPS = ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 CELLS = ("normal", "reduce")
@@ -22,7 +22,7 @@ NODES = range(2, 6)  # of a cell, behind its two inputs
 WIDTHS = (8, 16, 24, 36)
 DEPTHS = (8, 14, 20)
 STEM_MULTIPLIER = 3
-LARGEST_UNSTRIDED = 64  # side of the images from which the stem keeps the side
+LARGEST_UNSTRIDED = 64  # pixels a side: up to here the stem keeps the side, as for CIFAR-10; above it is ImageNet's
 
 _GENOTYPE = re.compile(
     r"\s*(?:Genotype\s*\()?\s*normal\s*=\s*(\[.*?\])\s*,\s*normal_concat\s*=\s*(.+?)\s*,"
@@ -33,7 +33,7 @@ _CONCAT = re.compile(r"range\s*\(\s*2\s*,\s*6\s*\)|[\[(]\s*2\s*,\s*3\s*,\s*4\s*,
 
 
 def pairs(node: int) -> list[tuple[int, int]]:
-    """The pairs of inputs that a node may have."""
+    """Return the pairs of inputs that a node may have."""
     return list(itertools.combinations(range(node), 2))
 
 
@@ -48,8 +48,8 @@ def _cell_choices(cell: str) -> Iterator[Choice]:
 class DARTS(SearchSpace):
     """Stem; cells in three stages, with a reduction cell before the second and the third; mean; classifier.
 
-    A node of a cell is the sum of two ops, each on one of the values before it; all cells of a kind are alike. Cells
-    are named by their stage, so that networks of several depths share their first cells.
+    A node of a cell is the sum of two ops, each on one of the values before it; all cells of a kind have the same
+    architecture. Cells are named by their stage, so that networks of several depths share their first cells.
 
     Deviations from the paper: kernels of the separable convolutions have batch norm each, where the paper has one for
     every pair; folded, that is the bias of a convolution. Pooling has none in the paper's final networks either.
@@ -64,15 +64,12 @@ class DARTS(SearchSpace):
     auxiliary = "s3.r"
 
     def __init__(self, shape: Shape, classes: int) -> None:
-        """Raises UsageError for images that are not square, or outside 24 to 256 pixels."""
+        """Prepare the space for square images of 24 to 256 pixels."""
         super().__init__(shape, classes)
-        if shape[1] != shape[2] or not 24 <= shape[1] <= 256:
-            raise UsageError(
-                f"space darts takes square images of 24 to 256 pixels, not {shape_text(shape)}; use --size"
-            )
+        check_square("darts", shape, 24, 256)
 
     def emit(self, g: Builder) -> None:
-        """The network of the paper: CIFAR's up to 64 pixels, ImageNet's for larger images."""
+        """Write the network of the paper: CIFAR's up to 64 pixels, ImageNet's for larger images."""
         width, per_stage = int(g.pick("width")), (int(g.pick("cells")) - 2) // 3
         if g.input.shape[1] <= LARGEST_UNSTRIDED:
             before = x = g.conv("stem", g.input, out=STEM_MULTIPLIER * width, kernel=3)
@@ -88,7 +85,7 @@ class DARTS(SearchSpace):
         g.linear("classifier", g.global_pool("pool", x), out=self.classes)
 
     def _cell(self, g: Builder, name: str, cell: str, before: Node, x: Node, width: int) -> Node:
-        """Both inputs in the cell's width and one size, four nodes, concatenated."""
+        """Write a cell: both inputs in the cell's width and one size, four nodes, and their concatenation."""
         values = [_preprocessed(g, f"{name}.in0", before, width, x.shape[1]), _preprocessed(g, f"{name}.in1", x, width)]
         activated = [g.act(f"{name}.in{i}.relu", value, "relu") for i, value in enumerate(values)]
         for node in NODES:
@@ -107,7 +104,7 @@ class DARTS(SearchSpace):
         return g.concat(name, *values[2:])
 
     def _edge(self, g: Builder, cell: str, choice: str, x: Node, activated: Node, stride: int) -> Node:
-        """One of the seven ops; kernels of a kind share their weights."""
+        """Write one of the seven ops; kernels of a kind share their weights."""
         edge = f"{cell}.{choice.partition('.')[2]}"
         alternatives = {
             "max_pool_3x3": g.pool(f"{edge}.max", x, "max", stride=stride),
@@ -124,13 +121,13 @@ class DARTS(SearchSpace):
         return g.choose(choice, alternatives, name=edge)
 
     def published(self, arch: Arch) -> str:
-        """The genotype: `Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=...)`."""
+        """Return the genotype: `Genotype(normal=[('sep_conv_3x3', 0), ...], normal_concat=range(2, 6), reduce=...)`."""
         values = self.values(arch)
         cells = [f"{cell}={_terms(values, cell)}, {cell}_concat=range(2, 6)" for cell in CELLS]
         return f"Genotype({', '.join(cells)})"
 
     def read_published(self, text: str) -> Arch | None:
-        """A genotype at the largest allowed width and depth; what it does not use takes the first option.
+        """Return a genotype's architecture of the largest allowed width and depth; unused choices stay at option 0.
 
         Raises:
             UsageError: an unknown op, or nodes that are not the sum of two ops on two values before them.
@@ -151,7 +148,7 @@ class DARTS(SearchSpace):
 
 
 def _terms(values: dict[str, Option], cell: str) -> list[tuple[Option, int]]:
-    """Two pairs of op and input for each node."""
+    """Return two pairs of op and input for each node."""
     terms = []
     for node in NODES:
         inputs = str(values.get(f"{cell}.inputs{node}", "01"))
@@ -160,7 +157,7 @@ def _terms(values: dict[str, Option], cell: str) -> list[tuple[Option, int]]:
 
 
 def _read_cell(cell: str, text: str) -> dict[str, Option]:
-    """Options by choice."""
+    """Return the options of a cell's choices, from its list of pairs."""
     try:
         terms = [(str(op), int(i)) for op, i in ast.literal_eval(text)]
     except (ValueError, TypeError, SyntaxError) as error:
@@ -183,13 +180,13 @@ def _read_cell(cell: str, text: str) -> dict[str, Option]:
 def _separable(
     g: Builder, name: str, weights: str, x: Node, kernel: int, stride: int, act: str = "none", dilation: int = 1
 ) -> Node:
-    """Each channel with its own kernel, then 1x1."""
+    """Write a convolution of each channel with its own kernel, then a 1x1 convolution."""
     y = g.depthwise(f"{name}.dw", x, kernel=kernel, stride=stride, dilation=dilation, weights=f"{weights}.dw")
     return g.conv(f"{name}.pw", y, out=x.shape[0], act=act, weights=f"{weights}.pw")
 
 
 def _preprocessed(g: Builder, name: str, x: Node, width: int, side: int | None = None) -> Node:
-    """ReLU and a 1x1 convolution to the cell's width; a factorised reduction where the side is to be halved."""
+    """Write ReLU and a 1x1 convolution to the cell's width, or a factorised reduction if the side is to be halved."""
     y = g.act(f"{name}.read", x, "relu")
     if side is None or x.shape[1] == side:
         return g.conv(name, y, out=width)
@@ -197,5 +194,5 @@ def _preprocessed(g: Builder, name: str, x: Node, width: int, side: int | None =
 
 
 def build(shape: Shape, classes: int) -> DARTS:
-    """The space for images of `shape`."""
+    """Return the space for images of `shape`."""
     return DARTS(shape, classes)

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import math
 
-from edgenas.errors import UsageError
 from edgenas.graph.graph import Builder, Choice, Node
-from edgenas.graph.ops import Shape, shape_text
-from edgenas.spaces.base import SearchSpace
+from edgenas.graph.ops import Shape
+from edgenas.spaces.base import SearchSpace, check_square
 
 STAGES, BLOCKS = 4, 3
 KERNELS, EXPANSIONS, ACTIVATIONS = (3, 5, 7), (2, 4), ("relu", "hswish")
 WIDTHS = (0.5, 0.75, 1.0)
-# What runs at half the side of what came before, by number of halvings. A stem that looks at all of a small image is
-# worth half a point on Fashion-MNIST, and one input channel makes it cheap.
+# What runs at half the side of what came before, by number of halvings. A stem that looks at every pixel of a small
+# image is worth half a point on Fashion-MNIST, and one input channel makes it cheap.
 STRIDED = {
     2: ("s1", "s2"),
     3: ("stem", "s2", "s4"),
@@ -34,18 +33,18 @@ CHANNELS = {
 
 
 def halvings(side: int) -> int:
-    """How often a side is halved, for a last feature map of 4 to 8 pixels."""
+    """Return how often a side is halved, for a last feature map of 4 to 8 pixels."""
     return min(5, max(2, math.ceil(math.log2(side / 8))))
 
 
 def resolutions(side: int) -> tuple[int, ...]:
-    """Static options: about 5/7, 6/7 and all of the image's side, in steps that divide well."""
+    """Return the options of `resolution`: about 5/7, 6/7 and all of the image's side, in steps that divide well."""
     step = 4 if side < 64 else 16 if side < 128 else 32
     return tuple(sorted({max(20, round(side * share / 7 / step) * step) for share in (5, 6)} | {side}))
 
 
 def scaled(channels: int, width: float) -> int:
-    """Channels times the width multiplier, in multiples of 8: what vector units like."""
+    """Return channels times the width multiplier in multiples of 8, which vector units run fastest."""
     return max(8, round(channels * width / 8) * 8)
 
 
@@ -53,13 +52,10 @@ class MBConv(SearchSpace):
     """Four stages of one to three inverted residual blocks between a stem and a pooled head."""
 
     def __init__(self, shape: Shape, classes: int) -> None:
-        """Raises UsageError for images that are not square, or outside 28 to 224 pixels."""
+        """Prepare the space for square images of 28 to 224 pixels."""
         super().__init__(shape, classes)
         side = shape[1]
-        if shape[1] != shape[2] or not 28 <= side <= 224:
-            raise UsageError(
-                f"space mbconv takes square images of 28 to 224 pixels, not {shape_text(shape)}; use --size"
-            )
+        check_square("mbconv", shape, 28, 224)
         per_block = (("kernel", KERNELS), ("expand", EXPANSIONS), ("se", (False, True)))
         blocks = [f"s{s}.b{b}" for s in range(1, STAGES + 1) for b in range(1, BLOCKS + 1)]
         self.choices = (
@@ -71,7 +67,7 @@ class MBConv(SearchSpace):
         )
 
     def emit(self, g: Builder) -> None:
-        """Stem, stages, 1x1 head, mean, classifier."""
+        """Write stem, stages, 1x1 head, mean and classifier."""
         strided = STRIDED[halvings(g.input.shape[1])]
         width = float(g.pick("width"))
         stem, *stages, head = (scaled(c, width) for c in CHANNELS[halvings(self.shape[1])])
@@ -87,7 +83,7 @@ class MBConv(SearchSpace):
         g.linear("classifier", g.global_pool("pool", x), out=self.classes)
 
     def _block(self, g: Builder, block: str, act: str, x: Node, out: int, stride: int) -> Node:
-        """1x1 expansion, depthwise convolution, optional squeeze-and-excite, 1x1 projection, shortcut if it fits."""
+        """Write expansion, depthwise convolution, squeeze-and-excite, projection, and a shortcut where it fits."""
         ends = {}
         for e in EXPANSIONS:
             name, hidden = f"{block}.e{e}", x.shape[0] * e
@@ -112,5 +108,5 @@ class MBConv(SearchSpace):
 
 
 def build(shape: Shape, classes: int) -> MBConv:
-    """The space for images of `shape`."""
+    """Return the space for images of `shape`."""
     return MBConv(shape, classes)

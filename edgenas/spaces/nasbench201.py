@@ -1,7 +1,7 @@
 """NAS-Bench-201: one cell of four nodes and five ops, fifteen times; all 15,625 architectures (arXiv:2001.00326).
 
 An architecture is one op per edge, in the order 0->1, 0->2, 1->2, 0->3, 1->3, 2->3 of the official strings. Two places
-differ from the paper's networks, in nothing that their multiply-adds count: the shortcuts of the residual blocks pool
+differ from the paper's networks, in nothing that their MACs count: the shortcuts of the residual blocks pool
 over 3x3, not 2x2, and the last batch norm is left out, which no convolution in front of it could fold.
 """
 
@@ -11,8 +11,8 @@ import re
 
 from edgenas.errors import UsageError
 from edgenas.graph.graph import Arch, Builder, Choice, Node
-from edgenas.graph.ops import Shape, shape_text
-from edgenas.spaces.base import SearchSpace
+from edgenas.graph.ops import Shape
+from edgenas.spaces.base import SearchSpace, check_square
 
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -27,15 +27,12 @@ class NASBench201(SearchSpace):
     channels, cells = (16, 32, 64), 5  # of the stages, and cells in each
 
     def __init__(self, shape: Shape, classes: int) -> None:
-        """Raises UsageError for images that are not square, or outside 16 to 64 pixels."""
+        """Prepare the space for square images of 16 to 64 pixels."""
         super().__init__(shape, classes)
-        if shape[1] != shape[2] or not 16 <= shape[1] <= 64:
-            raise UsageError(
-                f"space nasbench201 takes square images of 16 to 64 pixels, not {shape_text(shape)}; use --size"
-            )
+        check_square("nasbench201", shape, 16, 64)
 
     def emit(self, g: Builder) -> None:
-        """The network of the paper's figure 1."""
+        """Write the network of the paper's figure 1."""
         x = g.conv("stem", g.input, out=self.channels[0], kernel=3)
         for s, channels in enumerate(self.channels, start=1):
             if s > 1:
@@ -46,7 +43,7 @@ class NASBench201(SearchSpace):
         g.linear("classifier", g.global_pool("pool", x), out=self.classes)
 
     def _cell(self, g: Builder, cell: str, x: Node) -> Node:
-        """Each node is the sum over its edges; convolutions read a node through a ReLU."""
+        """Write a cell: each node is the sum over its edges; convolutions read a node through a ReLU."""
         nodes, activated = [x], [g.act(f"{cell}.n0.relu", x, "relu")]
         for j in (1, 2, 3):
             total: Node | None = None
@@ -60,7 +57,7 @@ class NASBench201(SearchSpace):
         return nodes[-1]
 
     def _edge(self, g: Builder, cell: str, choice: str, x: Node, activated: Node) -> Node:
-        """One of the five ops; both convolutions share their weights."""
+        """Write one of the five ops; both convolutions share their weights."""
         name, out = f"{cell}.{choice}", x.shape[0]
         alternatives = {
             "none": g.zero(f"{name}.none", x),
@@ -72,19 +69,19 @@ class NASBench201(SearchSpace):
         return g.choose(choice, alternatives, name=name)
 
     def _reduction(self, g: Builder, block: str, x: Node, out: int) -> Node:
-        """The residual block between stages: half the side, twice the channels."""
+        """Write the residual block between stages, with half the side and twice the channels."""
         h = g.conv(f"{block}.a", g.act(f"{block}.relu", x, "relu"), out=out, kernel=3, stride=2, act="relu")
         h = g.conv(f"{block}.b", h, out=out, kernel=3)
         shortcut = g.conv(f"{block}.shortcut", g.pool(f"{block}.pool", x, "avg", stride=2), out=out)
         return g.add(f"{block}.add", shortcut, h)
 
     def published(self, arch: Arch) -> str:
-        """The official string, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
+        """Return the official string, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
         terms = {edge: f"{OPS[option]}~{edge[0]}" for edge, option in zip(EDGES, arch, strict=True)}
         return "+".join("|" + "|".join(terms[i, j] for i in range(j)) + "|" for j in (1, 2, 3))
 
     def read_published(self, text: str) -> Arch | None:
-        """The architecture of an official string."""
+        """Return the architecture of an official string."""
         text = text.strip()
         if not text.startswith("|"):
             return None
@@ -101,5 +98,5 @@ class NASBench201(SearchSpace):
 
 
 def build(shape: Shape, classes: int) -> NASBench201:
-    """The space for images of `shape`."""
+    """Return the space for images of `shape`."""
     return NASBench201(shape, classes)

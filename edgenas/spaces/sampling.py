@@ -1,21 +1,21 @@
-"""Operations on architectures that need nothing but the choices: sample, mutate, crossover, one-hot, neighbours."""
+"""Operations on architectures that need nothing but the choices: sample, mutate, cross over, one-hot, neighbours."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.random import Generator
 
-from edgenas.graph.graph import Arch
+from edgenas.graph.graph import Arch, Node
 from edgenas.spaces.base import SearchSpace
 
 
 def sample(space: SearchSpace, rng: Generator) -> Arch:
-    """A uniformly random allowed architecture: `decode` of noise."""
+    """Return a uniformly random allowed architecture: `decode` of noise."""
     return space.decode([rng.random(len(choice.options)).tolist() for choice in space.choices])
 
 
 def one_hot(space: SearchSpace, arch: Arch) -> list[list[float]]:
-    """Scores that `decode` maps back to `arch`."""
+    """Return scores that `decode` maps back to `arch`."""
     return [
         [float(option == chosen) for option in range(len(choice.options))]
         for choice, chosen in zip(space.choices, arch, strict=True)
@@ -23,12 +23,12 @@ def one_hot(space: SearchSpace, arch: Arch) -> list[list[float]]:
 
 
 def free_choices(space: SearchSpace) -> list[int]:
-    """Positions of the choices that still have more than one allowed option."""
+    """Return the positions of the choices that still have more than one allowed option."""
     return [i for i, allowed in enumerate(space.allowed) if len(allowed) > 1]
 
 
 def mutate(space: SearchSpace, arch: Arch, rng: Generator) -> Arch:
-    """A neighbour of `arch`: one choice redrawn among its other allowed options; `arch` itself if nothing is free."""
+    """Return a neighbour of `arch`: one choice redrawn among its other allowed options; `arch` if none is free."""
     free = free_choices(space)
     if not free:
         return arch
@@ -38,18 +38,18 @@ def mutate(space: SearchSpace, arch: Arch, rng: Generator) -> Arch:
 
 
 def crossover(a: Arch, b: Arch, rng: Generator) -> Arch:
-    """Each choice from one of two parents with equal odds."""
+    """Return a child that takes each choice from one of two parents, with equal odds."""
     from_a = rng.random(len(a)) < 0.5
     return tuple(np.where(from_a, a, b).tolist())
 
 
 def is_allowed(space: SearchSpace, arch: Arch) -> bool:
-    """Whether all its options are allowed."""
+    """Tell whether all options of `arch` are allowed."""
     return all(option in allowed for option, allowed in zip(arch, space.allowed, strict=True))
 
 
 def within(space: SearchSpace, arch: Arch, rng: Generator) -> Arch:
-    """`arch` with each option that is not allowed, or no longer, redrawn among those that are."""
+    """Return `arch` with each option that is not allowed redrawn among those that are."""
     return tuple(
         option if option in allowed else int(rng.choice(allowed))
         for option, allowed in zip(arch, space.allowed, strict=True)
@@ -57,10 +57,15 @@ def within(space: SearchSpace, arch: Arch, rng: Generator) -> Arch:
 
 
 def neighbours(space: SearchSpace, arch: Arch) -> list[Arch]:
-    """All architectures that differ from `arch` in one choice."""
+    """Return all allowed architectures that differ from `arch` in one choice."""
     return [
         (*arch[:i], option, *arch[i + 1 :])
         for i, allowed in enumerate(space.allowed)
         for option in allowed
         if option != arch[i]
     ]
+
+
+def distinct_nodes(space: SearchSpace) -> list[Node]:
+    """Return one node for each op key of the space, over all allowed shape choices."""
+    return list({n.key: n for statics in space.all_statics() for n in space.supergraph(statics).priced}.values())

@@ -21,7 +21,7 @@ EVERY_S = 10.0  # between two lines about one stage, where there is no terminal
 REDRAW_S = 0.2
 
 
-class Tell(Protocol):
+class ProgressCallback(Protocol):
     """How a stage says where it is: `done` of `total` of whatever it counts, which may begin anew, and a few words."""
 
     def __call__(self, done: int, total: int, text: str = "") -> None:
@@ -31,10 +31,10 @@ class Tell(Protocol):
 class Reporter(Protocol):
     """Whom a run tells what it does."""
 
-    def stage(self, name: str) -> AbstractContextManager[Tell]:
+    def stage(self, name: str) -> AbstractContextManager[ProgressCallback]:
         """A long step, from its beginning to its end; stages may hold others."""
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """One line that should stay."""
 
 
@@ -42,11 +42,11 @@ class SilentReporter:
     """Says nothing."""
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[Tell]:
+    def stage(self, name: str) -> Iterator[ProgressCallback]:
         """Goes by in silence."""
         yield lambda done, total, text="": None
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """Is not said."""
 
 
@@ -60,7 +60,7 @@ class PlainReporter:
         self._stream, self._every_s, self._clock = LastingStream(stream), every_s, clock
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[Tell]:
+    def stage(self, name: str) -> Iterator[ProgressCallback]:
         """Begin, progress with the time left, end with the time taken."""
         begun = spoken = self._clock()
         pace = Pace(self._clock)
@@ -70,17 +70,17 @@ class PlainReporter:
             left = pace.left(done, total)
             if self._clock() - spoken >= self._every_s:
                 spoken = self._clock()
-                self.say(", ".join(filter(None, [f"{name}: {share(done, total):.0%}", text, left])))
+                self.log(", ".join(filter(None, [f"{name}: {share(done, total):.0%}", text, left])))
 
-        self.say(f"{name} ...")
+        self.log(f"{name} ...")
         ending = "stopped"
         try:
             yield tell
             ending = "done"
         finally:
-            self.say(f"{name}: {ending} after {duration(self._clock() - begun)}")
+            self.log(f"{name}: {ending} after {duration(self._clock() - begun)}")
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """A line."""
         self._stream.write(printable(text) + "\n")
         self._stream.flush()
@@ -99,7 +99,7 @@ class RichReporter:
         self._progress: Progress | None = None
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[Tell]:
+    def stage(self, name: str) -> Iterator[ProgressCallback]:
         """Bar, percentage, time taken and time left."""
         outermost = self._progress is None
         progress = self._progress = self._progress or self._bars()
@@ -127,7 +127,7 @@ class RichReporter:
                 progress.stop()  # draws a last time
                 self._progress = None
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         """A line above the bars."""
         self._console.print(printable(text), soft_wrap=True)
 

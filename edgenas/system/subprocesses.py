@@ -1,6 +1,7 @@
-"""Work on files that somebody else made, in a process of its own: what crashes there is an error here.
+"""Subprocess workers: work on files that somebody else made, so that what crashes there is an error here.
 
-`call` starts `python -m <module>`, which ends in `serve`: a request as JSON on stdin, JSON lines on stdout.
+`run_worker` starts `python -m <module>`, which ends in `serve_request`: one request as JSON on stdin, and the results
+as JSON lines on stdout, each an object whose entries replace those of before.
 """
 
 from __future__ import annotations
@@ -14,35 +15,47 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from edgenas import errors
 from edgenas.errors import DataError, EdgeNASError, EnvironmentFault
+from edgenas.system.run_folder import Json
 
 Progress = Callable[[int, int], None]
-Say = Callable[..., None]
+Send = Callable[..., None]
+
+# The tail of a worker's stderr that is looked at for its last line, in bytes: more than any traceback's last line.
+COMPLAINT_BYTES = 2000
 
 
-def call(
-    module: str, request: Mapping[str, Any], *, limit_s: float, done: str, progress: Progress | None = None
-) -> dict[str, Any]:
-    """What the child said last under each key; `file` names what it worked on, `done` what was to be done with it.
+def run_worker(
+    module: str, request: Mapping[str, object], *, limit_s: float, done: str, progress: Progress | None = None
+) -> Json:
+    """Run a worker on one request, and return what it sent last under each key.
+
+    Args:
+        module: what `python -m` starts; it must call `serve_request`.
+        request: what JSON can hold.
+        limit_s: how long the worker may take, in seconds; then it is killed.
+        done: a participle for messages, such as `read`: what was to be done with the file. The worker sends the file's
+            name as `file`.
+        progress: called with each `progress` that the worker sends.
 
     Raises:
-        EnvironmentFault: the process ran out of time, or could not work.
-        DataError: the file crashed the process.
-        EdgeNASError: the child's own, of the class it had there.
+        EnvironmentFault: the worker ran out of time, or could not work.
+        DataError: the file crashed the worker.
+        EdgeNASError: the worker's own error, of the class that it had there.
     """
-    # The child finds what this process finds, edgenas first, whatever the working directory holds.
+    # The worker finds what this process finds, edgenas first, whatever the working directory holds.
     path = os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, sys.path)])
     late = threading.Event()
 
     def stop() -> None:
         late.set()
-        child.kill()
+        worker.kill()
 
     with tempfile.TemporaryFile() as complaints:
-        child = subprocess.Popen(
+        worker = subprocess.Popen(
             [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -53,60 +66,62 @@ def call(
         timer = threading.Timer(limit_s, stop)
         timer.start()
         try:
-            reply = _converse(child, request, progress)
+            reply = _converse(worker, request, progress)
         finally:
             timer.cancel()
-            child.kill()
-            child.wait()
-        complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - 2000))
+            worker.kill()
+            worker.wait()
+        complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - COMPLAINT_BYTES))
         last_words = complaints.read().decode(errors="replace").strip().splitlines()[-1:]
     if late.is_set():
         raise EnvironmentFault(f"{reply['file']}: not {done} within {limit_s:.0f} s; is it too large for this machine?")
-    _check(reply, child.returncode, last_words)
+    _check(reply, worker.returncode, last_words)
     return reply
 
 
-def serve(answer: Callable[[dict[str, Any], Say], None]) -> None:
-    """Serve one request as the child: `answer(request, say)` says results by key; our errors are said for it.
+def serve_request(answer: Callable[[Json, Send], None]) -> None:
+    """Serve one request as the worker, and send errors of ours to the process that waits.
 
-    The reply keeps stdout for itself: what libraries print goes to stderr.
+    Args:
+        answer: called with the request and with `send`, which sends its keyword arguments as results.
     """
+    # The reply keeps stdout for itself: what libraries print goes to stderr.
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as own_stdout:
         os.dup2(2, 1)
 
-        def say(**message: object) -> None:
+        def send(**message: object) -> None:
             print(json.dumps(message), file=own_stdout, flush=True)
 
         try:
-            answer(json.load(sys.stdin), say)
-            say(done=True)
+            answer(json.load(sys.stdin), send)
+            send(done=True)
         except EdgeNASError as error:
-            say(error=[type(error).__name__, str(error)])
+            send(error=[type(error).__name__, str(error)])
 
 
-def _converse(child: subprocess.Popen[str], request: Mapping[str, Any], progress: Progress | None) -> dict[str, Any]:
+def _converse(worker: subprocess.Popen[str], request: Mapping[str, object], progress: Progress | None) -> Json:
     """Send the request, pass progress on, and return what came last under each key."""
-    assert child.stdin is not None and child.stdout is not None
-    reply: dict[str, Any] = {"file": "model"}
-    with child.stdout:
+    assert worker.stdin is not None and worker.stdout is not None
+    reply: Json = {"file": "model"}
+    with worker.stdout:
         try:
-            with child.stdin:
-                json.dump(request, child.stdin)
-        except BrokenPipeError:  # it died at once; its exit code says why
+            with worker.stdin:
+                json.dump(request, worker.stdin)
+        except BrokenPipeError:  # it died at once; its exit code tells why
             pass
-        for line in child.stdout:
-            if not line.endswith("\n"):  # killed in the middle of it
+        for line in worker.stdout:
+            if not line.endswith("\n"):  # it was killed in the middle of the line
                 break
-            said = json.loads(line)
-            reply.update(said)
-            if progress and "progress" in said:
-                progress(*said["progress"])
-    child.wait()
+            sent = json.loads(line)
+            reply.update(sent)
+            if progress and "progress" in sent:
+                progress(*sent["progress"])
+    worker.wait()
     return reply
 
 
-def _check(reply: Mapping[str, Any], returncode: int, last_words: Sequence[str]) -> None:
-    """Raise the child's error as ours, unless it came to the end."""
+def _check(reply: Json, returncode: int, last_words: Sequence[str]) -> None:
+    """Raise the worker's error as ours, unless it came to its end."""
     if "done" in reply:
         return
     if "error" in reply:

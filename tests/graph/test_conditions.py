@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgenas.cost.counts import CountCost
-from edgenas.graph.conditions import Answers, Diagrams
+from edgenas.graph.conditions import CompiledDiagrams, Diagrams
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import one_hot
 from tests._toys import Cell, Recipe, Shared, all_archs, recipes
@@ -41,11 +41,11 @@ def test_live_is_what_derive_keeps_in_spaces(space):
 @given(recipes(), st.data())
 def test_choices_that_are_not_asked_change_nothing(space: Recipe, data):
     arch = data.draw(st.sampled_from(all_archs(space)))
-    (asked,) = space.conditions(()).questions(space.rows([arch]))
+    (asked,) = space.conditions(()).active_choices(space.rows([arch]))
     other = data.draw(st.sampled_from(all_archs(space)))
     mixed = tuple(np.where(asked, arch, other).tolist())
     assert space.graph(mixed).nodes == space.graph(arch).nodes
-    assert space.conditions(()).questions(space.rows([mixed])).tolist() == [asked.tolist()]
+    assert space.conditions(()).active_choices(space.rows([mixed])).tolist() == [asked.tolist()]
 
 
 @settings(max_examples=50)
@@ -145,7 +145,7 @@ def test_diagrams_are_canonical(first, second):
     ids = [build(formula) for formula in (first, second)]
     tables = [[truth(formula, point) for point in POINTS] for formula in (first, second)]
     assert [[evaluate(diagrams, i, point) for point in POINTS] for i in ids] == tables
-    assert Answers(diagrams, ids)(np.array(POINTS, dtype=np.uint8)).T.tolist() == tables
+    assert CompiledDiagrams(diagrams, ids)(np.array(POINTS, dtype=np.uint8)).T.tolist() == tables
     for diagram, support in enumerate(diagrams.supports()):
         assert support == {i for i in range(len(SIZES)) if matters(diagrams, diagram, i)}
     assert (ids[0] == ids[1]) == (tables[0] == tables[1])

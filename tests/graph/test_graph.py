@@ -55,7 +55,7 @@ def test_a_choice_may_offer_some_options_only(g):
         (lambda g, x: g.add("y", x, g.input), "two equal shapes"),
         (lambda g, x: g.linear("y", x, out=10), r"linear needs \(C, 1, 1\)"),
         (lambda g, x: g.conv("y", x, out=8, kernel=4), "odd kernel"),
-        (lambda g, x: g.choose("width", {8: x}), "static: use pick"),
+        (lambda g, x: g.choose("width", {8: x}), "shape choice .static.: use pick"),
         (lambda g, x: g.choose("k", {3: x, 5: g.input}), "'k' differ in shape"),
         (lambda g, x: g.choose("k", {4: x}), "not in tuple"),
     ],

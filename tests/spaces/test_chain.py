@@ -10,7 +10,7 @@ from edgenas.errors import UsageError
 from edgenas.graph.graph import Arch, Graph
 from edgenas.graph.ops import Add, Concat, Conv, Pool
 from edgenas.nn.supernet import weight_groups
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.chain import LAYERS, SOURCES, Chain, stem_and_stages
 from edgenas.spaces.sampling import sample
 
@@ -46,7 +46,7 @@ def test_sides_are_halved_and_widths_doubled_from_stage_to_stage(side):
 
 @pytest.mark.parametrize("shape", [(3, 27, 27), (3, 97, 97), (3, 32, 64), (3, 0, 0)])
 def test_images_that_do_not_fit(shape):
-    with pytest.raises(UsageError, match="square images of 28 to 96 pixels, not .*; use --size"):
+    with pytest.raises(UsageError, match="square images of 28 to 96 pixels, not .*; use --image-size"):
         Chain(shape, 10)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from edgenas.cost.counts import CountCost
 from edgenas.errors import UsageError
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.darts import DEPTHS, OPS, WIDTHS
 from edgenas.spaces.sampling import sample
 
@@ -93,5 +93,5 @@ def test_an_edge_of_a_normal_cell_keeps_the_side_and_skips_for_free():
 
 
 def test_images_that_do_not_fit_are_refused():
-    with pytest.raises(UsageError, match="3x16x16; use --size"):
+    with pytest.raises(UsageError, match="3x16x16; use --image-size"):
         build_space("darts", (3, 16, 16), 10)

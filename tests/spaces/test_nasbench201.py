@@ -7,7 +7,7 @@ import pytest
 
 from edgenas.cost.counts import CountCost
 from edgenas.errors import UsageError
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.nasbench201 import OPS, NASBench201
 from edgenas.spaces.sampling import sample
 

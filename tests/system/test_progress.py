@@ -71,7 +71,7 @@ def test_a_plain_stage_that_fails_is_not_called_done(clock):
 
 def test_what_is_said_is_one_line(clock):
     stream, reporter = plain(clock)
-    reporter.say("class 'a\nb'\x1b[2J")
+    reporter.log("class 'a\nb'\x1b[2J")
     assert stream.getvalue() == "class 'a\\nb'\\x1b[2J\n"
 
 
@@ -103,7 +103,7 @@ def test_a_bar_shows_share_and_time_left(clock, monkeypatch):
         for step in range(3):
             tell(step, 4, "best 98.1 %")
             clock.now += 1
-        reporter.say("a [bold] line")
+        reporter.log("a [bold] line")
         with reporter.stage("inner"):
             pass
     shown = stream.getvalue()
@@ -137,7 +137,7 @@ def test_a_reader_that_goes_away_stops_nothing(kind):
     reporter = kind(stream)
     with reporter.stage("search") as tell:
         tell(1, 2)
-        reporter.say("still here")
+        reporter.log("still here")
     assert stream.tries == 1  # it is not tried again
 
 
@@ -171,7 +171,7 @@ def test_silence(capfd):
     reporter = SilentReporter()
     with reporter.stage("search") as tell:
         tell(1, 2, "text")
-    reporter.say("text")
+    reporter.log("text")
     assert capfd.readouterr() == ("", "")
 
 

@@ -1,0 +1,76 @@
+"""Search spaces by name, file, class or function, and by the text that describes them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from edgenas.errors import UsageError
+from edgenas.graph.ops import Shape
+from edgenas.spaces.base import SearchSpace
+from edgenas.system import plugins
+
+SpaceMaker = Callable[[Shape, int], SearchSpace]  # a class of spaces, or a function that makes one
+
+# Makers of the spaces that came from a file or an object, by the name in their specs, so that `parse_spec` finds them:
+# a file may be anywhere, and a class may be in no module that can be imported by name.
+_GIVEN: dict[str, SpaceMaker] = {}
+
+
+def build_space(source: str | SpaceMaker, shape: Shape, classes: int) -> SearchSpace:
+    """Build the space that `source` means, and name it.
+
+    Args:
+        source: the name of a plugin, as `plugins.load` takes it, or a class or function that is called with `shape` and
+            `classes`. The space is named as the plugin, or by the stem of its file; one from a class, as the plugin
+            that builds such spaces, if there is one, else as the class.
+        shape: of the images, (C, H, W).
+        classes: how many classes the images have.
+
+    Raises:
+        UnknownName: there is no such plugin.
+        UsageError: the plugin does not keep its contract, the name is taken, or the space does not take such images.
+    """
+    name = plugins.file_name("spaces", source) if isinstance(source, str) else ""
+    make: SpaceMaker
+    if not isinstance(source, str):
+        make = source
+    elif source in _GIVEN:
+        make = _GIVEN[source]
+    else:
+        make = plugins.load("spaces", source).build
+    space = make(shape, classes)
+    if not isinstance(space, SearchSpace):
+        raise UsageError(f"{source} makes a {type(space).__name__}, which is no edgenas.SearchSpace")
+    space.name = name or _name_of(make, space)
+    own = space.name in plugins.names("spaces")
+    if own and not type(space).__module__.startswith("edgenas."):
+        raise UsageError(f"edgenas has a space {space.name!r} of its own; rename {source}")
+    if not own:
+        _GIVEN[space.name] = make
+    return space
+
+
+def _name_of(make: SpaceMaker, space: SearchSpace) -> str:
+    """Return the name of the plugin that builds such spaces, else the name of what made this one."""
+    module = sys.modules.get(make.__module__)
+    build = getattr(module, "build", None)
+    if module is not None and module.__name__ != "__main__" and callable(build):
+        if make is build or type(build(space.shape, space.classes)) is type(space):
+            return module.__name__.removeprefix("edgenas.spaces.")
+    return getattr(make, "__name__", type(make).__name__)
+
+
+def parse_spec(spec: str) -> SearchSpace:
+    """Build the space that `SearchSpace.spec` describes.
+
+    Raises:
+        UsageError: the text is no spec, or its space cannot be found or built.
+    """
+    try:
+        name, shape, classes = spec.split()
+        channels, height, width = map(int, shape.split("x"))
+        number = int(classes)
+    except ValueError as error:
+        raise UsageError(f"{spec!r} is no search space; expected for example 'mbconv 3x96x96 10'") from error
+    return build_space(name, (channels, height, width), number)
