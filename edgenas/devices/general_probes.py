@@ -10,7 +10,8 @@ import numpy as np
 from edgenas.graph.graph import Arch, Graph, Node
 from edgenas.graph.ops import Act, Add, Concat, Conv, GlobalPool, Linear, Op, Pool, Shape, SqueezeExcite
 from edgenas.latency.general_space import NAME
-from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 
 SHAPE, CLASSES = (3, 224, 224), 1000

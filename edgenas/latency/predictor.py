@@ -14,7 +14,8 @@ from edgenas.graph.graph import Graph, Node
 from edgenas.latency.correction import Correction, features, fit_correction
 from edgenas.latency.missing_ops import Estimator, fit_estimator
 from edgenas.latency.table import LatencyTable, NetRow, OpRow
-from edgenas.spaces.base import SearchSpace, parse_spec
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.build import parse_spec
 
 
 class Prices:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from edgenas.cost.counts import CountCost
 from edgenas.evaluators.shared_weights.fresh import fresh_network
+
+from edgenas.cost.counts import CountCost
 from edgenas.exploration.objective import Metrics
 from edgenas.graph.graph import Arch
 from edgenas.nn.network import Network

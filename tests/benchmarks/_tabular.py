@@ -23,7 +23,8 @@ from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
-from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.build import build_space
 from edgenas.strategies.predictor import Predictor
 from edgenas.system import plugins
 

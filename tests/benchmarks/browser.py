@@ -61,7 +61,7 @@ def settle(kit: Path, run: Path, results: Path, reporter: PlainReporter) -> Resu
         except NoisyMachine as error:
             if attempt == TRIES - 1:
                 raise
-            reporter.say(f"measuring again: {error}")
+            reporter.log(f"measuring again: {error}")
             time.sleep(30)
     raise AssertionError
 

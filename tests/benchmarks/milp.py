@@ -21,7 +21,8 @@ from edgenas.cost.counts import CountCost
 from edgenas.graph.ops import Shape, shape_text
 from edgenas.latency.predictor import latency_interval
 from edgenas.latency.registry import device_table
-from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 from edgenas.strategies.integer_program.program import Solution, solve
 from tests.benchmarks._common import record

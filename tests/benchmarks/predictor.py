@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from edgenas.devices.this_host import time_graphs
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 from edgenas.system.progress import PlainReporter
 from edgenas.workflows import api

@@ -30,7 +30,8 @@ from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
 from edgenas.latency.predictor import latency_interval
-from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.build import build_space
 from edgenas.system import plugins
 from tests.benchmarks._common import record
 from tests.benchmarks._tabular import by_scores

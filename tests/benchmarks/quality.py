@@ -18,7 +18,8 @@ import numpy as np
 from numpy.random import Generator
 
 from edgenas.graph.graph import Arch
-from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.build import build_space
 from edgenas.strategies.predictors.graph_network import Graphs
 from edgenas.strategies.predictors.interface import Predictor
 from edgenas.strategies.predictors.pairs import Pairs, fit_ridge

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from edgenas.cli import main as cli
 from edgenas.data import digits
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.training.settings import Settings
 from tests.benchmarks._common import record
 from tests.benchmarks.resume import MEASURED, _trials

@@ -19,7 +19,7 @@ from edgenas.devices.probes import random_model
 from edgenas.graph.ops import shape_text
 from edgenas.runtimes.bench import bench_in_fresh_process
 from edgenas.runtimes.timing import MAX_REPEAT_ERROR
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 from edgenas.system.progress import PlainReporter
 from tests.benchmarks._common import record

@@ -119,7 +119,7 @@ def bilevel(ours: bool) -> Step:
 
     from edgenas.exploration.objective import Objective
     from edgenas.exploration.problem import Problem
-    from edgenas.spaces.base import build_space
+    from edgenas.spaces.build import build_space
     from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining
     from edgenas.strategies.gradient.relaxations import Softmax
     from edgenas.training.settings import Settings
@@ -168,7 +168,7 @@ def supernet(ours: bool) -> Step:
     from torch.nn.functional import cross_entropy
 
     from edgenas.nn.supernet import Supernet
-    from edgenas.spaces.base import build_space
+    from edgenas.spaces.build import build_space
     from edgenas.spaces.sampling import sample
     from edgenas.training.sandwich import sandwich
     from edgenas.training.settings import Settings

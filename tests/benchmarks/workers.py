@@ -30,7 +30,7 @@ from edgenas.exploration.problem import Outcome, Problem
 from edgenas.exploration.study import Study, Trial, read_trials
 from edgenas.exploration.workers import trial_map
 from edgenas.graph.graph import Arch
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 from edgenas.strategies.evolution import Evolution
 from edgenas.system import checkpoint, plugins

@@ -18,7 +18,8 @@ from edgenas.latency.correction import Correction
 from edgenas.latency.predictor import Latency, Prices
 from edgenas.nn.network import Network, reestimate_batch_norm
 from edgenas.nn.supernet import Supernet, parameter_key
-from edgenas.spaces.base import SearchSpace, Statics, build_space, parse_spec
+from edgenas.spaces.base import SearchSpace, Statics
+from edgenas.spaces.build import build_space, parse_spec
 from edgenas.spaces.sampling import crossover, free_choices, mutate, neighbours, one_hot, sample
 from edgenas.system import plugins
 from tests.latency.tables import table_of

@@ -14,7 +14,7 @@ from edgenas.latency.predictor import latency_interval
 from edgenas.latency.registry import device_table, shipped_tables, table_path
 from edgenas.latency.table import read_table
 from edgenas.runtimes.timing import PROTOCOL
-from edgenas.spaces.base import build_space, parse_spec
+from edgenas.spaces.build import build_space, parse_spec
 from edgenas.system import plugins
 
 FILES = sorted(shipped_tables().glob("*/*.csv"))

@@ -7,7 +7,7 @@ from hypothesis import given
 from edgenas.cost.file_size import FileBytes
 from edgenas.exporters.onnx import random_weights, to_bytes, to_onnx
 from edgenas.exporters.quantize import quantize
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import one_hot, sample
 from edgenas.system import plugins
 from tests._toys import all_archs, recipes

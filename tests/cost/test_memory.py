@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from edgenas.cost.memory import FEW, PeakBytes
 from edgenas.exploration.feasible import uniform
 from edgenas.graph.graph import Builder, Graph
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from tests._toys import Cell, Recipe, Shared, all_archs, recipes
 
 

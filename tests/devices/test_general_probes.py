@@ -8,7 +8,7 @@ import pytest
 from edgenas.devices import general_probes as general
 from edgenas.devices.general_probes import general_nets, general_ops, multiply_adds
 from edgenas.latency.missing_ops import op_kind
-from edgenas.spaces.base import parse_spec
+from edgenas.spaces.build import parse_spec
 
 
 @pytest.mark.parametrize("limit, seed", [(400, 0), (400, 1), (60, 2), (12, 3)])

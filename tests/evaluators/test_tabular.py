@@ -9,7 +9,7 @@ from edgenas.errors import DataError, UsageError
 from edgenas.evaluators.tabular import accuracies, read_scores
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.workflows.config import make_config
 
 SPACE = build_space("nasbench201", (3, 32, 32), 10)

@@ -35,7 +35,7 @@ from edgenas.graph.ops import (
     SqueezeExcite,
     Zero,
 )
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 
 TORCH_ACTIVATIONS = {
     "none": lambda x: x,

@@ -11,7 +11,7 @@ from edgenas.errors import MissingOps
 from edgenas.latency.forecast import Forecaster, Kernel, graph_forecast
 from edgenas.latency.predictor import latency_interval
 from edgenas.latency.table import LatencyTable, NetRow
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 from tests.latency.tables import HEADER, net_rows, op_row, op_rows, table_of
 

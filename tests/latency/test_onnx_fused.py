@@ -11,7 +11,7 @@ from edgenas.errors import DataError
 from edgenas.exporters.onnx import probe, random_weights, to_bytes, to_onnx
 from edgenas.graph.graph import Builder
 from edgenas.latency.onnx_file import kernels_of
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 
 

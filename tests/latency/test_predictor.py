@@ -20,7 +20,7 @@ PLAIN = Correction((1.0,) * 8 + (0.0, 0.0, 0.0), 0.0, 0.1, 100)  # the sum of th
 
 
 def mbconv() -> SearchSpace:
-    from edgenas.spaces.base import build_space
+    from edgenas.spaces.build import build_space
 
     return build_space("mbconv", (3, 32, 32), 10)
 

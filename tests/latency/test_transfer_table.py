@@ -12,7 +12,7 @@ from edgenas.latency.missing_ops import op_kind
 from edgenas.latency.predictor import latency_interval
 from edgenas.latency.table import LatencyTable, NetRow, OpRow, read_table, write_table
 from edgenas.latency.transfer_table import Probes, adapted_table, choose_probes
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 from tests.latency.tables import HEADER, op_row
 

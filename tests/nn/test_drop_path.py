@@ -8,7 +8,7 @@ from edgenas.graph.ops import Add
 from edgenas.nn.auxiliary import TrainedNetwork, network_state
 from edgenas.nn.drop_path import DropPath
 from edgenas.nn.network import Network
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 from edgenas.training.settings import Settings
 from edgenas.training.train import regularised, supervised

@@ -12,7 +12,8 @@ from edgenas.graph.ops import Choose, Zero
 from edgenas.nn.layers import apply
 from edgenas.nn.mixture import Mixture, mixed, needed, skips
 from edgenas.nn.supernet import Supernet
-from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 from edgenas.system import plugins
 

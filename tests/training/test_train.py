@@ -9,7 +9,7 @@ from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import CheckpointError, EdgeNASError, Interrupted
 from edgenas.nn.network import Network
 from edgenas.nn.supernet import Supernet
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 from edgenas.training import train as engine
 from edgenas.training.context import TrainingContext

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgenas.cost.base import CostModel
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.strategies.gradient.alphas import Alphas, entropy
 from edgenas.strategies.gradient.expected_cost import (
     ExactExpectation,

@@ -14,7 +14,8 @@ from edgenas.cost.lookup import LookupCost
 from edgenas.cost.memory import PeakBytes
 from edgenas.errors import UsageError
 from edgenas.exploration.feasible import networks
-from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import is_allowed
 from edgenas.strategies.integer_program.decision_diagram import END, Walks
 from edgenas.strategies.integer_program.program import Program, Solution, solve
