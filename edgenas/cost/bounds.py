@@ -1,4 +1,4 @@
-"""The architectures of least and of greatest cost."""
+"""The architectures of least and of greatest cost in a space."""
 
 from __future__ import annotations
 
@@ -10,16 +10,27 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import neighbours
 
 
-def extremes(space: SearchSpace, cost: CostModel) -> tuple[Arch, Arch]:
-    """The architectures of least and of greatest cost, see `extreme`."""
-    return extreme(space, cost, 1.0), extreme(space, cost, -1.0)
+def cheapest_arch(space: SearchSpace, cost: CostModel) -> Arch:
+    """Return the allowed architecture of least cost.
 
-
-def extreme(space: SearchSpace, cost: CostModel, sign: float = 1.0) -> Arch:
-    """The architecture of least `sign` x cost: coordinate descent from every combination of statics.
-
-    Exact where each choice has one best option whatever the others are, as for a sum of blocks; else a close bound.
+    Coordinate descent from every combination of shape choices finds it: exactly where each choice has one best option
+    whatever the others are, as for a sum of blocks; else the result is close.
     """
+    return _least(space, cost, 1.0)
+
+
+def largest_arch(space: SearchSpace, cost: CostModel) -> Arch:
+    """Return the allowed architecture of greatest cost, as closely as `cheapest_arch` finds the least."""
+    return _least(space, cost, -1.0)
+
+
+def cheapest_and_largest(space: SearchSpace, cost: CostModel) -> tuple[Arch, Arch]:
+    """Return the architectures of least and of greatest cost."""
+    return cheapest_arch(space, cost), largest_arch(space, cost)
+
+
+def _least(space: SearchSpace, cost: CostModel, sign: float) -> Arch:
+    """Return the architecture of least `sign` x cost."""
     best: tuple[float, Arch] | None = None
     for statics in space.all_statics():
         fixed = dict(zip(space.static_indices, statics, strict=True))
@@ -43,7 +54,14 @@ def extreme(space: SearchSpace, cost: CostModel, sign: float = 1.0) -> Arch:
 
 
 def _moved_together(arch: Arch, nearby: list[Arch], values: np.ndarray, value: float) -> Arch:
-    """Every choice at the option that helps most on its own."""
+    """Return `arch` with every choice at the option that helps most on its own.
+
+    Args:
+        arch: where the descent stands.
+        nearby: its neighbours.
+        values: what they cost, (n,).
+        value: what `arch` costs.
+    """
     moved, gains = list(arch), [value] * len(arch)
     for neighbour, v in zip(nearby, values, strict=True):
         i = next(i for i, (a, b) in enumerate(zip(arch, neighbour, strict=True)) if a != b)
