@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 # Both are read once, when the library is first imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -31,6 +35,20 @@ def searched(tmp_path_factory):
     """The folder of a small search on a supernet, finished; to be read only."""
     from tests._searched import search
 
-    folder = tmp_path_factory.mktemp("searched") / "first run"
-    search(folder)
+    return built_once(tmp_path_factory, "first run", search)
+
+
+def built_once(tmp_path_factory: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """A folder that the first worker of pytest-xdist to ask for it fills, and the others read."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    folder, done = root / "shared" / name, root / "shared" / f"{name}.done"
+    folder.parent.mkdir(exist_ok=True)
+    with (root / "shared" / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
+            build(folder)
+            done.touch()
     return folder
