@@ -4,33 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import torch
 
 from edgenas.data.base import Data
-from edgenas.evaluators.shared_weights.fresh import fresh_network
 from edgenas.exploration.objective import Metrics
+from edgenas.exploration.strategy import Context, Priced
 from edgenas.graph.graph import Arch
-from edgenas.nn.network import Network
+from edgenas.nn.network import Network, fresh_network
 from edgenas.spaces.base import SearchSpace
 from edgenas.training.context import TrainingContext
-from edgenas.training.settings import Settings, batch_size_for
+from edgenas.training.settings import Settings, batch_size_for, epochs_for
 from edgenas.training.train import evaluate, supervised, train
-
-if TYPE_CHECKING:
-    from edgenas.workflows.run import Run
-
-OWN_WEIGHTS = True  # a trial needs nothing of the others: it may run in any process, and its score is final
 
 
 class ScratchEvaluator:
     """Trains each architecture for a few epochs; the same architecture always gets the same score."""
 
     weights_version = 0
+    own_weights = True
 
     def __init__(self, space: SearchSpace, data: Data, settings: Settings, device: str, seed: int) -> None:
-        """`settings` are those of the short training."""
+        """`settings` are those of the short training, on `device` (cpu or cuda)."""
         self.space, self.data, self.settings, self.device, self.seed = space, data, settings, device, seed
         self._scores: dict[Arch, Metrics] = {}
 
@@ -47,7 +42,7 @@ class ScratchEvaluator:
 
     def network(self, arch: Arch) -> Network:
         """Fresh weights."""
-        return fresh_network(self.space, arch, self.seed, self.device)
+        return fresh_network(self.space.graph(arch), self.seed, self.device)
 
     def _trained(self, arch: Arch) -> Metrics:
         network = self.network(arch)
@@ -76,9 +71,9 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def build(run: Run) -> ScratchEvaluator:
-    """Short training on the run's data."""
-    epochs = run.config.scratch_epochs or run.config.seeing(20_000, 1, len(run.data.train))
-    return ScratchEvaluator(
-        run.space, run.data, Settings(epochs, batch_size_for(len(run.data.train))), run.torch_device, run.config.seed
-    )
+def build(priced: Priced, ctx: Context) -> ScratchEvaluator:
+    """Return a short training on the run's data."""
+    config, data = priced.config, priced.data
+    epochs = config.scratch_epochs or epochs_for(20_000, 1, len(data.train))
+    settings = Settings(epochs, batch_size_for(len(data.train)))
+    return ScratchEvaluator(priced.problem.space, data, settings, priced.torch_device, config.seed)

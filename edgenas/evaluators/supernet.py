@@ -3,54 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
+from edgenas.exploration.feasible import scored_bounds
+from edgenas.exploration.objective import SCORED_UP_TO
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.strategy import Context, Priced
 from edgenas.graph.graph import Arch
 from edgenas.nn.supernet import Supernet
 from edgenas.spaces.sampling import sample
 from edgenas.system import distributed
 from edgenas.training.sandwich import sandwich
-from edgenas.training.settings import Settings, batch_size_for
+from edgenas.training.settings import Settings, batch_size_for, epochs_for
 from edgenas.training.train import train
 
-if TYPE_CHECKING:
-    from edgenas.workflows.run import Run
+STUDENTS = 2  # random architectures a step, beside the largest and the cheapest
+DRAWN = 32  # samples a step of which the first that are scored are the students
+STREAM = 11  # second word of the seed of each step's random numbers, after the run's: no other training has it
 
-STUDENTS = 2  # random architectures a step, beside the largest and the smallest
 
-
-def training_archs(run: Run, step: int, teacher: Arch, smallest: Arch) -> Sequence[Arch]:
-    """Teacher, smallest, and random architectures that the objective would score, as a function of (seed, step).
+def training_archs(problem: Problem, seed: int, step: int, teacher: Arch, cheapest: Arch) -> Sequence[Arch]:
+    """Return teacher, cheapest, and random architectures that some reward form scores, by (seed, step) alone.
 
     Deviation from BigNAS: the teacher is not the largest architecture of the space but the largest one that is scored;
     what lies beyond is never used, and would take most of the time.
     """
-    rng = np.random.default_rng((run.config.seed, 11, step))
-    reach = 1.5
-    drawn = [sample(run.space, rng) for _ in range(32)]
-    within = [arch for arch, excess in zip(drawn, run.problem.excess(drawn), strict=True) if excess <= reach - 1]
-    return distributed.broadcast([teacher, smallest, *(within or [smallest])[:STUDENTS]])
+    rng = np.random.default_rng((seed, STREAM, step))
+    most = max(SCORED_UP_TO.values()) - 1
+    drawn = [sample(problem.space, rng) for _ in range(DRAWN)]
+    within = [arch for arch, excess in zip(drawn, problem.excess(drawn), strict=True) if excess <= most]
+    return distributed.broadcast([teacher, cheapest, *(within or [cheapest])[:STUDENTS]])
 
 
-def build(run: Run) -> SupernetEvaluator:
+def build(priced: Priced, ctx: Context) -> SupernetEvaluator:
     """Train the run's supernet, or go on with it, or load it."""
-    generator = torch.Generator().manual_seed(run.config.seed)
-    supernet = Supernet(run.space, generator).to(run.torch_device).to(memory_format=torch.channels_last)
-    epochs = run.config.supernet_epochs or run.config.seeing(6_000, 2, len(run.data.train))
-    settings = Settings(epochs, batch_size_for(len(run.data.train)), ghost_batch=run.config.ghost_batch)
-    teacher, smallest = distributed.broadcast(run.scored_extremes())
-    gradients = sandwich(supernet, settings, lambda step: training_archs(run, step, teacher, smallest))
+    problem, data, config = priced.problem, priced.data, priced.config
+    generator = torch.Generator().manual_seed(config.seed)
+    supernet = Supernet(problem.space, generator).to(priced.torch_device).to(memory_format=torch.channels_last)
+    epochs = config.supernet_epochs or epochs_for(6_000, 2, len(data.train))
+    settings = Settings(epochs, batch_size_for(len(data.train)), ghost_batch=config.ghost_batch)
+    teacher, cheapest = distributed.broadcast(scored_bounds(problem, ctx.rng("teacher")))
+    gradients = sandwich(supernet, settings, lambda step: training_archs(problem, config.seed, step, teacher, cheapest))
     train(
         supernet,
         gradients,
-        run.data.train,
+        data.train,
         settings,
-        size=run.data.shape[1],
-        seed=run.config.seed,
-        context=run.surroundings("supernet", {"epochs": epochs}),
+        size=data.shape[1],
+        seed=config.seed,
+        context=ctx.training("supernet", {**priced.identity, "epochs": epochs}),
     )
-    return SupernetEvaluator(supernet, run.data)
+    return SupernetEvaluator(supernet, data)

@@ -18,19 +18,18 @@ from numpy.typing import NDArray
 from edgenas.cost.lookup import LookupCost
 from edgenas.errors import DataError, UsageError
 from edgenas.exploration.objective import Metrics
+from edgenas.exploration.strategy import Context, Priced, Settings
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 
 if TYPE_CHECKING:
     from edgenas.nn.network import Network
-    from edgenas.workflows.config import Config
-    from edgenas.workflows.run import Run
 
 PREFIX = "acc_"
 
 
 @dataclass(frozen=True)
-class Scores:
+class ScoreTable:
     """What a file holds: for each of `archs`, accuracies (n,) in 0..1 by name, and latencies (n,) in ms by device."""
 
     archs: tuple[Arch, ...]
@@ -58,7 +57,7 @@ class Scores:
         return TabularEvaluator(space, dict(zip(self.archs, self.accuracy[name].tolist(), strict=True)), seed, device)
 
 
-def read_scores(path: Path) -> Scores:
+def read_scores(path: Path) -> ScoreTable:
     """The content of a file.
 
     Raises:
@@ -80,7 +79,7 @@ def read_scores(path: Path) -> Scores:
         raise DataError(f"{path} holds no scores: {error}; see edgenas/evaluators/tabular.py for its form") from error
     if not archs or not accuracy:
         raise DataError(f"{path} holds no scores: no architectures, or no `{PREFIX}...` of them")
-    return Scores(archs, accuracy, latency_ms)
+    return ScoreTable(archs, accuracy, latency_ms)
 
 
 def _archs(codes: NDArray[np.int64]) -> tuple[Arch, ...]:
@@ -105,6 +104,7 @@ class TabularEvaluator:
     """Nothing is trained before the finalists, whose weights begin fresh."""
 
     weights_version = 0
+    own_weights = True
 
     def __init__(self, space: SearchSpace, accuracy: Mapping[Arch, float], seed: int, device: str) -> None:
         """`accuracy` in 0..1."""
@@ -122,12 +122,12 @@ class TabularEvaluator:
 
     def network(self, arch: Arch) -> Network:
         """Fresh weights."""
-        from edgenas.evaluators.shared_weights.fresh import fresh_network
+        from edgenas.nn.network import fresh_network
 
-        return fresh_network(self.space, arch, self.seed, self.device)
+        return fresh_network(self.space.graph(arch), self.seed, self.device)
 
 
-def accuracies(config: Config) -> tuple[Scores, str]:
+def accuracies(config: Settings) -> tuple[ScoreTable, str]:
     """What `--scores` holds, and `--scores-name`.
 
     Raises:
@@ -140,7 +140,7 @@ def accuracies(config: Config) -> tuple[Scores, str]:
     return scores, _name(scores, config)
 
 
-def _name(scores: Scores, config: Config) -> str:
+def _name(scores: ScoreTable, config: Settings) -> str:
     """Which accuracies are meant. Raises UsageError if they are not named, or not there."""
     name = config.scores_name or (next(iter(scores.accuracy)) if len(scores.accuracy) == 1 else None)
     if name is None:
@@ -150,7 +150,7 @@ def _name(scores: Scores, config: Config) -> str:
     return name
 
 
-def build(run: Run) -> TabularEvaluator:
-    """The accuracies `--scores-name` of `--scores`, which the run has read."""
-    assert run.scores is not None
-    return run.scores.evaluator(_name(run.scores, run.config), run.space, run.config.seed, run.torch_device)
+def build(priced: Priced, ctx: Context) -> TabularEvaluator:
+    """Look accuracies up: those that `--scores-name` names in the file `--scores`."""
+    scores, name = accuracies(priced.config)
+    return scores.evaluator(name, priced.problem.space, priced.config.seed, priced.torch_device)

@@ -1,4 +1,4 @@
-"""Evaluator: what gives an architecture its accuracy."""
+"""Evaluator: the contract of what gives an architecture its accuracy."""
 
 from __future__ import annotations
 
@@ -12,18 +12,32 @@ if TYPE_CHECKING:
 
 
 class Evaluator(Protocol):
-    """Called during the search; `final` and `network` serve the finalists."""
+    """Scores architectures during the search by calling it; `final` and `network` serve the finalists.
+
+    An evaluator plugin is a file with `build(priced, ctx) -> Evaluator`. Equal architectures get equal scores as long
+    as `weights_version` stays the same; scores of different versions are never compared.
+
+    Attributes:
+        weights_version: which weights the scores are of, counted up whenever weights that are shared have changed.
+        own_weights: whether each architecture has weights of its own, so that trials need nothing of each other: they
+            may run in any process, and their scores are final.
+    """
 
     weights_version: int
+    own_weights: bool
 
     def __call__(self, arch: Arch) -> Metrics:
-        """`accuracy` (0..1) and `loss` on the validation images that a search can afford."""
+        """Return `accuracy` (0..1), and `loss` if it is known, on the validation images that a search can afford.
+
+        Raises:
+            EdgeNASError: this architecture cannot be scored; it becomes a failed trial.
+        """
         ...
 
     def final(self, arch: Arch) -> Metrics:
-        """The same on the final weights and the whole validation split."""
+        """Return the same on the final weights and the whole validation split."""
         ...
 
     def network(self, arch: Arch) -> Network:
-        """The weights that a finalist's training starts from."""
+        """Return a network with the weights that a finalist's training starts from."""
         ...

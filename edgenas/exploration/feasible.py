@@ -6,11 +6,15 @@ All look at costs alone and cost a few milliseconds per step: one vectorised pre
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from edgenas.cost.base import CostModel
+from edgenas.cost.bounds import cheapest_arch
+from edgenas.exploration.objective import SCORED_UP_TO, Objective
 from edgenas.exploration.problem import Problem
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
@@ -19,6 +23,7 @@ from edgenas.spaces.sampling import crossover, mutate, neighbours, within
 # Rejection sampling draws twice as many each time, 4,080 in all, before repair takes over.
 DRAWS = (16, 32, 64, 128, 256, 512, 1024, 2048)
 REPAIRS = 16
+LARGEST_TRIES = 4  # at the largest scored architecture: each fills the budget in a random order
 ATTEMPTS = 16  # at a network not proposed before
 WORK = "macs"
 NOT_ASKED = 255  # no option's number
@@ -116,7 +121,7 @@ def survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64]
 def networks(space: SearchSpace, archs: Sequence[Arch]) -> list[bytes]:
     """One key per architecture; equal keys mean the same network: options of blocks that are not there do not count."""
     rows = space.rows(archs)
-    return [row.tobytes() for row in np.where(space.asked(rows), rows, NOT_ASKED)]
+    return [row.tobytes() for row in np.where(space.active_choices(rows), rows, NOT_ASKED)]
 
 
 class Proposed:
@@ -180,3 +185,24 @@ def new_samples(problem: Problem, proposed: Proposed, rng: Generator, n: int, *,
         if len(archs) == n:
             break
     return archs or proposed.add(repaired_samples(problem, rng), n)
+
+
+def scored_bounds(problem: Problem, rng: Generator) -> tuple[Arch, Arch]:
+    """Return the largest architecture that any reward form scores, and the cheapest one that is scored.
+
+    The largest is the best of `LARGEST_TRIES` that fill the widened budgets, by their MACs; the cheapest is so by the
+    first budget's cost, which holds the latency that must be met.
+    """
+    reach = max(SCORED_UP_TO.values())
+    budgets = {metric: reach * bound for metric, bound in problem.objective.budgets.items()}
+    roomy = replace(problem, objective=Objective(budgets))
+    cheapest = cheapest_arch(problem.space, _cost(problem, next(iter(budgets))))
+    cheapest = repair(roomy, cheapest, rng) or cheapest  # the fastest need not meet the other budgets
+    start = random_feasible(roomy, rng) or cheapest
+    grown = [grow(roomy, start, rng) for _ in range(LARGEST_TRIES)] if roomy.feasible([start])[0] else [start]
+    macs = _cost(problem, WORK).many(problem.space, grown)
+    return grown[int(np.argmax(macs))], cheapest
+
+
+def _cost(problem: Problem, metric: str) -> CostModel:
+    return next(cost for cost in problem.costs if cost.metric == metric)

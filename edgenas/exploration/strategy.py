@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from numpy.random import Generator
 
+from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
@@ -32,6 +33,7 @@ class Strategy(ABC):
     trains_weights: ClassVar[bool] = False  # then its `evaluator` scores by the weights that it trains
 
     problem: Problem
+    evaluator: Evaluator | None = None  # one that `trains_weights` has its own
     notes: Sequence[str] = ()  # after `recommend`: what a person should know of what it recommends, a line each
 
     @classmethod

@@ -12,10 +12,10 @@ from edgenas.graph.graph import Graph, Node
 from edgenas.graph.ops import Zero
 from edgenas.nn.layers import Statistics, apply, fold, initialise, trainable, zeros
 
-MOMENTUM = 0.1
+MOMENTUM = 0.1  # of batch norm's running statistics, torch's default
 
 
-def _as_it_is(name: str, value: Tensor) -> Tensor:
+def _unchanged(name: str, value: Tensor) -> Tensor:
     return value
 
 
@@ -26,7 +26,7 @@ class Layer(nn.Module):
     variance: Tensor
 
     def __init__(self, node: Node, generator: torch.Generator | None = None, *, folded: bool = False) -> None:
-        """Initialised from `generator`. A `folded` convolution has a bias instead of batch norm."""
+        """Draw the parameters from `generator`; a `folded` convolution has a bias instead of batch norm."""
         super().__init__()
         self.op = node.op
         shapes = node.parameters if folded else trainable(node)
@@ -43,18 +43,18 @@ class Layer(nn.Module):
 
     @property
     def weights(self) -> dict[str, nn.Parameter]:
-        """Parameters under the names that the op gives them."""
+        """Return the parameters under the names that the op gives them."""
         return {name: getattr(self, attribute) for name, attribute in self.names.items()}
 
     @property
     def statistics(self) -> Statistics | None:
-        """Batch-norm statistics: updated in training mode, only read in evaluation mode."""
+        """Return the batch-norm statistics: updated in training mode, only read in evaluation mode."""
         if "scale" not in self.names:
             return None
         return Statistics(self.mean, self.variance, self.momentum if self.training else 0.0)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """The op's output (N, C, H, W); (N, classes) for a Linear."""
+        """Return the op's output (N, C, H, W), or (N, classes) from a Linear."""
         return apply(self.op, inputs, self.weights, self.statistics)
 
 
@@ -62,24 +62,29 @@ class Network(nn.Module):
     """Runs a graph without choices: images (N, C, H, W) to logits (N, classes)."""
 
     def __init__(self, graph: Graph, generator: torch.Generator | None = None, *, folded: bool = False) -> None:
-        """Fresh weights from `generator`; `folded` builds it without batch norm, as it is exported."""
+        """Draw fresh weights from `generator`; `folded` builds it without batch norm, as it is exported."""
         super().__init__()
         self.graph = graph
         self.position = {node.name: i for i, node in enumerate(graph.priced)}
         self.layers = nn.ModuleList(Layer(node, generator, folded=folded) for node in graph.priced)
 
     def layer(self, name: str) -> Layer:
-        """The layer of a node."""
+        """Return the layer of a node."""
         layer = self.layers[self.position[name]]
         assert isinstance(layer, Layer)
         return layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits."""
+        """Return logits (N, classes) for images (N, C, H, W)."""
         return self.values(x)[self.graph.output.name]
 
-    def values(self, x: Tensor, changed: Callable[[str, Tensor], Tensor] = _as_it_is) -> dict[str, Tensor]:
-        """What every node gives; `changed(name, value)` is what its readers see."""
+    def values(self, x: Tensor, changed: Callable[[str, Tensor], Tensor] = _unchanged) -> dict[str, Tensor]:
+        """Return what every node gives, by name.
+
+        Args:
+            x: images (N, C, H, W).
+            changed: called with a node's name and value; its readers see what that returns.
+        """
         values = {self.graph.input.name: x}
         for node in self.graph.nodes[1:]:
             if isinstance(node.op, Zero):
@@ -90,7 +95,7 @@ class Network(nn.Module):
         return values
 
     def folded(self) -> dict[str, np.ndarray]:
-        """Weights for export, batch norm folded: `<node>.<parameter>` to float32 array."""
+        """Return the weights for export, batch norm folded: float32 arrays by `<node>.<parameter>`."""
         arrays = {}
         with torch.no_grad():
             for node in self.graph.priced:
@@ -104,17 +109,24 @@ class Network(nn.Module):
         return arrays
 
 
-def reestimate_batch_norm(network: Network, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Set every running statistic to its mean over `batches`; the network is left in evaluation mode.
+def fresh_network(graph: Graph, seed: int, device: str) -> Network:
+    """Return an untrained network on `device`; the same graph and seed get the same weights."""
+    network = Network(graph, torch.Generator().manual_seed(seed))
+    return network.to(device).to(memory_format=torch.channels_last)
 
-    Statistics inherited from a supernet belong to the mixture of its paths; without this a subnet ranks by noise.
+
+def reestimate_batch_norm(network: Network, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Set every running statistic to its mean over `batches` of images and labels.
+
+    Statistics inherited from a supernet belong to the mixture of its paths; without this a subnet ranks by noise. The
+    network is left in evaluation mode.
     """
     network.train()
     layers: Sequence[Layer] = [layer for layer in network.layers if isinstance(layer, Layer)]
     with torch.no_grad():
         for i, (x, _) in enumerate(batches):
             for layer in layers:
-                layer.momentum = 1 / (i + 1)
+                layer.momentum = 1 / (i + 1)  # so that the running mean is the plain mean so far
             network(x)
     for layer in layers:
         layer.momentum = MOMENTUM

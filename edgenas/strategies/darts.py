@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-from numpy.random import Generator
-from torch import Tensor
-
-from edgenas.nn.mixture import Mixture
-from edgenas.strategies.gradient.bilevel import OPTIONS as BILEVEL
-from edgenas.strategies.gradient.bilevel import Bilevel, bilevel
-from edgenas.strategies.gradient.relaxations import soft
-from edgenas.strategies.one_shot.training_run import Run
-
-REWARD = "hard"
-EVALUATOR = "shared"
-OPTIONS = {"order": ("1", "2"), **BILEVEL}
+from edgenas.strategies.gradient.bilevel import Bilevel
+from edgenas.strategies.gradient.relaxations import Relaxation, Softmax
 
 
-class Softmax:
-    """DARTS (Liu et al., 2019, arXiv:1806.09055), equation 2."""
+class Darts(Bilevel):
+    """DARTS (Liu et al., 2019, arXiv:1806.09055): bilevel training, first order, of all branches at once.
 
-    smooth, images = True, 8_000
+    See `Softmax`, `Bilevel` and `BilevelTraining` for how it differs from the paper.
+    """
 
-    def for_alphas(
-        self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
-    ) -> list[Mixture]:
-        """All branches."""
-        return soft(probabilities, options)
-
-    for_weights = for_alphas
-
-
-def build(run: Run) -> Bilevel:
-    """With the run's settings and options."""
-    return bilevel(run, Softmax())
+    @classmethod
+    def relaxation(cls, options: Mapping[str, str]) -> Relaxation:
+        """Return a softmax."""
+        return Softmax()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
 
@@ -11,13 +11,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.strategy import Run
+from edgenas.exploration.strategy import Context, Priced
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import free_choices
 from edgenas.strategies.populations.generations import Generational, Plan, decoded, founders_for
-
-REWARD = "hard"
 
 PLAN = Plan(parents=4, patience=4)
 # Step size by attempt, when all children of smaller steps are known.
@@ -42,10 +40,17 @@ class EvolutionStrategy(Generational):
     - Samples are picked by cost before any is evaluated, a share is uniformly random, and a stalled search starts anew.
     """
 
+    reward_form = "hard"
+
     def __init__(self, problem: Problem, rng: Generator, plan: Plan = PLAN, *, changes: float = 1.0) -> None:
         """`changes` is the number of choices in which children of equal parents differ."""
         super().__init__(problem, rng, plan)
         self.changes = changes
+
+    @classmethod
+    def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> EvolutionStrategy:
+        """Return it with as many founders as suit the planned trials."""
+        return cls(priced.problem, ctx.rng("es"), replace(PLAN, founders=founders_for(priced.config.trials)))
 
     def _bred(self, n: int, attempt: int) -> list[Arch]:
         """Samples of the distribution that the survivors describe."""
@@ -71,8 +76,3 @@ def margin(space: SearchSpace, changes: float) -> float:
     # Two scores whose means differ by 1 swap with these odds; never more than the odds of a random order.
     odds = min(0.4, changes / max(1, others))
     return 0.5 / NormalDist().inv_cdf(1 - odds) ** 2
-
-
-def build(run: Run) -> EvolutionStrategy:
-    """Wiring."""
-    return EvolutionStrategy(run.problem, run.rng("es"), replace(PLAN, founders=founders_for(run.config.trials)))

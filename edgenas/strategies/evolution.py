@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from numpy.random import Generator
 
 from edgenas.exploration.feasible import ATTEMPTS, Proposed, child, founder, sometimes_grown
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.exploration.study import Trial
 from edgenas.graph.graph import Arch
-
-REWARD = "hard"
 
 # Of the attempts at a network not proposed before, so many are children: each mutates once more than the last, so the
 # circle widens. The others start afresh.
@@ -28,6 +26,8 @@ class Evolution(Strategy):
     are repaired instead of dropped, a share of founders and children is grown until it fills the budget, children may
     have two parents, and no network is evaluated twice.
     """
+
+    reward_form = "hard"
 
     def __init__(
         self,
@@ -48,6 +48,13 @@ class Evolution(Strategy):
         self.grown_share = grown_share
         self.population: deque[tuple[Arch, float]] = deque(maxlen=population_size)
         self.proposed = Proposed(problem.space)
+
+    @classmethod
+    def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> Evolution:
+        """Return it with a population that turns over a few times within the planned trials."""
+        population = min(64, max(8, priced.config.trials // 6))
+        rng = ctx.rng("evolution")
+        return cls(priced.problem, rng, population_size=population, tournament_size=population // 4)
 
     def ask(self, n: int = 1) -> list[Arch]:
         """At most `n` new feasible architectures; [] when nothing new turns up."""
@@ -90,9 +97,3 @@ class Evolution(Strategy):
         self.population.clear()
         self.population.extend((tuple(arch), reward) for arch, reward in state["population"])
         self.proposed.load(state["proposed"])
-
-
-def build(run: Run) -> Evolution:
-    """Wiring: a population that turns over a few times within the planned trials."""
-    population = min(64, max(8, run.config.trials // 6))
-    return Evolution(run.problem, run.rng("evolution"), population_size=population, tournament_size=population // 4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,11 @@ from edgenas.exploration.feasible import ATTEMPTS, Proposed, child, founder, som
 from edgenas.exploration.objective import Metrics
 from edgenas.exploration.pareto import crowding, fronts
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.exploration.study import Trial
 from edgenas.graph.graph import Arch
 from edgenas.strategies.predictors.interface import normal_scores
 from edgenas.strategies.predictors.pairs import Pairs
-
-REWARD = "hard"
 
 # Of the attempts at a network not proposed before, so many are broods: each mutates once more than the last, so the
 # circle widens. The others start afresh.
@@ -39,6 +37,8 @@ class GA(Strategy):
     free, and quality can be guessed from the trials so far (ridge models on options and their pairs): of several
     children the one is evaluated that would come first among the survivors.
     """
+
+    reward_form = "hard"
 
     def __init__(
         self,
@@ -76,6 +76,11 @@ class GA(Strategy):
         self.seed = int(rng.integers(2**62))
         self.model: Pairs | None = None
         self.fitted = 0  # members that the model has learned from: with the seed, they are all that it depends on
+
+    @classmethod
+    def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> GA:
+        """Return it with as many founders as leave most of the planned trials to children."""
+        return cls(priced.problem, ctx.rng("ga"), founders=min(32, max(8, priced.config.trials // 5)))
 
     def ask(self, n: int = 1) -> list[Arch]:
         """At most `n` new feasible architectures; [] when nothing new turns up."""
@@ -174,8 +179,3 @@ def _order(qualities: Sequence[float], costs: Sequence[Sequence[float]]) -> NDAr
     points = np.column_stack([-np.asarray(qualities), np.asarray(costs)])
     front = fronts(points)
     return np.lexsort((-crowding(points, front), front))
-
-
-def build(run: Run) -> GA:
-    """Wiring: as many founders as leave most of the planned trials to children."""
-    return GA(run.problem, run.rng("ga"), founders=min(32, max(8, run.config.trials // 5)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,12 +11,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.strategy import Run
+from edgenas.exploration.strategy import Context, Priced
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.populations.generations import Generational, Plan, decoded, founders_for
-
-REWARD = "hard"
 
 PLAN = Plan(parents=6, patience=5)
 
@@ -158,6 +156,8 @@ class GeneExpression(Generational):
     - Children are picked by cost before any is evaluated, a share is random, and a stalled search starts anew.
     """
 
+    reward_form = "hard"
+
     def __init__(
         self, problem: Problem, rng: Generator, plan: Plan = PLAN, *, head: int = 3, tournament_size: int = 3
     ) -> None:
@@ -166,6 +166,11 @@ class GeneExpression(Generational):
         self.genetics = Genetics(problem.space, head, rng)
         self.tournament_size = tournament_size
         self.genomes: dict[Arch, Genomes] = {}
+
+    @classmethod
+    def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> GeneExpression:
+        """Return it with as many founders as suit the planned trials."""
+        return cls(priced.problem, ctx.rng("gep"), replace(PLAN, founders=founders_for(priced.config.trials)))
 
     def _bred(self, n: int, attempt: int) -> list[Arch]:
         """Children of winners of tournaments, after one more round of variation with every attempt."""
@@ -196,8 +201,3 @@ class GeneExpression(Generational):
         """Go on from there."""
         super().load_state_dict(state)
         self.genomes = {tuple(arch): np.array(genome) for arch, genome in state["genomes"]}
-
-
-def build(run: Run) -> GeneExpression:
-    """Wiring."""
-    return GeneExpression(run.problem, run.rng("gep"), replace(PLAN, founders=founders_for(run.config.trials)))

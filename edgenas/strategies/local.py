@@ -9,12 +9,10 @@ from numpy.random import Generator
 
 from edgenas.exploration.feasible import Proposed, founder, repair
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.sampling import neighbours, within
-
-REWARD = "hard"
 
 
 class Local(Strategy):
@@ -25,6 +23,8 @@ class Local(Strategy):
     further than one step: a feasible set in pieces is no trap. Under a budget a share of the starts is grown until it
     fills it. No network is evaluated twice, so a climb also ends where all that is near is known.
     """
+
+    reward_form = "hard"
 
     def __init__(self, problem: Problem, rng: Generator, *, grown_share: float = 0.5) -> None:
         """Starts are random feasible architectures, such a share of them grown."""
@@ -83,8 +83,3 @@ class Local(Strategy):
         self.centre = None if centre is None else (tuple(centre[0]), centre[1])
         self.ahead = [tuple(arch) for arch in state["ahead"]]
         self.weights_version = state["weights_version"]
-
-
-def build(run: Run) -> Local:
-    """Wiring."""
-    return Local(run.problem, run.rng("local"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,12 @@ from numpy.random import Generator
 
 from edgenas.exploration.feasible import Proposed, feasible_samples, new_samples
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.sampling import one_hot
 from edgenas.strategies.integer_program.network_flow import Scores
 from edgenas.strategies.integer_program.program import SECONDS, Program, Solution
-
-REWARD = "hard"
 
 # Samples among which a founder is chosen.
 POOL = 64
@@ -33,6 +31,8 @@ class Milp(Strategy):
     feasible samples that between them show every option. Networks proposed before are cut off, so the search ends
     exactly when no new network meets the budgets.
     """
+
+    reward_form = "hard"
 
     def __init__(self, problem: Problem, rng: Generator, *, founders: int = 16, seconds: float = SECONDS) -> None:
         """No proposal is sought for longer than about so many `seconds`; `notes` says it if one is not the best then.
@@ -50,6 +50,11 @@ class Milp(Strategy):
         self.weights_version = 0
         self.unproven = 0
         self.notes: list[str] = []
+
+    @classmethod
+    def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> Milp:
+        """Return it with a sixth of the planned trials as founders."""
+        return cls(priced.problem, ctx.rng("milp"), founders=min(32, max(8, priced.config.trials // 6)))
 
     def ask(self, n: int = 1) -> list[Arch]:
         """At most `n` new feasible architectures; [] when it is proven that there is none."""
@@ -168,8 +173,3 @@ def describe(solution: Solution, seconds: float) -> str:
     if solution.proven:
         return f"{found}, optimum of the learned scores proven in {solution.seconds:.1f} s"
     return f"{found}, not proven the optimum of the learned scores within {seconds:g} s"
-
-
-def build(run: Run) -> Milp:
-    """Wiring: a sixth of the planned trials are founders."""
-    return Milp(run.problem, run.rng("milp"), founders=min(32, max(8, run.config.trials // 6)))

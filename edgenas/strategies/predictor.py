@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,16 +10,13 @@ from numpy.random import Generator
 
 from edgenas.exploration.feasible import Proposed, feasible_samples, founder, repaired_samples
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.exploration.study import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import crossover, mutate, neighbours, within
-from edgenas.strategies.predictors.interface import Predictor as Model
-from edgenas.strategies.predictors.interface import rank_correlation
+from edgenas.strategies.predictors.interface import QualityPredictor, rank_correlation
 from edgenas.strategies.predictors.pairs import Pairs
-
-REWARD = "hard"
 
 SAMPLES, CHILDREN = 1024, 256  # candidates per proposal: uniform ones, and children of the best trials
 PARENTS, CLIMBERS, STEPS = 16, 8, 3  # best trials with children; candidates whose neighbours join, and how often
@@ -29,16 +26,18 @@ REFIT, REFIT_SLOW = 0.04, 0.15  # more trials than a model has seen, as a share,
 SCREENED = 64  # candidates that a model other than the first ranks: the best by the first, which is fast
 FOLDS, LEAST_COMPARED = 4, 64  # of cross-validation; trials below which there is nothing to compare models on
 
-ModelMaker = Callable[[SearchSpace], Model]
+ModelMaker = Callable[[SearchSpace], QualityPredictor]
 
 
-class Predictor(Strategy):
+class PredictorGuided(Strategy):
     """Predictor-guided search: fit, score many candidates without evaluating any, evaluate the best, repeat.
 
     As NPENAS and BANANAS do (White et al., 2021, arXiv:1910.11858; Wei et al., 2020, arXiv:2003.12857). Differences:
     candidates are feasible before they are scored; the bound that chooses has a random factor (randomised upper
     confidence bound, Berk et al., 2020, arXiv:2006.04296), so that a batch explores; candidates climb the predictions.
     """
+
+    reward_form = "hard"
 
     def __init__(
         self, problem: Problem, rng: Generator, *, models: Sequence[ModelMaker] = (Pairs,), founders: int = 16
@@ -56,10 +55,16 @@ class Predictor(Strategy):
         self.trials: list[tuple[Arch, float]] = []
         self.weights_version = 0
         self.seed = int(rng.integers(2**62))
-        self.models: dict[int, Model] = {}
+        self.models: dict[int, QualityPredictor] = {}
         self.fitted = [0] * len(models)  # trials that each has learned from: with the seed, all that it depends on
         self.compared = LEAST_COMPARED // 2
         self.chosen = 0
+
+    @classmethod
+    def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> PredictorGuided:
+        """Return it with both models, and fewer founders where few trials are planned."""
+        founders = min(16, max(4, priced.config.trials // 5))
+        return cls(priced.problem, ctx.rng("predictor"), models=(Pairs, graphs), founders=founders)
 
     def ask(self, n: int = 1) -> list[Arch]:
         """At most `n` new feasible architectures; [] when nothing new turns up."""
@@ -99,7 +104,7 @@ class Predictor(Strategy):
             ranked = self._ranked(self._learned(self.chosen), factor, new)
         return self.proposed.add(ranked, 1) or self._founder()
 
-    def _ranked(self, model: Model, factor: float, archs: Sequence[Arch]) -> list[Arch]:
+    def _ranked(self, model: QualityPredictor, factor: float, archs: Sequence[Arch]) -> list[Arch]:
         """Highest bound first, none twice: the prediction plus so many of its standard deviations."""
         unique = list(dict.fromkeys(archs))
         if not unique:
@@ -127,7 +132,7 @@ class Predictor(Strategy):
             self.compared, self.chosen = len(self.trials), self._best_model()
         return self.chosen
 
-    def _learned(self, maker: int) -> Model:
+    def _learned(self, maker: int) -> QualityPredictor:
         """A model, fitted on the trials up to a few."""
         news = len(self.trials) - self.fitted[maker]
         if news >= max(1.0, (REFIT_SLOW if maker else REFIT) * len(self.trials)):
@@ -137,7 +142,7 @@ class Predictor(Strategy):
             self.models[maker] = self._fit(maker, self.trials[: self.fitted[maker]])
         return self.models[maker]
 
-    def _fit(self, maker: int, trials: Sequence[tuple[Arch, float]]) -> Model:
+    def _fit(self, maker: int, trials: Sequence[tuple[Arch, float]]) -> QualityPredictor:
         model = self.makers[maker](self.problem.space)
         model.fit(
             [arch for arch, _ in trials],
@@ -183,14 +188,8 @@ class Predictor(Strategy):
         self.models.clear()
 
 
-def graphs(space: SearchSpace) -> Model:
+def graphs(space: SearchSpace) -> QualityPredictor:
     """The graph network; torch starts with it."""
     from edgenas.strategies.predictors.graph_network import Graphs
 
     return Graphs(space)
-
-
-def build(run: Run) -> Predictor:
-    """Wiring: fewer founders where few trials are planned."""
-    founders = min(16, max(4, run.config.trials // 5))
-    return Predictor(run.problem, run.rng("predictor"), models=(Pairs, graphs), founders=founders)

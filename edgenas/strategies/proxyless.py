@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
-import torch
-from numpy.random import Generator
-from torch import Tensor
-
-from edgenas.nn.mixture import Mixture
-from edgenas.strategies.gradient.bilevel import OPTIONS as BILEVEL
-from edgenas.strategies.gradient.bilevel import Bilevel, bilevel
-from edgenas.strategies.gradient.relaxations import gumbel, straight_through
-from edgenas.strategies.one_shot.training_run import Run
-
-REWARD = "hard"
-EVALUATOR = "shared"
-OPTIONS = BILEVEL
+from edgenas.strategies.gradient.bilevel import Bilevel
+from edgenas.strategies.gradient.relaxations import BinaryGates, Relaxation
 
 
-class BinaryGates:
-    """ProxylessNAS (Cai et al., 2019, arXiv:1812.00332), section 3.2 and appendix D.
+class Proxyless(Bilevel):
+    """ProxylessNAS (Cai et al., 2019, arXiv:1812.00332): bilevel training through binary gates.
 
-    Deviation: alphas learn by Adam on the two drawn, without rescaling what the others had; the expected cost keeps
-    all of them in view.
+    See `BinaryGates`, `Bilevel` and `BilevelTraining` for how it differs from the paper.
     """
 
-    smooth, images = False, 16_000
-
-    def for_alphas(
-        self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
-    ) -> list[Mixture]:
-        """Two branches of each choice, one of them open; a gate's gradient is its branch's."""
-        drawn = gumbel(probabilities.detach(), rng, 1.0).topk(2, 1).indices  # by probability, without replacement
-        pair = probabilities.gather(1, drawn)
-        share = pair / pair.sum(1, keepdim=True)
-        is_first = torch.from_numpy(rng.random(len(share))).to(share) < share[:, 0]
-        gates = torch.stack([is_first, ~is_first], 1).to(share)
-        weights = gates + share - share.detach()
-        return [Mixture((a, b), row) for (a, b), row in zip(drawn.tolist(), weights, strict=True)]
-
-    def for_weights(
-        self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
-    ) -> list[Mixture]:
-        """One branch of each choice."""
-        return straight_through(gumbel(probabilities, rng, 1.0))
-
-
-def build(run: Run) -> Bilevel:
-    """With the run's settings and options."""
-    return bilevel(run, BinaryGates())
+    @classmethod
+    def relaxation(cls, options: Mapping[str, str]) -> Relaxation:
+        """Return binary gates."""
+        return BinaryGates()

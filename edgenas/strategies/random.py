@@ -9,11 +9,9 @@ from numpy.random import Generator
 
 from edgenas.exploration.feasible import Proposed, new_samples
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Trial
 from edgenas.graph.graph import Arch
-
-REWARD = "hard"
 
 
 class Random(Strategy):
@@ -21,6 +19,8 @@ class Random(Strategy):
 
     Under a budget so tight that thousands of samples hold no new feasible one, samples are repaired instead.
     """
+
+    reward_form = "hard"
 
     def __init__(self, problem: Problem, rng: Generator) -> None:
         """`rng` is all its randomness."""
@@ -43,8 +43,3 @@ class Random(Strategy):
         """Go on from there."""
         self.rng.bit_generator.state = state["rng"]
         self.proposed.load(state["proposed"])
-
-
-def build(run: Run) -> Random:
-    """Wiring."""
-    return Random(run.problem, run.rng("random"))

@@ -13,14 +13,12 @@ from torch import Tensor
 
 from edgenas.exploration.feasible import Proposed, networks, random_feasible, repair
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.strategy import Run, Strategy
+from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import is_allowed
 from edgenas.strategies.controllers.lstm import Controller
-
-REWARD = "absolute"
 
 # Samples drawn per sample of a round: a round prefers those that need an evaluation, or it would often be about
 # networks that are known, or too slow, by the time the policy has an opinion.
@@ -41,6 +39,8 @@ class Reinforce(Strategy):
     follow from their costs, or from memory. So the policy finds the budget without a single evaluation, an `ask` may
     span many rounds, and no network is evaluated twice on the same weights.
     """
+
+    reward_form = "absolute"
 
     def __init__(
         self,
@@ -211,8 +211,3 @@ class Reinforce(Strategy):
         known = [(tuple(arch), reward) for arch, reward in state["known"]]
         self.known = dict(zip(self._keys([arch for arch, _ in known]), known, strict=True))
         self.weights_version = state["weights_version"]
-
-
-def build(run: Run) -> Reinforce:
-    """Wiring."""
-    return Reinforce(run.problem, run.rng("reinforce"))

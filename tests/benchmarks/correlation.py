@@ -154,14 +154,14 @@ def without_reestimation(finished: Finished, archs: Sequence[Arch]) -> list[floa
         network = supernet.subnet(arch).to(memory_format=torch.channels_last)
         reestimate_batch_norm(network, data.train.batches(BATCH_SIZE, size=_size(network), epoch=epoch, limit=1))
         for node, layer in normalised(network):
-            sums[supernet.group(node)][:, : len(layer.mean)] += torch.stack(
+            sums[node.weights][:, : len(layer.mean)] += torch.stack(
                 [layer.mean, layer.variance, torch.ones_like(layer.mean)]
             )
     accuracies = []
     for arch in archs:
         network = supernet.subnet(arch).to(memory_format=torch.channels_last)
         for node, layer in normalised(network):
-            mean, variance, paths = sums[supernet.group(node)][:, : len(layer.mean)]
+            mean, variance, paths = sums[node.weights][:, : len(layer.mean)]
             layer.mean.copy_(mean / paths.clamp(min=1))
             layer.variance.copy_(torch.where(paths > 0, variance / paths.clamp(min=1), 1.0))
         accuracies.append(evaluate(network, data.validation.batches(256, size=_size(network))).accuracy)

@@ -28,10 +28,10 @@ from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
 from edgenas.nn.network import Network
 from edgenas.nn.supernet import Supernet
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
-from edgenas.strategies.gdas import Gumbel
 from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining
+from edgenas.strategies.gradient.relaxations import Gumbel
 from edgenas.system.progress import PlainReporter
 from edgenas.system.threads import configure_threads
 from edgenas.training.sandwich import sandwich
@@ -132,7 +132,6 @@ def _bilevel_step(images: Data) -> Callable[[], None]:
         BilevelSettings(Settings(1000, BATCH)),
         np.random.default_rng(0),
         seed=0,
-        private=True,
         device=device(),
     )
     weights, alphas = t.batches(0), t.batches(1)
@@ -140,7 +139,7 @@ def _bilevel_step(images: Data) -> Callable[[], None]:
 
     def step() -> None:
         batch = next(weights)
-        t._step_alphas(next(alphas), batch)
+        t._step_alphas(next(alphas))
         t._step_weights(batch)
         t.step += 1
 

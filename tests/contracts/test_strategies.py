@@ -16,10 +16,10 @@ from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Graph
-from edgenas.spaces.base import build_space
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import is_allowed
 from edgenas.system import checkpoint, plugins
-from tests.strategies._synthetic import COSTS, GATE, Accuracy, Settings, Toy, Wiring, synthetic
+from tests.strategies._synthetic import COSTS, GATE, Accuracy, Toy, built, synthetic
 
 STRATEGIES = plugins.names("strategies")
 SPACE = Toy(4)
@@ -29,15 +29,12 @@ pytestmark = pytest.mark.parametrize("name", STRATEGIES)
 
 
 def build(name: str, problem: Problem, seed: int = 0) -> Strategy:
-    module = plugins.load("strategies", name)
-    options = {name: values[0] for name, values in getattr(module, "OPTIONS", {}).items()}
-    strategy: Strategy = module.build(Wiring(problem, Settings(TRIALS), seed, options))
-    return strategy
+    return built(name, problem, seed, trials=TRIALS)
 
 
 def is_learning(name: str) -> bool:
     """Whether it trains weights as it searches: a network may come again, and one size of networks may be all."""
-    return plugins.evaluator_for(name) == "shared"
+    return bool(plugins.load("strategies", name).trains_weights)
 
 
 def study_in(folder, problem: Problem, **options) -> Study:
@@ -55,7 +52,7 @@ def history(study: Study) -> list[tuple]:
 
 
 def test_names_its_reward_form(name):
-    assert plugins.load("strategies", name).REWARD in FORMS
+    assert plugins.load("strategies", name).reward_form in FORMS
 
 
 @pytest.mark.parametrize("budget_share", [0.05, 0.5, 2.0])

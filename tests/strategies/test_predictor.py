@@ -9,7 +9,7 @@ from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import Trial
 from edgenas.graph.graph import Arch
-from edgenas.strategies.predictor import FOLDS, LEAST_COMPARED, Predictor
+from edgenas.strategies.predictor import FOLDS, LEAST_COMPARED, PredictorGuided
 from edgenas.strategies.predictors.interface import rank_correlation
 from edgenas.strategies.predictors.pairs import Pairs
 from tests.strategies._synthetic import COSTS, GATE, Accuracy, Toy, leads_over_random, synthetic
@@ -31,7 +31,7 @@ class Clueless:
         return np.zeros(len(archs)), np.ones(len(archs))
 
 
-def run(strategy: Predictor, trials: int, batch: int = 4) -> list[Arch]:
+def run(strategy: PredictorGuided, trials: int, batch: int = 4) -> list[Arch]:
     asked: list[Arch] = []
     while len(asked) < trials:
         archs = strategy.ask(batch)
@@ -43,11 +43,11 @@ def run(strategy: Predictor, trials: int, batch: int = 4) -> list[Arch]:
 
 @pytest.mark.parametrize("budget_share", [0.1, 0.5])
 def test_beats_random_at_equal_trials(tmp_path, budget_share):
-    assert leads_over_random(tmp_path, Predictor, SPACE, budget_share, seeds=3, trials=36).mean() > 0
+    assert leads_over_random(tmp_path, PredictorGuided, SPACE, budget_share, seeds=3, trials=36).mean() > 0
 
 
 def test_the_better_model_takes_over(rng):
-    strategy = Predictor(synthetic(SPACE, 0.5), rng, models=(Clueless, Pairs))
+    strategy = PredictorGuided(synthetic(SPACE, 0.5), rng, models=(Clueless, Pairs))
     run(strategy, LEAST_COMPARED - 4)
     assert strategy.chosen == 0
     run(strategy, 8)
@@ -56,13 +56,13 @@ def test_the_better_model_takes_over(rng):
 
 def test_models_are_compared_when_trials_have_doubled(rng):
     Clueless.fits.clear()
-    strategy = Predictor(synthetic(SPACE, 0.5), rng, models=(Pairs, Clueless))
+    strategy = PredictorGuided(synthetic(SPACE, 0.5), rng, models=(Pairs, Clueless))
     run(strategy, LEAST_COMPARED + 24)
     assert len(Clueless.fits) == FOLDS and strategy.chosen == 0
 
 
 def test_new_weights_begin_afresh(rng):
-    strategy = Predictor(synthetic(SPACE, 0.5), rng, founders=4)
+    strategy = PredictorGuided(synthetic(SPACE, 0.5), rng, founders=4)
     run(strategy, 12)
     archs = strategy.ask(2)
     strategy.tell([Trial(0, arch, {"accuracy": 0.1}, 0.1, True, weights_version=1) for arch in archs])
@@ -71,7 +71,7 @@ def test_new_weights_begin_afresh(rng):
 
 
 def test_failed_trials_teach_nothing(rng):
-    strategy = Predictor(synthetic(SPACE, 0.5), rng)
+    strategy = PredictorGuided(synthetic(SPACE, 0.5), rng)
     strategy.tell([Trial(0, arch, {}, -1.0, False, error="out of memory") for arch in strategy.ask(3)])
     assert strategy.trials == []
 
@@ -79,7 +79,7 @@ def test_failed_trials_teach_nothing(rng):
 def test_no_budget_no_founder_below_it(rng):
     """Half of the founders are grown until nothing larger is left."""
     problem = Problem(SPACE, COSTS, Objective({GATE: 1e6}), Accuracy(SPACE, 0))
-    founders = Predictor(problem, rng, founders=16).ask(16)
+    founders = PredictorGuided(problem, rng, founders=16).ask(16)
     work = COSTS[1].many(SPACE, founders)
     assert (work == work.max()).any() and len(set(work)) > 4
 

@@ -11,7 +11,7 @@ from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import Trial
 from edgenas.strategies.controllers.lstm import Controller
-from edgenas.strategies.reinforce import REWARD, Reinforce
+from edgenas.strategies.reinforce import Reinforce
 from tests.strategies._synthetic import COSTS, GATE, Toy, leads_over_random, rewarded, synthetic
 
 SPACE = Toy(4)
@@ -156,5 +156,5 @@ def test_the_policy_collapses_on_the_best_option(rng):
 def test_beats_random_at_equal_evaluations(tmp_path):
     """Mean of 20 seeds, with the default reward; only feasible architectures count."""
     policy = partial(Reinforce, hidden=32)
-    leads = leads_over_random(tmp_path, policy, Toy(5), 0.4, seeds=20, trials=64, form=REWARD)
+    leads = leads_over_random(tmp_path, policy, Toy(5), 0.4, seeds=20, trials=64, form=Reinforce.reward_form)
     assert leads.mean() > 2 * leads.std() / np.sqrt(20)

@@ -13,8 +13,8 @@ from edgenas.exploration.problem import Problem
 from edgenas.nn.network import Network
 from edgenas.nn.supernet import Supernet
 from edgenas.spaces.sampling import sample
-from edgenas.strategies.darts import Softmax
 from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining
+from edgenas.strategies.gradient.relaxations import Softmax
 from edgenas.training.context import TrainingContext
 from edgenas.training.sandwich import sandwich
 from edgenas.training.settings import Settings
@@ -57,9 +57,9 @@ def test_of_alphas_and_weights(images, settings):
     problem = Problem(space, COSTS, Objective({GATE: 0.3}), Accuracy(space, 0))
     bilevel = BilevelSettings(settings)
     rng = np.random.default_rng(0)
-    t = BilevelTraining(problem, images, Softmax(), bilevel, rng, seed=0, private=True, device="meta")
+    t = BilevelTraining(problem, images, Softmax(), bilevel, rng, seed=0, device="meta")
     t.step = t.steps - 1  # when probabilities are sharpened
     batch = next(t.batches(0))
-    t._step_alphas(next(t.batches(1)), batch)
+    t._step_alphas(next(t.batches(1)))
     loss = t._step_weights(batch)
     assert loss.is_meta and torch.is_tensor(t.alphas.logits.grad) and t.probabilities().is_meta

@@ -22,9 +22,8 @@ from edgenas.nn.network import Network
 from edgenas.nn.supernet import Supernet
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import sample
-from edgenas.strategies.darts import Softmax
-from edgenas.strategies.gdas import Gumbel
-from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining, Weighting
+from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining
+from edgenas.strategies.gradient.relaxations import Gumbel, Relaxation, Softmax
 from edgenas.system import distributed
 from edgenas.training.context import TrainingContext
 from edgenas.training.sandwich import sandwich
@@ -58,18 +57,18 @@ class Task:
 
         return self._train(module, sandwich(module, self.settings, archs))
 
-    def bilevel(self, weighting: Weighting) -> Report:
+    def bilevel(self, relaxation: Relaxation) -> Report:
         """Alphas and weights in turn, each on half of the images: as many steps in twice the epochs."""
         settings = BilevelSettings(replace(self.settings, epochs=2 * self.settings.epochs), warm_up=0.1)
         rng = np.random.default_rng(0)
         problem = synthetic(self.space, 0.5)
-        t = BilevelTraining(problem, self.images, weighting, settings, rng, seed=0, private=True, device="cpu")
+        t = BilevelTraining(problem, self.images, relaxation, settings, rng, seed=0, device="cpu")
         losses: list[float] = []
         weights, alphas = t.batches(0), t.batches(1)
         t.supernet.train()
         while t.step < t.steps:
             batch = next(weights)
-            t._step_alphas(next(alphas), batch)
+            t._step_alphas(next(alphas))
             losses.append(float(t._step_weights(batch)))
             t.step += 1
         return {"losses": losses, "weights": digest(t.supernet), "arch": list(t.alphas.decode())}

@@ -19,7 +19,8 @@ NORM_BATCHES, BATCH_SIZE = 2, 128  # training images that batch norm is re-estim
 class SupernetEvaluator:
     """Slices the supernet, re-estimates batch norm on training images, scores on validation images."""
 
-    weights_version = 0
+    weights_version = 0  # whoever trains the weights on counts it up
+    own_weights = False
 
     def __init__(self, supernet: Supernet, data: Data) -> None:
         """Batches are made once per resolution and kept."""

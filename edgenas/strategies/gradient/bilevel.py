@@ -1,12 +1,13 @@
-"""What all gradient strategies share: rounds of bilevel training, guarded, each with the architecture it has come to.
+"""What all gradient strategies share: rounds of bilevel training, each with the architecture it has come to.
 
-Each of their files says only how alphas weight branches (`Weighting`).
+Each of their files names only its `Relaxation`: how alphas weight branches.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,54 +15,96 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
-from edgenas.evaluators.shared import SharedEvaluator
-from edgenas.exploration import strategy as base
+from edgenas.data.base import Data
+from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.exploration.feasible import Proposed, feasible_samples, founder, random_feasible, repair
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.study import Study
+from edgenas.exploration.strategy import Context, Priced, Strategy
+from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.gradient.alphas import entropy
-from edgenas.strategies.gradient.bilevel_training import LARGEST_FIRST, BilevelSettings, BilevelTraining, Weighting
+from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining, largest_first
 from edgenas.strategies.gradient.collapse import Guard, full_cells
 from edgenas.strategies.gradient.notes import notes
-from edgenas.strategies.one_shot.training_run import Run, shared_evaluator
+from edgenas.strategies.gradient.relaxations import Relaxation
 from edgenas.training.context import TrainingContext
-from edgenas.training.settings import Settings, batch_size_for
+from edgenas.training.settings import Settings, batch_size_for, epochs_for
 
-# Of every gradient strategy, the default first. Weights that alternatives share train at every step, whichever of them
-# is drawn; private ones, as in the papers, want many times as many steps. Where steps are so few that choices without
-# weights look best, `largest` lets the weights of the largest network learn for a third of them before alphas do.
-OPTIONS = {"guards": ("on", "off"), "weights": ("shared", "private"), "warm-up": ("mixed", "largest")}
+# Options of every gradient strategy, the default first. Where steps are so few that choices without weights look best,
+# `largest` lets the weights of the largest network learn for a third of them before alphas do.
+OPTIONS = {"guards": ("on", "off"), "warm-up": ("mixed", "largest")}
 SAMPLES = 256  # of the final probabilities, ranked for the recommendation
 SHARPENED = 0.5  # floor of the probabilities that they are drawn with
 ROUNDS = 20  # parts of the training at most, each with a trial
 
 
-class Bilevel(base.Strategy):
+class Bilevel(Strategy):
     """A round of training each `ask`, and what the alphas say then; in the end, likely samples on the final weights.
 
     The samples are there because alphas judge choices one by one, and in sums: the shared weights, at last nearly those
     of single paths, see the likely ones together.
     """
 
+    reward_form = "hard"
+    options = OPTIONS
+    trains_weights = True
+    evaluator: SupernetEvaluator
+
     def __init__(
         self,
         problem: Problem,
-        evaluator: SharedEvaluator,
         training: BilevelTraining,
+        data: Data,
         trials: int,
         *,
         guarded: bool,
         context: TrainingContext,
     ) -> None:
-        """`evaluator` scores by the weights of `training` from now on."""
-        self.problem, self.evaluator, self.training, self.context = problem, evaluator, training, context
+        """Its `evaluator` scores by the weights of `training`.
+
+        Args:
+            problem: with one combination of static options, the same as that of `training`.
+            training: of weights and alphas.
+            data: whose validation images score architectures.
+            trials: how many the search is planned for.
+            guarded: whether collapse into skip connections is detected and undone.
+            context: where a part of the training is kept.
+        """
+        self.problem, self.training, self.context = problem, training, context
+        self.evaluator = SupernetEvaluator(training.supernet, data)
         self.rounds = max(1, min(trials // 2, ROUNDS, training.steps))
         self.guard = Guard(training) if guarded else None
         self.proposed = Proposed(problem.space)  # on the final weights
         self.entropies: list[float] = []  # of the alphas, after each round
-        evaluator.adopt(training.supernet)
+
+    @classmethod
+    @abstractmethod
+    def relaxation(cls, options: Mapping[str, str]) -> Relaxation:
+        """Return how alphas weight branches, under these options."""
+
+    @classmethod
+    def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> Bilevel:
+        """Return the strategy with fresh weights, for the size that holds the largest feasible networks."""
+        config, images, relaxation = priced.config, priced.data.train, cls.relaxation(options)
+        epochs = config.search_epochs or epochs_for(relaxation.images, 4, len(images))
+        weights = Settings(epochs, batch_size_for(len(images) // 2), ghost_batch=config.ghost_batch)
+        settings = BilevelSettings(weights)
+        if options["warm-up"] == "largest":
+            settings = largest_first(settings)
+        guarded = options["guards"] == "on"
+        problem = one_size(priced.problem, ctx.rng("size"))
+        training = BilevelTraining(
+            problem,
+            images,
+            relaxation,
+            settings if guarded else replace(settings, skip=0.0),
+            ctx.rng("alphas"),
+            seed=config.seed,
+            device=priced.torch_device,
+        )
+        context = ctx.training("bilevel", {**priced.identity, "epochs": epochs})
+        return cls(problem, training, priced.data, config.trials, guarded=guarded, context=context)
 
     def ask(self, n: int = 1) -> list[Arch]:
         """What the alphas have come to, after training on; once all steps are done, at most `n` new likely ones.
@@ -86,7 +129,7 @@ class Bilevel(base.Strategy):
         self.entropies.append(entropy(t.probabilities()))
         self.evaluator.weights_version += 1
 
-    def tell(self, trials: Sequence[Any]) -> None:
+    def tell(self, trials: Sequence[Trial]) -> None:
         """Nothing: what is learned is learned from images."""
 
     def narrow(self, space: SearchSpace) -> None:
@@ -169,30 +212,3 @@ def one_size(problem: Problem, rng: Generator, draws: int = 2000) -> Problem:
             best, chosen = score, statics
     allowed = {space.choices[i].name: [o] for i, o in zip(space.static_indices, chosen, strict=True)}
     return replace(problem, space=space.restrict(allowed))
-
-
-def bilevel(run: Run, weighting: Weighting) -> Bilevel:
-    """The strategy with the run's settings. Raises UsageError if the run scores by other weights."""
-    evaluator = shared_evaluator(run)
-    images = evaluator.data.train
-    epochs = run.config.search_epochs or run.config.seeing(weighting.images, 4, len(images))
-    guarded = run.options["guards"] == "on"
-    settings = BilevelSettings(
-        Settings(epochs, batch_size_for(len(images) // 2), ghost_batch=run.config.ghost_batch),
-        second_order=run.options.get("order") == "2",
-    )
-    if run.options["warm-up"] == "largest":
-        settings = replace(settings, **LARGEST_FIRST)
-    problem = one_size(run.problem, run.rng("size"))
-    training = BilevelTraining(
-        problem,
-        images,
-        weighting,
-        settings if guarded else replace(settings, skip=0.0),
-        run.rng("alphas"),
-        seed=run.config.seed,
-        private=run.options["weights"] == "private",
-        device=run.torch_device,
-    )
-    context = run.surroundings("bilevel", {"epochs": epochs})
-    return Bilevel(problem, evaluator, training, run.config.trials, guarded=guarded, context=context)

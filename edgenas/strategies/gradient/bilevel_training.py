@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
-from edgenas.cost.bounds import extreme
+from edgenas.cost.bounds import largest_arch
 from edgenas.cost.counts import CountCost
 from edgenas.data.base import Split, cycled, stratified_split, subset
 from edgenas.exploration.problem import Problem
@@ -21,6 +20,7 @@ from edgenas.nn.mixture import Mixture, mixed
 from edgenas.nn.supernet import Supernet
 from edgenas.strategies.gradient.alphas import Alphas
 from edgenas.strategies.gradient.augmented_lagrangian import Steering, SteeringSettings
+from edgenas.strategies.gradient.relaxations import Relaxation
 from edgenas.strategies.one_shot.parts import reopen, train_part
 from edgenas.system import distributed
 from edgenas.training.context import TrainingContext
@@ -31,29 +31,6 @@ from edgenas.training.train import Stepper, make_optimizer
 Batch = tuple[Tensor, Tensor]
 
 MEMORY = 3  # times in a search that Adam forgets how large gradients of alphas were: those of the budget are, at first
-
-
-class Weighting(Protocol):
-    """How a strategy turns probabilities (choices, width) into mixtures; `progress` runs from 0 to 1.
-
-    `smooth` says that nothing is drawn: the loss is a function of the alphas, with a Hessian. `images` are what a
-    search of default length trains on: the fewer, the more branches it computes at once.
-    """
-
-    smooth: bool
-    images: int
-
-    def for_alphas(
-        self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
-    ) -> list[Mixture]:
-        """The mixtures through which alphas get their gradient."""
-        ...
-
-    def for_weights(
-        self, probabilities: Tensor, options: Sequence[tuple[int, ...]], rng: Generator, progress: float
-    ) -> list[Mixture]:
-        """The mixtures that weights learn in."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -69,42 +46,53 @@ class BilevelSettings:
     anneal_to: float = 0.8  # what is left makes the weights those of one path
     steering: SteeringSettings = field(default_factory=SteeringSettings)
     skip: float = 1.0  # weight of the auxiliary skip connection at first; it decays to zero (DARTS-, arXiv:2009.01027)
-    second_order: bool = False  # unrolled weights, equations 7 and 8 of DARTS
     largest_first: bool = False  # whether warm-up trains the largest network, else mixtures as later on
 
 
-# Where steps are few: as in progressive shrinking (Once-for-all, arXiv:1908.09791, section 3.3), the largest first.
-# Its kernels then lead, and an auxiliary skip connection would take that lead from them: there is none.
-LARGEST_FIRST: Any = {"largest_first": True, "warm_up": 0.35, "anneal_from": 0.75, "anneal_to": 0.95, "skip": 0.0}
+def largest_first(settings: BilevelSettings) -> BilevelSettings:
+    """Return settings for few steps: the largest network first, as in progressive shrinking (arXiv:1908.09791, 3.3).
+
+    Its kernels then lead, and an auxiliary skip connection would take that lead from them: there is none.
+    """
+    return replace(settings, largest_first=True, warm_up=0.35, anneal_from=0.75, anneal_to=0.95, skip=0.0)
 
 
 class BilevelTraining:
     """Alternate steps on alphas and on weights, as a function of (seed, step) and the generator alone.
 
-    Deviations from DARTS: there is no `none`, as inputs are a choice of their own; alternatives may share weights, and
-    do unless told not to; Adam's rate follows from the number of steps; probabilities are sharpened towards the end;
-    the expected cost is in the loss, with a multiplier that steers it to the tightest budget from both sides.
+    Deviations from DARTS: it is of first order; there is no `none`, as inputs are a choice of their own; alternatives
+    share weights; Adam's rate follows from the number of steps; probabilities are annealed towards the end; the
+    expected cost is in the loss, with a multiplier that steers it to the tightest budget from both sides.
     """
 
     def __init__(
         self,
         problem: Problem,
         training: Split,
-        weighting: Weighting,
+        relaxation: Relaxation,
         settings: BilevelSettings,
         rng: Generator,
         *,
         seed: int,
-        private: bool,
         device: str,
     ) -> None:
-        """`problem` with one combination of static options; `private` weights for every alternative, or shared ones."""
-        self.weighting, self.settings, self.rng, self.seed = weighting, settings, rng, seed
+        """Start from fresh weights and small random alphas.
+
+        Args:
+            problem: with one combination of static options.
+            training: images, of which weights learn on one half and alphas on the other.
+            relaxation: how alphas weight branches.
+            settings: of weights, alphas and budget.
+            rng: for alphas and for what is drawn; `seed` is for weights and the order of images.
+            seed: see `rng`.
+            device: where to train, cpu or cuda.
+        """
+        self.relaxation, self.settings, self.rng, self.seed = relaxation, settings, rng, seed
         space = problem.space
         (statics,) = space.all_statics()
         self.supergraph = space.supergraph(statics)
         generator = torch.Generator().manual_seed(seed)
-        self.supernet = Supernet(space, generator, private=private).to(torch.device(device))
+        self.supernet = Supernet(space, generator).to(torch.device(device))
         self.supernet.to(memory_format=torch.channels_last)
         _fix_scales(self.supernet)
         self.alphas = Alphas(space, rng).to(device)
@@ -112,7 +100,7 @@ class BilevelTraining:
         single = {c.name: o for c, o in zip(space.choices, space.allowed, strict=True) if len(o) == 1}
         self.opening: list[Mixture] = []  # of the warm-up, if it has its own
         if settings.largest_first:
-            largest = extreme(space, CountCost("macs"), -1.0)
+            largest = largest_arch(space, CountCost("macs"))
             self.opening = [Mixture((largest[i],), one) for i in self.alphas.free]
         self.certain = {name: Mixture(options, one) for name, options in single.items()}
         self.halves = halves(training, seed)
@@ -150,7 +138,7 @@ class BilevelTraining:
         def update() -> Tensor:
             batch, other = next(weights), next(alphas)
             if self.alphas.free and self.progress >= self.settings.warm_up:
-                self._step_alphas(other, batch)
+                self._step_alphas(other)
             return self._step_weights(batch)
 
         train_part(self, begun, until, update, context)
@@ -183,7 +171,7 @@ class BilevelTraining:
     def _mixtures(self, for_alphas: bool, probabilities: Tensor | None = None) -> list[Mixture]:
         if not for_alphas and self.opening and self.progress < self.settings.warm_up:
             return self.opening
-        make = self.weighting.for_alphas if for_alphas else self.weighting.for_weights
+        make = self.relaxation.for_alphas if for_alphas else self.relaxation.for_weights
         probabilities = self.probabilities() if probabilities is None else probabilities
         return make(probabilities, self.alphas.options(), self.rng, self.progress)
 
@@ -198,22 +186,17 @@ class BilevelTraining:
         x, y = batch
         return F.cross_entropy(self.logits(mixtures, x), y, label_smoothing=self.settings.weights.label_smoothing)
 
-    def _step_alphas(self, batch: Batch, training: Batch) -> None:
+    def _step_alphas(self, batch: Batch) -> None:
         logits, pull = self.alphas.logits, self.steering.loss(self.alphas.rows(self.probabilities()))
         if not (self.learns or pull.requires_grad):
             return
-        gradient = self._learned(batch, training) if self.learns else torch.zeros_like(logits)
+        gradient = self.alpha_gradient(batch) if self.learns else torch.zeros_like(logits)
         if pull.requires_grad:  # the same in all processes, as alphas are
             gradient = gradient + torch.autograd.grad(pull, [logits])[0]
         logits.grad = gradient
         self.alpha_optimizer.param_groups[0]["weight_decay"] = self.settings.alpha_decay if self.learns else 0.0
         self.alpha_optimizer.step()
         distributed.copy_([logits])
-
-    def _learned(self, batch: Batch, training: Batch) -> Tensor:
-        """The gradient of alphas by images; of second order if that is wanted."""
-        gradient = self.alpha_gradient(batch)
-        return gradient + self._unrolled(batch, training) if self.settings.second_order else gradient
 
     def _step_weights(self, batch: Batch) -> Tensor:
         settings = self.settings.weights
@@ -231,35 +214,6 @@ class BilevelTraining:
         loss = self.ghosts.step(self.supernet, backward, *batch, self.step)
         self.stepper.step()
         return loss
-
-    def _unrolled(self, batch: Batch, training: Batch) -> Tensor:
-        """What the gradient at weights one step ahead differs by: DARTS, equations 7 and 8.
-
-        The step ahead is one of plain gradient descent, at the present rate.
-        """
-        parameters = self._trained()
-        ahead = self.optimizer.param_groups[0]["lr"]
-        here, step = self.alpha_gradient(batch), self._weight_gradients(training)
-        with _moved(parameters, step, -ahead):
-            there, direction = self.alpha_gradient(batch), self._weight_gradients(batch)
-        epsilon = 0.01 / float(torch.stack([d.norm() for d in direction]).norm().clamp(min=1e-12))
-        with _moved(parameters, direction, epsilon):
-            above = self.alpha_gradient(training)
-        with _moved(parameters, direction, -epsilon):
-            below = self.alpha_gradient(training)
-        difference: Tensor = there - here - ahead * (above - below) / (2 * epsilon)
-        return difference
-
-    def _trained(self) -> list[Tensor]:
-        return [p for p in self.supernet.parameters() if p.requires_grad]
-
-    def _weight_gradients(self, batch: Batch) -> list[Tensor]:
-        """One for each trained parameter, zeros where it is not used."""
-        with torch.no_grad():
-            mixtures = self._mixtures(False)
-        parameters = self._trained()
-        found = self._gradients(mixtures, batch, parameters)
-        return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, found, strict=True)]
 
     def state(self) -> dict[str, Any]:
         """Weights, alphas, optimisers, multiplier, generator and step."""
@@ -284,19 +238,6 @@ class BilevelTraining:
         self.steering.load(state["steering"])
         self.rng.bit_generator.state = state["rng"]
         self.learns, self.step = state["learns"], state["step"]
-
-
-@contextmanager
-def _moved(parameters: list[Tensor], direction: list[Tensor], length: float) -> Iterator[None]:
-    """Parameters so far along a direction; then where they were, to the last bit."""
-    before = [parameter.detach().clone() for parameter in parameters]
-    with torch.no_grad():
-        torch._foreach_add_(parameters, direction, alpha=length)
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            torch._foreach_copy_(parameters, before)
 
 
 def _fix_scales(supernet: Supernet) -> None:

@@ -24,7 +24,7 @@ def skips_by_cell(space: SearchSpace, arch: Arch) -> dict[str, list[str]]:
     """The choices that take a skip connection, if they decide anything, by cell: their names up to the first dot."""
     if not space.skip_options:
         return {}
-    asked = space.asked(space.rows([arch]))[0]
+    asked = space.active_choices(space.rows([arch]))[0]
     found: dict[str, list[str]] = {}
     for choice, option, is_asked in zip(space.choices, arch, asked, strict=True):
         if is_asked and choice.options[option] in space.skip_options:
@@ -95,7 +95,7 @@ class Guard:
         t = self.training
         if not t.alphas.free or t.progress < t.settings.warm_up:
             return
-        if t.learns and t.weighting.smooth and self._is_due() and self._sharpens():
+        if t.learns and t.relaxation.smooth and self._is_due() and self._sharpens():
             self.stopped = f"after {t.progress:.0%} of the search, as the loss turned sharp in them"
             t.learns = False
             self._set(self.good)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from edgenas.cost.base import AdditiveCost, CostModel
-from edgenas.graph.conditions import TRUE, Answers
+from edgenas.graph.conditions import TRUE, CompiledDiagrams
 from edgenas.spaces.base import SearchSpace, Statics
 from edgenas.spaces.sampling import one_hot, sample
 
@@ -45,7 +45,7 @@ class ExactExpectation:
         """Prices every node once."""
         conditions = space.conditions(statics)
         live = sorted(set(conditions.live))
-        answers = Answers(conditions.diagrams, live)
+        answers = CompiledDiagrams(conditions.diagrams, live)
         by_diagram = np.bincount(np.searchsorted(live, conditions.live), cost.supergraph_costs(space, statics))
         self._intercept = cost.intercept
         self._costs = torch.tensor(by_diagram, dtype=torch.float32, device=device)

@@ -25,7 +25,7 @@ BLOCK = 64  # architectures drawn and priced at once
 DRAWS = 16  # fair groups of which one is taken
 
 
-class Paths(Protocol):
+class PathSampler(Protocol):
     """A function of its arguments and of what the strategy has learned by now."""
 
     def __call__(self, problem: Problem, rng: Generator, step: int) -> Iterator[Sequence[Arch]]:
@@ -90,7 +90,7 @@ class PolicyPaths:
     warm_up: int
 
     def __call__(self, problem: Problem, rng: Generator, step: int) -> Iterator[Sequence[Arch]]:
-        """See `Paths`."""
+        """Yield the architectures of each step, see `PathSampler`."""
         anything = uniform_paths(problem, rng, step)
         own = self._own(problem, rng, anything)
         for now in itertools.count(step):

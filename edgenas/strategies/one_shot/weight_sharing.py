@@ -6,48 +6,54 @@ Each of their files says only what proposes, which paths train the weights, and 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
-from edgenas.evaluators.shared import SharedEvaluator
-from edgenas.exploration import strategy as base
+from edgenas.data.base import Data
+from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.exploration.feasible import random_feasible
+from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
 from edgenas.nn.supernet import Supernet
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import free_choices
-from edgenas.strategies import predictor
-from edgenas.strategies.one_shot.path_samplers import Paths, PolicyPaths
+from edgenas.strategies.one_shot.path_samplers import PathSampler, PolicyPaths
 from edgenas.strategies.one_shot.path_training import PathTraining
-from edgenas.strategies.one_shot.training_run import Run, shared_evaluator
 from edgenas.strategies.reinforce import Baseline, Reinforce
 from edgenas.system import distributed
 from edgenas.training.context import TrainingContext
-from edgenas.training.settings import Settings, batch_size_for
+from edgenas.training.settings import Settings, batch_size_for, epochs_for
 
 IMAGES = 40_000  # that a search of default length trains on
 
 
-class WithWeights(base.Strategy):
+class WeightSharing(Strategy):
     """Trains all weights before the first proposal; then `inner` searches on them."""
 
+    reward_form = "hard"
+    trains_weights = True
+    evaluator: SupernetEvaluator
+
     def __init__(
-        self,
-        inner: base.Strategy,
-        evaluator: SharedEvaluator,
-        training: PathTraining,
-        paths: Paths,
-        context: TrainingContext,
+        self, inner: Strategy, training: PathTraining, paths: PathSampler, data: Data, context: TrainingContext
     ) -> None:
-        """`evaluator` scores by the weights of `training` from now on."""
+        """Its `evaluator` scores by the weights of `training`.
+
+        Args:
+            inner: what proposes.
+            training: of the weights.
+            paths: which architectures each step of the training trains.
+            data: whose validation images score architectures.
+            context: where a part of the training is kept.
+        """
         self.problem = inner.problem
-        self.inner, self.evaluator, self.training, self.paths, self.context = inner, evaluator, training, paths, context
-        evaluator.adopt(training.supernet)
+        self.inner, self.training, self.paths, self.context = inner, training, paths, context
+        self.evaluator = SupernetEvaluator(training.supernet, data)
 
     def ask(self, n: int = 1) -> list[Arch]:
         """Train what is due, then what `inner` proposes; [] too if nothing is within the budget."""
@@ -92,7 +98,7 @@ class WithWeights(base.Strategy):
         self.evaluator.weights_version = state["weights_version"]
 
 
-class Alternating(WithWeights):
+class ControllerWithSharedWeights(WeightSharing):
     """A controller and weights in turn: before each round of the policy, weights train on its samples.
 
     Then the policy rehearses, with one sample for each step of the weights past the warm-up: rewards by one batch of
@@ -100,22 +106,26 @@ class Alternating(WithWeights):
     round are of the same weights. The last round's are the final ones.
     """
 
+    baseline: ClassVar[Baseline]
+    warm_up: ClassVar[float]  # share of all steps of the weights that come before the first trial
+
     inner: Reinforce
 
     def __init__(
-        self,
-        inner: Reinforce,
-        evaluator: SharedEvaluator,
-        training: PathTraining,
-        context: TrainingContext,
-        *,
-        trials: int,
-        warm_up: float,
+        self, inner: Reinforce, training: PathTraining, data: Data, context: TrainingContext, *, trials: int
     ) -> None:
-        """For so many planned trials; the share `warm_up` of all steps comes before the first."""
-        paths = PolicyPaths(inner.controller, round(warm_up * training.steps))
-        super().__init__(inner, evaluator, training, paths, context)
-        self.trials, self.warm_up = trials, warm_up
+        """Its `evaluator` scores by the weights of `training`; so many `trials` are planned. See `WeightSharing`."""
+        paths = PolicyPaths(inner.controller, round(self.warm_up * training.steps))
+        super().__init__(inner, training, paths, data, context)
+        self.trials = trials
+
+    @classmethod
+    def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> ControllerWithSharedWeights:
+        """Return a fresh controller whose rewards are of fresh weights, trained on its own samples."""
+        training = path_training(priced, 1)
+        inner = Reinforce(priced.problem, ctx.rng("reinforce"), baseline=cls.baseline)
+        context = ctx.training("paths", {**priced.identity, "epochs": training.settings.epochs})
+        return cls(inner, training, priced.data, context, trials=priced.config.trials)
 
     def ask(self, n: int = 1) -> list[Arch]:
         """Between two rounds weights are trained on; then what the policy proposes."""
@@ -150,25 +160,10 @@ class Alternating(WithWeights):
         return math.ceil(self.training.steps * (self.warm_up + (1 - self.warm_up) * done))
 
 
-def path_training(run: Run, paths_a_step: int) -> PathTraining:
-    """Fresh weights, to be trained with the run's settings. Raises UsageError if the run scores by other weights."""
-    images, space = shared_evaluator(run).data.train, run.problem.space
-    supernet = Supernet(space, torch.Generator().manual_seed(run.config.seed)).to(torch.device(run.torch_device))
-    epochs = run.config.search_epochs or run.config.seeing(IMAGES // paths_a_step, 4, len(images))
-    settings = Settings(epochs, batch_size_for(len(images)), ghost_batch=run.config.ghost_batch)
-    return PathTraining(supernet.to(memory_format=torch.channels_last), images, settings, seed=run.config.seed)
-
-
-def alternating(run: Run, *, baseline: Baseline, warm_up: float) -> Alternating:
-    """A controller whose rewards are of weights trained on its own samples."""
-    training = path_training(run, 1)
-    inner = Reinforce(run.problem, run.rng("reinforce"), baseline=baseline)
-    context = run.surroundings("paths", {"epochs": training.settings.epochs})
-    return Alternating(inner, run.evaluator, training, context, trials=run.config.trials, warm_up=warm_up)
-
-
-def predicted(run: Run, paths: Paths, paths_a_step: int) -> WithWeights:
-    """A predictor of what weights give that are trained on such paths."""
-    training = path_training(run, paths_a_step)
-    context = run.surroundings("paths", {"epochs": training.settings.epochs})
-    return WithWeights(predictor.build(run), run.evaluator, training, paths, context)
+def path_training(priced: Priced, paths_a_step: int) -> PathTraining:
+    """Return fresh weights to be trained, on fewer images where each step trains more paths."""
+    config, images, space = priced.config, priced.data.train, priced.problem.space
+    supernet = Supernet(space, torch.Generator().manual_seed(config.seed)).to(torch.device(priced.torch_device))
+    epochs = config.search_epochs or epochs_for(IMAGES // paths_a_step, 4, len(images))
+    settings = Settings(epochs, batch_size_for(len(images)), ghost_batch=config.ghost_batch)
+    return PathTraining(supernet.to(memory_format=torch.channels_last), images, settings, seed=config.seed)

@@ -15,7 +15,7 @@ from edgenas.spaces.base import SearchSpace
 ABSENT = -1
 
 
-class Predictor(Protocol):
+class QualityPredictor(Protocol):
     """Learns the quality of architectures from a few, and predicts that of others."""
 
     def fit(self, archs: Sequence[Arch], qualities: Sequence[float], rng: Generator) -> None:
@@ -44,4 +44,4 @@ def rank_correlation(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.nd
 def shown_options(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
     """Options (n, choices) as the network shows them: `ABSENT` where a choice decides nothing, or decides for zeros."""
     rows = space.rows(archs)
-    return np.where(space.asked(rows), rows.astype(np.int64), ABSENT)
+    return np.where(space.active_choices(rows), rows.astype(np.int64), ABSENT)

@@ -110,9 +110,7 @@ def test_only_parameters_on_a_path_move():
     (arch,) = next(draw(np.random.default_rng(0), 0))
     images = torch.randn(8, *SPACE.shape), torch.arange(8) % SPACE.classes
     made.update(images, [arch])
-    used = {
-        parameter_key(made.supernet.group(node), name) for node in SPACE.graph(arch).priced for name in trainable(node)
-    }
+    used = {parameter_key(node.weights, name) for node in SPACE.graph(arch).priced for name in trainable(node)}
     moved = {name for name, p in made.supernet.shared.items() if not torch.equal(p, before[name])}
     assert moved == used < set(before)
 

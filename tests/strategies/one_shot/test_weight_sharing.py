@@ -9,24 +9,23 @@ import pytest
 from edgenas.exploration.driver import search
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import Study
-from edgenas.strategies.one_shot.weight_sharing import Alternating, WithWeights
+from edgenas.strategies.one_shot.weight_sharing import ControllerWithSharedWeights, WeightSharing
 from edgenas.system import plugins
-from tests.strategies._synthetic import Settings, Toy, Wiring, forget, load_json, synthetic
+from tests.strategies._synthetic import Toy, built, forget, load_json, synthetic
 
 SPACE = Toy(4)
 TRIALS = 24
 NAMES = ("enas", "oneshot", "tunas")
 
 
-def build(name: str, problem: Problem | None = None, **options: str) -> WithWeights:
-    module = plugins.load("strategies", name)
-    options = {key: values[0] for key, values in getattr(module, "OPTIONS", {}).items()} | options
-    made = module.build(Wiring(problem or synthetic(SPACE, 0.5, form=module.REWARD), Settings(TRIALS), 0, options))
-    assert isinstance(made, WithWeights)
+def build(name: str, problem: Problem | None = None, **options: str) -> WeightSharing:
+    form = plugins.load("strategies", name).reward_form
+    made = built(name, problem or synthetic(SPACE, 0.5, form=form), trials=TRIALS, **options)
+    assert isinstance(made, WeightSharing)
     return made
 
 
-def searched(folder, strategy: WithWeights, evaluator=None) -> tuple[Study, list[tuple[int, int]]]:
+def searched(folder, strategy: WeightSharing, evaluator=None) -> tuple[Study, list[tuple[int, int]]]:
     """The study, and (weights version, step) of each batch."""
     seen: list[tuple[int, int]] = []
 
@@ -51,7 +50,7 @@ def test_one_shot_weights_are_trained_before_the_first_trial(tmp_path):
 @pytest.mark.parametrize("name, before", [("enas", 0.0), ("tunas", 0.25)])
 def test_controllers_and_weights_take_turns(tmp_path, name, before):
     strategy = build(name)
-    assert isinstance(strategy, Alternating)
+    assert isinstance(strategy, ControllerWithSharedWeights)
     study, seen = searched(tmp_path, strategy)
     steps = dict(seen)
     assert list(steps) == [1, 2, 3] and list(steps.values()) == sorted(steps.values())
@@ -64,7 +63,7 @@ def test_a_round_of_rewards_is_of_one_version(tmp_path):
     strategy = build("tunas")
     updates: list[set[int]] = []
     inner = strategy.inner
-    assert isinstance(strategy, Alternating)
+    assert isinstance(strategy, ControllerWithSharedWeights)
     told: dict[tuple[int, ...], int] = {}
     before, tell = strategy.inner._update, inner.tell
 
@@ -84,7 +83,7 @@ def test_a_round_of_rewards_is_of_one_version(tmp_path):
 @pytest.mark.parametrize("name, before", [("enas", 0.0), ("tunas", 0.25)])
 def test_the_policy_rehearses_once_for_each_step_of_the_weights(tmp_path, name, before):
     strategy = build(name)
-    assert isinstance(strategy, Alternating)
+    assert isinstance(strategy, ControllerWithSharedWeights)
     inner, rounds = strategy.inner, 0
     rehearse = inner.rehearse
 

@@ -10,7 +10,8 @@ import torch
 
 from edgenas.exploration.feasible import networks, uniform
 from edgenas.graph.graph import Builder, Graph, Node
-from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import neighbours
 from edgenas.strategies.predictors import graph_network
 from edgenas.strategies.predictors.graph_features import MACS, PARAMS, network_features, node_features, parts

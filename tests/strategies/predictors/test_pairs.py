@@ -9,7 +9,8 @@ import pytest
 
 from edgenas.exploration.feasible import networks, uniform
 from edgenas.graph.graph import Arch
-from edgenas.spaces.base import SearchSpace, build_space
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.build import build_space
 from edgenas.strategies.predictors.interface import normal_scores, shown_options
 from edgenas.strategies.predictors.pairs import STRENGTHS, Pairs, Shared, fit_ridge, left_out
 from tests._ranks import spearman
