@@ -56,6 +56,10 @@ class Store(Protocol):
         """Yield for each step the `part` of its batch, (B, C, size, size).
 
         Batches are float32, normalised, channels last and on the device.
+
+        Args:
+            steps: the batches to make, in this order.
+            size: side of the images in pixels.
         """
         ...
 

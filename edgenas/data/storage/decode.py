@@ -42,7 +42,12 @@ def decode(source: Path | bytes, side: int | None = None) -> Image.Image:
 
 
 def square(image: Image.Image, side: int) -> Image.Image:
-    """Return the largest centred square, resized; nothing is distorted, and a long strip costs no memory."""
+    """Return the largest centred square, resized; nothing is distorted, and a long strip costs no memory.
+
+    Args:
+        image: of any size.
+        side: of the result, in pixels.
+    """
     from PIL import Image
 
     short = min(image.size)

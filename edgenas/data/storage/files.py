@@ -40,6 +40,10 @@ def torchvision_module(name: str) -> Any:
 def fetch(dataset: str, root: Path | None) -> Path:
     """Let torchvision download one of its data sets to `root`; no other function opens a socket.
 
+    Args:
+        dataset: name of torchvision's class.
+        root: folder to download to.
+
     Raises:
         UsageError: there is no root to download to.
         EnvironmentFault: the network or the disk fails.

@@ -55,7 +55,12 @@ class FileStore:
 
 
 def find_unreadable(files: Sequence[Path], side: int) -> dict[Path, str]:
-    """Return the reason for each file that cannot be decoded to `side` x `side` pixels."""
+    """Return the reason for each file that cannot be decoded.
+
+    Args:
+        files: JPEG and PNG files.
+        side: of the square that they will become, in pixels.
+    """
     dataset = _Images(tuple(files), side, None)
     batches: list[list[Key]] = [
         [(row, None) for row in range(i, min(i + 64, len(files)))] for i in range(0, len(files), 64)

@@ -123,7 +123,12 @@ def data_from_pixels(
 
 
 def statistics(pixels: Pixels, rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation per channel over these rows, of values in 0..1; integer sums are exact."""
+    """Return mean and standard deviation per channel over these rows, of values in 0..1; integer sums are exact.
+
+    Args:
+        pixels: (N, C, H, W).
+        rows: of the images to count.
+    """
     total = np.zeros(pixels.shape[1], dtype=np.int64)
     squares = np.zeros_like(total)
     for first in range(0, len(rows), _CHUNK):
