@@ -1,4 +1,4 @@
-"""What the benchmarks share: a line in RESULTS.md with its command, commit and processor; standard errors."""
+"""What the benchmarks share: a line in docs/results.md with its command, commit and processor; standard errors."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 from edgenas.runtimes import host
 from edgenas.workflows.result import Result
 
-RESULTS = Path(__file__).parent / "RESULTS.md"
+RESULTS = Path(__file__).parents[2] / "docs" / "results.md"
 
 
 def record(title: str, lines: Sequence[str]) -> None:
-    """Print a result and append it to RESULTS.md under the command that made it."""
+    """Print a result and append it to docs/results.md under the command that made it."""
     command = " ".join(["python", "-m", *_module(), *(a for a in sys.argv[1:] if not a.startswith("/"))])
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip()
-    head = f"\n## {title}\n\n`{command}` at {commit or 'no commit'}, {host.processor()}, {host.usable_cores()} cores\n"
+    head = f"\n### {title}\n\n`{command}` at {commit or 'no commit'}, {host.processor()}, {host.usable_cores()} cores\n"
     text = "\n".join([head, *lines, ""])
     print(text)
     with RESULTS.open("a", encoding="utf-8") as file:

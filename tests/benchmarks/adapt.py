@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("EDGENAS_DATA"), help="nb201.npz, or its folder")
     parser.add_argument("--draws", type=int, default=5, help="random draws of measured networks")
     parser.add_argument("--sizes", type=int, nargs="*", default=[100, 900], help="measured networks of one device")
-    parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
+    parser.add_argument("--dry", action="store_true", help="print only, without a line in docs/results.md")
     args = parser.parse_args()
     if args.data is None:
         parser.error("name the data: --data DIR_OR_FILE, or EDGENAS_DATA")

@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[6, 7, 8])
     parser.add_argument("--only", nargs="*", default=[*EPOCHS], help="these strategies alone")
     parser.add_argument("--keep", type=Path, help="file of finished searches, of one commit: killed, it goes on there")
-    parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
+    parser.add_argument("--dry", action="store_true", help="print only, without a line in docs/results.md")
     args = parser.parse_args()
     if args.data is None:
         parser.error("name the data: --data DIR, or EDGENAS_DATA")

@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=32)
     parser.add_argument("--again", type=int, default=16, help="so many of them are trained with another seed, too")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
+    parser.add_argument("--dry", action="store_true", help="print only, without a line in docs/results.md")
     args = parser.parse_args()
     folder, reporter = args.output, PlainReporter(sys.stderr)
     if result_of(folder) is None:

@@ -36,7 +36,7 @@ def main() -> None:
     add_data(parser)
     parser.add_argument("strategies", nargs="*", metavar="STRATEGY", help=f"(default: {', '.join(STRATEGIES)})")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
+    parser.add_argument("--dry", action="store_true", help="print only, without a line in docs/results.md")
     args = parser.parse_args()
     path = data_file(parser, args.data)
     optuna_module()  # before the work: it may be missing

@@ -3,7 +3,7 @@
     python -m tests.benchmarks.gpu --data DIR --output runs/gpu [--minutes 25] [--parts speed cells search] [--dry]
 
 `--data` (or the environment variable EDGENAS_DATA) names the folder of `cifar10_jpeg.npz` and `nb201.npz`. Every part
-prints its lines and appends them to RESULTS.md under the card's name. On a machine without a GPU `--dry` runs
+prints its lines and appends them to docs/results.md under the card's name. On a machine without a GPU `--dry` runs
 everything for a moment on the CPU: figures mean nothing then.
 """
 

@@ -33,7 +33,7 @@ def main() -> None:
     add_data(parser)
     parser.add_argument("--seeds", type=int, default=5, help="random draws of labels")
     parser.add_argument("--sizes", type=int, nargs="*", default=[100, 424], help="labels")
-    parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
+    parser.add_argument("--dry", action="store_true", help="print only, without a line in docs/results.md")
     args = parser.parse_args()
     with np.load(data_file(parser, args.data)) as data:
         archs, accuracy = [tuple(row) for row in data["op_codes"].tolist()], data["acc_c10_val"].astype(float)

@@ -18,7 +18,7 @@ import numpy as np
 from edgenas.devices.probes import random_model
 from edgenas.graph.ops import shape_text
 from edgenas.runtimes.bench import bench_in_fresh_process
-from edgenas.runtimes.timing import MAX_REPEAT_ERROR
+from edgenas.runtimes.summary import MAX_REPEAT_ERROR
 from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 from edgenas.system.progress import PlainReporter

@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--share", type=float, default=0.4, help="budget, as a share of the largest network's latency")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--only", nargs="*", default=[*STRATEGIES], help="these strategies alone")
-    parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
+    parser.add_argument("--dry", action="store_true", help="print only, without a line in docs/results.md")
     args = parser.parse_args()
     folder, reporter = args.output, PlainReporter(sys.stderr)
     ms = budget_ms(folder, args.share, reporter)

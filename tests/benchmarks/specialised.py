@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--strategy", default="random", help="whose supernets")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
+    parser.add_argument("--dry", action="store_true", help="print only, without a line in docs/results.md")
     args = parser.parse_args()
     folder, reporter = args.output, PlainReporter(sys.stderr)
     lines = [

@@ -34,7 +34,7 @@ def main() -> None:
     """Run, print and record; or be one of the loops."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
+    parser.add_argument("--dry", action="store_true", help="print only, without a line in docs/results.md")
     parser.add_argument("--be", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.be:

@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="these strategies alone, beside random")
     parser.add_argument("--settings", action="store_true", help="also a table for each setting")
     parser.add_argument("--keep", type=Path, help="file of finished searches, of one commit: killed, it goes on there")
-    parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
+    parser.add_argument("--dry", action="store_true", help="print only, without a line in docs/results.md")
     args = parser.parse_args()
     path = data_file(parser, args.data)
     table = load(path)

@@ -17,7 +17,7 @@ import numpy as np
 
 from edgenas.devices.ingest import fitted_and_tests, read_results
 from edgenas.latency.registry import table_name
-from edgenas.runtimes.timing import MAX_REPEAT_ERROR
+from edgenas.runtimes.summary import MAX_REPEAT_ERROR
 from edgenas.spaces.build import parse_spec
 from tests.benchmarks._common import record
 from tests.benchmarks._predictors import comparison
