@@ -196,38 +196,38 @@ def write_images(path: Path) -> None:
 def compare_runs(name: str, before: Path, today: Path) -> Iterator[Compared]:
     """Compare two run folders: trials, result, manifest, weights and the files that an app gets."""
     trials = [_lines(run / "trials.jsonl") for run in (before, today)]
-    yield _compared(name, "values of trials", *map(_leaves, trials))
+    yield compared(name, "values of trials", *map(leaves, trials))
     for file, what in (("result.json", "values of the result"), ("manifest.json", "values of the manifest")):
-        yield _compared(name, what, *(_leaves(_json(run / file)) for run in (before, today)))
-    yield _compared(name, "tensors of checkpoints", *(_tensors(run) for run in (before, today)))
+        yield compared(name, what, *(leaves(_json(run / file)) for run in (before, today)))
+    yield compared(name, "tensors of checkpoints", *(_tensors(run) for run in (before, today)))
     files = ("model.onnx", "model.int8.onnx", "labels.txt", "golden.npz", "table.csv")
-    yield _compared(name, "files, byte by byte", *({f: _bytes(run / f) for f in files} for run in (before, today)))
+    yield compared(name, "files, byte by byte", *({f: _bytes(run / f) for f in files} for run in (before, today)))
 
 
 def compare_predictions(before: Side, today: Side) -> Iterator[Compared]:
     """Compare what `predict` printed."""
-    yield _compared("predict", "values", *(_leaves(_json(side.work / "predict.out")) for side in (before, today)))
+    yield compared("predict", "values", *(leaves(_json(side.work / "predict.out")) for side in (before, today)))
 
 
 def compare_kits(before: Side, today: Side) -> Iterator[Compared]:
     """Compare the probes of two kits, their order and entries, and what they give on the inputs of their own code."""
     manifests = [_json(side.work / "kit" / "manifest.json") for side in (before, today)]
-    yield _compared("kit", "values of the manifest, in order", *map(_leaves, manifests))
+    yield compared("kit", "values of the manifest, in order", *map(leaves, manifests))
     probes = [{p.name: p.read_bytes() for p in (side.work / "kit/probes").iterdir()} for side in (before, today)]
-    yield _compared("kit", "probes, byte by byte", *probes)
+    yield compared("kit", "probes, byte by byte", *probes)
     outputs = []
     for side in (before, today):
         with np.load(side.work / "kit/outputs.npz") as file:
             outputs.append({key: file[key].tobytes() for key in file.files})
-    yield _compared("kit", "outputs of probes on their inputs", *outputs)
+    yield compared("kit", "outputs of probes on their inputs", *outputs)
 
 
-def _compared(run: str, what: str, before: Mapping[str, Any], today: Mapping[str, Any]) -> Compared:
+def compared(run: str, what: str, before: Mapping[str, Any], today: Mapping[str, Any]) -> Compared:
     """Compare values by name; a name that only today's version knows is no difference."""
     return Compared(run, what, len(before), [name for name, value in before.items() if today.get(name) != value])
 
 
-def _leaves(value: Any, path: str = "") -> dict[str, Any]:
+def leaves(value: Any, path: str = "") -> dict[str, Any]:
     """Return all values in a JSON document by their path, under the names of today."""
     inner: Callable[[Any], Any] = dict.items if isinstance(value, dict) else enumerate
     if not isinstance(value, dict | list):
@@ -235,7 +235,7 @@ def _leaves(value: Any, path: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, item in inner(value):
         if key not in UNLIKE:
-            found |= _leaves(item, f"{path}/{RENAMED.get(key, key)}")
+            found |= leaves(item, f"{path}/{RENAMED.get(key, key)}")
     return found
 
 
