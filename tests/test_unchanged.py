@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
+import io
 import shutil
 import subprocess
 import sys
@@ -84,9 +85,6 @@ def test_searches_and_kits_equal_those_of_the_older_version(tmp_path):
 
 def _said(main, arguments: list[str]) -> tuple[str, int]:
     """What a command writes to stderr, and its exit code."""
-    import contextlib
-    import io
-
     stderr = io.StringIO()
     with contextlib.redirect_stderr(stderr):
         rc = main(arguments)
