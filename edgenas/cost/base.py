@@ -11,42 +11,45 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.graph.graph import Arch, Graph, Node
-from edgenas.graph.live_sums import Sums
+from edgenas.graph.live_sums import LiveSums
 from edgenas.spaces.base import SearchSpace, Statics
 
 
 class CostModel(ABC):
-    """`metric` names the figure and its unit: `latency_ms@<device>`, `macs`, `params`, `peak_bytes`."""
+    """A figure of an architecture that is minimised or limited.
+
+    `metric` names it with its unit: `macs`, `params`, `peak_bytes`, or `latency_ms@<table>`.
+    """
 
     metric: str
 
     @abstractmethod
     def __call__(self, graph: Graph) -> float:
-        """Cost of one derived graph."""
+        """Return the cost of one derived graph."""
 
     def many(self, space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-        """Costs (len(archs),) of architectures."""
+        """Return the costs (n,) of architectures."""
         return np.array([self(space.graph(arch)) for arch in archs], dtype=np.float64)
 
 
 class AdditiveCost(CostModel):
     """An intercept plus a non-negative cost per node: exact in expectation, and a row of a linear program.
 
-    What a node costs never changes: other prices are another object.
+    What a node costs never changes, so that sums may be kept: other prices are another object.
     """
 
     intercept: float = 0.0
 
     @abstractmethod
     def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
-        """Costs (len(nodes),) of priced nodes."""
+        """Return the costs (n,) of priced nodes."""
 
     def __call__(self, graph: Graph) -> float:
-        """Intercept plus the sum over the graph's nodes."""
+        """Return the intercept plus the sum over the graph's nodes."""
         return float(self.intercept + self.node_costs(graph.priced).sum())
 
     def supergraph_costs(self, space: SearchSpace, statics: Statics) -> np.ndarray:
-        """Cost of each node of the supergraph, 0 for what is free."""
+        """Return the cost of each node of the supergraph, 0 for what is free."""
         nodes = space.supergraph(statics).nodes
         priced = np.array([node.priced for node in nodes])
         costs = np.zeros(len(nodes))
@@ -54,21 +57,31 @@ class AdditiveCost(CostModel):
         return costs
 
     @cached_property
-    def _tables(self) -> dict[Sums, NDArray[np.float64]]:
+    def _tables(self) -> dict[LiveSums, NDArray[np.float64]]:
         return {}
 
-    def totals(self, space: SearchSpace, statics: Statics, places: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Costs (len(places),) of architectures from their places in the tables of `space.sums(statics)`."""
-        sums = space.sums(statics)
+    def totals(self, space: SearchSpace, statics: Statics, indices: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the costs (n,) of architectures of one supergraph.
+
+        Args:
+            space: where they are from.
+            statics: options of its shape choices.
+            indices: what `space.live_sums(statics).indices` gives for the architectures, (n, groups).
+        """
+        sums = space.live_sums(statics)
         if sums not in self._tables:
             self._tables[sums] = sums.table(self.supergraph_costs(space, statics))
-        totals: NDArray[np.float64] = self.intercept + self._tables[sums][places].sum(axis=1)
+        totals: NDArray[np.float64] = self.intercept + self._tables[sums][indices].sum(axis=1)
         return totals
 
     def expected(self, space: SearchSpace, statics: Statics, options: Sequence[Sequence[Any]]) -> Any:
-        """Exact expected cost when choices are independent: `options[choice][option]` are probabilities.
+        """Return the exact expected cost under independent choices.
 
-        Floats give a float; torch tensors give a tensor with gradients.
+        Args:
+            space: where the architectures are from.
+            statics: options of its shape choices.
+            options: the probability of each option of each choice. Floats give a float; torch tensors give a tensor
+                with gradients.
         """
         probabilities = space.conditions(statics).probabilities(options)
         costs = self.supergraph_costs(space, statics)
@@ -79,24 +92,24 @@ class AdditiveCost(CostModel):
         return total
 
     def many(self, space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-        """Costs (len(archs),), vectorised over the architectures that share their statics."""
+        """Return the costs (n,) of architectures, by one look-up for all that share their statics."""
         totals: np.ndarray = many_additive([self], space, archs)[0]
         return totals
 
 
 def many_additive(costs: Sequence[AdditiveCost], space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-    """Several additive costs (len(costs), len(archs)) for one look at which nodes are live."""
+    """Return several additive costs (costs, n) of architectures, for one look at which nodes are live."""
     totals = np.empty((len(costs), len(archs)))
     rows = space.rows(archs)
     for statics, members in space.by_statics(rows).items():
-        places = space.sums(statics).places(rows[members])
+        indices = space.live_sums(statics).indices(rows[members])
         for row, cost in zip(totals, costs, strict=True):
-            row[members] = cost.totals(space, statics, places)
+            row[members] = cost.totals(space, statics, indices)
     return totals
 
 
 def many_metrics(costs: Sequence[CostModel], space: SearchSpace, archs: Sequence[Arch]) -> dict[str, np.ndarray]:
-    """Every cost of every architecture: metric to (len(archs),)."""
+    """Return every cost of every architecture: (n,) by metric."""
     additive = [cost for cost in costs if isinstance(cost, AdditiveCost)]
     totals = many_additive(additive, space, archs) if additive else ()
     values = dict(zip((cost.metric for cost in additive), totals, strict=True))

@@ -1,4 +1,4 @@
-"""Multiply-adds and parameters as fvcore counts them, and the bytes that kernels move."""
+"""MACs and parameters as fvcore counts them, and the bytes that kernels move."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ from edgenas.cost.base import AdditiveCost
 from edgenas.graph.graph import Node
 from edgenas.graph.ops import FUSED_ACTIVATIONS, Act, Conv, SqueezeExcite
 
-FLOAT_BYTES = 4
+FLOAT_BYTES = 4  # of a float32: counts are free of precision, as op keys are
+# What fvcore would count, or warn of, and what is no multiply-add.
+UNCOUNTED = "add add_ mul pad slice mean sigmoid hardswish hardtanh relu relu6 max_pool2d avg_pool2d".split()
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Of one node: multiply-adds (one each, as fvcore), parameters after folding, bytes read and written as float32."""
+    """Counts of one node: MACs, parameters after folding, and bytes read and written as float32.
+
+    A multiply-add counts as one, as in fvcore.
+    """
 
     macs: float
     params: float
@@ -27,12 +32,12 @@ class Counts:
 
 
 def parameters(node: Node) -> int:
-    """Parameters of a node after batch norm is folded."""
+    """Return how many parameters a node has after batch norm is folded."""
     return sum(math.prod(shape) for shape in node.parameters.values())
 
 
 def moved_bytes(node: Node) -> float:
-    """Weights, inputs and outputs of a node's kernels; an activation that runtimes do not fuse moves its own."""
+    """Return the bytes of weights, inputs and outputs of a node's kernels; an unfused activation moves its own."""
     inputs = sum(math.prod(shape) for shape in node.in_shapes)
     output = math.prod(node.shape)
     moved = parameters(node) + inputs + output
@@ -44,14 +49,14 @@ def moved_bytes(node: Node) -> float:
 
 
 def count_ops(nodes: Iterable[Node]) -> dict[str, Counts]:
-    """Counts by node key. Distinct keys are traced once, all together: fvcore's trace is what takes time."""
+    """Return counts by node key. Distinct keys are traced once, all together: fvcore's trace is what takes time."""
     distinct = {node.key: node for node in nodes if node.priced}
     macs = _traced_macs(list(distinct.values()))
     return {key: Counts(macs[i], parameters(node), moved_bytes(node)) for i, (key, node) in enumerate(distinct.items())}
 
 
 def _traced_macs(nodes: Sequence[Node]) -> list[float]:
-    """Multiply-adds of each node, by fvcore on a module that holds one folded layer per node."""
+    """Return the MACs of each node, by fvcore on a module that holds one folded layer per node."""
     if not nodes:
         return []
     import torch
@@ -77,29 +82,38 @@ def _traced_macs(nodes: Sequence[Node]) -> list[float]:
 
 
 def flop_counter(module: object, inputs: tuple[object, ...]) -> Any:
-    """fvcore's FlopCountAnalysis, told that adds, products, means and activations are not multiply-adds."""
+    """Return fvcore's FlopCountAnalysis, told that sums, products, means and activations are no MACs.
+
+    Args:
+        module: a torch module.
+        inputs: the tensors that it is traced with.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit.*")
         from fvcore.nn import FlopCountAnalysis
 
         counter = FlopCountAnalysis(module, inputs)
-    uncounted = "add add_ mul pad slice mean sigmoid hardswish hardtanh relu relu6 max_pool2d avg_pool2d".split()
-    counter.set_op_handle(**{f"aten::{name}": None for name in uncounted})
+    counter.set_op_handle(**{f"aten::{name}": None for name in UNCOUNTED})
     counter.uncalled_modules_warnings(False).tracer_warnings("none")
     return counter
 
 
 class CountCost(AdditiveCost):
-    """The sum of one count (`macs`, `params` or `bytes`) over the nodes."""
+    """The sum of one count over the nodes: `macs`, `params` or `bytes`."""
 
     def __init__(self, metric: str, known: Mapping[str, Counts] | None = None) -> None:
-        """`known` counts by key, say from a latency table; what it lacks is counted when first met."""
+        """Prepare to sum one count.
+
+        Args:
+            metric: `macs`, `params` or `bytes`.
+            known: counts by key, for example those in a latency table; what they lack is counted when first met.
+        """
         self.metric = metric
         self.known = dict(known or {})
 
     def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
-        """The count of each node."""
-        if self.metric == "bytes":  # from shapes alone: no torch needed
+        """Return the count of each node."""
+        if self.metric == "bytes":  # shapes are enough: no torch needed
             return np.array([moved_bytes(node) for node in nodes])
         if self.metric == "params":
             return np.array([float(parameters(node)) for node in nodes])

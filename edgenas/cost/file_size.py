@@ -23,19 +23,20 @@ from edgenas.spaces.base import SearchSpace
 if TYPE_CHECKING:
     import onnx
 
-# Header, graph, input, output, what is written once for all nodes, and the pair of the image.
+# Bytes of header, graph, input, output, what is written once for all nodes, and the quantise-dequantise pair of the
+# image: rounded up from files.
 ENVELOPE: dict[Precision, float] = {"fp32": 500.0, "int8": 1200.0}
-DEQUANTIZED = "_DequantizeLinear_Output"
+DEQUANTIZED = "_DequantizeLinear_Output"  # how the quantiser's names of tensors end
 REMOVED = ("Relu", "Clip")  # the quantiser lets the range of the node before them do their work
 
 
 class FileBytes(AdditiveCost):
-    """Bytes of the ONNX file in a precision; never less than it will have."""
+    """Bytes of the ONNX file in a precision; the file never has more."""
 
     metric = "file_bytes"
 
     def __init__(self, space: SearchSpace, precision: Precision = "fp32") -> None:
-        """For networks of `space`, which knows how long names are."""
+        """Prepare for networks of `space`: the names in their files have the lengths that they have there."""
         self.precision: Precision = precision
         self.intercept = ENVELOPE[precision]
         self._reads: dict[str, tuple[int, ...]] = {}  # by node: longest name of each tensor that it reads
@@ -46,7 +47,7 @@ class FileBytes(AdditiveCost):
         self._known: dict[tuple[str, int, tuple[int, ...]], float] = {}
 
     def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
-        """Bytes that each node adds, its weights among them."""
+        """Return the bytes (n,) that each node adds, its weights among them."""
         return np.array([self._bytes(node) for node in nodes], dtype=np.float64)
 
     def _bytes(self, node: Node) -> float:
@@ -67,7 +68,7 @@ class FileBytes(AdditiveCost):
 
 
 def _longest_reads(supergraph: Graph) -> Iterator[tuple[str, list[int]]]:
-    """Each node's name, and the longest name that each tensor it reads has in any network."""
+    """Iterate over the nodes' names, with the longest name that each tensor they read has in any network."""
     longest: dict[str, int] = {}
     for node in supergraph:
         reads = [longest[name] for name in node.inputs]
@@ -79,7 +80,7 @@ def _longest_reads(supergraph: Graph) -> Iterator[tuple[str, list[int]]]:
 
 
 def _possible_zeros(node: Node) -> list[Node]:
-    """Zeros that are written in place of a node's inputs, in some architectures."""
+    """Return the zeros that are written in place of a node's inputs, in some architectures."""
     if not isinstance(node.op, Concat | Linear):
         return []
     shapes = enumerate(node.in_shapes)
@@ -87,7 +88,7 @@ def _possible_zeros(node: Node) -> list[Node]:
 
 
 def _framed(message: onnx.NodeProto | onnx.TensorProto) -> int:
-    """Bytes of a message inside another: its tag, its length and itself."""
+    """Return the bytes of a message inside another: its tag, its length and itself."""
     size = int(message.ByteSize())
     return 1 + -(-max(1, size.bit_length()) // 7) + size
 
@@ -95,7 +96,7 @@ def _framed(message: onnx.NodeProto | onnx.TensorProto) -> int:
 def _quantized(
     nodes: Sequence[onnx.NodeProto], tensors: Sequence[onnx.TensorProto]
 ) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-    """What onnxruntime's quantiser makes of them, at most."""
+    """Return what onnxruntime's quantiser makes of nodes and tensors, at most."""
     from onnx import TensorProto
 
     kept: list[onnx.NodeProto] = []
@@ -121,7 +122,10 @@ def _quantized(
 
 
 def _quantized_weight(tensor: onnx.TensorProto) -> tuple[onnx.NodeProto, list[onnx.TensorProto]]:
-    """A kernel in 8 bits or a bias in 32, with scale and zero point by channel, and the node that reads them."""
+    """Return the node that reads a quantised weight, and its tensors.
+
+    A kernel has 8 bits and a bias 32; both have a scale and a zero point for each channel.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     name, shape = tensor.name, tuple(tensor.dims)
@@ -143,7 +147,7 @@ def _quantized_weight(tensor: onnx.TensorProto) -> tuple[onnx.NodeProto, list[on
 
 
 def _pair(name: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-    """Quantise and dequantise a tensor: both nodes, scale and zero point."""
+    """Return the nodes that quantise and dequantise a tensor, and their scale and zero point."""
     from onnx import TensorProto, helper
 
     scale, zero_point = f"{name}_scale", f"{name}_zero_point"

@@ -1,4 +1,4 @@
-"""Costs that are known for each architecture as a whole, say from measurements of all networks of a small space."""
+"""Costs that are known for each architecture as a whole, as from measurements of all networks of a small space."""
 
 from __future__ import annotations
 
@@ -17,17 +17,27 @@ class LookupCost(CostModel):
     """The figure that was recorded for an architecture. Not a sum over nodes, so no row of an integer program."""
 
     def __init__(self, metric: str, archs: Sequence[Arch], values: ArrayLike) -> None:
-        """`values` (n,) of `archs`, in the metric's unit."""
+        """Keep what was recorded.
+
+        Args:
+            metric: what was recorded.
+            archs: for which architectures, n of them.
+            values: the figures (n,), in the metric's unit.
+        """
         self.metric = metric
         recorded = np.asarray(values, dtype=np.float64).tolist()
         self._values: dict[Arch | None, float] = dict(zip(archs, recorded, strict=True))
 
     def __call__(self, graph: Graph) -> float:
-        """Of the architecture that the graph was derived for. Raises UsageError if nothing was recorded for it."""
+        """Return the figure of the architecture that the graph was derived for.
+
+        Raises:
+            UsageError: nothing was recorded for it.
+        """
         return self._of(graph.arch)
 
     def many(self, space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-        """Values (len(archs),); no graph is derived."""
+        """Return the figures (n,) of architectures; no graph is derived."""
         return np.array([self._of(arch) for arch in archs], dtype=np.float64)
 
     def _of(self, arch: Arch | None) -> float:

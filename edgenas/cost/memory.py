@@ -13,7 +13,7 @@ from edgenas.graph.graph import Arch, Graph
 from edgenas.graph.ops import Add, Choose, Concat, Linear
 from edgenas.spaces.base import SearchSpace, Statics
 
-FEW = 16  # so many graphs are derived sooner than a supergraph is walked
+FEW = 16  # graphs: up to here, to derive each takes less time than to walk the supergraph
 
 
 class PeakBytes(CostModel):
@@ -26,11 +26,11 @@ class PeakBytes(CostModel):
     metric = "peak_bytes"
 
     def __init__(self, element_bytes: int = 4) -> None:
-        """4 bytes an element in float32, 1 in int8."""
+        """Prepare to count elements of `element_bytes`: 4 in float32, 1 in int8."""
         self.element_bytes = element_bytes
 
     def __call__(self, graph: Graph) -> float:
-        """Peak over the run."""
+        """Return the peak over the run."""
         last_reader = {name: i for i, node in enumerate(graph) for name in node.inputs}
         ends: dict[int, int] = {}
         held = peak = 0
@@ -44,7 +44,7 @@ class PeakBytes(CostModel):
         return float(peak * self.element_bytes)
 
     def many(self, space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-        """Peaks (len(archs),), of many by one walk over the supergraph that they share."""
+        """Return the peaks (n,) of architectures; those of many by one walk over the supergraph that they share."""
         if len(archs) <= FEW:
             return super().many(space, archs)
         rows, peaks = space.rows(archs), np.empty(len(archs))
@@ -69,7 +69,7 @@ class _Walk:
         self.changes = np.zeros((self.end + 2, len(rows)))
 
     def peak(self) -> NDArray[np.float64]:
-        """The most elements (n,) that are held at once."""
+        """Return the most elements (n,) that are held at once."""
         last = self._last_readers()
         kept = self.live & np.array([[not isinstance(node.op, Choose)] for node in self.graph])
         kept[0] = True
@@ -83,7 +83,7 @@ class _Walk:
         return peak
 
     def _last_readers(self) -> NDArray[np.intp]:
-        """The step (nodes, n) of what reads each value last, through choices and sums of one term; -1 of none."""
+        """Return the step (nodes, n) that reads each value last, through choices and sums of one term; -1 if none."""
         place = {node.name: i for i, node in enumerate(self.graph)}
         last = np.full(self.live.shape, -1, dtype=np.intp)
         last[-1] = self.end
@@ -105,7 +105,15 @@ class _Walk:
         return last
 
     def _zeros(self, input_last: NDArray[np.intp], step: int, until: int, size: int, where: NDArray[np.bool_]) -> None:
-        """Zeros that are written at a step, from the input for its batch, and held `until` another."""
+        """Count zeros that are written at a step, from the input for its batch, and held `until` another.
+
+        Args:
+            input_last: the last step that reads the input, (n,); updated.
+            step: when the zeros are written.
+            until: the last step that reads them.
+            size: elements of the zeros.
+            where: architectures that write them, (n,).
+        """
         self.changes[step] += size * where
         self.changes[until + 1] -= size * where
         np.maximum(input_last, step, out=input_last, where=where)

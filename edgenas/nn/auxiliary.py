@@ -1,9 +1,8 @@
-"""Auxiliary head: a second classifier halfway, for its gradient alone (Szegedy et al., 2015; DARTS, section A.4.1)."""
+"""Auxiliary head: a second classifier halfway, for its gradient alone (arXiv:1409.4842; DARTS, section A.4.1)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +23,7 @@ class AuxiliaryHead(nn.Module):
     """
 
     def __init__(self, channels: int, classes: int, generator: torch.Generator | None = None) -> None:
-        """Fresh weights from `generator`."""
+        """Draw fresh weights from `generator`, for a value of `channels` channels."""
         super().__init__()
         self.reduce = nn.Parameter(torch.empty(REDUCED, channels, 1, 1))
         self.widen = nn.Parameter(torch.empty(WIDE, REDUCED, SIDE, SIDE))
@@ -36,7 +35,7 @@ class AuxiliaryHead(nn.Module):
         nn.init.zeros_(self.classify.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (N, classes) of a value (N, C, H, W)."""
+        """Return logits (N, classes) for a value (N, C, H, W)."""
         x = F.adaptive_avg_pool2d(F.relu(x), SIDE)
         for kernel, norm in zip((self.reduce, self.widen), self.norms, strict=True):
             x = F.relu(norm(F.conv2d(x, kernel)))
@@ -48,7 +47,7 @@ class TrainedNetwork(nn.Module):
     """A network with what only its training has."""
 
     def __init__(self, network: Network, reads: str | None, generator: torch.Generator | None = None) -> None:
-        """The head reads the node `reads`, if there is one."""
+        """Wrap a network, with drop-path and, unless `reads` is None, a head on the value of that node."""
         super().__init__()
         self.network, self.reads, self.drop = network, reads, DropPath(network.graph)
         nodes = {node.name: node for node in network.graph}
@@ -56,13 +55,13 @@ class TrainedNetwork(nn.Module):
         self.head = None if reads is None else AuxiliaryHead(nodes[reads].shape[0], classes, generator)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Logits of the network and of the head."""
+        """Return the logits of the network, and those of the head if there is one."""
         values = self.network.values(x, self.drop)
         logits = values[self.network.graph.output.name]
         return logits, None if self.head is None or self.reads is None else self.head(values[self.reads])
 
 
-def network_state(state: Mapping[str, Any]) -> dict[str, Any]:
-    """The state of the network alone, from its own or that of a `TrainedNetwork`."""
+def network_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state of the network alone, from its own or that of a `TrainedNetwork`."""
     own = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
     return own or dict(state)

@@ -1,4 +1,4 @@
-"""Drop-path: while training, whole branches of sums are left out at random, image by image (arXiv:1605.07648)."""
+"""Drop-path: training leaves out whole branches of sums at random, image by image (arXiv:1605.07648)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DropPath:
     """
 
     def __init__(self, graph: Graph) -> None:
-        """Nothing is dropped before `draw`."""
+        """Find the branches of a graph; nothing is dropped before `draw`."""
         readers = Counter(name for node in graph for name in node.inputs)
         summed = {name for node in graph if isinstance(node.op, Add) for name in node.inputs}
         self.branches = [n.name for n in graph.priced if n.name in summed and readers[n.name] == 1]
@@ -29,14 +29,21 @@ class DropPath:
         self._kept: Tensor | None = None
 
     def draw(self, probability: float, images: int, device: torch.device, rng: Generator) -> None:
-        """Drop every branch of every image with this probability, until the next draw; the rest is scaled up."""
+        """Draw what is dropped until the next draw; the rest is scaled up.
+
+        Args:
+            probability: with which each branch of each image is dropped.
+            images: in a batch.
+            device: of the network.
+            rng: of the draws; at probability 0 nothing is drawn.
+        """
         self._kept = None
         if probability > 0 and self.branches:
             kept = torch.from_numpy(rng.random((len(self.branches), images), dtype=np.float32)) >= probability
             self._kept = (kept.float() / (1 - probability)).to(device, non_blocking=True)
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
-        """The value of a node (N, C, H, W), with its dropped images at zero."""
+        """Return the value of a node (N, C, H, W), with its dropped images at zero."""
         if self._kept is None or name not in self._place:
             return value
         return value * self._kept[self._place[name]].to(value.dtype).view(-1, 1, 1, 1)

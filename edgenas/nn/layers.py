@@ -28,8 +28,9 @@ from edgenas.graph.ops import (
     Zero,
 )
 
-EPSILON = 1e-5  # of batch norm
-NARROW = 16  # channels: with fewer, oneDNN writes past its memory in the gradient of strided 1x1 kernels (oneDNN #6035)
+EPSILON = 1e-5  # of batch norm, torch's default
+# Channels: with fewer, oneDNN writes past its memory in the gradient of strided 1x1 kernels (oneDNN #6035).
+NARROW = 16
 
 ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda x: x,
@@ -50,7 +51,7 @@ class Statistics:
 
 
 def trainable(node: Node) -> Parameters:
-    """Shapes of the parameters that training sees: what is normalised has a scale and a shift instead of a bias."""
+    """Return the shapes of the parameters that training sees: a scale and a shift, not a bias, with batch norm."""
     shapes = node.parameters
     if isinstance(node.op, NORMALISED):
         return {"weight": shapes["weight"], "scale": shapes["bias"], "shift": shapes["bias"]}
@@ -58,7 +59,14 @@ def trainable(node: Node) -> Parameters:
 
 
 def initialise(name: str, tensor: Tensor, op: Op, generator: torch.Generator | None) -> None:
-    """He initialisation by fan-out for kernels (arXiv:1502.01852), 1 for scales, 0 for shifts and biases."""
+    """Fill a parameter: He's initialisation by fan-out for kernels (arXiv:1502.01852), 1 for scales, else 0.
+
+    Args:
+        name: of the parameter, as `trainable` has it.
+        tensor: the parameter; changed in place.
+        op: whose parameter it is.
+        generator: of the random numbers; None is torch's own.
+    """
     if name == "scale":
         torch.nn.init.ones_(tensor)
     elif tensor.dim() < 2:
@@ -72,10 +80,14 @@ def initialise(name: str, tensor: Tensor, op: Op, generator: torch.Generator | N
 
 
 def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], statistics: Statistics | None) -> Tensor:
-    """The op's output.
+    """Return the op's output.
 
-    A convolution with a `bias` is folded; one with `scale` and `shift` normalises its output: with the batch's own
-    statistics where `statistics` is None or has a momentum (then it is updated), with the running ones at momentum 0.
+    Args:
+        op: what is computed.
+        inputs: tensors (N, C, H, W).
+        parameters: by name. A convolution with a `bias` is folded; one with `scale` and `shift` normalises its output.
+        statistics: of that batch norm. The batch's own are used if this is None or has a momentum, in which case it is
+            updated; at momentum 0 the running ones are used.
     """
     x = inputs[0]
     match op:
@@ -110,29 +122,30 @@ def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], st
 
 
 def _read(x: Tensor, kernel: int, stride: int) -> tuple[Tensor, int]:
-    """What a convolution reads, and with which stride: a strided 1x1 kernel over few channels gets its pixels alone."""
+    """Return what a convolution reads, and its stride: a strided 1x1 kernel over few channels gets its pixels alone."""
     if kernel == 1 and stride > 1 and x.shape[1] < NARROW:
         return x[..., ::stride, ::stride], 1
     return x, stride
 
 
 def _factorized_reduce(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return half of the channels from the even pixels of `x`, and half from the odd ones."""
     height, width = x.shape[-2:]
     even, odd = weight.chunk(2)
-    shifted = F.pad(x, (0, width % 2, 0, height % 2))[..., 1:, 1:]  # so both halves come out alike
+    shifted = F.pad(x, (0, width % 2, 0, height % 2))[..., 1:, 1:]  # so that both halves have one shape
     (x, stride), (shifted, _) = _read(x, 1, 2), _read(shifted, 1, 2)
     y = torch.cat([F.conv2d(x, even, stride=stride), F.conv2d(shifted, odd, stride=stride)], 1)
     return y if bias is None else y + bias.reshape(-1, 1, 1)
 
 
 def zeros(node: Node, x: Tensor) -> Tensor:
-    """What a Zero node holds, for the batch, device and type of `x`."""
+    """Return what a Zero node holds, for the batch, device and type of `x`."""
     assert isinstance(node.op, Zero)
     return x.new_zeros((x.shape[0], *node.shape))
 
 
 def fold(parameters: Mapping[str, Tensor], statistics: Statistics) -> dict[str, Tensor]:
-    """Kernel and bias of a convolution with its batch norm folded in."""
+    """Return the kernel and bias of a convolution with its batch norm folded in."""
     factor = parameters["scale"] / torch.sqrt(statistics.variance + EPSILON)
     weight = parameters["weight"] * factor.reshape(-1, 1, 1, 1)
     return {"weight": weight, "bias": parameters["shift"] - statistics.mean * factor}

@@ -1,7 +1,7 @@
-"""A supernet with several alternatives of each choice at once: weighted sums, by a value's terms.
+"""Run a supernet with several alternatives of each choice at once, as weighted sums.
 
 A value is kept as a linear combination of what kernels give; only what a kernel reads is added up. So sums of choices
-of sums are one pass over their terms, and an alternative that several sums read is weighted once.
+of sums are one pass over their terms, and no intermediate product is kept for the backward pass.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Terms = dict[str, Tensor | None]  # what kernels give, by name, and its weight; 
 
 @dataclass(frozen=True)
 class Mixture:
-    """What is computed of one choice: `options`, and their `weights` (len(options),)."""
+    """What is computed of one choice: n `options`, and their `weights` (n,)."""
 
     options: tuple[int, ...]
     weights: Tensor
@@ -33,10 +33,15 @@ class Mixture:
 def mixed(
     supernet: Supernet, supergraph: Graph, mixtures: Mapping[str, Mixture], x: Tensor, *, skip: float = 0.0
 ) -> Tensor:
-    """Logits (N, classes) for images (N, C, R, R), every choice being the weighted sum of its alternatives.
+    """Return logits (N, classes), every choice being the weighted sum of its alternatives.
 
-    Alternatives that no mixture has are not computed. `skip` is the weight of one more term at every choice that
-    offers a skip connection: that connection (DARTS-, arXiv:2009.01027, equation 5).
+    Args:
+        supernet: whose weights are used.
+        supergraph: of the supernet's space.
+        mixtures: by choice; alternatives that no mixture has are not computed.
+        x: images (N, C, R, R).
+        skip: weight of one more term at every choice that offers a skip connection: that connection (DARTS-,
+            arXiv:2009.01027, equation 5).
     """
     values = {supergraph.input.name: x}
     terms: dict[str, Terms] = {supergraph.input.name: {supergraph.input.name: None}}
@@ -65,7 +70,13 @@ def mixed(
 
 
 def needed(supergraph: Graph, mixtures: Mapping[str, Mixture], auxiliary: Mapping[str, str]) -> list[Node]:
-    """The nodes behind the input that the output reads through the alternatives that are mixed, in order."""
+    """Return the nodes behind the input that the output reads through what is mixed, in order.
+
+    Args:
+        supergraph: the program.
+        mixtures: by choice.
+        auxiliary: the skip connection that is added at a Choose node, by name.
+    """
     reads = {supergraph.output.name}
     kept = []
     for node in reversed(supergraph.nodes[1:]):
@@ -81,7 +92,7 @@ def needed(supergraph: Graph, mixtures: Mapping[str, Mixture], auxiliary: Mappin
 
 
 def skips(space: SearchSpace, supergraph: Graph) -> dict[str, str]:
-    """By Choose node: the alternative that the space calls a skip connection, where there is one."""
+    """Return the alternative that the space calls a skip connection, by Choose node, where there is one."""
     found: dict[str, str] = {}
     for node in supergraph:
         if isinstance(node.op, Choose):
@@ -93,7 +104,7 @@ def skips(space: SearchSpace, supergraph: Graph) -> dict[str, str]:
 
 
 def _chosen(node: Node, mixture: Mixture, terms: Mapping[str, Terms]) -> Terms:
-    """The weighted terms of the alternatives that are mixed."""
+    """Return the weighted terms of the alternatives that are mixed."""
     assert isinstance(node.op, Choose)
     total: Terms = {}
     for option, outer in zip(mixture.options, mixture.weights, strict=True):
@@ -105,7 +116,7 @@ def _chosen(node: Node, mixture: Mixture, terms: Mapping[str, Terms]) -> Terms:
 
 
 def _accumulate(terms: Terms, name: str, weight: Tensor | float | None, like: Tensor) -> None:
-    """Add a term; None is a weight of 1."""
+    """Add a term to `terms`, in place; None is a weight of 1, and `like` tells the device of a new one."""
     if name in terms:
         known = terms[name]
         one = 1.0 if known is None else known
@@ -116,7 +127,7 @@ def _accumulate(terms: Terms, name: str, weight: Tensor | float | None, like: Te
 
 
 def _value(name: str, shape: tuple[int, ...], terms: Terms, values: dict[str, Tensor], x: Tensor) -> Tensor:
-    """Add up what a node gives, once."""
+    """Return what a node gives: the sum of its terms, which is kept in `values`."""
     if name not in values:
         if not terms:
             values[name] = x.new_zeros((x.shape[0], *shape))
@@ -129,17 +140,17 @@ def _value(name: str, shape: tuple[int, ...], terms: Terms, values: dict[str, Te
 
 
 class _Combination(torch.autograd.Function):
-    """sum of weights[i] * tensors[i], without the intermediate products that autograd would keep."""
+    """The sum of weights[i] * tensors[i], without the intermediate products that autograd would keep."""
 
     @staticmethod
     def forward(ctx: Any, weights: Tensor, *tensors: Tensor) -> Tensor:
-        """`weights` (n,), `tensors` of one shape."""
+        """Return the sum for `weights` (n,) and n `tensors` of one shape."""
         ctx.save_for_backward(weights, *tensors)
         return _weighted(weights.to(tensors[0].dtype), tensors)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        """Of the weights, then of each tensor."""
+        """Return the gradient of the weights, then of each tensor."""
         (gradient,) = gradients
         weights, *tensors = ctx.saved_tensors
         of_weights = None

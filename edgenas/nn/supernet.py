@@ -17,9 +17,9 @@ from edgenas.spaces.base import SearchSpace
 class Supernet(nn.Module):
     """All networks of a space; each call runs one of them on slices of the shared weights.
 
-    A group's tensor is the largest over all alternatives and allowed shape choices. A smaller op takes the leading channels
-    and the centre of the kernel. Batch norm shares scale and shift and normalises with the batch's own statistics;
-    running ones are estimated per subnet (`reestimate_batch_norm`).
+    A group's tensor is the largest over all alternatives and allowed shape choices. A smaller op takes the leading
+    channels and the centre of the kernel. Batch norm shares scale and shift, and normalises with the batch's own
+    statistics; running ones are estimated for each subnet (`reestimate_batch_norm`).
     """
 
     def __init__(self, space: SearchSpace, generator: torch.Generator | None = None) -> None:

@@ -1,1 +1,1 @@
-"""Spaces."""
+"""Search spaces, one file each: `choices`, `emit` and `build(shape, classes)`."""

@@ -15,7 +15,9 @@ COSTS = [CountCost("params"), CountCost("bytes")]
 
 
 @pytest.mark.parametrize("cost", COSTS, ids=lambda cost: str(cost.metric))
-@pytest.mark.parametrize("space", [Shared(), Shared().restrict({"width": [1], "gate": [0]}), Cell()], ids=["shared", "narrowed", "cell"])
+@pytest.mark.parametrize(
+    "space", [Shared(), Shared().restrict({"width": [1], "gate": [0]}), Cell()], ids=["shared", "narrowed", "cell"]
+)
 def test_bounds_of_small_spaces_are_exact(space, cost):
     values = cost.many(space, all_archs(space))
     cheapest, largest = cheapest_and_largest(space, cost)

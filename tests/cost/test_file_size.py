@@ -33,12 +33,13 @@ def test_a_file_is_never_larger_and_little_smaller_than_was_said(name, side, rng
 @pytest.mark.parametrize("name", SPACES)
 def test_an_int8_file_is_never_larger_and_not_much_smaller(name, rng):
     space = build_space(name, (3, 28, 28), 10)
-    for arch in [sample(space, rng) for _ in range(1)]:
-        graph = space.graph(arch)
-        images = rng.standard_normal((1, 1, *graph.input.shape)).astype(np.float32)
-        real = len(quantize(file_of(graph, rng), images, reduce_range=False))
-        said = FileBytes(space, "int8")(graph)
-        assert 0.9 * said <= real <= said
+    # Of one size: the quantiser takes its time for a large network, and sizes differ in no op.
+    space = space.restrict({space.choices[i].name: [0] for i in space.static_indices})
+    graph = space.graph(sample(space, rng))
+    images = rng.standard_normal((1, 1, *graph.input.shape)).astype(np.float32)
+    real = len(quantize(file_of(graph, rng), images, reduce_range=False))
+    said = FileBytes(space, "int8")(graph)
+    assert 0.9 * said <= real <= said
 
 
 def test_it_is_a_sum_over_nodes(rng):
