@@ -21,20 +21,21 @@ from zipfile import BadZipFile
 import numpy as np
 
 from edgenas.errors import EdgeNASError, EnvironmentFault
-from edgenas.exporters.metadata import MODELS, Facts, Precision
+from edgenas.exporters.metadata import MODELS, ModelMetadata, Precision
 from edgenas.exporters.model_card import model_card, one_line
 from edgenas.exporters.onnx import OUTPUT
 from edgenas.exporters.session import outputs
+from edgenas.system.run_folder import Json
 
 Array = np.ndarray[Any, Any]
 
-SCHEMA = 1
+SCHEMA = 1  # of manifest.json: raised when a reader of today could not read it
 MANIFEST, GOLDEN = "manifest.json", "golden.npz"
 GOLDEN_OUTPUTS = {"model.onnx": "output", "model.int8.onnx": "int8_output"}  # arrays of golden.npz
 # Largest difference from a golden output on another machine, as a share of the largest output (of 1, where that is
 # smaller). A rounding that falls the other way moves an int8 activation by a whole step.
 TOLERANCES: dict[Precision, float] = {"fp32": 1e-3, "int8": 5e-2}
-PACKAGES = ("edgenas", "torch", "onnx", "onnxruntime", "numpy")
+PACKAGES = ("edgenas", "torch", "onnx", "onnxruntime", "numpy")  # whose versions stand in the manifest
 
 
 def write_bundle(
@@ -42,7 +43,7 @@ def write_bundle(
     *,
     model: bytes,
     int8: bytes | None,
-    facts: Facts,
+    metadata: ModelMetadata,
     labels: Sequence[str],
     golden_images: Array,
     golden_inputs: Array,
@@ -50,8 +51,15 @@ def write_bundle(
 ) -> None:
     """Write the bundle, each file whole or not at all, the manifest last.
 
-    Golden images are uint8 (n, C, H, W) of any size, inputs float32 (n, *facts.shape) made of them, outputs
-    (n, classes) those of the trained network for the inputs. Those of int8 are computed here.
+    Args:
+        folder: made if it is not there.
+        model: the float model's file.
+        int8: the int8 model's file, if there is one; its golden outputs are computed here.
+        metadata: what is known of the models.
+        labels: names of the classes.
+        golden_images: uint8 (n, C, H, W), of any size.
+        golden_inputs: what preprocessing makes of them, float32 (n, *metadata.shape).
+        golden_outputs: the trained network's for these inputs, (n, classes).
 
     Raises:
         EnvironmentFault: the folder cannot be written.
@@ -63,9 +71,9 @@ def write_bundle(
         golden["int8_output"] = outputs(int8, golden_inputs)
     files[GOLDEN] = _npz(golden)
     files["labels.txt"] = "".join(f"{one_line(label)}\n" for label in labels).encode()
-    files["MODEL_CARD.md"] = model_card(facts, labels).encode()
+    files["MODEL_CARD.md"] = model_card(metadata, labels).encode()
     hashes = {name: _sha256(data) for name, data in files.items()}
-    files[MANIFEST] = _json(_manifest(facts, labels, hashes))
+    files[MANIFEST] = _json(_manifest(metadata, labels, hashes))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if int8 is None:
@@ -91,7 +99,7 @@ def _json(value: Any) -> bytes:
 
 
 def _finite(value: Any) -> Any:
-    """`value` with null for numbers that JSON lacks."""
+    """Return `value` with null for numbers that JSON lacks."""
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -111,26 +119,26 @@ def _write(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _manifest(facts: Facts, labels: Sequence[str], hashes: Mapping[str, str]) -> dict[str, Any]:
-    channels, height, width = facts.shape
+def _manifest(metadata: ModelMetadata, labels: Sequence[str], hashes: Mapping[str, str]) -> Json:
+    channels, height, width = metadata.shape
     models = {
         MODELS[precision]: asdict(measured) | {"precision": precision, "golden_tolerance": TOLERANCES[precision]}
-        for precision, measured in facts.delivered.items()
+        for precision, measured in metadata.delivered.items()
     }
     return {
         "schema": SCHEMA,
-        "default": {"file": MODELS[facts.default], "reason": facts.reason},
+        "default": {"file": MODELS[metadata.default], "reason": metadata.reason},
         "models": models,
-        "predicted_ms": list(facts.predicted_ms),
-        "measured_on" if facts.is_measured else "not_measured_on": {
-            "device": facts.device,
-            "runtime": facts.runtime,
-            "runtime_version": facts.runtime_version,
-            "threads": facts.threads,
-            "budget_ms": facts.budget_ms,
-            "limits": [dict(limit) for limit in facts.limits],
-            "data": facts.data,
-            "test_images": facts.test_images,
+        "predicted_ms": list(metadata.predicted_ms),
+        "measured_on" if metadata.is_measured else "not_measured_on": {
+            "device": metadata.device,
+            "runtime": metadata.runtime,
+            "runtime_version": metadata.runtime_version,
+            "threads": metadata.threads,
+            "budget_ms": metadata.budget_ms,
+            "limits": [dict(limit) for limit in metadata.limits],
+            "data": metadata.data,
+            "test_images": metadata.test_images,
         },
         "input": {
             "name": "input",
@@ -141,7 +149,7 @@ def _manifest(facts: Facts, labels: Sequence[str], hashes: Mapping[str, str]) ->
             "steps": "uint8 to float, resize, divide by 255, subtract mean, divide by std",
             "resize": {"height": height, "width": width, "interpolation": "bilinear", "antialias": True},
             "range": [0, 1],
-            "normalisation": {"mean": list(facts.mean), "std": list(facts.std)},
+            "normalisation": {"mean": list(metadata.mean), "std": list(metadata.std)},
         },
         "output": {
             "name": OUTPUT,
@@ -150,7 +158,7 @@ def _manifest(facts: Facts, labels: Sequence[str], hashes: Mapping[str, str]) ->
             "meaning": "logits, one per label; softmax makes them shares",
         },
         "labels": list(labels),
-        "network": dict(facts.network),
+        "network": dict(metadata.network),
         "sha256": dict(hashes),
         "versions": {package: _version(package) for package in PACKAGES},
     }
@@ -164,7 +172,7 @@ def _version(package: str) -> str | None:
 
 
 def verify_bundle(folder: Path) -> list[str]:
-    """What is wrong with a bundle, one line each; none if every hash and every golden output is as the manifest says.
+    """Return what is wrong with a bundle, one line each: nothing if hashes and golden outputs are the manifest's.
 
     Nothing is loaded before all hashes agree.
     """

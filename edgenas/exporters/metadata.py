@@ -1,4 +1,4 @@
-"""What is known of a delivered model: said once, for the manifest and for the card."""
+"""Model metadata: what is known of a delivered model, written once, for the manifest and for the card."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from edgenas.graph.ops import Shape
 
 Precision = Literal["fp32", "int8"]
 
+# Files of a bundle, by precision.
 MODELS: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
 
 
@@ -24,8 +25,11 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """The input is resized to `shape`, divided by 255, less `mean`, divided by `std`, in this order."""
+class ModelMetadata:
+    """What is known of a delivered model.
+
+    Its input is resized to `shape`, divided by 255, less `mean`, divided by `std`, in this order.
+    """
 
     shape: Shape
     mean: Sequence[float]
@@ -47,10 +51,10 @@ class Facts:
 
     @property
     def is_measured(self) -> bool:
-        """Whether latencies were measured on the device."""
+        """Tell whether latencies were measured on the device."""
         return any(measured.ms is not None for measured in self.delivered.values())
 
     @property
     def delivered(self) -> dict[Precision, Measured]:
-        """The models in the bundle."""
+        """Return the models in the bundle, by precision."""
         return {"fp32": self.fp32} if self.int8 is None else {"fp32": self.fp32, "int8": self.int8}

@@ -2,64 +2,49 @@
 
 Opset 18, IR 8, one file, static batch 1: what onnxruntime takes from 1.15 on, and what NNAPI and Core ML need, which
 run no node of a model with a dynamic dimension. The same graph and weights give the same bytes.
-
-Hard-swish is HardSigmoid and Mul. NNAPI and Core ML's older format lack HardSigmoid; Add, Clip, Mul, Mul are on their
-lists, but made convolution, activation, convolution 15 to 23 % slower in onnxruntime 1.31 on a CPU (three sizes, 14 to
-56 pixels a side). A HardSwish node is as fast: onnxruntime expands it to the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edgenas.errors import ExportError
+from edgenas.exporters.onnx_writers import WRITERS, Array, Program, Weights
 from edgenas.graph.graph import Graph, Node
-from edgenas.graph.ops import (
-    Act,
-    Add,
-    Concat,
-    Conv,
-    FactorizedReduce,
-    GlobalPool,
-    Input,
-    Linear,
-    Op,
-    Pool,
-    Shape,
-    SqueezeExcite,
-    Zero,
-)
+from edgenas.graph.ops import Input, Linear, Shape
 
 if TYPE_CHECKING:
     import onnx
 
-Array = np.ndarray[Any, Any]
-Weights = Mapping[str, Array]
-
-OPSET, IR_VERSION = 18, 8
-OUTPUT = "logits"
+OPSET, IR_VERSION = 18, 8  # see above
+OUTPUT = "logits"  # name of the output in every file
 
 
 def to_onnx(graph: Graph, weights: Weights, *, batch: int | None = 1, name: str = "network") -> onnx.ModelProto:
-    """The model of `graph`; `weights` holds `<node name>.<parameter>` in the shapes of `Node.parameters`.
+    """Return the model of a graph.
 
-    Each Input node is an input of its name (`input` in every space), float32 (batch, C, H, W); batch None is dynamic.
-    The output `logits` is (batch, classes); a graph that does not end in (C, 1, 1) keeps its (batch, C, H, W).
+    Each Input node is an input of its name (`input` in every space), float32 (batch, C, H, W). The output `logits` is
+    (batch, classes); that of a graph that does not end in (C, 1, 1) is (batch, C, H, W).
+
+    Args:
+        graph: of one architecture.
+        weights: `<node name>.<parameter>` in the shapes of `Node.parameters`, batch norm folded.
+        batch: images in a batch; None is dynamic.
+        name: of the ONNX graph.
 
     Raises:
         ExportError: a weight is missing or has another shape; or `graph` is a supergraph.
     """
     from onnx import TensorProto, helper
 
-    program = _Program(graph, weights, batch)
+    program = Program(graph, weights, batch)
     values: dict[str, str] = {}
     for node in graph:
-        write = _WRITERS.get(type(node.op))
+        write = WRITERS.get(type(node.op))
         if write is None:
             raise ExportError(f"{node.name!r} is a {node.op.kind!r}, no ONNX op; export the graph of one architecture")
         values[node.name] = write(program, node, *(values[source] for source in node.inputs))
@@ -81,222 +66,44 @@ def to_onnx(graph: Graph, weights: Weights, *, batch: int | None = 1, name: str 
 
 
 def written(node: Node, *inputs: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-    """What a node that is not the output adds to a model, with zeros for weights: for its size.
+    """Return the nodes and tensors that a node adds to a model, with zeros for weights: for their size.
 
-    `inputs` name the tensors that it reads.
+    Args:
+        node: any but the output.
+        inputs: names of the tensors that it reads.
     """
     weights = {f"{node.name}.{name}": np.zeros(shape, np.float32) for name, shape in node.parameters.items()}
-    program = _Program(identity((1, 1, 1)), weights, 1)
-    _WRITERS[type(node.op)](program, node, *inputs)
+    program = Program(identity((1, 1, 1)), weights, 1)
+    WRITERS[type(node.op)](program, node, *inputs)
     return program.nodes, list(program.initializers.values())
 
 
 def to_bytes(model: onnx.ModelProto) -> bytes:
-    """The file's content, the same for equal models."""
+    """Return the file's content, the same bytes for equal models."""
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
 
-class _Program:
-    """ONNX nodes and initializers so far. A node of ours becomes one or more of theirs; tensors are `<name>.out`."""
-
-    def __init__(self, graph: Graph, weights: Weights, batch: int | None) -> None:
-        self.input, self.output, self.batch = graph.input.name, graph.output.name, batch
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: dict[str, onnx.TensorProto] = {}
-        self._weights = weights
-
-    def add(self, op: str, name: str, *inputs: str, **attributes: Any) -> str:
-        """Append an ONNX node; returns the name of its output."""
-        from onnx import helper
-
-        self.nodes.append(helper.make_node(op, inputs, [f"{name}.out"], name, **attributes))
-        return f"{name}.out"
-
-    def constant(self, name: str, value: Array) -> str:
-        """An initializer, written once however often it is asked for."""
-        from onnx import numpy_helper
-
-        if name not in self.initializers:
-            self.initializers[name] = numpy_helper.from_array(value, name)
-        return name
-
-    def parameters(self, node: Node) -> list[str]:
-        """Initializers for all parameters of `node`, in their order."""
-        return [self._parameter(f"{node.name}.{name}", shape) for name, shape in node.parameters.items()]
-
-    def halves(self, node: Node) -> list[list[str]]:
-        """Initializers for the first and the second half of the outputs of `node`."""
-        whole = {name: self._value(f"{node.name}.{name}", shape) for name, shape in node.parameters.items()}
-        return [
-            [
-                self.constant(f"{node.name}.{half}.{name}", value[i : i + len(value) // 2])
-                for name, value in whole.items()
-            ]
-            for half, i in (("even", 0), ("odd", node.shape[0] // 2))
-        ]
-
-    def _parameter(self, name: str, shape: tuple[int, ...]) -> str:
-        return self.constant(name, self._value(name, shape))
-
-    def _value(self, name: str, shape: tuple[int, ...]) -> Array:
-        if name not in self._weights:
-            raise ExportError(f"weight {name!r} is missing; pass the weights of the same graph, batch norm folded")
-        value = np.ascontiguousarray(self._weights[name], np.float32)
-        if value.shape != shape:
-            raise ExportError(f"weight {name!r} is {value.shape}, not {shape}; pass the weights of the same graph")
-        return value
-
-    def activation(self, act: str, name: str, x: str) -> str:
-        """`x` through one of ops.ACTIVATIONS."""
-        if act == "none":
-            return x
-        if act == "relu":
-            return self.add("Relu", name, x)
-        if act == "sigmoid":
-            return self.add("Sigmoid", name, x)
-        if act == "relu6":
-            bounds = (
-                self.constant("clip.min", np.array(0, np.float32)),
-                self.constant("clip.max", np.array(6, np.float32)),
-            )
-            return self.add("Clip", name, x, *bounds)
-        gate = self.add("HardSigmoid", f"{name}.gate", x, alpha=1 / 6, beta=0.5)
-        return self.add("Mul", name, x, gate)
-
-
-def _input(program: _Program, node: Node) -> str:
-    return node.name
-
-
-def _conv(program: _Program, node: Node, x: str) -> str:
-    op = node.op
-    assert isinstance(op, Conv)
-    dilated = {"dilations": [op.dilation] * 2} if op.dilation > 1 else {}
-    x = program.add(
-        "Conv",
-        node.name,
-        x,
-        *program.parameters(node),
-        group=op.groups,
-        **dilated,
-        **_window(op.kernel, op.stride, op.padding),
-    )
-    return program.activation(op.act, f"{node.name}.{op.act}", x)
-
-
-def _factorized_reduce(program: _Program, node: Node, x: str) -> str:
-    name, op = node.name, node.op
-    assert isinstance(op, FactorizedReduce)
-    halves = program.halves(node)
-    starts, ends, axes = (
-        program.constant(f"shift.{part}", np.array(values, np.int64))
-        for part, values in (("starts", [1, 1]), ("ends", [2**31 - 1] * 2), ("axes", [2, 3]))
-    )
-    shifted = program.add("Slice", f"{name}.shifted", x, starts, ends, axes)
-    even = program.add("Conv", f"{name}.even", x, *halves[0], kernel_shape=[1, 1], strides=[2, 2])
-    # A side that was odd is one short, so that the last pixel lies beyond it; else that pixel is not reached.
-    odd = program.add(
-        "Conv", f"{name}.odd", shifted, *halves[1], kernel_shape=[1, 1], strides=[2, 2], pads=[0, 0, 1, 1]
-    )
-    return program.add("Concat", name, even, odd, axis=1)
-
-
-def _pool(program: _Program, node: Node, x: str) -> str:
-    op = node.op
-    assert isinstance(op, Pool)
-    if op.mode == "max":
-        return program.add("MaxPool", node.name, x, **_window(op.kernel, op.stride, op.kernel // 2))
-    window = _window(op.kernel, op.stride, op.kernel // 2)
-    return program.add("AveragePool", node.name, x, count_include_pad=0, **window)
-
-
-def _window(kernel: int, stride: int, padding: int) -> dict[str, list[int]]:
-    return {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [padding] * 4}
-
-
-def _act(program: _Program, node: Node, x: str) -> str:
-    assert isinstance(node.op, Act)
-    if node.op.act == "none":
-        return program.add("Identity", node.name, x)
-    return program.activation(node.op.act, node.name, x)
-
-
-def _linear(program: _Program, node: Node, x: str) -> str:
-    flat = program.add("Flatten", f"{node.name}.flat", x, axis=1)
-    y = program.add("Gemm", node.name, flat, *program.parameters(node), transB=1)
-    if node.name == program.output:
-        return y
-    image = program.constant("image", np.array([0, -1, 1, 1], np.int64))
-    return program.add("Reshape", f"{node.name}.image", y, image)
-
-
-def _global_pool(program: _Program, node: Node, x: str) -> str:
-    return program.add("GlobalAveragePool", node.name, x)
-
-
-def _squeeze_excite(program: _Program, node: Node, x: str) -> str:
-    name = node.name
-    reduce_weight, reduce_bias, expand_weight, expand_bias = program.parameters(node)
-    y = program.add("GlobalAveragePool", f"{name}.mean", x)
-    y = program.add("Conv", f"{name}.reduce", y, reduce_weight, reduce_bias, kernel_shape=[1, 1])
-    y = program.add("Relu", f"{name}.relu", y)
-    y = program.add("Conv", f"{name}.expand", y, expand_weight, expand_bias, kernel_shape=[1, 1])
-    y = program.add("Sigmoid", f"{name}.gate", y)
-    return program.add("Mul", name, x, y)
-
-
-def _add(program: _Program, node: Node, x: str, y: str) -> str:
-    return program.add("Add", node.name, x, y)
-
-
-def _concat(program: _Program, node: Node, *xs: str) -> str:
-    return program.add("Concat", node.name, *xs, axis=1)
-
-
-def _zero(program: _Program, node: Node, x: str) -> str:
-    if program.batch is None:
-        batch = program.add("Shape", f"{node.name}.batch", program.input, start=0, end=1)
-        sides = program.constant(f"{node.name}.sides", np.array(node.shape, np.int64))
-        shape = program.add("Concat", f"{node.name}.shape", batch, sides, axis=0)
-    else:
-        shape = program.constant(f"{node.name}.shape", np.array([program.batch, *node.shape], np.int64))
-    return program.add("ConstantOfShape", node.name, shape)
-
-
-_WRITERS: Mapping[type[Op], Callable[..., str]] = {
-    Input: _input,
-    Conv: _conv,
-    FactorizedReduce: _factorized_reduce,
-    Pool: _pool,
-    Act: _act,
-    Linear: _linear,
-    GlobalPool: _global_pool,
-    SqueezeExcite: _squeeze_excite,
-    Add: _add,
-    Concat: _concat,
-    Zero: _zero,
-}
-
-
-# Models that exist to be timed
-
-
 def probe(node: Node) -> Graph:
-    """The graph of one node alone, with an Input for each of its inputs. Nodes of one key give the same graph."""
+    """Return the graph of one node alone, with an Input for each of its inputs.
+
+    It exists to be timed; nodes of one key give the same graph.
+    """
     names = ["input", *(f"input{i}" for i in range(1, len(node.in_shapes)))]
     inputs = [Node(name, Input(), (), (), shape, name) for name, shape in zip(names, node.in_shapes, strict=True)]
     return Graph((*inputs, replace(node, name="op", weights="op", inputs=tuple(names))))
 
 
 def identity(shape: Shape) -> Graph:
-    """The graph that returns its input: what a call costs."""
+    """Return the graph that returns its input, which takes the time of a call alone."""
     return Graph((Node("input", Input(), (), (), shape, "input"),))
 
 
 def random_weights(graph: Graph, rng: np.random.Generator) -> dict[str, Array]:
-    """Weights for timing: variance 2 / fan-in (He et al., 2015, arXiv:1502.01852), which keeps activations in a normal
-    range through the depth, since denormal numbers run many times slower.
+    """Return weights for timing, by `<node name>.<parameter>`.
+
+    Their variance is 2 / fan-in (He et al., 2015, arXiv:1502.01852), which keeps activations in a normal range through
+    the depth: denormal numbers run many times slower.
     """
     weights = {}
     for node in graph:

@@ -1,4 +1,4 @@
-"""What a written model must pass before it is delivered: equal outputs, and nothing about the machine that wrote it."""
+"""Parity check: a written model gives the outputs of its network, and tells nothing of the machine that wrote it."""
 
 from __future__ import annotations
 
@@ -19,24 +19,29 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-TOLERANCE = 1e-4
-TIE = 1e-5  # float32 noise between two implementations stays below
-MIN_SAME_ARGMAX = 0.999
-MIN_WORD = 5  # shorter words turn up among the weights by chance
+TOLERANCE = 1e-4  # difference of an output, as a share of the largest one (of 1, where that is smaller): 10 x TIE
+TIE = 1e-5  # classes this close, on that scale, are level: float32 noise between two implementations stays below
+MIN_SAME_ARGMAX = 0.999  # share of the inputs
+MIN_WORD = 5  # letters: shorter words turn up among the weights by chance
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a model's outputs are from the network's: largest absolute difference, share of equal arg-max."""
+    """How far a model's outputs are from the network's: the largest absolute difference, the share of equal arg-max."""
 
     largest_difference: float
     same_argmax: float
 
 
-def check(model: onnx.ModelProto | bytes, network: Callable[[Array], Array], inputs: Array) -> Difference:
-    """Compare `model` in onnxruntime with `network`, (n, C, H, W) to (n, classes), on `inputs` (n, C, H, W).
+def check_parity(model: onnx.ModelProto | bytes, network: Callable[[Array], Array], inputs: Array) -> Difference:
+    """Compare a model in onnxruntime with the network that it was written from.
 
     A class counts as the same arg-max if the network itself puts it level with its best to within float noise.
+
+    Args:
+        model: what was written.
+        network: a function of (n, C, H, W) that gives (n, classes).
+        inputs: preprocessed images (n, C, H, W).
 
     Raises:
         ExportError: onnx.checker or onnxruntime refuses the model; its opset or IR is not ours; an output is not
@@ -70,6 +75,7 @@ def check(model: onnx.ModelProto | bytes, network: Callable[[Array], Array], inp
 
 
 def _check_format(model: onnx.ModelProto) -> None:
+    """Check that the quantiser, too, kept to the opset and IR that old runtimes load."""
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     if opsets != {"": OPSET} or model.ir_version != IR_VERSION:
         raise ExportError(
@@ -79,12 +85,20 @@ def _check_format(model: onnx.ModelProto) -> None:
 
 
 def private_words() -> list[str]:
-    """What a file must not tell about the machine that wrote it: working directory, home, host name."""
+    """Return what a file must not tell of the machine that wrote it: working directory, home, host name."""
     return [os.getcwd(), os.path.expanduser("~"), socket.gethostname()]
 
 
 def check_private(model: bytes, words: Iterable[str] | None = None) -> None:
-    """Raises ExportError if `model` contains one of `words` (None: `private_words()`) of five letters or more."""
+    """Check that a file contains none of some words of five letters or more.
+
+    Args:
+        model: the file.
+        words: None stands for `private_words()`.
+
+    Raises:
+        ExportError: it contains one.
+    """
     for word in private_words() if words is None else words:
         if len(word) >= MIN_WORD and os.fsencode(word) in model:
             raise ExportError(f"the exported model contains {word!r}; it is kept as .rejected, please report it")

@@ -24,14 +24,18 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
+# Below this, int8 is of no use: the error has a tenth of the outputs' amplitude, which moves close decisions.
 MIN_SIGNAL_TO_NOISE_DB = 20.0
 
 
 def quantize(model: bytes, calibration: Iterable[Array | tuple[Array, ...]], *, reduce_range: bool) -> bytes:
-    """The int8 twin of `model`, in the same opset and IR; equal arguments give equal bytes.
+    """Return the int8 model of a float one, in the same opset and IR; equal arguments give equal bytes.
 
-    `calibration` yields preprocessed training images, float32 (1, C, H, W), a hundred or so: an activation's range is
-    that from its smallest to its largest value over all of them. For a model of several inputs it yields tuples.
+    Args:
+        model: the float model's file.
+        calibration: preprocessed training images, float32 (1, C, H, W), a hundred or so; tuples of inputs for a model
+            of several inputs. An activation's range is that from its smallest to its largest value over all of them.
+        reduce_range: whether weights keep to 7 bits, which x86 without VNNI needs.
 
     Raises:
         ExportError: no calibration image, or onnxruntime cannot quantise the model.
@@ -67,7 +71,7 @@ class _Reader:
         self._names, self._images = names, iter(images)
 
     def get_next(self) -> dict[str, Array] | None:
-        """The feed of the next image."""
+        """Return the feed of the next image."""
         image = next(self._images, None)
         if image is None:
             return None
@@ -76,7 +80,7 @@ class _Reader:
 
 
 def _without_advice(model: bytes) -> bytes:
-    """`model`, marked so that the quantiser does not log advice to fuse batch norms: our writer's models have none."""
+    """Return `model`, marked so that the quantiser logs no advice to fuse batch norms: our models have none."""
     import onnx
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
@@ -86,7 +90,7 @@ def _without_advice(model: bytes) -> bytes:
 
 
 def _cleaned(quantized: onnx.ModelProto, original: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the quantiser's traces, and without opset domains that no node uses: older runtimes refuse them."""
+    """Remove the quantiser's traces, and opset domains that no node uses, which older runtimes refuse."""
     used = {node.domain for node in quantized.graph.node}
     kept = [opset for opset in quantized.opset_import if opset.domain in used]
     del quantized.opset_import[:]
@@ -100,7 +104,10 @@ def _cleaned(quantized: onnx.ModelProto, original: onnx.ModelProto) -> onnx.Mode
 
 
 def signal_to_noise_db(reference: Array, outputs: Array) -> float:
-    """Power of `reference` over that of the difference, in dB; infinite without a difference, nan if either has nan."""
+    """Return the power of `reference` over that of the difference, in dB.
+
+    It is infinite without a difference, and nan if either array has nan.
+    """
     reference = np.asarray(reference, np.float64)
     noise = float(np.square(reference - outputs).sum())
     signal = float(np.square(reference).sum())
@@ -110,7 +117,12 @@ def signal_to_noise_db(reference: Array, outputs: Array) -> float:
 
 
 def collapse(reference: Array, outputs: Array) -> str | None:
-    """Why int8 `outputs` are useless beside the float model's `reference`, both (n, classes); None if they are not."""
+    """Return why int8 outputs are useless, or None if they are not.
+
+    Args:
+        reference: the float model's outputs, (n, classes).
+        outputs: the int8 model's, (n, classes).
+    """
     if len(outputs) > 1 and np.ptp(outputs, axis=0).max() == 0:
         return "int8 gives the same output for every image"
     ratio_db = signal_to_noise_db(reference, outputs)

@@ -1,4 +1,4 @@
-"""Running a model given as bytes, for checks; timing is the runtimes' business."""
+"""Run a model given as bytes, for checks; timing is the runtimes' business."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ Array = np.ndarray[Any, Any]
 
 
 def outputs(model: bytes, inputs: Array) -> Array:
-    """The first output for each of `inputs` (n, C, H, W), one image a call, joined along the batch: (n, ...).
+    """Return a model's first output for n images, one image a call, joined along the batch: (n, ...).
+
+    Args:
+        model: the file, with a batch of 1.
+        inputs: preprocessed images (n, C, H, W).
 
     Raises:
         DataError: onnxruntime cannot load or run the model.
@@ -25,5 +29,5 @@ def outputs(model: bytes, inputs: Array) -> Array:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a foreign library says, in one line."""
+    """Return the first line of a foreign library's error."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

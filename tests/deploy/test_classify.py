@@ -30,19 +30,19 @@ def printed(labels, logits) -> str:
 
 
 @pytest.mark.parametrize("default, array", [("fp32", "output"), ("int8", "int8_output")])
-def test_golden_inputs_give_their_labels(write, tmp_path, facts, default, array):
-    folder = write(tmp_path / "the bundle", labels=list("abcde"), facts=replace(facts, default=default))
+def test_golden_inputs_give_their_labels(write, tmp_path, metadata, default, array):
+    folder = write(tmp_path / "the bundle", labels=list("abcde"), metadata=replace(metadata, default=default))
     found = classify(folder)
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout == printed("abcde", np.load(folder / "golden.npz")[array])
 
 
-def test_images_are_normalised_as_the_manifest_says(write, tmp_path, facts):
+def test_images_are_normalised_as_the_manifest_says(write, tmp_path, metadata):
     from edgenas.exporters.session import outputs
 
     pixels = np.random.default_rng(0).integers(0, 256, (6, 3, 16, 16), dtype=np.uint8)
     np.save(tmp_path / "images.npy", pixels)
-    mean, std = (np.float32(values)[:, None, None] for values in (facts.mean, facts.std))
+    mean, std = (np.float32(values)[:, None, None] for values in (metadata.mean, metadata.std))
     folder = write(tmp_path / "bundle", labels=list("abcde"))
     expected = outputs((folder / "model.onnx").read_bytes(), ((pixels / np.float32(255) - mean) / std))
     found = classify(folder, tmp_path / "images.npy")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edgenas.exporters.bundle import write_bundle
-from edgenas.exporters.metadata import Facts, Measured
+from edgenas.exporters.metadata import Measured, ModelMetadata
 from edgenas.exporters.onnx import random_weights, to_bytes, to_onnx
 from edgenas.exporters.quantize import quantize
 from edgenas.graph.graph import Builder, Graph
@@ -47,8 +47,8 @@ def int8(model, images) -> bytes:
 
 
 @pytest.fixture
-def facts() -> Facts:
-    return Facts(
+def metadata() -> ModelMetadata:
+    return ModelMetadata(
         shape=(3, 16, 16),
         mean=(0.5, 0.4, 0.3),
         std=(0.2, 0.2, 0.25),
@@ -69,7 +69,7 @@ def facts() -> Facts:
 
 
 @pytest.fixture
-def write(model, int8, facts, images):
+def write(model, int8, metadata, images):
     """Writes a bundle to a folder; keywords replace what is in it."""
     from edgenas.exporters.session import outputs
 
@@ -77,7 +77,7 @@ def write(model, int8, facts, images):
         contents = {
             "model": model,
             "int8": int8,
-            "facts": facts,
+            "metadata": metadata,
             "labels": LABELS,
             "golden_images": np.zeros((24, 3, 20, 20), np.uint8),
             "golden_inputs": images,

@@ -36,11 +36,9 @@ def test_bundle_is_whole_and_verifies(write, tmp_path):
     assert {name: sha256(folder / name) for name in FILES - {MANIFEST}} == manifest_of(folder)["sha256"]
 
 
-def test_bundle_without_int8(write, tmp_path, facts):
-    from dataclasses import replace
-
+def test_bundle_without_int8(write, tmp_path, metadata):
     folder = write(tmp_path)  # leaves an int8 model, which the second bundle must not keep
-    write(folder, int8=None, facts=replace(facts, int8=None))
+    write(folder, int8=None, metadata=replace(metadata, int8=None))
     assert {path.name for path in folder.iterdir()} == FILES - {"model.int8.onnx"}
     assert list(manifest_of(folder)["models"]) == ["model.onnx"]
     assert verify_bundle(folder) == []
@@ -65,9 +63,9 @@ def test_manifest_says_all_that_an_app_needs(write, tmp_path):
     assert (manifest["measured_on"]["budget_ms"], manifest["measured_on"]["threads"]) == (2.0, 1)
 
 
-def test_what_no_device_has_measured_is_called_so(write, facts, tmp_path):
+def test_what_no_device_has_measured_is_called_so(write, metadata, tmp_path):
     unknown = Measured(None, None, None, 0.9)
-    folder = write(tmp_path, facts=replace(facts, fp32=unknown, int8=unknown))
+    folder = write(tmp_path, metadata=replace(metadata, fp32=unknown, int8=unknown))
     manifest, card = manifest_of(folder), (folder / "MODEL_CARD.md").read_text("utf-8")
     assert "measured_on" not in manifest and manifest["not_measured_on"]["device"] == "test device"
     assert manifest["predicted_ms"] == [1.2, 1.1, 1.3] and manifest["models"]["model.onnx"]["ms"] is None
@@ -84,13 +82,6 @@ def test_numbers_that_json_lacks_are_null(write, tmp_path):
 def test_labels_keep_one_line_each(write, tmp_path):
     lines = (write(tmp_path) / "labels.txt").read_text("utf-8").splitlines()
     assert lines == ["cat", "dog", "</td><script>", "two lines", "Käse"]
-
-
-def test_card_has_the_figures_with_their_errors_and_escapes_names(write, tmp_path):
-    card = (write(tmp_path) / "MODEL_CARD.md").read_text("utf-8")
-    assert "| `model.onnx` | 1.250 | 1.3% | 90.00% ± 1.50% |" in card
-    assert "| `model.int8.onnx` | 1.750 | unknown | 89.00% ± 1.56% |" in card
-    assert "<script>" not in card and "<b>" not in card
 
 
 def test_golden_file_needs_no_pickle(write, tmp_path, images):
