@@ -104,7 +104,7 @@ class TabularEvaluator:
     """Nothing is trained before the finalists, whose weights begin fresh."""
 
     weights_version = 0
-    own_weights = True
+    own_weights = False
 
     def __init__(self, space: SearchSpace, accuracy: Mapping[Arch, float], seed: int, device: str) -> None:
         """`accuracy` in 0..1."""

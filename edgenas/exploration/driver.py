@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Literal, Protocol
 
 from edgenas.errors import EdgeNASError
@@ -14,7 +15,7 @@ from edgenas.exploration.study import Study
 from edgenas.graph.graph import Arch
 from edgenas.system import distributed
 
-FAILURES_IN_A_ROW = 5
+FAILURES_IN_A_ROW = 5  # after which it is not bad luck with architectures, but a fault that hits every one of them
 Ending = Literal["trials", "minutes", "exhausted", "stopped"]
 
 
@@ -26,7 +27,7 @@ class Map(Protocol):
         ...
 
 
-def search(
+def run_search(
     problem: Problem,
     strategy: Strategy,
     study: Study,
@@ -34,7 +35,7 @@ def search(
     max_trials: int,
     minutes: float = math.inf,
     batch: int = 1,
-    weights_version: Callable[[], int] = lambda: 0,
+    weights_version: Callable[[], int] | None = None,
     map_: Map = map,
     stop: Callable[[], bool] = lambda: False,
     prune: Callable[[Study], None] = lambda study: None,
@@ -43,14 +44,62 @@ def search(
 ) -> Ending:
     """Advance `study` until it holds `max_trials`, `minutes` have passed, `stop` says so, or no proposal is left.
 
-    A resumed search continues where the checkpoint was, on the clock too: `minutes` are those that a person waits,
-    however many workers there are. `stop` is asked between batches; the history depends on the batch size and not on
-    how many workers share a batch. `weights_version` says of which weights a batch's scores are. `prune` may narrow the
-    strategy after each batch, before the checkpoint. Returns why it ended.
+    A search goes on where its study was: open the folder again, call `study.restore(strategy)` with a strategy built as
+    the first was, and it proposes what it would have proposed. The history depends on the batch size, and not on how
+    many workers share a batch.
+
+    Args:
+        problem: what is searched; its evaluator scores each architecture that the objective wants scored.
+        strategy: what proposes; built for the same space, costs and objective.
+        study: where trials are kept.
+        max_trials: how many trials the study holds in the end, those from before included.
+        minutes: that a person waits, those from before included, however many workers there are.
+        batch: how many architectures are asked for, and told of, at once.
+        weights_version: which weights the scores of the last batch are of; by default what the evaluator says, if it
+            says anything.
+        map_: the built-in `map`, or one that spreads the trials of a batch over workers.
+        stop: whether to stop, asked between batches.
+        prune: called after each batch and before the checkpoint; it may narrow the strategy.
+        progress: called after each batch.
+        clock: seconds, for tests.
+
+    Returns:
+        Why it ended.
 
     Raises:
         EdgeNASError: five trials in a row failed; the last cause is named.
+
+    A search for the most accurate of the feasible architectures of a space, where accuracy is a formula:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from edgenas.cost.counts import CountCost
+    >>> from edgenas.exploration.objective import Objective
+    >>> from edgenas.exploration.problem import Problem
+    >>> from edgenas.exploration.study import Study
+    >>> from edgenas.graph.graph import Choice
+    >>> from edgenas.spaces.base import SearchSpace
+    >>> class Tiny(SearchSpace):
+    ...     choices = (Choice("kernel", (1, 3, 5)), Choice("channels", (4, 8, 16)))
+    ...     def emit(self, g):
+    ...         body = {n: g.choose("kernel", {k: g.conv(f"c{n}.k{k}", g.input, out=n, kernel=k) for k in (1, 3, 5)},
+    ...                             name=f"kernel{n}") for n in (4, 8, 16)}
+    ...         x = g.choose("channels", {n: g.conv(f"p{n}", x, out=16) for n, x in body.items()})
+    ...         g.linear("head", g.global_pool("pool", x), out=10)
+    >>> space = Tiny((3, 16, 16), 10)
+    >>> objective = Objective({"macs": 200_000})
+    >>> problem = Problem(space, (CountCost("macs"),), objective, lambda arch: {"accuracy": 0.5 + 0.1 * sum(arch)})
+    >>> from edgenas.strategies import Evolution
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = Study(Path(folder), objective)
+    ...     run_search(problem, Evolution(problem, np.random.default_rng(0)), study, max_trials=20)
+    ...     [(space.values(trial.arch), trial.metrics["macs"]) for trial in study.best(1)]
+    'exhausted'
+    [({'kernel': 3, 'channels': 16}, 176288.0)]
     """
+    if weights_version is None:
+        weights_version = partial(getattr, problem.evaluator, "weights_version", 0)
     begun = clock() - study.seconds
     failures = 0
     while True:

@@ -19,7 +19,7 @@ class Evaluator(Protocol):
 
     Attributes:
         weights_version: which weights the scores are of, counted up whenever weights that are shared have changed.
-        own_weights: whether each architecture has weights of its own, so that trials need nothing of each other: they
+        own_weights: whether each architecture is trained by itself, so that trials need nothing of each other: they
             may run in any process, and their scores are final.
     """
 

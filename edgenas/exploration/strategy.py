@@ -18,6 +18,7 @@ from edgenas.training.context import TrainingContext
 
 if TYPE_CHECKING:
     from edgenas.data.base import Data
+    from edgenas.system.checkpoint import State
 
 
 class Strategy(ABC):
@@ -77,7 +78,7 @@ class Strategy(ABC):
         self.problem = replace(self.problem, space=space)
 
     @abstractmethod
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """All that the next `ask` depends on: generators, populations, optimisers. Called between `tell` and `ask`.
 
         Built of dicts, lists, tuples, numbers, strings, None and torch tensors, which a safe loader reads back. Later
@@ -85,7 +86,7 @@ class Strategy(ABC):
         """
 
     @abstractmethod
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Become the strategy that `state_dict` described: it proposes the same from here on, bit for bit.
 
         Called on a strategy just built from the same problem and settings, before its first `ask`.

@@ -14,12 +14,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from edgenas.errors import CheckpointError
 from edgenas.exploration.objective import Metrics, Objective
 from edgenas.exploration.pareto import non_dominated
 from edgenas.graph.graph import Arch
+
+if TYPE_CHECKING:
+    from edgenas.system.checkpoint import State
 
 TRIALS, CHECKPOINT = "trials.jsonl", "search.pt"
 
@@ -52,14 +55,30 @@ class Trial:
         return cls(**(fields | {"arch": tuple(fields["arch"])}))
 
 
+def _save(path: Path, state: State) -> None:
+    """Keep `state` with edgenas.system.checkpoint; torch starts here, and only where a search is kept."""
+    from edgenas.system import checkpoint
+
+    checkpoint.save(path, state)
+
+
+def _load(path: Path) -> State:
+    """Return what `_save` kept; torch does not start where there is nothing."""
+    if not any(path.parent.glob(f"{path.name}*")):
+        raise FileNotFoundError(path)
+    from edgenas.system import checkpoint
+
+    return checkpoint.load(path)
+
+
 class Stateful(Protocol):
     """What a checkpoint keeps: a strategy."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """All that its future depends on."""
         ...
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from there."""
         ...
 
@@ -71,8 +90,8 @@ class Study:
         self,
         folder: Path,
         objective: Objective,
-        save: Callable[[Path, dict[str, Any]], None],
-        load: Callable[[Path], dict[str, Any]],
+        save: Callable[[Path, State], None] = _save,
+        load: Callable[[Path], State] = _load,
         *,
         every_s: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
@@ -95,7 +114,7 @@ class Study:
         self.seconds = 0.0
         self._save, self._load = save, load
         self._every_s, self._clock, self._writes = every_s, clock, writes
-        self._state: dict[str, Any] | None = None
+        self._state: State | None = None
         folder.mkdir(parents=True, exist_ok=True)
         self._open()
         self._saved_at = clock()

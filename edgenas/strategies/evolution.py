@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
@@ -13,6 +13,9 @@ from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.exploration.study import Trial
 from edgenas.graph.graph import Arch
+
+if TYPE_CHECKING:
+    from edgenas.system.checkpoint import State
 
 # Of the attempts at a network not proposed before, so many are children: each mutates once more than the last, so the
 # circle widens. The others start afresh.
@@ -83,7 +86,7 @@ class Evolution(Strategy):
         entrants = self.rng.integers(len(self.population), size=self.tournament_size)
         return max((self.population[i] for i in entrants), key=lambda member: member[1])[0]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Generator, population and what was proposed."""
         return {
             "rng": self.rng.bit_generator.state,
@@ -91,7 +94,7 @@ class Evolution(Strategy):
             "proposed": self.proposed.state(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from there."""
         self.rng.bit_generator.state = state["rng"]
         self.population.clear()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
@@ -18,6 +18,9 @@ from edgenas.exploration.study import Trial
 from edgenas.graph.graph import Arch
 from edgenas.strategies.predictors.interface import normal_scores
 from edgenas.strategies.predictors.pairs import Pairs
+
+if TYPE_CHECKING:
+    from edgenas.system.checkpoint import State
 
 # Of the attempts at a network not proposed before, so many are broods: each mutates once more than the last, so the
 # circle widens. The others start afresh.
@@ -152,7 +155,7 @@ class GA(Strategy):
             self.model.fit([arch for arch, *_ in known], [quality for _, quality, _ in known], rng)
         return self.model
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Generator, members, who lives, what was proposed and how much the model has learned from."""
         return {
             "rng": self.rng.bit_generator.state,
@@ -164,7 +167,7 @@ class GA(Strategy):
             "fitted": self.fitted,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from there; the model learns again what it had learned."""
         self.rng.bit_generator.state = state["rng"]
         self.proposed.load(state["proposed"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
@@ -15,6 +15,9 @@ from edgenas.exploration.strategy import Context, Priced
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.populations.generations import Generational, Plan, decoded, founders_for
+
+if TYPE_CHECKING:
+    from edgenas.system.checkpoint import State
 
 PLAN = Plan(parents=6, patience=5)
 
@@ -191,13 +194,13 @@ class GeneExpression(Generational):
             self.genomes[arch] = self.genetics.write(self.problem.space, self.genetics.random(1), [arch])[0]
         return self.genomes[arch]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """The genomes of all that may still become a parent as well."""
         alive = dict.fromkeys([*self.waiting, *(arch for arch, _ in [*self.told, *self.survivors])])
         genomes = [(arch, self.genomes[arch].tolist()) for arch in alive if arch in self.genomes]
         return super().state_dict() | {"genomes": genomes}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from there."""
         super().load_state_dict(state)
         self.genomes = {tuple(arch): np.array(genome) for arch, genome in state["genomes"]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
@@ -13,6 +13,9 @@ from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.sampling import neighbours, within
+
+if TYPE_CHECKING:
+    from edgenas.system.checkpoint import State
 
 
 class Local(Strategy):
@@ -65,7 +68,7 @@ class Local(Strategy):
                 archs += self.proposed.add([repaired], 1)
         return archs
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Generator, centre, what is ahead and what was proposed."""
         return {
             "rng": self.rng.bit_generator.state,
@@ -75,7 +78,7 @@ class Local(Strategy):
             "weights_version": self.weights_version,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from there."""
         self.rng.bit_generator.state = state["rng"]
         self.proposed.load(state["proposed"])

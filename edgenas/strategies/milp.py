@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
@@ -16,6 +16,9 @@ from edgenas.graph.graph import Arch
 from edgenas.spaces.sampling import one_hot
 from edgenas.strategies.integer_program.network_flow import Scores
 from edgenas.strategies.integer_program.program import SECONDS, Program, Solution
+
+if TYPE_CHECKING:
+    from edgenas.system.checkpoint import State
 
 # Samples among which a founder is chosen.
 POOL = 64
@@ -144,7 +147,7 @@ class Milp(Strategy):
             return []
         return [f"milp: {self.unproven} proposals were not proven the best within {self.seconds:g} s each"]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Generator, what was proposed, and rewards."""
         return {
             "rng": self.rng.bit_generator.state,
@@ -155,7 +158,7 @@ class Milp(Strategy):
             "unproven": self.unproven,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from there."""
         self.rng.bit_generator.state = state["rng"]
         self.proposed.load(state["proposed"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
@@ -17,6 +17,9 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import crossover, mutate, neighbours, within
 from edgenas.strategies.predictors.interface import QualityPredictor, rank_correlation
 from edgenas.strategies.predictors.pairs import Pairs
+
+if TYPE_CHECKING:
+    from edgenas.system.checkpoint import State
 
 SAMPLES, CHILDREN = 1024, 256  # candidates per proposal: uniform ones, and children of the best trials
 PARENTS, CLIMBERS, STEPS = 16, 8, 3  # best trials with children; candidates whose neighbours join, and how often
@@ -165,7 +168,7 @@ class PredictorGuided(Strategy):
             scores.append(float(np.mean(correlations)))
         return int(np.argmax(scores))
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Generator, trials, what was proposed, and which model has learned from how many trials."""
         return {
             "rng": self.rng.bit_generator.state,
@@ -178,7 +181,7 @@ class PredictorGuided(Strategy):
             "chosen": self.chosen,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from there; the model learns again what it had learned."""
         self.rng.bit_generator.state = state["rng"]
         self.proposed.load(state["proposed"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
@@ -12,6 +12,9 @@ from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Trial
 from edgenas.graph.graph import Arch
+
+if TYPE_CHECKING:
+    from edgenas.system.checkpoint import State
 
 
 class Random(Strategy):
@@ -35,11 +38,11 @@ class Random(Strategy):
     def tell(self, trials: Sequence[Trial]) -> None:
         """Nothing to learn."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Generator and what was proposed."""
         return {"rng": self.rng.bit_generator.state, "proposed": self.proposed.state()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from there."""
         self.rng.bit_generator.state = state["rng"]
         self.proposed.load(state["proposed"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from itertools import chain, zip_longest
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from numpy.random import Generator
@@ -19,6 +19,7 @@ from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import is_allowed
 from edgenas.strategies.controllers.lstm import Controller
+from edgenas.system.checkpoint import State
 
 # Samples drawn per sample of a round: a round prefers those that need an evaluation, or it would often be about
 # networks that are known, or too slow, by the time the policy has an opinion.
@@ -187,7 +188,7 @@ class Reinforce(Strategy):
     def _keys(self, archs: Sequence[Arch]) -> list[bytes]:
         return networks(self.problem.space, archs)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Generator, policy, optimiser, round and memory."""
         return {
             "rng": self.rng.bit_generator.state,
@@ -200,7 +201,7 @@ class Reinforce(Strategy):
             "weights_version": self.weights_version,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from there."""
         self.rng.bit_generator.state = state["rng"]
         self.controller.load_state_dict(state["controller"])

@@ -16,6 +16,7 @@ import torch
 from edgenas.errors import CheckpointError, EnvironmentFault
 
 MAGIC = b"edgenas-checkpoint-1 "
+State = dict[str, Any]  # what a checkpoint keeps: dicts, lists, tuples, numbers, strings, None and tensors
 
 
 def save(path: Path, payload: dict[str, Any]) -> None:

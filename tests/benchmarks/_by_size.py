@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from edgenas.evaluators.shared_weights.fresh import fresh_network
 
 from edgenas.cost.counts import CountCost
 from edgenas.exploration.objective import Metrics
 from edgenas.graph.graph import Arch
-from edgenas.nn.network import Network
-from edgenas.workflows.run import Run
+from edgenas.nn.network import Network, fresh_network
+from edgenas.exploration.strategy import Context, Priced
 
-OWN_WEIGHTS = True
 _MOST_MACS = 1e12  # an accuracy is at most 1
 
 
@@ -18,10 +16,11 @@ class BySize:
     """No search: the largest feasible network, trained from fresh weights."""
 
     weights_version = 0
+    own_weights = True
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, priced: Priced) -> None:
         """For the run's space."""
-        self.space, self.seed, self.device = run.space, run.config.seed, run.torch_device
+        self.space, self.seed, self.device = priced.problem.space, priced.config.seed, priced.torch_device
         self.macs = CountCost("macs")
 
     def __call__(self, arch: Arch) -> Metrics:
@@ -34,8 +33,8 @@ class BySize:
 
     def network(self, arch: Arch) -> Network:
         """Fresh weights."""
-        return fresh_network(self.space, arch, self.seed, self.device)
+        return fresh_network(self.space.graph(arch), self.seed, self.device)
 
 
-def build(run: Run) -> BySize:
-    return BySize(run)
+def build(priced: Priced, ctx: Context) -> BySize:
+    return BySize(priced)

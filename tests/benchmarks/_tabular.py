@@ -16,7 +16,7 @@ from numpy.random import Generator
 
 from edgenas.cost.counts import CountCost
 from edgenas.cost.lookup import LookupCost
-from edgenas.evaluators.tabular import Scores, read_scores
+from edgenas.evaluators.tabular import ScoreTable, read_scores
 from edgenas.exploration import driver
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
@@ -25,7 +25,7 @@ from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import build_space
-from edgenas.strategies.predictor import Predictor
+from edgenas.strategies.predictor import PredictorGuided
 from edgenas.system import plugins
 
 FILE = "nb201.npz"
@@ -49,7 +49,7 @@ class Table:
     """All architectures of the space with what is recorded of them."""
 
     space: SearchSpace
-    scores: Scores
+    scores: ScoreTable
     macs: LookupCost
 
     def problem(self, accuracy: str, device: str, budget_ms: float | None, form: str = "hard") -> Problem:
@@ -77,7 +77,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Wiring:
-    """What `build` of a strategy gets."""
+    """What `build` of a strategy gets, priced and context in one."""
 
     problem: Problem
     config: Settings
@@ -90,19 +90,19 @@ class Wiring:
 def by_scores() -> list[str]:
     """The strategies that search by scores alone; the others train weights while they search."""
     names = plugins.names("strategies")
-    return [name for name in names if plugins.evaluator_for(name) != "shared"]
+    return [name for name in names if not plugins.load("strategies", name).trains_weights]
 
 
 def form_of(strategy: str) -> str:
     """The strategy's own reward form."""
-    return str(plugins.load("strategies", strategy).REWARD)
+    return str(plugins.load("strategies", strategy).reward_form)
 
 
 def make(name: str, wiring: Wiring) -> Strategy:
     """The strategy as a search wires it; `predictor` with its linear ensemble alone, which learns fast."""
     if name == "predictor":
-        return Predictor(wiring.problem, wiring.rng(name))
-    strategy: Strategy = plugins.load("strategies", name).build(wiring)
+        return PredictorGuided(wiring.problem, wiring.rng(name))
+    strategy: Strategy = plugins.load("strategies", name).build(wiring, wiring, {})
     return strategy
 
 
@@ -111,7 +111,7 @@ def searched(name: str, problem: Problem, seed: int, trials: int, batch: int = 1
     strategy = make(name, Wiring(problem, Settings(trials), seed))
     with tempfile.TemporaryDirectory() as folder:
         study = Study(Path(folder), problem.objective, _forget, _missing)
-        driver.search(problem, strategy, study, max_trials=trials, batch=batch)
+        driver.run_search(problem, strategy, study, max_trials=trials, batch=batch)
     return study.trials
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from edgenas.cost.counts import CountCost, Counts
 from edgenas.cost.memory import PeakBytes
-from edgenas.exploration.driver import search
+from edgenas.exploration.driver import run_search
 from edgenas.exploration.feasible import uniform
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
@@ -36,7 +36,7 @@ from edgenas.system import plugins
 from tests.benchmarks._common import record
 from tests.benchmarks._tabular import by_scores
 from tests.latency.tables import net_rows, table_of
-from tests.strategies._synthetic import Accuracy, Settings, Wiring, forget, load_json
+from tests.strategies._synthetic import Accuracy, built, forget, load_json
 
 SHAPE, CLASSES, NARROWED = (1, 28, 28), 10, {"width": [1, 2], "resolution": [2]}
 NETS, NOISE, SAMPLES, FEASIBLE = 30, 0.03, 3000, 1 / 3
@@ -132,11 +132,11 @@ def _problem() -> tuple[Problem, float]:
 def _searched(name: str, problem: Problem, seed: int) -> float:
     """ms a proposal in one search, with the reward form of the strategy."""
     plugin = plugins.load("strategies", name)
-    problem = replace(problem, space=_fresh(problem.space), objective=replace(problem.objective, form=plugin.REWARD))
-    strategy = Timed(plugin.build(Wiring(problem, Settings(TRIALS), seed)))
+    problem = replace(problem, space=_fresh(problem.space), objective=replace(problem.objective, form=plugin.reward_form))
+    strategy = Timed(built(name, problem, seed, trials=TRIALS))
     with tempfile.TemporaryDirectory() as folder:
         study = Study(Path(folder), problem.objective, forget, load_json)
-        search(problem, strategy, study, max_trials=TRIALS, batch=BATCH)
+        run_search(problem, strategy, study, max_trials=TRIALS, batch=BATCH)
     return strategy.last(LAST)
 
 

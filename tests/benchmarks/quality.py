@@ -21,7 +21,7 @@ from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import build_space
 from edgenas.strategies.predictors.graph_network import Graphs
-from edgenas.strategies.predictors.interface import Predictor
+from edgenas.strategies.predictors.interface import QualityPredictor
 from edgenas.strategies.predictors.pairs import Pairs, fit_ridge
 from tests._ranks import spearman
 from tests.benchmarks._common import record
@@ -73,7 +73,7 @@ PAIRS = tuple(itertools.combinations(range(6), 2))
 def compare(archs: list[Arch], accuracy: np.ndarray, sizes: Sequence[int], seeds: int) -> list[str]:
     space = build_space("nasbench201", (3, 32, 32), 10)
     graphs = Graphs(space)  # keeps the graphs that it has read
-    makers: dict[str, Callable[[SearchSpace], Predictor]] = {
+    makers: dict[str, Callable[[SearchSpace], QualityPredictor]] = {
         "ridge on pairs of edges": lambda space: PlainPairs(),
         "`_pairs`": Pairs,
         "`_graph_network`": lambda space: graphs,
@@ -95,7 +95,7 @@ def compare(archs: list[Arch], accuracy: np.ndarray, sizes: Sequence[int], seeds
 
 
 def score(
-    predictor: Predictor, archs: list[Arch], accuracy: np.ndarray, size: int, seed: int
+    predictor: QualityPredictor, archs: list[Arch], accuracy: np.ndarray, size: int, seed: int
 ) -> tuple[float, float, float]:
     """Spearman's correlation on all others, and seconds of processor time to fit and to predict."""
     order = np.random.default_rng(seed).permutation(len(archs))

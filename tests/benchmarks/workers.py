@@ -24,7 +24,7 @@ import numpy as np
 
 from edgenas.cost.memory import PeakBytes
 from edgenas.evaluators.scratch import ScratchEvaluator
-from edgenas.exploration.driver import Map, search
+from edgenas.exploration.driver import Map, run_search
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Outcome, Problem
 from edgenas.exploration.study import Study, Trial, read_trials
@@ -119,7 +119,7 @@ def _search(folder: Path, workers: int) -> None:
     study = Study(folder, problem.objective, checkpoint.save, checkpoint.load, every_s=0.0)
     study.restore(strategy)
     with trial_map(workers, None, print) as map_:
-        search(problem, strategy, study, max_trials=TRIALS, batch=SEARCH_BATCH, map_=map_)
+        run_search(problem, strategy, study, max_trials=TRIALS, batch=SEARCH_BATCH, map_=map_)
 
 
 def _killed() -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from edgenas.cost.base import CostModel
 from edgenas.errors import UsageError
-from edgenas.exploration.driver import search
+from edgenas.exploration.driver import run_search
 from edgenas.exploration.feasible import networks
 from edgenas.exploration.objective import FORMS, Objective
 from edgenas.exploration.problem import Problem
@@ -43,7 +43,7 @@ def study_in(folder, problem: Problem, **options) -> Study:
 
 def searched(folder, name: str, problem: Problem, *, seed: int = 0, trials: int = TRIALS, batch: int = 3) -> Study:
     study = study_in(folder, problem)
-    search(problem, build(name, problem, seed), study, max_trials=trials, batch=batch)
+    run_search(problem, build(name, problem, seed), study, max_trials=trials, batch=batch)
     return study
 
 
@@ -97,7 +97,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, name, killed_after):
     def run(folder, problem):
         study, strategy = study_in(folder, problem, every_s=0.0), build(name, problem)
         study.restore(strategy)
-        search(problem, strategy, study, max_trials=TRIALS, batch=2)
+        run_search(problem, strategy, study, max_trials=TRIALS, batch=2)
         return history(study), strategy.recommend(study, 3)
 
     with pytest.raises(KeyboardInterrupt):
@@ -193,7 +193,7 @@ def test_without_any_budget(tmp_path, name):
 def test_recommended_are_feasible_new_to_each_other_and_at_most_k(tmp_path, name, form):
     problem = synthetic(SPACE, 0.2, form=form)
     study, strategy = study_in(tmp_path, problem), build(name, problem)
-    search(problem, strategy, study, max_trials=TRIALS)
+    run_search(problem, strategy, study, max_trials=TRIALS)
     archs = strategy.recommend(study, 5)
     assert 1 <= len(archs) <= 5
     assert problem.feasible(archs).all() and len(set(networks(SPACE, archs))) == len(archs)
@@ -215,9 +215,9 @@ def test_a_space_narrowed_in_the_middle_of_a_search_is_obeyed(tmp_path, name):
     problem = synthetic(SPACE, 0.5)
     space = SPACE.restrict({"k0": [1], "k1": [0, 2], "e1": [1]})
     study, strategy = study_in(tmp_path, problem), build(name, problem)
-    search(problem, strategy, study, max_trials=6, batch=3)
+    run_search(problem, strategy, study, max_trials=6, batch=3)
     strategy.narrow(space)
-    search(problem, strategy, study, max_trials=18, batch=3)
+    run_search(problem, strategy, study, max_trials=18, batch=3)
     assert len(study.trials) == 18
     for trial in study.trials[6:]:
         assert is_allowed(space, trial.arch)
@@ -227,7 +227,7 @@ def test_one_architecture_is_proposed_once_then_the_search_ends(tmp_path, name):
     only = SPACE.restrict({choice.name: [0] for choice in SPACE.choices})
     problem = Problem(only, COSTS, Objective({GATE: 1e6}), Accuracy(only, 0))
     study, strategy = study_in(tmp_path, problem), build(name, problem)
-    assert search(problem, strategy, study, max_trials=10) == "exhausted"
+    assert run_search(problem, strategy, study, max_trials=10) == "exhausted"
     assert [trial.arch for trial in study.trials] == [(0,) * len(SPACE.choices)]
     assert strategy.recommend(study, 3) == [study.trials[0].arch]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from edgenas.errors import EdgeNASError
-from edgenas.exploration.driver import FAILURES_IN_A_ROW, search
+from edgenas.exploration.driver import FAILURES_IN_A_ROW, run_search
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study
@@ -50,7 +50,7 @@ def open_study(folder, problem, **options) -> Study:
 
 def test_all_that_is_asked_is_told_in_order_and_the_last_batch_is_smaller(tmp_path, problem, archs):
     study, strategy = open_study(tmp_path, problem), Script(archs)
-    assert search(problem, strategy, study, max_trials=10, batch=4) == "trials"
+    assert run_search(problem, strategy, study, max_trials=10, batch=4) == "trials"
     assert strategy.asked == [4, 4, 2]
     assert strategy.told == [archs[:4], archs[4:8], archs[8:10]]
     assert [trial.arch for trial in study.trials] == archs[:10]
@@ -58,7 +58,7 @@ def test_all_that_is_asked_is_told_in_order_and_the_last_batch_is_smaller(tmp_pa
 
 def test_an_empty_ask_ends_the_search(tmp_path, problem, archs):
     study = open_study(tmp_path, problem)
-    assert search(problem, Script(archs), study, max_trials=100, batch=5) == "exhausted"
+    assert run_search(problem, Script(archs), study, max_trials=100, batch=5) == "exhausted"
     assert len(study.trials) == 12
 
 
@@ -70,18 +70,18 @@ def test_minutes_bound_the_search_and_earlier_trials_count(tmp_path, problem, ar
         return map(function, batch)
 
     study = open_study(tmp_path, problem)
-    ending = search(problem, Script(archs), study, max_trials=100, minutes=2, map_=slow, clock=lambda: now[0])
+    ending = run_search(problem, Script(archs), study, max_trials=100, minutes=2, map_=slow, clock=lambda: now[0])
     assert ending == "minutes" and len(study.trials) == 4
-    assert search(problem, Script(archs), study, max_trials=100, minutes=1.5, clock=lambda: now[0]) == "minutes"
+    assert run_search(problem, Script(archs), study, max_trials=100, minutes=1.5, clock=lambda: now[0]) == "minutes"
     assert len(study.trials) == 4
     resumed, now[0] = open_study(tmp_path, problem), 1e6  # another machine's clock
     options = {"max_trials": 100, "minutes": 3, "map_": slow, "clock": lambda: now[0]}
-    assert search(problem, Script(archs), resumed, **options) == "minutes" and len(resumed.trials) == 6
+    assert run_search(problem, Script(archs), resumed, **options) == "minutes" and len(resumed.trials) == 6
 
 
 def test_stop_is_asked_between_batches_and_leaves_a_checkpoint(tmp_path, problem, archs):
     study = open_study(tmp_path, problem)
-    ending = search(problem, Script(archs), study, max_trials=100, batch=3, stop=lambda: len(study.trials) >= 6)
+    ending = run_search(problem, Script(archs), study, max_trials=100, batch=3, stop=lambda: len(study.trials) >= 6)
     assert ending == "stopped" and len(study.trials) == 6
     assert open_study(tmp_path, problem).trials == study.trials
 
@@ -89,7 +89,7 @@ def test_stop_is_asked_between_batches_and_leaves_a_checkpoint(tmp_path, problem
 def test_progress_after_every_batch(tmp_path, problem, archs):
     seen = []
     study = open_study(tmp_path, problem)
-    search(problem, Script(archs), study, max_trials=6, batch=2, progress=lambda s: seen.append(len(s.trials)))
+    run_search(problem, Script(archs), study, max_trials=6, batch=2, progress=lambda s: seen.append(len(s.trials)))
     assert seen == [2, 4, 6]
 
 
@@ -107,21 +107,21 @@ def failing(problem: Problem, fails) -> Problem:
 
 def test_a_failed_trial_is_recorded_with_its_cause(tmp_path, problem, archs):
     study = open_study(tmp_path, problem)
-    search(failing(problem, lambda call: call == 1), Script(archs), study, max_trials=3)
+    run_search(failing(problem, lambda call: call == 1), Script(archs), study, max_trials=3)
     assert [trial.error for trial in study.trials] == [None, "RuntimeError: out of memory", None]
 
 
 def test_failures_in_a_row_stop_the_run_with_the_cause(tmp_path, problem, archs):
     study = open_study(tmp_path, problem)
     with pytest.raises(EdgeNASError, match="out of memory"):
-        search(failing(problem, lambda call: call >= 2), Script(archs), study, max_trials=100)
+        run_search(failing(problem, lambda call: call >= 2), Script(archs), study, max_trials=100)
     assert len(study.trials) == 2 + FAILURES_IN_A_ROW
 
 
 def test_failures_between_successes_do_not(tmp_path, problem, archs):
     study = open_study(tmp_path, problem)
     often = failing(problem, lambda call: call % FAILURES_IN_A_ROW != 0)
-    assert search(often, Script(archs), study, max_trials=12) == "trials"
+    assert run_search(often, Script(archs), study, max_trials=12) == "trials"
 
 
 @pytest.mark.parametrize("killed_after", [1, 4, 7, 11])
@@ -133,7 +133,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, problem, archs, kille
         study = open_study(folder, problem, every_s=3, clock=lambda: next(ticks))
         strategy = Script(archs)
         study.restore(strategy)
-        search(problem, strategy, study, max_trials=12)
+        run_search(problem, strategy, study, max_trials=12)
         return [(trial.number, trial.arch, trial.metrics, trial.reward) for trial in study.trials]
 
     calls = iter(range(1000))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
 from edgenas.exploration import pruning
-from edgenas.exploration.driver import search
+from edgenas.exploration.driver import run_search
 from edgenas.exploration.feasible import uniform
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
@@ -224,7 +224,7 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, kind, killed_after):
         prune = Pruning(problem, strategy, TRIALS, np.random.default_rng(1), said.append)
         prune(study)
         study.restore(strategy)
-        search(problem, strategy, study, max_trials=TRIALS, batch=2, prune=prune)
+        run_search(problem, strategy, study, max_trials=TRIALS, batch=2, prune=prune)
         assert len(said) > 1
         return [(t.arch, t.metrics, t.reward) for t in study.trials], strategy.problem.space.allowed, said
 

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from edgenas.workflows.run import Run
 
 from edgenas.cost.memory import PeakBytes
 from edgenas.data.base import Augment
@@ -19,7 +20,7 @@ from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError, EnvironmentFault, Interrupted, UsageError
 from edgenas.evaluators.scratch import ScratchEvaluator
 from edgenas.exploration import workers
-from edgenas.exploration.driver import search
+from edgenas.exploration.driver import run_search
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import Study
 from edgenas.strategies.random import Random
@@ -28,7 +29,6 @@ from edgenas.system.run_folder import RunFolder
 from edgenas.training.settings import Settings
 from edgenas.workflows import api, pipeline
 from edgenas.workflows.config import make_config
-from edgenas.workflows.run import Run
 from tests._on_workers import ARCHS, ROOMY, SPACE, Diary, hangs, refuses
 from tests.strategies._synthetic import load_json, save_json
 
@@ -79,7 +79,7 @@ def test_what_always_dies_is_a_failed_trial_with_its_cause(map_, tmp_path):
     problem = diary.problem()
     study = Study(tmp_path / "run", ROOMY, save_json, load_json)
     strategy = Script(ARCHS[:4])
-    search(problem, strategy, study, max_trials=4, batch=4, map_=map_)
+    run_search(problem, strategy, study, max_trials=4, batch=4, map_=map_)
     assert diary.tries(ARCHS[1]) == 1 + workers.RETRIES
     lost, *others = sorted(study.trials, key=lambda trial: trial.error is None)
     assert lost.arch == ARCHS[1] and lost.error.startswith("its process died in each of 3 tries: WorkerCrashedError")
@@ -137,7 +137,7 @@ def test_the_history_is_the_same_for_one_worker_and_for_two(map_, scratch, tmp_p
         before = torch.get_num_threads()
         torch.set_num_threads(2)
         try:
-            search(problem, Random(problem, np.random.default_rng(3)), study, max_trials=6, batch=4, map_=spread)
+            run_search(problem, Random(problem, np.random.default_rng(3)), study, max_trials=6, batch=4, map_=spread)
             assert torch.get_num_threads() == 2
         finally:
             torch.set_num_threads(before)

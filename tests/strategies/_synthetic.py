@@ -189,7 +189,7 @@ def forget(path: Path, payload: dict[str, Any]) -> None:
 def best_found(folder: Path, problem: Problem, strategy: Strategy, trials: int) -> float:
     """The best feasible accuracy after a search of so many trials."""
     study = Study(folder, problem.objective, forget, load_json)
-    driver.search(problem, strategy, study, max_trials=trials)
+    driver.run_search(problem, strategy, study, max_trials=trials)
     return max((trial.metrics["accuracy"] for trial in study.trials if trial.feasible), default=0.0)
 
 

@@ -26,7 +26,7 @@ def unbounded(seed: int = 0) -> Problem:
 
 def searched(folder, problem: Problem, strategy: Strategy, trials: int) -> list[Trial]:
     study = Study(folder, problem.objective, forget, load_json)
-    driver.search(problem, strategy, study, max_trials=trials)
+    driver.run_search(problem, strategy, study, max_trials=trials)
     return study.trials
 
 

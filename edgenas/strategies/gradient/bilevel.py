@@ -9,7 +9,6 @@ import copy
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +27,7 @@ from edgenas.strategies.gradient.bilevel_training import BilevelSettings, Bileve
 from edgenas.strategies.gradient.collapse import Guard, full_cells
 from edgenas.strategies.gradient.notes import notes
 from edgenas.strategies.gradient.relaxations import Relaxation
+from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
 from edgenas.training.settings import Settings, batch_size_for, epochs_for
 
@@ -154,7 +154,7 @@ class Bilevel(Strategy):
         batches = validation.batches(128, size=size, limit=24)
         return notes(self.training, self.problem, own[0], self.entropies, batches)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """The training's, the guard's, and which weights the last scores were of."""
         return {
             "training": self.training.state(),
@@ -164,7 +164,7 @@ class Bilevel(Strategy):
             "weights_version": self.evaluator.weights_version,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from there."""
         self.training.load(state["training"])
         if self.guard is not None:

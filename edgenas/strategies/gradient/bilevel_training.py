@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +22,7 @@ from edgenas.strategies.gradient.augmented_lagrangian import Steering, SteeringS
 from edgenas.strategies.gradient.relaxations import Relaxation
 from edgenas.strategies.one_shot.parts import reopen, train_part
 from edgenas.system import distributed
+from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch import Found, cut
 from edgenas.training.settings import Settings, rate
@@ -215,7 +215,7 @@ class BilevelTraining:
         self.stepper.step()
         return loss
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Weights, alphas, optimisers, multiplier, generator and step."""
         return {
             "supernet": copy.deepcopy(self.supernet.state_dict()),
@@ -228,7 +228,7 @@ class BilevelTraining:
             "step": self.step,
         }
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         """Inverse of `state`."""
         self.supernet.load_state_dict(state["supernet"])
         self.alphas.load_state_dict(state["alphas"])

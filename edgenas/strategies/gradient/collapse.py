@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,6 +11,7 @@ from torch import Tensor
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.gradient.bilevel_training import BilevelTraining
+from edgenas.system.checkpoint import State
 
 MOST_SKIPS = 3  # in one cell
 # RobustDARTS (arXiv:1909.09656), section 4.3: the eigenvalue over that of so many checks ago, at most.
@@ -140,7 +140,7 @@ class Guard:
         with torch.no_grad():
             self.training.alphas.logits.copy_(logits)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Alphas that were good, eigenvalues, what was done."""
         return {
             "good": self.good.clone(),
@@ -150,7 +150,7 @@ class Guard:
             "stopped": self.stopped,
         }
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         """Inverse of `state`."""
         self.good, self.checks = state["good"].to(self.good.device), state["checks"]
         self.withdrawn, self.stopped = state["withdrawn"], state["stopped"]

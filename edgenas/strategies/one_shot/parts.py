@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor
 
 from edgenas.errors import Interrupted
 from edgenas.system import distributed
-from edgenas.system.checkpoint import check_identity, load, save
+from edgenas.system.checkpoint import State, check_identity, load, save
 from edgenas.training.context import TrainingContext
 from edgenas.training.train import READ_EVERY, SAVE_EVERY_S, Stepper
 
@@ -22,11 +22,11 @@ class Training(Protocol):
     steps: int
     stepper: Stepper
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """All that the next step depends on."""
         ...
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         """Inverse of `state`."""
         ...
 

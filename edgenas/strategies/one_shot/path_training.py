@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from edgenas.graph.graph import Arch
 from edgenas.nn.supernet import Supernet
 from edgenas.strategies.one_shot.parts import reopen, train_part
 from edgenas.system import distributed
+from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch import cut
 from edgenas.training.sandwich import resized
@@ -85,7 +85,7 @@ class PathTraining:
             logits: Tensor = self.supernet(resized(x, self.supernet, arch), arch)
         return logits.float()
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """Weights, optimiser and step."""
         return {
             "supernet": copy.deepcopy(self.supernet.state_dict()),
@@ -93,7 +93,7 @@ class PathTraining:
             "step": self.step,
         }
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: State) -> None:
         """Inverse of `state`."""
         self.supernet.load_state_dict(state["supernet"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))

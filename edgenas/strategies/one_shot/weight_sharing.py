@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from edgenas.strategies.one_shot.path_samplers import PathSampler, PolicyPaths
 from edgenas.strategies.one_shot.path_training import PathTraining
 from edgenas.strategies.reinforce import Baseline, Reinforce
 from edgenas.system import distributed
+from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
 from edgenas.training.settings import Settings, batch_size_for, epochs_for
 
@@ -83,7 +84,7 @@ class WeightSharing(Strategy):
         """What `inner` recommends."""
         return self.inner.recommend(study, k)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Both states, and which weights the last scores were of."""
         return {
             "inner": self.inner.state_dict(),
@@ -91,7 +92,7 @@ class WeightSharing(Strategy):
             "weights_version": self.evaluator.weights_version,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from there."""
         self.inner.load_state_dict(state["inner"])
         self.training.load(state["training"])

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
@@ -19,6 +19,9 @@ from edgenas.exploration.study import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import is_allowed
+
+if TYPE_CHECKING:
+    from edgenas.system.checkpoint import State
 
 # Children per proposal whose costs are looked at; every so many-th is uniformly random instead.
 CANDIDATES, RANDOM_EVERY = 32, 10
@@ -129,7 +132,7 @@ class Generational(Strategy):
         ordered = [[group[work[group].argmax()], *others] for group, others in zip(groups, plain, strict=True)]
         return [archs[i] for i in chain.from_iterable(ordered)]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> State:
         """Generator, generation, survivors and what was proposed."""
         return {
             "rng": self.rng.bit_generator.state,
@@ -141,7 +144,7 @@ class Generational(Strategy):
             "proposed": self.proposed.state(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Go on from there."""
         self.rng.bit_generator.state = state["rng"]
         self.waiting = [tuple(arch) for arch in state["waiting"]]

@@ -12,7 +12,7 @@ import torch
 from edgenas.cost.bounds import largest_arch
 from edgenas.cost.counts import CountCost
 from edgenas.data.base import cycled
-from edgenas.exploration.driver import search
+from edgenas.exploration.driver import run_search
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import Study
@@ -220,7 +220,7 @@ def test_a_person_is_told_how_sure_the_alphas_became(tmp_path):
     """Trap: a temperature that is annealed too early, or never, shows in the entropy alone."""
     problem = synthetic(TINY, 0.4)
     strategy = built("gdas", problem)
-    search(problem, strategy, study := Study(tmp_path, problem.objective, forget, load_json), max_trials=24)
+    run_search(problem, strategy, study := Study(tmp_path, problem.objective, forget, load_json), max_trials=24)
     strategy.recommend(study, 1)
     (line,) = [note for note in strategy.notes if "entropy" in note]
     shown = [float(value) for value in line.rpartition(": ")[2].split(", ")]

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from edgenas.exploration.driver import search
+from edgenas.exploration.driver import run_search
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import Study
 from edgenas.strategies.one_shot.weight_sharing import ControllerWithSharedWeights, WeightSharing
@@ -37,7 +37,7 @@ def searched(folder, strategy: WeightSharing, evaluator=None) -> tuple[Study, li
     if evaluator:
         problem = Problem(problem.space, problem.costs, problem.objective, evaluator)
     study = Study(folder, problem.objective, forget, load_json)
-    search(problem, strategy, study, max_trials=TRIALS, batch=3, weights_version=version)
+    run_search(problem, strategy, study, max_trials=TRIALS, batch=3, weights_version=version)
     return study, seen
 
 
