@@ -23,7 +23,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,20 +38,20 @@ from edgenas.cost.counts import CountCost
 from edgenas.data import npz
 from edgenas.data.base import Data, subset
 from edgenas.evaluators.scratch import ScratchEvaluator
-from edgenas.evaluators.shared import SharedEvaluator
 from edgenas.exploration import driver
 from edgenas.exploration.feasible import feasible_samples
 from edgenas.exploration.objective import Metrics, Objective
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import Study
 from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.nasbench201 import NASBench201
 from edgenas.strategies.gradient.collapse import skips_by_cell
 from edgenas.system import plugins
 from edgenas.system.threads import configure_threads
 from edgenas.training.context import TrainingContext
 from edgenas.training.settings import Settings
-from edgenas.workflows.stages import finalists
+from edgenas.workflows.stages.candidates import by_rank, candidates
 from tests.benchmarks._common import record, spread
 from tests.benchmarks._tabular import FILE, _forget, _missing, load
 
@@ -80,11 +80,7 @@ class Config:
     search_epochs: int
     finalists: int = 3
     trials: int = TRIALS
-    evaluator: str = "shared"
     ghost_batch: int | None = None
-
-    def seeing(self, images: int, at_least: int, train_images: int) -> int:
-        raise AssertionError("the epochs are given")
 
 
 @dataclass(frozen=True)
@@ -97,29 +93,36 @@ class Job:
     guarded: bool = True
 
 
-class Run:
-    """What `build` of a strategy and the choice of finalists get."""
+@dataclass(frozen=True)
+class Priced:
+    """What `build` of a strategy and the choice of finalists get first."""
 
-    inherited, own_weights, costs = None, False, SimpleNamespace(macs=CountCost("macs"))
+    problem: Problem
+    config: Config
+    data: Data
+    torch_device: str
+    costs: SimpleNamespace = SimpleNamespace(macs=CountCost("macs"))
+    task: SimpleNamespace = SimpleNamespace(inherited=None)
+    identity: Mapping[str, Any] = field(default_factory=dict)
 
-    def __init__(
-        self, job: Job, data: Data, problem: Problem, epochs: int, device: str, chosen: Mapping[str, str]
-    ) -> None:
-        self.torch_device, self.data, self.space = device, data, problem.space
-        self.config = Config(job.seed, epochs)
-        self.evaluator = SharedEvaluator(data)
-        self.problem = replace(problem, evaluator=self.evaluator)
-        options = plugins.load("strategies", job.strategy).OPTIONS
-        self.options = {name: values[0] for name, values in options.items()} | dict(chosen)
-        self.options |= {} if job.guarded else {"guards": "off"}
+    @property
+    def space(self) -> SearchSpace:
+        return self.problem.space
+
+
+@dataclass(frozen=True)
+class Context:
+    """What they get then."""
+
+    seed: int
 
     def rng(self, name: str) -> Generator:
-        return np.random.default_rng([self.config.seed, *name.encode()])
+        return np.random.default_rng([self.seed, *name.encode()])
 
-    def surroundings(self, name: str, identity: dict[str, Any]) -> TrainingContext:
+    def training(self, name: str, identity: Mapping[str, Any]) -> TrainingContext:
         return TrainingContext()
 
-    def tell(self, done: int, of: int, what: str) -> None:
+    def progress(self, done: int, of: int, what: str) -> None:
         """Nobody looks."""
 
 
@@ -223,14 +226,16 @@ def searched(
     job: Job, data: Data, problem: Problem, *, epochs: int, device: str = "cpu", options: Mapping[str, str]
 ) -> tuple[list[Arch], list[str]]:
     """Candidates, the best first by the final shared weights; and the strategy's notes."""
-    run = Run(job, data, problem, epochs, device, options)
-    strategy = plugins.load("strategies", job.strategy).build(run)
+    priced: Any = Priced(problem, Config(job.seed, epochs), data, device)
+    ctx: Any = Context(job.seed)
+    cls = plugins.load("strategies", job.strategy)
+    chosen = {name: values[0] for name, values in cls.options.items()} | dict(options)
+    strategy = cls.build(priced, ctx, chosen if job.guarded else chosen | {"guards": "off"})
     with tempfile.TemporaryDirectory() as folder:
-        study = Study(Path(folder), run.problem.objective, _forget, _missing)
-        version = lambda: run.evaluator.weights_version  # noqa: E731
-        driver.search(run.problem, strategy, study, max_trials=TRIALS, weights_version=version)
-        scores = finalists.candidates(run, study, strategy, 0)  # type: ignore[arg-type]
-    return finalists.by_rank(run, scores), list(strategy.notes)  # type: ignore[arg-type]
+        study = Study(Path(folder), problem.objective, _forget, _missing)
+        driver.run_search(replace(problem, evaluator=strategy.evaluator), strategy, study, max_trials=TRIALS)
+        scores = candidates(priced, strategy.evaluator, study, strategy, ctx, 0)
+    return by_rank(priced, scores), list(strategy.notes)
 
 
 def controls(job: Job, problem: Problem) -> Iterable[Arch]:
