@@ -63,6 +63,7 @@ OPTIONS = {"warm-up": "largest"}
 TRIALS = 32
 TRAINING = Settings(epochs=2, batch_size=128)  # of a control's networks
 CONTROLS = ("random", "by-macs")
+COSTS = SimpleNamespace(macs=CountCost("macs"))
 
 
 class Small(NASBench201):
@@ -101,7 +102,7 @@ class Priced:
     config: Config
     data: Data
     torch_device: str
-    costs: SimpleNamespace = SimpleNamespace(macs=CountCost("macs"))
+    costs: SimpleNamespace = COSTS
     task: SimpleNamespace = SimpleNamespace(inherited=None)
     identity: Mapping[str, Any] = field(default_factory=dict)
 
@@ -205,8 +206,8 @@ def row_of(job: Job, folder: Path, seconds: float) -> dict[str, Any]:
     scores, notes = dict[Arch, Metrics](), list[str]()
     if job.strategy in CONTROLS:
         scores = alone(controls(job, problem), job.seed, part(data, ALONE), seconds)
-        ranked = SimpleNamespace(space=space, data=data, costs=Run.costs, config=Config(job.seed, search_epochs=0))
-        found, *_ = finalists.by_rank(ranked, scores)  # type: ignore[arg-type]
+        ranked = SimpleNamespace(space=space, data=data, costs=COSTS, config=Config(job.seed, search_epochs=0))
+        found, *_ = by_rank(ranked, scores)  # type: ignore[arg-type]
     else:
         (found, *_), notes = searched(job, part(data, SHARED), problem, epochs=EPOCHS[job.strategy], options=OPTIONS)
     place = table.scores.archs.index(found)
