@@ -1,17 +1,23 @@
 """edgenas: from images and a latency budget to an ONNX model that was measured to meet the budget.
 
     import edgenas
-    result = edgenas.search(budget_ms=20, data="digits")
+    result = edgenas.search("photos/", budget_ms=8, image_size=96)
+    result.model("cat.jpg").labels
 
-Layers; imports go down only, and torch starts at `nn`:
+Floors, top to bottom; imports go down only, and folders of one floor do not know each other:
 
-    cli  commands  config  presets  api  kits  pipeline  finished  inherited  ranking  run  stages
-    driver  workers  export  bench  profiling  report  progress
-    problem  strategies  evaluators  pruning
-    study  objective  pareto | engine  data | cost | runtimes | child
-    nn
-    spaces  conditions  sums
-    graph  ops  errors  plugins  text  folder
+    cli
+    edgenas/__init__
+    api  testing
+    workflows  strategies
+    devices  evaluators
+    latency  exploration
+    cost
+    training
+    exporters  nn
+    runtimes  spaces
+    system  data
+    errors  graph
 """
 
 from __future__ import annotations
@@ -36,76 +42,102 @@ from edgenas.errors import (
 )
 
 if TYPE_CHECKING:
-    import os
-
-    from edgenas.workflows.config import Config
-    from edgenas.workflows.result import Result
+    from edgenas import strategies, testing
+    from edgenas.api.contracts import (
+        Builder,
+        Choice,
+        Config,
+        Data,
+        Evaluator,
+        LatencyTable,
+        Objective,
+        Problem,
+        Result,
+        SearchSpace,
+        Strategy,
+        Study,
+        Trial,
+        run_search,
+    )
+    from edgenas.api.listing import list
+    from edgenas.api.measure import adapt, bench, confirm, ingest, kit, predict, profile
+    from edgenas.api.search import export, ranking, search, specialize, train
 
     __version__: str
 
 __all__ = [
     "BudgetError",
+    "Builder",
     "CheckpointError",
+    "Choice",
     "Config",
+    "Data",
     "DataError",
     "EdgeNASError",
     "Ended",
     "EnvironmentFault",
+    "Evaluator",
     "ExportError",
     "Interrupted",
+    "LatencyTable",
     "MissingOps",
     "NoisyMachine",
+    "Objective",
+    "Problem",
     "Result",
+    "SearchSpace",
+    "Strategy",
+    "Study",
     "TableError",
+    "Trial",
     "UnknownName",
     "UsageError",
     "__version__",
+    "adapt",
+    "bench",
+    "confirm",
+    "export",
+    "ingest",
+    "kit",
+    "list",
+    "predict",
+    "profile",
+    "ranking",
+    "run_search",
     "search",
     "specialize",
+    "strategies",
+    "testing",
+    "train",
 ]
 
-_LATE = {"Config": "edgenas.workflows.config", "Result": "edgenas.workflows.result"}
-
-
-def search(*, progress: bool = False, **settings: Any) -> Result:
-    """Find, train, measure and bundle a model. Every setting is a field of `Config`, and a flag of `edgenas search`.
-
-    With `progress`, stderr shows what is under way.
-
-    Raises:
-        UsageError: a setting that does not exist, or a value out of its range.
-        BudgetError: no network meets the budget.
-        EdgeNASError: see errors.py.
-    """
-    from edgenas.system.progress import make_reporter
-    from edgenas.workflows import api
-    from edgenas.workflows.config import resolve
-
-    return api.search(resolve(settings), make_reporter(quiet=not progress))
-
-
-def specialize(run: str | os.PathLike[str], *, progress: bool = False, **settings: Any) -> Result:
-    """As `search`, for another budget, device or precision, on the weights that a search has trained into folder `run`.
-
-    Every setting is a flag of `edgenas specialize`; the others are as they were in that run, which is only read.
-
-    Raises:
-        UsageError: there is no such run, or it shares no weights; a setting that cannot differ from it.
-        BudgetError: no network that the weights were trained on meets the budget.
-        EdgeNASError: see errors.py.
-    """
-    from pathlib import Path
-
-    from edgenas.system.progress import make_reporter
-    from edgenas.workflows import api, inherited
-
-    source = Path(run)
-    return api.specialize(inherited.settings(source, settings), source, make_reporter(quiet=not progress))
+# Where each name is, which is imported when it is first asked for: `import edgenas` takes no time.
+_LATE = {
+    **dict.fromkeys(("search", "specialize", "ranking", "train", "export"), "edgenas.api.search"),
+    **dict.fromkeys(("profile", "predict", "bench", "kit", "ingest", "confirm", "adapt"), "edgenas.api.measure"),
+    "list": "edgenas.api.listing",
+    "Builder": "edgenas.graph.graph",
+    "Choice": "edgenas.graph.graph",
+    "Config": "edgenas.workflows.config",
+    "Data": "edgenas.data.base",
+    "Evaluator": "edgenas.exploration.evaluator",
+    "LatencyTable": "edgenas.latency.table",
+    "Objective": "edgenas.exploration.objective",
+    "Problem": "edgenas.exploration.problem",
+    "Result": "edgenas.workflows.result",
+    "SearchSpace": "edgenas.spaces.base",
+    "Strategy": "edgenas.exploration.strategy",
+    "Study": "edgenas.exploration.study",
+    "Trial": "edgenas.exploration.study",
+    "run_search": "edgenas.exploration.driver",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)
+    if name in ("strategies", "testing"):
+        return importlib.import_module(f"edgenas.{name}")
     if name == "__version__":
         from importlib.metadata import version
 
@@ -113,5 +145,5 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'edgenas' has no attribute {name!r}")
 
 
-def __dir__() -> list[str]:
+def __dir__() -> Any:
     return __all__

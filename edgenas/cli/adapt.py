@@ -30,9 +30,9 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """One table for each precision in the file."""
-    from edgenas.workflows import kits
+    from edgenas.workflows.adapt import adapt
 
-    written = kits.adapt(
+    written = adapt(
         arguments.results,
         known=arguments.known or ["all"],
         precisions=flags.precisions(arguments),

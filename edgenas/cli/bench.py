@@ -28,12 +28,12 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Time all files in the same rounds, in a process of their own."""
     config = flags.settings(arguments)
-    from edgenas.runtimes.bench import bench_in_fresh_process
-    from edgenas.runtimes.timing import MAX_REPEAT_ERROR
+    from edgenas.runtimes.summary import MAX_REPEAT_ERROR
+    from edgenas.workflows.bench import bench
 
     reporter = output.reporter(arguments)
     with reporter.stage("time " + ", ".join(path.name for path in arguments.models)) as tell:
-        benches = bench_in_fresh_process(
+        benches = bench(
             arguments.models,
             threads=config.threads,
             runtime=config.runtime,
@@ -42,7 +42,7 @@ def run(arguments: Namespace) -> int:
         )
     for item in benches:
         if item.repeat_error > MAX_REPEAT_ERROR:
-            reporter.say(
+            reporter.log(
                 f"{item.model}: repeat error {text.percent(item.repeat_error)}; measure again when less runs beside it"
             )
     if arguments.json:

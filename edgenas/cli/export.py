@@ -24,9 +24,9 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """Write the file and say where it is."""
-    from edgenas.workflows import api
+    from edgenas.workflows.export import export
 
-    path = api.export(
+    path = export(
         arguments.run,
         output.reporter(arguments),
         arch=arguments.arch,

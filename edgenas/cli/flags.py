@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from edgenas.errors import UsageError
 from edgenas.graph.ops import Shape
-from edgenas.workflows.config import Config, flag, number, resolve
+from edgenas.workflows.config import HERE, Config, flag, resolve
+from edgenas.workflows.values import number, pairs
 
 PLACEHOLDERS = {
     "budget_ms": "[NAME=]MS",
@@ -26,6 +27,7 @@ PLACEHOLDERS = {
     "reuse": "FOLDER",
     "validation_share": "SHARE",
 }
+OLD_FLAGS = {"image_size": ("--size",)}  # which go on working
 WORDS = {int: "N", float: "X", str: "NAME"}
 KIT_NETS, KIT_TESTS = 100, 50
 KIT_PRECISION = "kit_precision"  # not the setting of that name
@@ -50,7 +52,7 @@ def add_settings(
             parser.add_argument(
                 flag(item.name), metavar=PLACEHOLDERS[item.name], action="append", default=SUPPRESS, help=text
             )
-        elif get_origin(hint) is tuple:
+        elif item.metadata["read"] is not None:  # a mapping
             parser.add_argument(flag(item.name), metavar="NAME=VALUE", action="append", default=SUPPRESS, help=text)
         elif hint is bool:
             text += " (default: yes)" if item.default else ""
@@ -60,7 +62,8 @@ def add_settings(
             text += "" if default is None else f" (default: {default})"
             kind = next(kind for kind in WORDS if kind in (hint, *get_args(hint)))
             word = PLACEHOLDERS.get(item.name, WORDS[kind])
-            parser.add_argument(flag(item.name), metavar=word, default=SUPPRESS, help=text)
+            names = [flag(item.name), *OLD_FLAGS.get(item.name, ())]
+            parser.add_argument(*names, metavar=word, default=SUPPRESS, help=text)
 
 
 def add_config_file(parser: ArgumentParser | _ArgumentGroup) -> None:
@@ -76,18 +79,26 @@ def settings(arguments: Namespace) -> Config:
 
 
 def given(arguments: Namespace) -> dict[str, Any]:
-    """The settings that a command line names, as written there. Raises UsageError for two budgets without a name."""
+    """Return the settings that a command line names, as written there.
+
+    Raises:
+        UsageError: two budgets without a name, or a mapping that is not NAME=VALUE.
+    """
     names = {item.name for item in fields(Config)}
-    values = {name: value for name, value in vars(arguments).items() if name in names}
-    return values | _budgets(values.pop("budget_ms", []))
+    found = {name: value for name, value in vars(arguments).items() if name in names}
+    if "options" in found:
+        found["options"] = pairs("--options", found["options"], "NAME=VALUE", "guards=off")
+    return found | _budgets(found.pop("budget_ms", []))
 
 
 def _budgets(texts: Sequence[str]) -> dict[str, Any]:
-    """What `--budget-ms` was given, as settings. Raises UsageError for two budgets without a name."""
-    plain, named = [t for t in texts if "=" not in t], [t for t in texts if "=" in t]
+    """What `--budget-ms` was given, as settings."""
+    plain = [text.removeprefix(f"{HERE}=") for text in texts if "=" not in text or text.startswith(f"{HERE}=")]
+    named = [text for text in texts if "=" in text and not text.startswith(f"{HERE}=")]
     if len(plain) > 1:
         raise UsageError(f"--budget-ms: {plain[0]} and {plain[1]} are for one device; say of which, as NAME={plain[1]}")
-    return ({"budget_ms": plain[0]} if plain else {}) | ({"budgets_ms": named} if named else {})
+    budgets: dict[str, Any] = {"budget_ms": plain[0]} if plain else {}
+    return budgets | ({"budgets_ms": pairs("--budget-ms", named, "NAME=MS", "pixel3=20")} if named else {})
 
 
 def add_input(parser: ArgumentParser) -> None:

@@ -36,7 +36,7 @@ def warn(table: LatencyTable, reporter: Reporter) -> None:
     from edgenas.latency.forecast import knows_all_blocks
 
     if not knows_all_blocks(table):
-        reporter.say(
+        reporter.log(
             f"this table of {text.printable(table.device)} holds networks of one space: for others errors may exceed "
             "the interval; measure one with `edgenas profile --general`, or a kit with --general"
         )

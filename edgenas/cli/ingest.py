@@ -11,7 +11,7 @@ HELP = "check a kit's results file and write the device's latency tables"
 EXAMPLE = """\
 edgenas ingest results-pi5-1t.jsonl
 edgenas ingest results-pi5-1t.jsonl --kit kit.zip --out latency_tables
-edgenas ingest settled.jsonl --bundle runs/pi5"""
+edgenas ingest confirmed.jsonl --bundle runs/pi5"""
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -27,11 +27,13 @@ def configure(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> int:
     """One table for each precision in the file; for a run's finalists, the result of the run."""
-    from edgenas.workflows import kits
-
     if arguments.bundle:
-        result = kits.settle(arguments.results, arguments.bundle, output.reporter(arguments), kit=arguments.kit)
+        from edgenas.workflows.confirm import confirm
+
+        result = confirm(arguments.results, arguments.bundle, output.reporter(arguments), kit=arguments.kit)
         return output.show_result(result, arguments)
-    written = kits.ingest(arguments.results, kit=arguments.kit, out=arguments.out)
+    from edgenas.workflows.ingest import ingest
+
+    written = ingest(arguments.results, kit=arguments.kit, out=arguments.out)
     tables.show(written, as_json=arguments.json)
     return 0

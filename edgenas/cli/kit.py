@@ -10,7 +10,7 @@ from edgenas.cli import flags, output
 from edgenas.errors import UsageError
 from edgenas.system import text
 
-LEAST_PROBES = 3  # as in cost/adapt.py, which `--help` does not wait for
+LEAST_PROBES = 3  # as in latency/transfer.py, which `--help` does not wait for
 
 HELP = "make a kit that measures a space's ops on another device"
 EXAMPLE = """\
@@ -18,11 +18,11 @@ edgenas kit --space mbconv --resolution 96 -o kit.zip
 edgenas kit --shape 1x28x28 --only width=0.5,1 --only resolution=24,28 -o kit.zip
 edgenas kit --probes 10 --from all -o few.zip
 edgenas kit --general -o general.zip
-edgenas kit --bundle runs/pi5 -o settle.zip"""
+edgenas kit --bundle runs/pi5 -o confirm.zip"""
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Space, static choices, and how much of it."""
+    """Space, shape choices, and how much of it."""
     flags.add_settings(parser, ("space", "seed"))
     flags.add_input(parser)
     parser.add_argument(
@@ -81,18 +81,15 @@ def _made(arguments: Namespace) -> dict[str, Any]:
         raise UsageError("--from chooses a few probes; say how many, for example --probes 10")
     config = flags.settings(arguments)
     side, reporter = arguments.resolution, output.reporter(arguments)
-    from edgenas.workflows import kits
+    from edgenas.workflows.kit import KitOptions, finalists_kit, kit, reduced_kit
 
     if arguments.bundle:
-        return kits.bundle_kit(arguments.bundle, reporter, out=arguments.out, page=arguments.page)
-    choices = flags.kit_choices(arguments) | {
-        "shape": (3, side, side) if side else arguments.shape,
-        "classes": arguments.classes,
-        "out": arguments.out,
-        "general": arguments.general,
-        "page": arguments.page,
-    }
-    if arguments.probes:
-        del choices["nets"], choices["tests"]
-        return kits.few_kit(config, reporter, count=arguments.probes, known=arguments.known or ["all"], **choices)
-    return kits.kit(config, reporter, **choices)
+        return finalists_kit(arguments.bundle, reporter, out=arguments.out, page=arguments.page)
+    shape = (3, side, side) if side else arguments.shape
+    options = KitOptions(shape, arguments.classes, general=arguments.general, **flags.kit_choices(arguments))
+    if not arguments.probes:
+        return kit(config, reporter, options, out=arguments.out, page=arguments.page)
+    known = arguments.known or ["all"]
+    return reduced_kit(
+        config, reporter, options, count=arguments.probes, known=known, out=arguments.out, page=arguments.page
+    )

@@ -29,6 +29,7 @@ COMMANDS = (
     *("export", "bench", "kit", "ingest", "adapt", "list"),
 )
 TOGETHER = ("search", "train")  # may run in several processes of torchrun
+RENAMED = {"--statics": "--shape-choices"}
 ABOUT = "From images and a latency budget to an ONNX model that was measured to meet the budget."
 # What argparse takes for a flag although it is a bad value: `--budget-ms -inf`.
 _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
@@ -91,7 +92,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _command(name: str) -> ModuleType:
-    return importlib.import_module(f"edgenas.commands.{name}")
+    return importlib.import_module(f"edgenas.cli.{name}")
 
 
 def _parser(name: str, command: ModuleType) -> Parser:
@@ -142,6 +143,8 @@ def _check_flags(parser: Parser, words: Sequence[str]) -> None:
     """Raises UsageError for an unknown flag, before argparse misses what the misspelt flag should have given."""
     known = [option for action in parser._actions for option in action.option_strings]
     for name in (word.partition("=")[0] for word in words if word.startswith("--") and word != "--"):
+        if name in RENAMED and RENAMED[name] in known:
+            raise UsageError(f"the flag {name} is named {RENAMED[name]} now; rename it")
         if name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"see `{parser.prog} --help`"

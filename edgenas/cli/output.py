@@ -9,7 +9,6 @@ import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgenas.system import distributed
@@ -54,20 +53,20 @@ def csv_line(cells: Sequence[object]) -> str:
 
 
 def show_result(result: Result, arguments: Namespace) -> int:
-    """A search's result, for a person or as JSON; returns the exit code."""
-    from edgenas.workflows import api
-    from edgenas.workflows import result as report
+    """Print a search's result, for a person or as JSON; return the exit code."""
+    from edgenas.cli import summary
+    from edgenas.system.run_folder import read_artefact
+    from edgenas.workflows.stages.artefacts import Report
 
     if arguments.json:
         write(result.to_json())
         if result.measured_ms is None:
-            for line in report.to_settle(result):
-                reporter(arguments).say(line)
+            for line in summary.to_confirm(result):
+                reporter(arguments).log(line)
     else:
-        folder = Path(result.bundle)
-        width = min(report.WIDTH, shutil.get_terminal_size((report.WIDTH, 24)).columns)
-        front, notes, images = api.front(folder), api.notes(folder), api.images(folder)
-        write(report.summary(result, front, notes, images, width))
+        width = min(summary.WIDTH, shutil.get_terminal_size((summary.WIDTH, 24)).columns)
+        report = read_artefact(result.path, "report", Report)
+        write(summary.summary(result, result.front, report.notes, report.images, width))
     return 1 if result.met_budget is False else 0
 
 

@@ -6,13 +6,17 @@ import itertools
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgenas.cli import flags, forecast, output
 from edgenas.errors import UsageError
 from edgenas.system import text
 from edgenas.workflows.config import Config
+
+if TYPE_CHECKING:
+    from edgenas.spaces.base import SearchSpace
 
 HELP = "predict latency and size of architectures, or the latency of ONNX files"
 EXAMPLE = """\
@@ -52,10 +56,10 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """One row an architecture; where the time goes for ONNX files, for one architecture alone, and with `--ops`."""
     config = flags.settings(arguments)
-    from edgenas.workflows import api
-
     if files := _files(arguments):
-        table, forecasts = api.predict_files(config, files, table=arguments.table)
+        from edgenas.workflows.predict import predict_files
+
+        table, forecasts = predict_files(config, files, table=arguments.table)
         forecast.show([file.name for file in files], forecasts, table, arguments)
         forecast.warn(table, output.reporter(arguments))
         return 0
@@ -70,9 +74,10 @@ def run(arguments: Namespace) -> int:
 
 
 def _show_rows(config: Config, codes: Sequence[str] | None, arguments: Namespace) -> None:
-    from edgenas.workflows import api
+    from edgenas.workflows.predict import predict
 
-    rows = iter(api.predict(config, archs=codes, samples=arguments.samples, **_shared(arguments)))
+    space, options = _space(config, arguments), _options(arguments)
+    rows = (asdict(row) for row in predict(config, space, archs=codes, samples=arguments.samples, **options))
     if arguments.json:
         output.write_json(list(rows))
         return
@@ -87,16 +92,22 @@ def _show_rows(config: Config, codes: Sequence[str] | None, arguments: Namespace
 
 
 def _show_ops(config: Config, codes: Sequence[str], arguments: Namespace) -> None:
-    from edgenas.workflows import api
+    from edgenas.workflows.predict import predict_ops
 
-    table, forecasts = api.predict_ops(config, archs=codes, **_shared(arguments))
+    table, forecasts = predict_ops(config, _space(config, arguments), archs=codes, **_options(arguments))
     forecast.show(codes, forecasts, table, arguments)
 
 
-def _shared(arguments: Namespace) -> dict[str, Any]:
-    """What predictions of architectures are by."""
-    names = ("shape", "classes", "table", "estimate_missing")
-    return {name: getattr(arguments, name) for name in names}
+def _space(config: Config, arguments: Namespace) -> SearchSpace:
+    """The space of the architectures."""
+    from edgenas.spaces.build import build_space
+
+    return build_space(config.space, arguments.shape, arguments.classes)
+
+
+def _options(arguments: Namespace) -> dict[str, Any]:
+    """What architectures are predicted from."""
+    return {"table": arguments.table, "estimate_missing": arguments.estimate_missing}
 
 
 def _files(arguments: Namespace) -> list[Path]:
@@ -139,7 +150,7 @@ def _csv_cell(value: object) -> object:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
-    heads = ["ms", "low", "high", "by mult-adds", "mult-adds", "params", "peak", "arch"]
+    heads = ["ms", "low", "high", "by MACs", "MACs", "params", "peak", "arch"]
     figures = ("latency_ms", "low_ms", "high_ms", "macs_only_ms")
     columns = [text.ms_column([row[name] for row in rows]) for name in figures]
     columns += [[text.count(row[name]) for row in rows] for name in ("macs", "params")]

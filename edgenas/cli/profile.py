@@ -65,9 +65,9 @@ def run(arguments: Namespace) -> int:
     idle = next((flag for item, flag in FAR_FLAGS.items() if getattr(arguments, item) is not None), None)
     if idle:
         raise UsageError(f"{idle} is for another device; name it with --ssh user@host")
-    from edgenas.workflows import api
+    from edgenas.workflows.profile import profile
 
-    path, table = api.profile(
+    path, table = profile(
         config,
         output.reporter(arguments),
         shape=arguments.shape,
@@ -92,24 +92,24 @@ def _over_ssh(config: Config, arguments: Namespace) -> int:
     """As `run`, on another device."""
     if arguments.seconds is not None or config.runtime != "onnxruntime":
         raise UsageError("--ssh measures a kit, by onnxruntime and to its end; leave --seconds and --runtime out")
-    from edgenas.workflows import kits
+    from edgenas.workflows.kit import KitOptions
+    from edgenas.workflows.profile import profile_over_ssh
 
     reporter = output.reporter(arguments)
+    choices = flags.kit_choices(arguments)
+    options = KitOptions(arguments.shape, arguments.classes, general=arguments.general, **choices)
     try:
-        written = kits.profile_over_ssh(
+        written = profile_over_ssh(
             config,
             reporter,
+            options,
             host=arguments.ssh,
             python=arguments.python or "python3",
             name=arguments.name,
-            shape=arguments.shape,
-            classes=arguments.classes,
-            **flags.kit_choices(arguments),
             out=arguments.out,
-            general=arguments.general,
         )
     except KeyboardInterrupt:
-        reporter.say("what was measured is kept there; the same command goes on with it")
+        reporter.log("what was measured is kept there; the same command goes on with it")
         raise
     tables.show(written, as_json=arguments.json)
     return 0

@@ -38,10 +38,10 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Train what was not trained before, and print both accuracies of each network, and how they agree."""
     moved = flags.given(arguments)
-    from edgenas.workflows import ranking
+    from edgenas.workflows.ranking import ranking
 
-    found = ranking.check(
-        arguments.folder, output.reporter(arguments), networks=arguments.networks, epochs=arguments.epochs, **moved
+    found = ranking(
+        arguments.folder, output.reporter(arguments), networks=arguments.networks, epochs=arguments.epochs, moved=moved
     )
     if arguments.json:
         output.write_json(asdict(found))

@@ -21,7 +21,7 @@ from edgenas.workflows.result import Result
 HELP = "find, train, measure and bundle a model"
 EXAMPLE = """\
 edgenas search --budget-ms 20
-edgenas search --budget-ms 8 --data folder --data-root photos --size 96 --output runs/photos
+edgenas search --budget-ms 8 --data photos --image-size 96 --output runs/photos
 edgenas search --budget-ms 20 --max-params 1e6 --max-file-mb 1 --budget-ms amd-epyc-zen4=0.2
 edgenas search --output runs/photos --resume"""
 
@@ -29,7 +29,7 @@ PATIENCE_S = 5.0
 Search = Callable[[Config, Reporter, Stopper], Result]
 GROUPS = {
     "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
-    "task": ("data", "data_root", "size", "download", "strict", "validation_share"),
+    "task": ("data", "data_root", "image_size", "download", "strict", "validation_share"),
     "search": (
         "space",
         "preset",
@@ -40,7 +40,7 @@ GROUPS = {
         "minutes",
         "batch",
         "prune",
-        "statics",
+        "shape_choices",
         "finalists",
     ),
     "scores": ("evaluator", "scores", "scores_name"),
@@ -77,9 +77,9 @@ def carry_out(command: str, search: Search, config: Config, arguments: Namespace
         Interrupted: by a signal; it says what to type to go on.
     """
     with Stopper(PATIENCE_S) as stop:
-        from edgenas.workflows import api
+        from edgenas.workflows.setup import output_path
 
-        config = replace(config, output=str(api.output_path(config)))
+        config = replace(config, output=str(output_path(config)))
         try:
             with redirect_stdout(sys.stderr):  # stdout is for the result alone, whatever libraries print
                 result = search(config, output.reporter(arguments), stop)
@@ -91,9 +91,9 @@ def carry_out(command: str, search: Search, config: Config, arguments: Namespace
 
 
 def _search(config: Config, reporter: Reporter, stop: Stopper) -> Result:
-    from edgenas.workflows import api
+    from edgenas.workflows.search import search
 
-    return api.search(config, reporter, stop)
+    return search(config, reporter, stop)
 
 
 def _interrupted(config: Config, signum: int, command: str = "search") -> Interrupted:

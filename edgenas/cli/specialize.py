@@ -11,7 +11,6 @@ from edgenas.cli.signals import Stopper
 from edgenas.errors import UsageError
 from edgenas.system.progress import Reporter
 from edgenas.workflows.config import Config
-from edgenas.workflows.presets import ON_TRAINED_WEIGHTS
 from edgenas.workflows.result import Result
 
 HELP = "from the weights of a search, a model for another budget or device"
@@ -28,31 +27,35 @@ GROUPS = {
 }
 
 
+# Of `edgenas.workflows.specialize`, which help does not wait for; a test holds them equal.
+DEFAULTS = {"strategy": "predictor", "trials": 64}
+
+
 def configure(parser: ArgumentParser) -> None:
     """The run whose weights are used, and what may differ from it; all else is as it was there."""
     parser.description = f"{parser.description}\nWhat is not given is as it was there."
     parser.usage = "edgenas specialize RUN --budget-ms MS [options]"
     parser.add_argument("source", metavar="RUN", nargs="?", type=Path, help="folder of a search; it is only read")
     for title, names in GROUPS.items():
-        flags.add_settings(parser.add_argument_group(title), names, ON_TRAINED_WEIGHTS)
+        flags.add_settings(parser.add_argument_group(title), names, DEFAULTS)
     flags.add_json(parser)
 
 
 def run(arguments: Namespace) -> int:
     """As of `edgenas search`."""
-    from edgenas.workflows.inherited import settings
-
     given = flags.given(arguments)
     if given.get("resume"):
         config = flags.settings(arguments)
     elif arguments.source is None:
         raise UsageError("say whose weights: `edgenas specialize RUN`, the folder of an `edgenas search`")
     else:
+        from edgenas.workflows.specialize import settings
+
         config = settings(arguments.source, given)
     return search.carry_out("specialize", partial(_specialize, arguments.source), config, arguments)
 
 
 def _specialize(source: Path | None, config: Config, reporter: Reporter, stop: Stopper) -> Result:
-    from edgenas.workflows import api
+    from edgenas.workflows.specialize import specialize
 
-    return api.specialize(config, source, reporter, stop)
+    return specialize(config, source, reporter, stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
 
 from edgenas.cli import flags, output
 from edgenas.system import text
@@ -11,7 +12,7 @@ HELP = "train one architecture"
 EXAMPLE = "edgenas train 2012110... --data fashion-mnist --final-epochs 20 --output runs/one"
 
 SETTINGS = (
-    *("data", "data_root", "size", "download", "strict", "validation_share"),
+    *("data", "data_root", "image_size", "download", "strict", "validation_share"),
     *("space", "final_epochs", "recipe", "ghost_batch", "train_device", "seed", "output"),
 )
 
@@ -31,9 +32,9 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Train, and print what is known of the network then."""
     config = flags.settings(arguments)
-    from edgenas.workflows import api
+    from edgenas.workflows.train import train
 
-    facts = api.train(config, arguments.arch, output.reporter(arguments))
+    facts = asdict(train(config, arguments.arch, output.reporter(arguments)))
     if arguments.json:
         output.write_json(facts)
     else:

@@ -1,11 +1,11 @@
-"""How well shared weights rank: their accuracies beside those of the same networks trained alone."""
+"""`edgenas ranking`: accuracies by shared weights beside those of the same networks trained by themselves."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,11 @@ from edgenas.exploration.feasible import Proposed, new_samples, repaired_samples
 from edgenas.exploration.problem import Problem
 from edgenas.graph.graph import Arch
 from edgenas.system.progress import Reporter
-from edgenas.system.run_folder import read_artefact, write_atomically
+from edgenas.system.run_folder import read_artefact, write_artefact
 from edgenas.system.threads import configure_threads
-from edgenas.training.settings import Settings, batch_size_for
-from edgenas.workflows.trained_run import Finished, open_finished
+from edgenas.training.settings import Settings, batch_size_for, epochs_for
+from edgenas.workflows.given import Given
+from edgenas.workflows.trained_run import open_trained_run
 
 SAMPLES = 2048  # candidates, at most
 LEAST = 3  # networks that have a ranking
@@ -48,10 +49,32 @@ class Ranking:
     kendall: float
 
 
-def check(folder: Path, reporter: Reporter, *, networks: int, epochs: int | None = None, **moved: Any) -> Ranking:
-    """Train feasible networks of a searched run alone, alike and shortly, and rank them beside its shared weights.
+@dataclass(frozen=True)
+class StandAlone:
+    """Accuracies (0..1) of networks that were trained by themselves, by code."""
 
-    Networks that were trained before, for as many epochs, are not trained again. `moved` as for `open_finished`.
+    accuracy: Mapping[str, float]
+
+
+def ranking(
+    folder: Path,
+    reporter: Reporter,
+    *,
+    networks: int = 16,
+    epochs: int | None = None,
+    given: Given | None = None,
+    moved: Mapping[str, Any] = MappingProxyType({}),
+) -> Ranking:
+    """Train feasible networks of a searched run by themselves, shortly, and rank them beside its shared weights.
+
+    Networks that were trained before, for as many epochs, are not trained again.
+
+    Args:
+        folder: of the run.
+        networks: how many, spread over the latencies within the budget.
+        epochs: of each network; by default those of the evaluator scratch.
+        given: objects that stand for names of the configuration.
+        moved: settings that may have changed since: where the data is, where networks are trained.
 
     Raises:
         UsageError: the folder holds no run with trained shared weights.
@@ -59,34 +82,39 @@ def check(folder: Path, reporter: Reporter, *, networks: int, epochs: int | None
     """
     configure_threads()
     with reporter.stage("open the run"):
-        finished = open_finished(folder, reporter, **moved)
-    run, evaluator = finished.run, finished.evaluator()
-    epochs = epochs or run.config.scratch_epochs or run.config.seeing(20_000, 1, len(run.data.train))
-    problem = replace(run.problem, space=finished.trained.space)
-    archs = spread(problem, run.costs.latency.metric, networks, run.rng("ranking"))
+        source = open_trained_run(folder, reporter, given, moved)
+    priced, evaluator = source.priced, source.evaluator()
+    images = len(priced.data.train)
+    epochs = epochs or priced.config.scratch_epochs or epochs_for(20_000, 1, images)
+    problem = replace(priced.problem, space=source.trained.space)
+    archs = stratified(problem, priced.costs.latency.metric, networks, source.context.rng("ranking"))
     if len(archs) < LEAST:
         raise BudgetError(f"{folder}: {len(archs)} networks are within its budget; there is nothing to rank")
-    with reporter.stage(f"train {len(archs)} networks alone") as tell:
+    settings = Settings(epochs, batch_size_for(images))
+    trainer = ScratchEvaluator(priced.space, priced.data, settings, priced.torch_device, priced.config.seed)
+    with reporter.stage(f"train {len(archs)} networks by themselves") as progress:
         alone = []
-        trainer = _trainer(finished, epochs)
         for i, arch in enumerate(archs):
-            alone.append(_alone(folder, trainer, arch, epochs))
-            tell(i + 1, len(archs), f"{alone[-1]:.2%}")
-    with reporter.stage("score with shared weights") as tell:
+            alone.append(_stand_alone_accuracy(folder, trainer, arch, epochs))
+            progress(i + 1, len(archs), f"{alone[-1]:.2%}")
+    with reporter.stage("score with shared weights") as progress:
         shared = []
         for i, arch in enumerate(archs):
             shared.append(evaluator.final(arch)["accuracy"])
-            tell(i + 1, len(archs), f"{shared[-1]:.2%}")
-    ms = run.costs.latency.many(run.space, archs).tolist()
-    codes = map(run.space.code, archs)
+            progress(i + 1, len(archs), f"{shared[-1]:.2%}")
+    ms = priced.costs.latency.many(priced.space, archs).tolist()
+    codes = map(priced.space.code, archs)
     rows = [Ranked(*row) for row in zip(codes, ms, shared, alone, strict=True)]
-    return Ranking(rows, epochs, len(run.data.validation), *correlations(shared, alone))
+    return Ranking(rows, epochs, len(priced.data.validation), *correlations(shared, alone))
 
 
-def spread(problem: Problem, latency: str, networks: int, rng: Generator) -> list[Arch]:
-    """At most so many feasible architectures of different networks, one from each part of the range of latencies.
+def stratified(problem: Problem, latency: str, networks: int, rng: Generator) -> list[Arch]:
+    """Return feasible architectures of different networks, one from each part of the range of latencies, fastest first.
 
-    Parts hold equally many of the samples; fastest first.
+    Args:
+        problem: space, costs and budgets.
+        latency: the metric.
+        networks: how many parts there are, which hold equally many of the samples.
     """
     proposed = Proposed(problem.space)
     unique = new_samples(problem, proposed, rng, SAMPLES)
@@ -110,18 +138,12 @@ def _cosine(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     return float(np.sum(x * y)) / norm if norm else float("nan")
 
 
-def _trainer(finished: Finished, epochs: int) -> ScratchEvaluator:
-    run = finished.run
-    settings = Settings(epochs, batch_size_for(len(run.data.train)))
-    return ScratchEvaluator(run.space, run.data, settings, run.torch_device, run.config.seed)
-
-
-def _alone(folder: Path, trainer: ScratchEvaluator, arch: Arch, epochs: int) -> float:
-    """Accuracy of one network trained alone: from the run's folder, or trained now and written there."""
+def _stand_alone_accuracy(folder: Path, trainer: ScratchEvaluator, arch: Arch, epochs: int) -> float:
+    """The accuracy of one network trained by itself: from the run's folder, or trained now and written there."""
     name, code = f"ranking-{epochs}-epochs", trainer.space.code(arch)
-    path = folder / f"{name}.json"
-    known: dict[str, float] = read_artefact(folder, name) if path.exists() else {}
+    is_there = (folder / f"{name}.json").exists()
+    known = dict(read_artefact(folder, name, StandAlone).accuracy) if is_there else {}
     if code not in known:
         known[code] = trainer(arch)["accuracy"]
-        write_atomically(path, (json.dumps(known, indent=1) + "\n").encode())
+        write_artefact(folder, name, StandAlone(known))
     return known[code]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from edgenas.errors import CheckpointError
-from edgenas.evaluators.shared import SharedEvaluator
 from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.exploration.objective import SCORED_UP_TO, Objective
 from edgenas.exploration.problem import Problem
@@ -22,100 +23,131 @@ from edgenas.nn.auxiliary import network_state
 from edgenas.nn.network import Network
 from edgenas.nn.supernet import Supernet
 from edgenas.spaces.sampling import is_allowed
-from edgenas.system import checkpoint, plugins
+from edgenas.system import checkpoint
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import KeptFolder, read_artefact
 from edgenas.training.settings import Settings, batch_size_for, steps_of
-from edgenas.workflows.inherited import FINALISTS, RESULT, SOURCE, begun_with, kept_files, unfinished
-from edgenas.workflows.run import Run
+from edgenas.workflows.config import Config
+from edgenas.workflows.context import Context
+from edgenas.workflows.given import Given, options_of, strategy_of
+from edgenas.workflows.result import Result
+from edgenas.workflows.setup import make_task, plain_task
+from edgenas.workflows.source_run import FINALISTS, RESULT, SOURCE, begun_with, kept_files, unfinished
+from edgenas.workflows.stages.artefacts import Narrowing
+from edgenas.workflows.task import Priced, narrowed, price
 
 
 @dataclass(frozen=True)
-class Finished:
+class TrainedRun:
     """What a search left.
 
-    `run` has its data, table, costs and problem as the search had them; its folder is only read. `supernet` holds the
-    trained weights, on the training device. Training reached the feasible architectures of `trained`, and no others.
+    Args:
+        priced: data, table, costs and problem as the search had them.
+        context: with a folder that is only read.
+        supernet: the trained weights, on the training device.
+        trained: the problem whose feasible architectures were trained, and no others.
     """
 
-    run: Run
+    priced: Priced
+    context: Context
     supernet: Supernet
     trained: Problem
 
+    @property
+    def config(self) -> Config:
+        """The settings of the search."""
+        return self.priced.config
+
     def evaluator(self) -> SupernetEvaluator:
-        """Scores slices of the weights on the run's data."""
-        return SupernetEvaluator(self.supernet, self.run.data)
+        """Return what scores slices of the weights on the run's data."""
+        return SupernetEvaluator(self.supernet, self.priced.data)
 
     def finalists(self) -> dict[Arch, Network]:
-        """The networks that were trained to the end, the delivered one first; none of a run without a result yet."""
-        run, found = self.run, dict[Arch, Network]()
-        if not (run.folder.path / RESULT).exists():
+        """Return the networks that were trained to the end, the delivered one first; none before there is a result."""
+        space, folder = self.priced.space, self.context.folder.path
+        found: dict[Arch, Network] = {}
+        if not (folder / RESULT).exists():
             return found
-        for path in sorted(run.folder.path.glob(FINALISTS)):
+        for path in sorted(folder.glob(FINALISTS)):
             payload = checkpoint.load(path)
-            arch = run.space.parse(payload["identity"]["arch"])
+            arch = space.parse(payload["identity"]["arch"])
             if is_allowed(self.trained.space, arch):
-                network = Network(run.space.graph(arch))
+                network = Network(space.graph(arch))
                 _load(network, network_state(payload["module"]), path)
-                found[arch] = network.to(run.torch_device).to(memory_format=torch.channels_last)
-        delivered = read_artefact(run.folder.path, "result")["arch"]
-        return {arch: found[arch] for arch in sorted(found, key=lambda arch: run.space.code(arch) != delivered)}
+                found[arch] = network.to(self.priced.torch_device).to(memory_format=torch.channels_last)
+        delivered = read_artefact(folder, "result", Result).arch
+        return {arch: found[arch] for arch in sorted(found, key=lambda arch: space.code(arch) != delivered)}
 
 
-def open_finished(folder: Path, reporter: Reporter, **moved: Any) -> Finished:
+def open_trained_run(
+    folder: Path,
+    reporter: Reporter,
+    given: Given | None = None,
+    moved: Mapping[str, Any] = MappingProxyType({}),
+) -> TrainedRun:
     """Open the folder of a search whose shared weights are trained; of a specialised run, those that it uses.
 
-    `moved` are settings that may have changed since: where the data is, where networks are trained.
+    Args:
+        given: objects that stand for names of the configuration.
+        moved: settings that may have changed since: where the data is, where networks are trained.
 
     Raises:
         UsageError: no run of a search, one without shared weights, or one that did not come so far.
         CheckpointError: the weights are damaged, or another version's.
     """
+    given = given or Given()
     folder = folder / SOURCE if (folder / SOURCE).is_dir() else folder
-    config = begun_with(folder)
-    kept_files(folder, config)
-    run = Run(replace(config, **moved), KeptFolder(folder), reporter, lambda: False)
-    run.space = run.space.restrict(read_artefact(folder, "narrow")["allowed"])
-    run.set_table(read_table(folder / "table.csv"))
-    return _of_strategy(run) if run.config.evaluator == "shared" else _of_evaluator(run)
+    kept_files(folder, begun_with(folder))
+    config = replace(begun_with(folder), **moved)
+    ctx = Context(KeptFolder(folder), config.seed, reporter)
+    task = make_task(plain_task(config, given), given, ctx)
+    task = narrowed(task, read_artefact(folder, "narrow", Narrowing).allowed)
+    priced = price(task, read_table(folder / "table.csv"))
+    opened = _of_strategy if config.evaluator == "shared" else _of_evaluator
+    return opened(priced, given, ctx)
 
 
-def _of_evaluator(run: Run) -> Finished:
+def _of_evaluator(priced: Priced, given: Given, ctx: Context) -> TrainedRun:
     """The supernet that was trained before the search, on what any reward form scores."""
-    path = run.folder.path / "supernet.pt"
+    path = ctx.folder.path / "supernet.pt"
     payload = checkpoint.load(path)
-    checkpoint.check_identity(path, payload, run.surroundings("supernet", {}).identity)
-    images = len(run.data.train)
+    checkpoint.check_identity(path, payload, priced.identity)
+    images = len(priced.data.train)
     steps = steps_of(Settings(int(payload["identity"]["epochs"]), batch_size_for(images)), images)
     if payload["step"] < steps:
-        raise unfinished(run.folder.path, f"its supernet is at step {payload['step']} of {steps}")
-    supernet = Supernet(run.space, torch.Generator().manual_seed(run.config.seed)).to(run.torch_device)
+        raise unfinished(ctx.folder.path, f"its supernet is at step {payload['step']} of {steps}")
+    supernet = Supernet(priced.space, torch.Generator().manual_seed(priced.config.seed)).to(priced.torch_device)
     _load(supernet, payload["module"], path)
-    return Finished(run, supernet, _trained(run, run.problem, max(SCORED_UP_TO.values())))
+    return TrainedRun(priced, ctx, supernet, _trained(priced, priced.problem, max(SCORED_UP_TO.values())))
 
 
-def _of_strategy(run: Run) -> Finished:
+def _of_strategy(priced: Priced, given: Given, ctx: Context) -> TrainedRun:
     """The weights that a strategy trained, on what it could propose."""
-    path = run.folder.path
-    strategy: Strategy = plugins.load("strategies", run.config.strategy).build(run)
+    config, path = priced.config, ctx.folder.path
+    kind = strategy_of(config, given)
+    strategy = kind.build(priced, ctx, options_of(config, kind))
     payload = checkpoint.load(path / CHECKPOINT)
-    if run.config.prune:
-        pruning = Pruning(run.problem, strategy, run.config.trials, run.rng("pruning"), lambda line: None)
+    if config.prune:
+        pruning = Pruning(priced.problem, strategy, config.trials, ctx.rng("pruning"), lambda line: None)
         pruning.advance(read_trials(path)[: payload["trials"]])
     try:
         strategy.load_state_dict(payload["strategy"])
     except (KeyError, RuntimeError) as error:
         raise _foreign(path / CHECKPOINT) from error
-    evaluator = run.evaluator
-    assert isinstance(evaluator, SharedEvaluator)
-    reach = SCORED_UP_TO[run.problem.objective.form]
-    return Finished(run, evaluator.supernet, _trained(run, strategy.problem, reach))
+    reach = SCORED_UP_TO[priced.problem.objective.form]
+    return TrainedRun(priced, ctx, _supernet(strategy), _trained(priced, strategy.problem, reach))
 
 
-def _trained(run: Run, problem: Problem, reach: float) -> Problem:
+def _supernet(strategy: Strategy) -> Supernet:
+    """The weights that a strategy trains."""
+    assert isinstance(strategy.evaluator, SupernetEvaluator)  # `trains_weights` says so
+    return strategy.evaluator.supernet
+
+
+def _trained(priced: Priced, problem: Problem, reach: float) -> Problem:
     """`problem` with `reach` times the run's budgets."""
-    budgets = {limit.metric: reach * limit.bound for limit in run.limits}
-    return replace(problem, objective=Objective(budgets), evaluator=run.evaluate)
+    budgets = {limit.metric: reach * limit.bound for limit in priced.task.limits}
+    return replace(problem, objective=Objective(budgets))
 
 
 def _load(module: torch.nn.Module, state: dict[str, Any], path: Path) -> None:

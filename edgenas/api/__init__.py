@@ -1,0 +1,1 @@
+"""The functions of the public API: objects in, objects out, one function for each command."""

@@ -1,0 +1,21 @@
+"""What there is to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgenas.workflows.list import Entry, TableEntry
+
+
+def list(kind: str) -> Sequence[Entry] | Sequence[TableEntry]:
+    """Return what there is of a kind: spaces, strategies, evaluators, data, runtimes, presets or devices.
+
+    >>> import edgenas
+    >>> "mbconv" in [entry.name for entry in edgenas.list("spaces")]
+    True
+    """
+    from edgenas.workflows.list import entries
+
+    return entries(kind)

@@ -1,0 +1,367 @@
+"""Searches, and what follows from them: find, specialise, rank, train, export."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgenas.system.progress import make_reporter
+from edgenas.workflows.config import resolve
+from edgenas.workflows.limits import split_budgets
+
+if TYPE_CHECKING:
+    from edgenas.workflows.given import DataLike, Given, SpaceLike, StrategyLike
+    from edgenas.workflows.ranking import Ranking
+    from edgenas.workflows.result import Result
+    from edgenas.workflows.train import Trained
+
+
+def search(
+    data: DataLike | None = None,
+    budget_ms: float | Mapping[str, float] | None = None,
+    *,
+    space: SpaceLike | None = None,
+    strategy: StrategyLike | None = None,
+    max_params: float | None = None,
+    max_memory_mb: float | None = None,
+    max_file_mb: float | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    preset: str | None = None,
+    evaluator: str | None = None,
+    options: Mapping[str, str] | None = None,
+    scores: str | os.PathLike[str] | None = None,
+    scores_name: str | None = None,
+    reward: str | None = None,
+    seed: int | None = None,
+    output: str | os.PathLike[str] | None = None,
+    resume: bool | None = None,
+    reuse: str | os.PathLike[str] | None = None,
+    trials: int | None = None,
+    minutes: float | None = None,
+    batch: int | None = None,
+    prune: bool | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    runtime: str | None = None,
+    train_device: str | None = None,
+    shape_choices: int | None = None,
+    finalists: int | None = None,
+    supernet_epochs: int | None = None,
+    search_epochs: int | None = None,
+    final_epochs: int | None = None,
+    recipe: str | None = None,
+    ghost_batch: int | None = None,
+    scratch_epochs: int | None = None,
+    validation_share: float | None = None,
+    int8: bool | None = None,
+    download: bool | None = None,
+    strict: bool | None = None,
+    progress: bool = False,
+) -> Result:
+    """Find, train, measure and bundle a model.
+
+    What is None is decided as by `edgenas search`, whose flags have the same names.
+
+    Args:
+        data: a folder with a folder per class, an .npz file, a name from `edgenas list data`, two arrays (images,
+            labels), or an `edgenas.Data`.
+        budget_ms: latency that the model must meet on this machine, or on `device`, in ms; or budgets by device, of
+            which `here` is this machine.
+        space: a name, a class of spaces, or a function of shape and number of classes.
+        strategy: a name, a class of strategies, or a function of a problem and a generator of random numbers.
+        max_params: parameters that the model may have, for example 1e6.
+        max_memory_mb: memory for activations, in 10^6 bytes.
+        max_file_mb: size of the model's file, in 10^6 bytes.
+        data_root: folder or file of the data set, where `data` is a name.
+        image_size: side in pixels that images of a folder are resized to.
+        preset: known system: its strategy, evaluator and reward, where they are not given.
+        evaluator: how architectures are scored: supernet (shared weights), scratch or tabular; default: the strategy's
+            own.
+        options: values of the strategy's options by name; `edgenas list strategies` shows them.
+        scores: npz file of known accuracies, for the evaluator tabular.
+        scores_name: which accuracies of that file; default: the only ones.
+        reward: reward form: hard, soft, absolute; default: the strategy's.
+        seed: seed of everything random.
+        output: run folder; default: runs/<date>-<time>.
+        resume: go on with the run in `output` where it was interrupted.
+        reuse: run folder whose profile, narrowed space and supernet are taken over.
+        trials: architectures to try.
+        minutes: stop the search after this time on the clock.
+        batch: architectures asked for at a time.
+        prune: drop options that no good architecture has, before and during the search.
+        workers: trials that run at once on this machine; scratch only.
+        ray: Ray cluster to run trials on: host:port, ray://host:port or auto; scratch only.
+        device: device, by its latency table in `edgenas list devices`; default: this machine.
+        precision: of the model that the budget is for: fp32 or int8; default: that of the device's table, fp32 here.
+        threads: threads of the runtime on the device.
+        runtime: runtime that the latency is of.
+        train_device: where networks are trained: auto, cpu, cuda.
+        shape_choices: combinations of shape choices (width, resolution) to keep.
+        finalists: architectures that are trained to the end.
+        supernet_epochs: default: as many as see 6,000 images, at least 2.
+        search_epochs: of a strategy that trains weights; default: as many as its number of images takes, at least 4.
+        final_epochs: default: as many as see 8,000 images, at least 6; with `specialize` at least 1.
+        recipe: training of finalists: quick, 300 or darts600 (epochs).
+        ghost_batch: images that batch norm sees at once; with it, one process and several of torchrun train alike;
+            default: all that a process has of a batch.
+        scratch_epochs: default: as many as see 20,000 images, at least 1.
+        validation_share: share of the training images kept for choosing.
+        int8: also make and measure an int8 model.
+        download: allow the data set to be downloaded.
+        strict: stop at the first unreadable image.
+        progress: whether stderr shows what is under way.
+
+    Raises:
+        UsageError: a setting that does not exist, or a value out of its range.
+        DataError: the images cannot be used.
+        BudgetError: no network meets the budget.
+        EdgeNASError: see errors.py.
+
+    >>> import edgenas, tempfile
+    >>> quick = {"trials": 2, "supernet_epochs": 1, "finalists": 1, "final_epochs": 1}
+    >>> folder = tempfile.mkdtemp()
+    >>> result = edgenas.search("digits", budget_ms=0.5, device="amd-epyc-zen4", output=folder, **quick)
+    >>> result.budget_ms, result.device, result.trials
+    (0.5, 'amd-epyc-zen4', 2)
+    >>> sorted(path.name for path in result.path.glob("model*.onnx"))[0]
+    'model.int8.onnx'
+    """
+    named, given = _settings(locals())
+    from edgenas.workflows.search import search as run
+
+    return run(resolve(named), make_reporter(quiet=not progress), given=given)
+
+
+def specialize(
+    run: str | os.PathLike[str],
+    budget_ms: float | Mapping[str, float] | None = None,
+    *,
+    data: DataLike | None = None,
+    space: SpaceLike | None = None,
+    strategy: StrategyLike | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    options: Mapping[str, str] | None = None,
+    trials: int | None = None,
+    minutes: float | None = None,
+    batch: int | None = None,
+    prune: bool | None = None,
+    max_params: float | None = None,
+    max_memory_mb: float | None = None,
+    max_file_mb: float | None = None,
+    runtime: str | None = None,
+    threads: int | None = None,
+    finalists: int | None = None,
+    final_epochs: int | None = None,
+    int8: bool | None = None,
+    output: str | os.PathLike[str] | None = None,
+    resume: bool | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+    download: bool | None = None,
+    train_device: str | None = None,
+    progress: bool = False,
+) -> Result:
+    """Search for another budget, device or precision, on the weights that a search has trained.
+
+    What is None is as it was in that run, or decided as by `edgenas specialize`.
+
+    Args:
+        run: folder of the search; it is only read.
+        budget_ms: as of `search`.
+        data, space: the objects that the search was given, if it was given objects.
+        strategy: as of `search`; one that trains no weights.
+        max_params: parameters that the model may have, for example 1e6.
+        max_memory_mb: memory for activations, in 10^6 bytes.
+        max_file_mb: size of the model's file, in 10^6 bytes.
+        data_root: folder or file of the data set, where `data` is a name.
+        options: values of the strategy's options by name; `edgenas list strategies` shows them.
+        output: run folder; default: runs/<date>-<time>.
+        resume: go on with the run in `output` where it was interrupted.
+        trials: architectures to try.
+        minutes: stop the search after this time on the clock.
+        batch: architectures asked for at a time.
+        prune: drop options that no good architecture has, before and during the search.
+        device: device, by its latency table in `edgenas list devices`; default: this machine.
+        precision: of the model that the budget is for: fp32 or int8; default: that of the device's table, fp32 here.
+        threads: threads of the runtime on the device.
+        runtime: runtime that the latency is of.
+        train_device: where networks are trained: auto, cpu, cuda.
+        finalists: architectures that are trained to the end.
+        final_epochs: default: as many as see 8,000 images, at least 6; with `specialize` at least 1.
+        int8: also make and measure an int8 model.
+        download: allow the data set to be downloaded.
+        progress: whether stderr shows what is under way.
+
+    Raises:
+        UsageError: there is no such run, or it shares no weights; a setting that cannot differ from it.
+        BudgetError: no network that the weights were trained on meets the budget.
+        EdgeNASError: see errors.py.
+
+    >>> import edgenas, tempfile
+    >>> quick = {"trials": 2, "finalists": 1, "final_epochs": 1, "int8": False, "device": "amd-epyc-zen4"}
+    >>> folder = tempfile.mkdtemp()
+    >>> first = edgenas.search("digits", budget_ms=0.5, supernet_epochs=1, output=folder, **quick)
+    >>> second = edgenas.specialize(folder, budget_ms=0.3, output=tempfile.mkdtemp(), **quick)
+    >>> second.budget_ms, second.predicted_high_ms <= 0.3
+    (0.3, True)
+    """
+    named, given = _settings(locals(), "run")
+    from edgenas.workflows.specialize import settings
+    from edgenas.workflows.specialize import specialize as specialise
+
+    source = Path(run)
+    for name in ("data", "space"):  # they are those of the source, which the objects stand for
+        named.pop(name, None)
+    config = resolve(named) if resume else settings(source, named)
+    return specialise(config, source, make_reporter(quiet=not progress), given=given)
+
+
+def ranking(
+    run: str | os.PathLike[str],
+    *,
+    networks: int = 16,
+    epochs: int | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+    train_device: str | None = None,
+    progress: bool = False,
+) -> Ranking:
+    """Check how a run's shared weights rank, beside networks that are trained by themselves.
+
+    Args:
+        run: folder of a search with shared weights.
+        networks: how many, spread over the latencies within the budget.
+        epochs: of each network by itself; by default those of the evaluator scratch.
+        data_root: where the data set is now.
+        train_device: auto, cpu or cuda.
+        progress: whether stderr shows what is under way.
+
+    Raises:
+        UsageError: the folder holds no run with trained shared weights.
+        BudgetError: fewer than three networks are within the budget.
+
+    >>> import edgenas, tempfile
+    >>> quick = {"trials": 2, "supernet_epochs": 1, "finalists": 1, "final_epochs": 1, "int8": False}
+    >>> folder = tempfile.mkdtemp()
+    >>> _ = edgenas.search("digits", budget_ms=0.5, device="amd-epyc-zen4", output=folder, **quick)
+    >>> found = edgenas.ranking(folder, networks=3, epochs=1)
+    >>> len(found.networks), -1 <= found.kendall <= 1
+    (3, True)
+    """
+    from edgenas.workflows.ranking import ranking as rank
+
+    reporter = make_reporter(quiet=not progress)
+    moved = {"data_root": data_root and os.fspath(data_root), "train_device": train_device}
+    given = {name: value for name, value in moved.items() if value is not None}
+    return rank(Path(run), reporter, networks=networks, epochs=epochs, moved=given)
+
+
+def train(
+    arch: str,
+    data: DataLike | None = None,
+    *,
+    space: SpaceLike | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    download: bool | None = None,
+    strict: bool | None = None,
+    validation_share: float | None = None,
+    final_epochs: int | None = None,
+    recipe: str | None = None,
+    ghost_batch: int | None = None,
+    train_device: str | None = None,
+    seed: int | None = None,
+    output: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> Trained:
+    """Train one architecture from fresh weights, as a search trains its finalists.
+
+    Args:
+        arch: its code, as a result has it, or what papers on the space write.
+        data: as of `search`.
+        space: as of `search`.
+        data_root: folder or file of the data set, where `data` is a name.
+        image_size: side in pixels that images of a folder are resized to.
+        seed: seed of everything random.
+        output: run folder; default: runs/<date>-<time>.
+        train_device: where networks are trained: auto, cpu, cuda.
+        final_epochs: default: as many as see 8,000 images, at least 6; with `specialize` at least 1.
+        recipe: training of finalists: quick, 300 or darts600 (epochs).
+        ghost_batch: images that batch norm sees at once; with it, one process and several of torchrun train alike;
+            default: all that a process has of a batch.
+        validation_share: share of the training images kept for choosing.
+        download: allow the data set to be downloaded.
+        strict: stop at the first unreadable image.
+        progress: whether stderr shows what is under way.
+
+    Raises:
+        UsageError: the space has no such architecture.
+        DataError: the images cannot be used.
+
+    >>> import edgenas, tempfile
+    >>> arch = edgenas.predict(samples=1, device="amd-epyc-zen4", estimate_missing=True)[0].arch
+    >>> trained = edgenas.train(arch, "digits", final_epochs=1, output=tempfile.mkdtemp())
+    >>> trained.arch == arch, trained.validation_images
+    (True, 144)
+    """
+    named, given = _settings(locals(), "arch")
+    from edgenas.workflows.train import train as run
+
+    return run(resolve(named), arch, make_reporter(quiet=not progress), given=given)
+
+
+def export(
+    run: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    arch: str | None = None,
+    dynamic_batch: bool = False,
+    progress: bool = False,
+) -> Path:
+    """Write a trained network of a run as one ONNX file; return its path.
+
+    Args:
+        run: folder of `search` or `train`.
+        out: the file to write.
+        arch: code of one of the run's trained architectures; by default the one that it delivered.
+        dynamic_batch: whether the model takes any number of images at once, rather than one.
+        progress: whether stderr shows what is under way.
+
+    Raises:
+        UsageError: the run has no such trained architecture.
+        ExportError: the file differs from the network.
+
+    >>> import edgenas, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> arch = edgenas.predict(samples=1, device="amd-epyc-zen4", estimate_missing=True)[0].arch
+    >>> _ = edgenas.train(arch, "digits", final_epochs=1, output=folder)
+    >>> edgenas.export(folder, folder + "/mine.onnx").name
+    'mine.onnx'
+    """
+    from edgenas.workflows.export import export as run_export
+
+    reporter = make_reporter(quiet=not progress)
+    return run_export(Path(run), reporter, arch=arch, out=Path(out), dynamic_batch=dynamic_batch)
+
+
+def _settings(arguments: Mapping[str, Any], *others: str) -> tuple[dict[str, Any], Given]:
+    """The settings among a function's arguments, by name, and the objects that stand for some of them.
+
+    Args:
+        arguments: by name; None stands for what was not given.
+        others: arguments that are no settings.
+    """
+    from edgenas.workflows.given import split_given
+
+    left_out = {"progress", "budget_ms", *others}
+    named = {name: value for name, value in arguments.items() if value is not None and name not in left_out}
+    here, further = split_budgets(arguments.get("budget_ms"))
+    budgets: dict[str, Any] = ({} if here is None else {"budget_ms": here}) | (
+        {"budgets_ms": further} if further else {}
+    )
+    return split_given(named | budgets)

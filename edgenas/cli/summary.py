@@ -1,0 +1,171 @@
+"""How a person reads a result: one short table and the Pareto front, in plain text."""
+
+from __future__ import annotations
+
+import shlex
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgenas.system import text
+from edgenas.workflows.result import Result
+
+WIDTH = 100  # columns
+FRONT_ROWS = 12
+BAR = 12  # columns of a bar
+
+
+def summary(
+    result: Result,
+    front: Sequence[Mapping[str, Any]],
+    notes: Sequence[str],
+    images: Mapping[str, int] | None = None,
+    width: int = WIDTH,
+) -> str:
+    """What a person wants to know after a search.
+
+    `front` holds `latency_ms`, `accuracy`, `macs`, `params` and `arch` of each point, `images` the sizes of the
+    `validation` and `test` splits, from which the standard errors follow.
+    """
+    blocks = [_verdict(result), text.table(None, _facts(result, images or {}))]
+    if front:
+        blocks.append(_front(result, front, width))
+    lines = [textwrap.fill(f"note: {text.printable(note)}", width, subsequent_indent="  ") for note in notes]
+    if lines:
+        blocks.append("\n".join(lines))
+    if result.measured_ms is None:
+        blocks.append("\n".join(to_confirm(result)))
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_confirm(result: Result) -> list[str]:
+    """What a person types to have a model measured that was found for a device which was not at hand."""
+    folder = text.printable(shlex.quote(result.bundle))
+    there = f"python run.py --threads {result.threads} --out confirmed.jsonl"
+    if result.runtime.startswith("onnxruntime-web"):
+        there = "open index.html in its browser, and save the results file as confirmed.jsonl"
+    return [
+        f"To have it measured on {text.printable(result.device)}:",
+        f"  edgenas kit --bundle {folder} -o confirm.zip",
+        f"  # unpack confirm.zip there; then, in its folder: {there}",
+        f"  edgenas ingest confirmed.jsonl --bundle {folder}",
+    ]
+
+
+def _verdict(result: Result) -> str:
+    if result.measured_ms is None:
+        low, high = text.ms(result.predicted_low_ms), text.ms(result.predicted_high_ms)
+        return (
+            f"Budget not settled: {text.ms(result.predicted_ms)} ms predicted ({low} to {high}), "
+            f"{result.budget_ms:g} ms allowed; nothing was measured on {text.printable(result.device)}."
+        )
+    measured = f"{_latency(result)} measured"
+    if result.budget_ms is None:
+        return f"No budget was given: {measured}."
+    if result.met_budget:
+        return f"Budget met: {measured}, {result.budget_ms:g} ms allowed."
+    predicted = f"{text.ms(result.predicted_ms)} ms predicted"
+    return f"Budget missed: {measured}, {predicted}, {result.budget_ms:g} ms allowed."
+
+
+def _facts(result: Result, images: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Pairs of what and how much."""
+    r, test = result, images.get("test")
+    low, high = text.ms(r.predicted_low_ms), text.ms(r.predicted_high_ms)
+    threads = f"{r.threads} thread" + "s" * (r.threads > 1)
+    validation = text.accuracy(r.validation_accuracy, images.get("validation"))
+    pairs = [
+        ("model", f"{r.bundle.rstrip('/')}/{r.file}"),
+        ("latency", _measured(r)),
+        ("", f"predicted {text.ms(r.predicted_ms)} ms ({low} to {high})"),
+        ("", f"this space reaches from {text.ms(r.smallest_ms)} to {text.ms(r.largest_ms)} ms"),
+        ("device", f"{r.device}, {r.runtime}, {threads}, {r.precision}"),
+        ("accuracy", f"test {text.accuracy(r.test_accuracy, test)}, validation {validation}"),
+        ("", f"the exported file: test {text.accuracy(r.onnx_test_accuracy, test)}"),
+        ("int8", f"{text.ms(r.int8_measured_ms)} ms, test {text.accuracy(r.int8_test_accuracy, test)}"),
+        ("size", f"{text.count(r.macs)} MACs, {text.count(r.params)} parameters"),
+        ("", f"file {text.size(r.file_bytes)}, activations {text.size(r.peak_bytes)} at their peak"),
+        *zip(["limits", *[""] * len(r.limits)], map(text.used_of_limit, r.limits), strict=False),
+        ("search", f"{r.strategy} with {r.evaluator} on {r.data}, seed {r.seed}"),
+        *([("", f"on the weights of {r.source}")] if r.source else []),
+        ("", f"{r.trials} trials, {r.feasible_trials} of them feasible"),
+        ("time", _time(r.seconds)),
+        ("arch", f"{r.space} {r.arch}"),
+    ]
+    return [("  " + name, text.printable(value)) for name, value in pairs if name != "int8" or r.int8_measured_ms]
+
+
+def _measured(result: Result) -> str:
+    if result.measured_ms is None:
+        return "not measured"
+    p90 = "" if result.measured_p90_ms is None else f", 90 % of runs within {text.ms(result.measured_p90_ms)} ms"
+    used = f", {text.percent(result.measured_ms / result.budget_ms, 0)} of the budget" if result.budget_ms else ""
+    return f"{_latency(result)}{p90}{used}"
+
+
+def _latency(result: Result) -> str:
+    """Never without its repeat error."""
+    error = "unknown" if result.repeat_error is None else text.percent(result.repeat_error)
+    return f"{text.ms(result.measured_ms)} ms ± {error}"
+
+
+def _time(seconds: Mapping[str, float]) -> str:
+    longest = sorted(seconds, key=lambda stage: -seconds[stage])[:4]
+    parts = ", ".join(f"{stage} {text.duration(seconds[stage])}" for stage in longest)
+    return text.duration(sum(seconds.values())) + (f" ({parts})" if parts else "")
+
+
+def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> str:
+    """The front as a table, fastest first; what is too wide for the terminal is left out, never cut."""
+    points = sorted(front, key=lambda point: float(point["latency_ms"]))
+    shown = _thinned(points, FRONT_ROWS, result.arch)
+    whole_ms = result.budget_ms or float(points[-1]["latency_ms"])
+    columns = {
+        "ms": text.ms_column([point["latency_ms"] for point in shown]),
+        "of budget" if result.budget_ms else "of longest": [text.bar(p["latency_ms"] / whole_ms, BAR) for p in shown],
+        "accuracy": [text.percent(point["accuracy"]) for point in shown],
+        "MACs": [text.count(point["macs"]) for point in shown],
+        "params": [text.count(point["params"]) for point in shown],
+        "arch": [text.printable(point["arch"]) for point in shown],
+    }
+    for spare in ("params", "MACs"):
+        if sum(2 + max(map(len, [head, *cells])) for head, cells in columns.items()) > width:
+            del columns[spare]
+    rows = list(zip(*columns.values(), strict=True))
+    head, *lines = text.table(list(columns), rows, right={0, 2, 3, 4} - {len(columns) - 1}).splitlines()
+    marks = ["* " if point["arch"] == result.arch else "  " for point in shown]
+    marked = [mark + line for mark, line in zip(marks, lines, strict=True)]
+    many = f"{len(shown)} of {len(points)} points" if len(shown) < len(points) else f"{len(points)} points"
+    beside = " (each further limit counts as well)" if result.limits else ""
+    title = f"Pareto front, {many}{beside}: predicted latency, validation accuracy by the {result.evaluator} evaluator"
+    legend = ["* the model that was delivered"] if "* " in marks else []
+    if result.reference_point:
+        legend += textwrap.wrap(text.printable(_volume(result)), width)
+    return "\n".join([*textwrap.wrap(text.printable(title), width), "  " + head, *marked, *legend])
+
+
+def _volume(result: Result) -> str:
+    """The hypervolume, and the point that bounds it."""
+    corner = []
+    for metric, value in result.reference_point.items():
+        kind, _, device = metric.partition("@")
+        if kind == "accuracy":
+            corner.append(f"{text.percent(value, 2)} accuracy")
+        elif device:
+            corner.append(f"{text.ms(value)} ms{' as the upper end' * (kind == 'latency_high_ms')} on {device}")
+        else:
+            corner.append(f"{text.figure(metric, value)} {text.WHAT.get(metric, metric)}")
+    share = f"hypervolume {text.percent(result.hypervolume)} of the box up to 100 % accuracy at no cost"
+    return f"{share}; reference point, the worst of feasible trials: {', '.join(corner)}"
+
+
+def _thinned(points: Sequence[Mapping[str, Any]], most: int, arch: str) -> list[Mapping[str, Any]]:
+    """At most `most` points, spread evenly, with both ends and the delivered one."""
+    if len(points) <= most:
+        return list(points)
+    kept = {round(i * (len(points) - 1) / (most - 1)) for i in range(most)}
+    mine = next((i for i, point in enumerate(points) if point["arch"] == arch), 0)
+    if mine not in kept:
+        kept.remove(min(kept - {0, len(points) - 1}, key=lambda i: abs(i - mine)))
+        kept.add(mine)
+    return [points[i] for i in sorted(kept)]

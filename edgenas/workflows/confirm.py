@@ -1,0 +1,61 @@
+"""`edgenas ingest --bundle`: what a kit measured of a run's finalists decides what the run delivers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgenas.devices.confirm import finalist_timings
+from edgenas.devices.ingest import read_results
+from edgenas.devices.kit import read_manifest
+from edgenas.errors import UsageError
+from edgenas.latency.table import read_table
+from edgenas.system.progress import Reporter
+from edgenas.system.run_folder import CONFIG, write_artefact
+from edgenas.workflows.config import read_run, resolve
+from edgenas.workflows.result import Result
+from edgenas.workflows.search import search
+from edgenas.workflows.source_run import SOURCE
+from edgenas.workflows.specialize import specialize
+from edgenas.workflows.stages.artefacts import Confirmed, Figure
+from edgenas.workflows.stages.deliver import CONFIRMED
+
+
+def confirm(results: Path, run_folder: Path, reporter: Reporter, *, kit: Path | None = None) -> Result:
+    """Take what a kit measured of a run's finalists on its device, and deliver by it.
+
+    Args:
+        results: what the kit wrote on the device.
+        run_folder: of the run whose finalists they are.
+        kit: the kit, to check that nothing of it was changed.
+
+    Raises:
+        TableError: the results cannot be trusted, or are of other models, another device or runtime.
+        NoisyMachine: a figure repeats too badly; measure again.
+    """
+    if not (run_folder / CONFIG).exists():
+        raise UsageError(f"--bundle {run_folder}: there is no run of a search")
+    read_run(run_folder)
+    found = read_results(results, read_manifest(kit) if kit else None)
+    config = resolve({"resume": True, "output": str(run_folder)})
+    if config.device is None:
+        raise UsageError(f"{run_folder}: searched for this machine, where its models were measured already")
+    timings = finalist_timings(found, run_folder, read_table(run_folder / "table.csv"))
+    _keep(run_folder, timings)
+    if (run_folder / SOURCE).is_dir():
+        return specialize(config, None, reporter)
+    return search(config, reporter)
+
+
+def _keep(folder: Path, timings: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
+    """Keep what the device measured, by number of finalist and precision; the run's next end is decided by it."""
+    for name in ("result", "report"):
+        (folder / f"{name}.json").unlink(missing_ok=True)
+    finalists = {
+        number: {
+            precision: Figure(row["ms"], row["p90_ms"], row["repeat_error"], int(row["threads"]))
+            for precision, row in rows.items()
+        }
+        for number, rows in timings.items()
+    }
+    write_artefact(folder, CONFIRMED, Confirmed(finalists))

@@ -1,0 +1,67 @@
+"""`edgenas export`: a trained network of a run as one ONNX file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgenas.errors import UsageError
+from edgenas.nn.auxiliary import network_state
+from edgenas.nn.network import Network
+from edgenas.system.checkpoint import load
+from edgenas.system.progress import Reporter
+from edgenas.system.run_folder import read_artefact, write_atomically
+from edgenas.system.threads import configure_threads
+from edgenas.workflows.config import read_run, resolve
+from edgenas.workflows.context import never
+from edgenas.workflows.given import Given
+from edgenas.workflows.result import Result
+from edgenas.workflows.setup import plain_task, run_in
+from edgenas.workflows.stages.choice import trained_codes
+from edgenas.workflows.stages.files import onnx_file
+
+
+def export(
+    run_folder: Path, reporter: Reporter, *, arch: str | None = None, out: Path, dynamic_batch: bool = False
+) -> Path:
+    """Write a trained architecture of a run as one ONNX file; return its path.
+
+    Args:
+        arch: code of the architecture; by default the one that the run delivered.
+        out: the file to write.
+        dynamic_batch: whether the model takes any number of images at once, rather than one.
+
+    Raises:
+        UsageError: the run has no such trained architecture.
+        ExportError: the file differs from the network; it is kept as `finalist-N.onnx.rejected` in the run folder.
+    """
+    configure_threads()
+    read_run(run_folder)
+    codes = trained_codes(run_folder)
+    if not codes:
+        raise UsageError(
+            f"{run_folder} has no trained network; run `edgenas search` or `edgenas train` to its end first"
+        )
+    config = resolve({"resume": True, "output": str(run_folder)})
+    with run_in(config, reporter, never) as ctx:
+        chosen = arch if arch is not None else _winner(run_folder, codes)
+        if chosen not in codes:
+            raise UsageError(f"{run_folder}: {chosen} is not trained there; trained are {', '.join(codes)}")
+        number = codes.index(chosen)
+        with ctx.stage("export", "export"):
+            task = plain_task(config, Given())
+            network = Network(task.space.graph(task.space.parse(chosen)))
+            network.load_state_dict(network_state(load(run_folder / f"finalist-{number}.pt")["module"]))
+            rejected = run_folder / f"finalist-{number}.onnx.rejected"
+            model = onnx_file(task.data, network.eval(), rejected, dynamic_batch=dynamic_batch)
+        write_atomically(out, model)
+    return out
+
+
+def _winner(run_folder: Path, codes: Sequence[str]) -> str:
+    """The architecture of the result; before there is one, the only finalist."""
+    if (run_folder / "result.json").exists():
+        return read_artefact(run_folder, "result", Result).arch
+    if len(codes) > 1:
+        raise UsageError(f"{run_folder} is not finished: say which with --arch, one of {', '.join(codes)}")
+    return codes[0]

@@ -1,0 +1,32 @@
+"""`edgenas ingest`: a device's results as latency tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgenas.devices.ingest import read_results, tables
+from edgenas.devices.kit import read_manifest
+from edgenas.errors import UsageError
+from edgenas.latency.registry import own_tables, table_path
+from edgenas.latency.table import LatencyTable, write_table
+
+
+def ingest(results: Path, *, kit: Path | None = None, out: Path | None = None) -> list[tuple[Path, LatencyTable]]:
+    """Check a kit's results file and write a table for each precision in it; return the files with their tables.
+
+    Args:
+        results: what the kit wrote on the device.
+        kit: the kit, to check that nothing of it was changed.
+        out: folder of the tables; by default this user's.
+
+    Raises:
+        TableError: the results cannot be trusted.
+        NoisyMachine: too few clean samples; nothing is written.
+    """
+    read = read_results(results, read_manifest(kit) if kit else None)
+    if read.manifest.get("bundle"):
+        raise UsageError(f"{results}: measured finalists of a search; say whose, with --bundle and the run's folder")
+    written = [(table_path(out or own_tables(), table), table) for table in tables(read)]
+    for path, table in written:
+        write_table(path, table)
+    return written

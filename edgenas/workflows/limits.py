@@ -1,0 +1,151 @@
+"""What a model must keep to: whose latency, and how large it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from edgenas.cost.base import CostModel
+from edgenas.cost.file_size import FileBytes
+from edgenas.errors import UsageError
+from edgenas.evaluators.tabular import ScoreTable, read_scores
+from edgenas.exploration.objective import Limit
+from edgenas.exporters.metadata import Precision
+from edgenas.latency.predictor import latency_interval
+from edgenas.latency.registry import device_table, table_name
+from edgenas.latency.table import LatencyTable, read_table, write_table
+from edgenas.runtimes.host import host_name
+from edgenas.spaces.base import SearchSpace
+from edgenas.workflows.config import HERE, Config
+from edgenas.workflows.task import Device
+
+MB = 1e6
+
+
+def with_devices(config: Config) -> Config:
+    """Return the configuration with a main device, and the whole name of every device's table.
+
+    Raises:
+        UsageError: two different budgets for one table, or none for the main device.
+    """
+    recorded = recorded_devices(config)
+    tabled = [name for name in config.budgets_ms if name not in recorded]
+    if config.budget_ms is None and config.device is None and tabled:
+        config = replace(config, device=tabled[0])
+    config = _for_device(config)
+    main = config.device or f"{host_name()}/{config.runtime}-{config.threads}t-{config.precision or 'fp32'}"
+    budgets = {} if config.budget_ms is None else {main: config.budget_ms}
+    for name, ms in config.budgets_ms.items():
+        if name not in recorded and not (config.resume and "/" in name):
+            name = table_name(device_table(name, runtime=config.runtime, threads=config.threads))
+        if budgets.setdefault(name, ms) != ms:
+            raise UsageError(f"--budget-ms: {budgets[name]:g} and {ms:g} ms are both for {name}; leave one out")
+    if main not in budgets:
+        raise UsageError(f"--budget-ms: say how many milliseconds the model may take on {main}, the --device")
+    budget_ms = budgets.pop(main)
+    return replace(config, budget_ms=budget_ms, budgets_ms=budgets)
+
+
+def recorded_devices(config: Config) -> Collection[str]:
+    """Return the devices whose latencies `--scores` holds; their budgets are checked by look-up."""
+    return read_scores(Path(config.scores).expanduser()).latency_ms.keys() if config.scores else ()
+
+
+def _for_device(config: Config) -> Config:
+    """The configuration with the whole name of the device's table, and the runtime and threads that it is of."""
+    if config.device is None or (config.resume and "/" in config.device):
+        return config
+    table = named_table(config)
+    header = table.header
+    return replace(config, device=table_name(table), runtime=header["runtime"], threads=int(header["threads"]))
+
+
+def named_table(config: Config) -> LatencyTable:
+    """Return the table of `--device`.
+
+    Raises:
+        UnknownName: there is none.
+        UsageError: its whole name was given, and another runtime or number of threads beside it.
+    """
+    assert config.device is not None
+    precision = config.precision or "fp32"
+    table = device_table(config.device, runtime=config.runtime, threads=config.threads, precision=precision)
+    for name in ("runtime", "threads", "precision"):
+        given = getattr(config, name)
+        if given != getattr(Config(), name) and str(given) != table.header[name]:
+            raise UsageError(
+                f"--{name} {given}: {config.device} is a table of {name} {table.header[name]}; leave it out"
+            )
+    return table
+
+
+def device_of(config: Config) -> Device:
+    """Return the device that the budget is for."""
+    name = host_name() if config.device is None else config.device.partition("/")[0]
+    named = config.precision or (config.device or "").rpartition("-")[2]
+    precision: Precision = "int8" if named == "int8" else "fp32"
+    return Device(name, config.device, config.runtime, config.threads, precision, name == host_name())
+
+
+def limits_of(config: Config, device: Device, recorded: Collection[str]) -> tuple[Limit, ...]:
+    """Return the budgets: latency on the device first, then on others, by the upper ends of the intervals."""
+    assert config.budget_ms is not None  # `with_devices` has seen to it
+    here = f"on {device.name}" if config.budgets_ms else ""
+    limits = [Limit(f"latency_high_ms@{device.name}", config.budget_ms, "--budget-ms ", here)]
+    for name, ms in config.budgets_ms.items():
+        metric = "latency_ms" if name in recorded else "latency_high_ms"
+        limits.append(Limit(f"{metric}@{name}", ms, f"--budget-ms {name}=", f"on {name}"))
+    if config.max_params is not None:
+        limits.append(Limit("params", config.max_params, "--max-params ", "parameters"))
+    if config.max_memory_mb is not None:
+        limits.append(Limit("peak_bytes", MB * config.max_memory_mb, "--max-memory-mb ", "of activations", MB))
+    if config.max_file_mb is not None:
+        limits.append(Limit("file_bytes", MB * config.max_file_mb, "--max-file-mb ", "for the file", MB))
+    return tuple(limits)
+
+
+def further_tables(config: Config, folder: Path, recorded: Collection[str]) -> dict[str, LatencyTable]:
+    """Return the tables of the further devices that have a budget, by whole name, as they were when the run began."""
+    tables = {}
+    for i, name in enumerate(config.budgets_ms, start=1):
+        if name in recorded:
+            continue
+        path = folder / f"device-{i}.csv"
+        if not path.exists():
+            write_table(path, device_table(name, runtime=config.runtime, threads=config.threads))
+        tables[name] = read_table(path)
+    return tables
+
+
+def further_costs(
+    config: Config,
+    space: SearchSpace,
+    device: Device,
+    tables: Mapping[str, LatencyTable],
+    scores: ScoreTable | None,
+    recorded: Collection[str],
+) -> tuple[CostModel, ...]:
+    """Return costs that only matter where they are limited: latencies of further devices, and the file's size."""
+    costs: list[CostModel] = []
+    for name, table in tables.items():
+        for latency in latency_interval(table, space, estimate_missing=True):
+            latency.metric = f"{latency.metric.partition('@')[0]}@{name}"  # a device may have several tables
+            costs.append(latency)
+    if scores is not None:
+        costs += [scores.latency(name) for name in sorted(recorded)]
+    if config.max_file_mb is not None:
+        costs.append(FileBytes(space, device.precision))
+    return tuple(costs)
+
+
+def split_budgets(budget_ms: float | Mapping[str, float] | None) -> tuple[float | None, dict[str, float]]:
+    """Return the budget of this machine, or of `device`, and those of further devices by name.
+
+    >>> split_budgets({"here": 8, "pi5": 20})
+    (8, {'pi5': 20})
+    """
+    if not isinstance(budget_ms, Mapping):
+        return budget_ms, {}
+    further = {name: ms for name, ms in budget_ms.items() if name != HERE}
+    return budget_ms.get(HERE), further

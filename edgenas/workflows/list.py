@@ -1,0 +1,109 @@
+"""`edgenas list`: what there is to choose from."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgenas.errors import EdgeNASError
+from edgenas.latency.registry import table_files, table_name
+from edgenas.latency.table import read_table
+from edgenas.system import plugins
+from edgenas.workflows.presets import PRESETS
+
+STRATEGIES, DEVICES, PRESETS_KIND = "strategies", "devices", "presets"
+KINDS = (*plugins.KINDS, PRESETS_KIND, DEVICES)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something to choose, with the first line of its file.
+
+    Args:
+        options: of a strategy, the values of each, the default first.
+        settings: of a preset, what it stands for.
+    """
+
+    name: str
+    description: str
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TableEntry:
+    """A latency table, by the name that `--device` takes; `error` says why it cannot be read."""
+
+    name: str
+    file: str
+    error: str | None = None
+    runtime: str = ""
+    version: str = ""
+    threads: str = ""
+    precision: str = ""
+    date: str = ""
+    ops: int = 0
+    nets: int = 0
+    adapted: str | None = None
+    adapted_margin: float = 0.0
+    repeat_error: float = float("nan")
+
+
+def entries(kind: str, *, with_options: bool = True) -> list[Entry] | list[TableEntry]:
+    """Return what there is of a kind.
+
+    Args:
+        kind: one of `KINDS`.
+        with_options: whether strategies are imported for their options, some of which takes seconds.
+    """
+    sources: dict[str, Callable[[], Any]] = {DEVICES: tables, PRESETS_KIND: presets}
+    if kind in sources:
+        found: list[Entry] | list[TableEntry] = sources[kind]()
+        return found
+    return [
+        Entry(name, description(kind, name), options(name) if kind == STRATEGIES and with_options else {})
+        for name in plugins.names(kind)
+    ]
+
+
+def description(kind: str, name: str) -> str:
+    """Return the first line of a plugin's file; it is not imported."""
+    file = plugins.PACKAGE / kind / f"{name.replace('-', '_')}.py"
+    return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def options(strategy: str) -> dict[str, tuple[str, ...]]:
+    """Return the values of each option of a strategy, the default first."""
+    return dict(plugins.load(STRATEGIES, strategy).options)
+
+
+def presets() -> list[Entry]:
+    """Return the presets, and the settings that they stand for."""
+    return [Entry(name, preset.description, settings=dict(preset.settings)) for name, preset in PRESETS.items()]
+
+
+def tables() -> list[TableEntry]:
+    """Return this user's latency tables, and those that come with edgenas."""
+    rows = []
+    for file in table_files():
+        try:
+            table = read_table(file)
+        except EdgeNASError as error:
+            rows.append(TableEntry(file.parent.name, str(file), str(error)))
+            continue
+        header = {name: table.header.get(name, "") for name in ("runtime", "version", "threads", "precision", "date")}
+        rows.append(
+            TableEntry(
+                table_name(table),
+                str(file),
+                ops=len(table.ops),
+                nets=len(table.nets),
+                adapted=table.header.get("adapted"),
+                adapted_margin=table.adapted_margin,
+                repeat_error=float(table.header.get("repeat_error", "nan")),
+                **header,
+            )
+        )
+    return rows

@@ -1,0 +1,137 @@
+"""A delivered model, run by onnxruntime: images in, labels and probabilities out, without torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from edgenas.data.storage.decode import Unreadable, decode
+from edgenas.errors import CheckpointError, DataError
+from edgenas.exporters.bundle import MANIFEST
+from edgenas.runtimes.onnxruntime import open as open_session
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of n images.
+
+    Args:
+        labels: the likeliest class of each image.
+        probabilities: (n, classes), which sum to 1; softmax of the logits, not calibrated.
+    """
+
+    labels: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+
+
+class Model:
+    """The default model of a bundle.
+
+    Attributes:
+        classes: the labels, in the order of the probabilities.
+        shape: what the network takes, (C, H, W).
+    """
+
+    def __init__(self, bundle: str | os.PathLike[str]) -> None:
+        """Open the bundle in a folder, as a run folder is one.
+
+        Raises:
+            CheckpointError: there is no bundle, or its manifest is damaged.
+        """
+        folder = Path(bundle)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_bytes())
+            image, file = manifest["input"], manifest["default"]["file"]
+            self.classes = tuple(map(str, manifest["labels"]))
+            self.shape: tuple[int, int, int] = tuple(image["shape"][1:])
+            mean, std = (image["normalisation"][key] for key in ("mean", "std"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(
+                f"{folder} holds no bundle ({error}); let `edgenas search` come to its end"
+            ) from error
+        self._mean, self._std = (np.array(v, dtype=np.float32).reshape(-1, 1, 1) for v in (mean, std))
+        self._session = open_session(folder / file)
+
+    def __call__(self, images: Any) -> Predictions:
+        """Classify images.
+
+        Args:
+            images: one image or several: paths of JPEG or PNG files, Pillow images, or uint8 arrays (H, W), (H, W, C)
+                or (C, H, W), of any size. The largest centred square counts, as in training.
+
+        Raises:
+            DataError: something is no image.
+        """
+        found = [self._tensor(image) for image in _several(images)]
+        logits = np.concatenate([self._session.run(x[None])[0] for x in found]) if found else np.zeros((0, 0))
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True)) if found else logits
+        shares = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+        return Predictions(tuple(self.classes[i] for i in shares.argmax(axis=1)) if found else (), shares)
+
+    def _tensor(self, image: Any) -> NDArray[np.float32]:
+        """Return one image as the network takes it: (C, H, W) float32."""
+        channels, height, width = self.shape
+        planes = [_resized(plane, height, width) for plane in _planes(image, channels)]
+        return np.ascontiguousarray((np.stack(planes) / 255 - self._mean) / self._std, dtype=np.float32)
+
+
+def _several(images: Any) -> Iterable[Any]:
+    """The images, one or many, one at a time."""
+    if isinstance(images, str | os.PathLike | Image.Image):
+        return [images]
+    if isinstance(images, np.ndarray):
+        is_one = images.ndim == 2 or (images.ndim == 3 and 3 in (images.shape[0], images.shape[-1]))
+        is_one = is_one or (images.ndim == 3 and 1 in (images.shape[0], images.shape[-1]))
+        return [images] if is_one else list(images)
+    if isinstance(images, Sequence):
+        return images
+    raise DataError(f"{type(images).__name__} is no image; give paths, Pillow images or uint8 arrays")
+
+
+def _planes(image: Any, channels: int) -> list[NDArray[np.uint8]]:
+    """The channels of one image, upright, 8 bits deep, each (H, W)."""
+    if isinstance(image, str | os.PathLike):
+        try:
+            image = decode(Path(image))
+        except Unreadable as error:
+            raise DataError(f"{os.fspath(image)}: {error}; give a JPEG or PNG file") from error
+    if isinstance(image, Image.Image):
+        image = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    array = np.asarray(image)
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
+        raise DataError(
+            f"an array of {array.dtype} {array.shape} is no image; give uint8, (H, W), (H, W, C) or (C, H, W)"
+        )
+    if array.ndim == 2:
+        planes = [array]
+    elif array.shape[-1] in (1, 3):
+        planes = list(np.moveaxis(array, -1, 0))
+    else:
+        planes = list(array)
+    if len(planes) == channels:
+        return planes
+    if len(planes) == 1:
+        return planes * channels
+    if len(planes) == 3 and channels == 1:
+        return [np.asarray(Image.fromarray(np.stack(planes, axis=-1)).convert("L"))]
+    raise DataError(f"an image of {len(planes)} channels, where the model takes {channels}")
+
+
+def _resized(plane: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:
+    """The largest centred square of one channel, resized (bilinear, antialiased) as float32, 0 to 255."""
+    short = min(plane.shape)
+    top, left = (plane.shape[0] - short) // 2, (plane.shape[1] - short) // 2
+    square = np.ascontiguousarray(plane[top : top + short, left : left + short], dtype=np.float32)
+    if square.shape == (height, width):
+        return square
+    # As floats, so that nothing is rounded between resizing and the network, which saw it so in training.
+    resized = Image.fromarray(square).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized, dtype=np.float32)

@@ -1,0 +1,128 @@
+"""`edgenas predict`: latencies of architectures and of ONNX files, from a table; torch is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgenas.cost.base import many_metrics
+from edgenas.cost.counts import CountCost, Counts
+from edgenas.cost.memory import PeakBytes
+from edgenas.devices.this_host import cached_table
+from edgenas.errors import UsageError
+from edgenas.latency.forecast import Forecast, Forecaster, graph_forecast, ms_per_mac
+from edgenas.latency.onnx_file import read_kernels
+from edgenas.latency.predictor import EstimatedMs, latency_interval
+from edgenas.latency.table import LatencyTable, read_table
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.sampling import sample
+from edgenas.workflows.config import Config
+from edgenas.workflows.limits import named_table
+
+CHUNK = 2000  # architectures priced at a time
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is predicted of one architecture.
+
+    Args:
+        arch: its code.
+        latency_ms: with its 90 % interval, `low_ms` to `high_ms`.
+        macs: multiply-adds, each counted as one.
+        peak_bytes: memory for activations at their peak.
+        macs_only_ms: the latency that MACs alone would predict.
+        estimated_share: the share of the latency from ops that the table has no row for.
+    """
+
+    arch: str
+    latency_ms: float
+    low_ms: float
+    high_ms: float
+    macs: int
+    params: int
+    peak_bytes: int
+    macs_only_ms: float
+    estimated_share: float
+
+
+def predict(
+    config: Config,
+    space: SearchSpace,
+    *,
+    archs: Sequence[str] | None = None,
+    samples: int | None = None,
+    table: Path | None = None,
+    estimate_missing: bool = False,
+) -> Iterator[Prediction]:
+    """Predict architectures given by code, or random ones.
+
+    Args:
+        config: names the device, or the conditions here, and the seed.
+        space: of the architectures.
+        archs: codes of architectures.
+        samples: number of random architectures, where no codes are given.
+        table: file of a latency table, instead of a device.
+        estimate_missing: price ops that the table lacks from their counts.
+
+    Raises:
+        MissingOps: the table lacks ops, and estimates are not allowed.
+        UsageError: a code is not of this space.
+    """
+    prices = table_of(config, table)
+    known = {key: Counts(row.macs, row.params, row.bytes) for key, row in prices.ops.items()}
+    latency, low, high = latency_interval(prices, space, estimate_missing=estimate_missing)
+    counts = [CountCost(metric, known) for metric in ("macs", "params")]
+    costs = (latency, low, high, EstimatedMs(latency), *counts, PeakBytes())
+    rng = np.random.default_rng(config.seed)
+    chosen = [space.parse(code) for code in archs] if archs else [sample(space, rng) for _ in range(samples or 0)]
+    rate = ms_per_mac(prices, latency.correction)
+    for start in range(0, len(chosen), CHUNK):
+        part = chosen[start : start + CHUNK]
+        columns = np.array(list(many_metrics(costs, space, part).values())).T.tolist()
+        for arch, (ms, low_ms, high_ms, estimated_ms, macs, params, peak) in zip(part, columns, strict=True):
+            share = estimated_ms / (ms - latency.intercept)
+            code = space.code(arch)
+            yield Prediction(code, ms, low_ms, high_ms, int(macs), int(params), int(peak), macs * rate, share)
+
+
+def predict_ops(
+    config: Config,
+    space: SearchSpace,
+    *,
+    archs: Sequence[str],
+    table: Path | None = None,
+    estimate_missing: bool = False,
+) -> tuple[LatencyTable, list[Forecast]]:
+    """Predict architectures op by op; return the table that they are predicted from, too. Arguments as of `predict`."""
+    prices = table_of(config, table)
+    interval = latency_interval(prices, space, estimate_missing=estimate_missing)
+    return prices, [graph_forecast(space.graph(space.parse(code)), *interval) for code in archs]
+
+
+def predict_files(
+    config: Config, models: Sequence[Path], *, table: Path | None = None
+) -> tuple[LatencyTable, list[Forecast]]:
+    """Predict ONNX files that anybody made; return the table that they are predicted from, too.
+
+    Raises:
+        DataError: not an ONNX model that onnxruntime can load and run.
+        MissingOps: the table is empty.
+    """
+    prices = table_of(config, table)
+    forecaster = Forecaster(prices)
+    return prices, [forecaster(read_kernels(model)) for model in models]
+
+
+def table_of(config: Config, file: Path | None) -> LatencyTable:
+    """Return the table of a file, or of a device by name, or this machine's own; under the conditions of `config`."""
+    if file and config.device:
+        raise UsageError("--device and --table both name a latency table; give one of them")
+    if config.device:
+        return named_table(config)
+    table = read_table(file) if file else cached_table(config.runtime, config.threads)
+    table.check_matches(runtime=config.runtime, threads=config.threads, precision="fp32")
+    return table

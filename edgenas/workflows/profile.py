@@ -1,0 +1,112 @@
+"""`edgenas profile`: a latency table of this machine, or of one that ssh reaches."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from edgenas.devices import this_host
+from edgenas.devices.ssh import Remote
+from edgenas.errors import NoisyMachine, TableError
+from edgenas.graph.ops import Shape
+from edgenas.latency.table import LatencyTable, write_table
+from edgenas.spaces.build import SpaceMaker, build_space
+from edgenas.system.progress import Reporter
+from edgenas.system.threads import configure_threads
+from edgenas.workflows.config import Config
+from edgenas.workflows.ingest import ingest
+from edgenas.workflows.kit import KitOptions, kit
+from edgenas.workflows.probes import general_probes, space_probes
+from edgenas.workflows.stages.profile import PATIENCE
+
+PROFILE_NETS, GENERAL_NETS = 60, 40  # whole networks behind a table's correction
+
+
+def profile(
+    config: Config,
+    reporter: Reporter,
+    *,
+    shape: Shape,
+    classes: int,
+    seconds: float | None = None,
+    out: Path | None = None,
+    general: bool = False,
+    space: SpaceMaker | None = None,
+) -> tuple[Path, LatencyTable]:
+    """Measure all ops of a space on this machine, and whole networks for the correction.
+
+    Args:
+        shape, classes: of the images, (C, H, W), and how many classes they have.
+        seconds: time to take; by default as much as it needs.
+        out: the table's file; by default this machine's own.
+        general: measure ops of all kinds and sizes instead, and networks of all usual blocks, to predict files that
+            edgenas did not make.
+        space: what builds the space, instead of the configuration's name.
+
+    Raises:
+        NoisyMachine: the machine is too busy to time on; nothing is written.
+    """
+    configure_threads()
+    rng = np.random.default_rng(config.seed)
+    if general:
+        nodes, nets = general_probes(config.seed, GENERAL_NETS)
+    else:
+        nodes, nets = space_probes(build_space(space or config.space, shape, classes), PROFILE_NETS, rng)
+    path = out or this_host.cached_table_path(config.runtime, config.threads)
+    table = this_host.cached_table(config.runtime, config.threads) if out is None else None
+    table = table or this_host.empty_table(config.runtime, config.threads)
+    missing = sum(node.key not in table.ops for node in nodes)
+    with reporter.stage(f"profile {missing} ops and {len(nets)} networks") as progress:
+        table = this_host.extend_table(
+            table,
+            nodes,
+            nets,
+            seconds=seconds or this_host.SECONDS_EACH * (missing + len(nets)),
+            rng=rng,
+            patience=1 if seconds else PATIENCE,
+            progress=progress,
+        )
+    write_table(path, table)
+    return path, table
+
+
+def profile_over_ssh(
+    config: Config,
+    reporter: Reporter,
+    options: KitOptions,
+    *,
+    host: str,
+    python: str = "python3",
+    name: str | None = None,
+    out: Path | None = None,
+) -> list[tuple[Path, LatencyTable]]:
+    """Measure a kit on the device that ssh reaches, and write its tables. Broken off, the same call goes on.
+
+    Args:
+        options: what the kit measures.
+        host: as ssh takes it.
+        python: on the device; it has numpy and onnxruntime.
+        name: of the device in tables; by default its own.
+        out: folder of the tables; by default this user's.
+
+    Raises:
+        EnvironmentFault: no connection, or something is missing there.
+        NoisyMachine: the device is too busy to time on; nothing is written.
+    """
+    remote = Remote(host, python, reporter)
+    remote.check()
+    with tempfile.TemporaryDirectory() as folder:
+        archive, results = Path(folder) / "kit.zip", Path(folder) / "results.jsonl"
+        manifest = kit(config, reporter, options, out=archive, page=False)
+        there = f"edgenas-kit-{manifest['kit'][:16]}"
+        remote.copy(archive, there)
+        remote.measure(there, results, threads=config.threads, name=name)
+        try:
+            written = ingest(results, kit=archive, out=out)
+        except (NoisyMachine, TableError):
+            remote.remove(there)  # whole, and of no use: the next time begins from nothing
+            raise
+        remote.remove(there)
+    return written

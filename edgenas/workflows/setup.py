@@ -1,0 +1,249 @@
+"""From a configuration to a task: names are checked, the folder is taken, images and space are there."""
+
+from __future__ import annotations
+
+import datetime
+import inspect
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgenas.errors import BudgetError, DataError, EnvironmentFault, TableError, UnknownName, UsageError
+from edgenas.evaluators.tabular import read_scores
+from edgenas.system import distributed, plugins
+from edgenas.system.progress import Reporter, SilentReporter
+from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, RunFolder, write_atomically, write_format
+from edgenas.workflows.config import Config, resolve_data, to_toml
+from edgenas.workflows.context import Context
+from edgenas.workflows.given import Given, build_given_space, strategy_of
+from edgenas.workflows.limits import device_of, further_costs, further_tables, limits_of, recorded_devices, with_devices
+from edgenas.workflows.task import Task
+
+if TYPE_CHECKING:
+    from edgenas.data.base import Data
+
+REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
+SPREAD = "table-spread"  # the table that the space is narrowed by, before the rest is profiled
+MINIMUM = "limits"  # artefact: the least that the space has of each metric that is limited beside the latency
+# Where a run lives and works is not what it is: a resumed run may differ in these.
+FREE = ("output", "resume", "reuse", "workers", "ray")
+
+
+def completed(config: Config, given: Given) -> Config:
+    """Return the configuration of a search with evaluator, devices and data named in full; nothing is measured yet.
+
+    Raises:
+        UsageError: no budget, an evaluator that does not suit the strategy, or scores that nothing reads.
+        UnknownName: there is no plugin or device of a name.
+        DataError: the file of scores holds none.
+    """
+    if config.budget_ms is None and not config.budgets_ms:
+        raise UsageError("--budget-ms: say how many milliseconds the model may take, for example --budget-ms 20")
+    config = _with_evaluator(config, given)
+    config = checked_names(config, given)
+    _check_scores(config)
+    return with_devices(config)
+
+
+def checked_names(config: Config, given: Given) -> Config:
+    """Return the configuration with its data resolved, all names being those of plugins.
+
+    Raises:
+        UnknownName: there is no plugin of a name.
+    """
+    if given.data is None:
+        config = resolve_data(config)
+        plugins.check("data", config.data)
+    if given.space is None:
+        plugins.check("spaces", config.space)
+    if config.evaluator is not None:
+        plugins.check("evaluators", config.evaluator)
+    plugins.check("runtimes", config.runtime)
+    return config
+
+
+def _with_evaluator(config: Config, given: Given) -> Config:
+    """The configuration with the evaluator that the strategy asks for, if none is named."""
+    trains = strategy_of(config, given).trains_weights
+    if config.evaluator is None:
+        return replace(config, evaluator="shared" if trains else "supernet")
+    if trains and config.evaluator != "shared":
+        raise UsageError(f"--evaluator {config.evaluator}: the strategy trains its own weights; leave it out")
+    if not trains and config.evaluator == "shared":
+        raise UsageError("--evaluator shared: the strategy trains no weights; leave it out")
+    return config
+
+
+def _check_scores(config: Config) -> None:
+    """Have the evaluator read its file of scores, before anything is measured; refuse one that nothing reads."""
+    evaluator = plugins.load("evaluators", str(config.evaluator))
+    if hasattr(evaluator, "accuracies"):
+        evaluator.accuracies(config)
+    elif config.scores is not None or config.scores_name is not None:
+        name = "--scores" if config.scores is not None else "--scores-name"
+        raise UsageError(
+            f"{name}: the evaluator {config.evaluator} reads none; add --evaluator tabular, or leave it out"
+        )
+
+
+def has_own_weights(evaluator: str) -> bool:
+    """Return whether an evaluator trains each architecture by itself, so that trials need nothing of each other."""
+    classes = (value for value in vars(plugins.load("evaluators", evaluator)).values() if inspect.isclass(value))
+    return any(getattr(kind, "own_weights", False) for kind in classes)
+
+
+def output_path(config: Config) -> Path:
+    """Return the run folder: what the user said, else one named by the time."""
+    if config.output is not None:
+        return Path(config.output).expanduser()
+    if config.resume:
+        raise UsageError("--resume needs --output, the run folder to go on with")
+    return distributed.broadcast(Path("runs") / datetime.datetime.now().strftime("%Y%m%d-%H%M%S"))
+
+
+@contextmanager
+def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iterator[Context]:
+    """Lock the run's folder while inside; of several processes the first writes and speaks, and all stop together."""
+    path, writes = output_path(config), distributed.rank() == 0
+    folder = distributed.in_turn(lambda: RunFolder(path, resume=config.resume, writes=writes))
+    reporter = reporter if writes else SilentReporter()
+    try:
+        if folder.notice:
+            reporter.log(folder.notice)
+        yield Context(folder, config.seed, reporter, lambda: distributed.agree(stop()))
+    finally:
+        folder.unlock()
+
+
+@contextmanager
+def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], None]) -> Iterator[None]:
+    """Leave the folder free for another search if this one is refused before there is anything to go on with."""
+    try:
+        yield
+    except (BudgetError, DataError, TableError, UnknownName, UsageError):
+        if not config.resume:
+            folder = ctx.folder.path
+            tables = (path.name for path in folder.glob("device-*.csv"))
+            for name in (CONFIG, FORMAT_FILE, SECONDS, f"{MINIMUM}.json", f"{SPREAD}.csv", *REUSED, *tables):
+                (folder / name).unlink(missing_ok=True)
+            forget(folder)
+        raise
+
+
+def keep_config(config: Config, ctx: Context) -> bool:
+    """Write the effective configuration into a new run's folder; a resumed run must have the same one.
+
+    Returns whether the run is new.
+
+    Raises:
+        UsageError: the run was begun with other settings.
+    """
+    folder = ctx.folder.path
+    path = folder / CONFIG
+    lines = [line for line in to_toml(config).splitlines(keepends=True) if not line.startswith(FREE)]
+    if path.exists():
+        before = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        changed = sorted(set(lines) ^ set(before))
+        if changed:
+            raise UsageError(f"{folder} was begun with other settings: {changed[0].strip()}; use a new --output")
+        return False
+    if config.reuse is not None:
+        _reuse(Path(config.reuse).expanduser(), folder)
+    write_format(folder, version("edgenas"))
+    write_atomically(path, "".join(lines).encode())
+    return True
+
+
+def _reuse(source: Path, folder: Path) -> None:
+    """Copy another run's profile, narrowing and supernet."""
+    missing = [name for name in REUSED[:3] if not (source / name).exists()]
+    if missing:
+        raise UsageError(f"--reuse {source}: it has no {missing[0]}; give the folder of a run that came so far")
+    for name in REUSED:
+        if (source / name).exists():
+            shutil.copyfile(source / name, folder / name)
+
+
+def make_task(plain: Task, given: Given, ctx: Context) -> Task:
+    """Return what a search is about: images, space and device of `plain`, with limits.
+
+    Raises:
+        UsageError: the scores are of another space.
+    """
+    config = plain.config
+    scores = None if config.scores is None else read_scores(Path(config.scores).expanduser())
+    if scores is not None:
+        scores.check(plain.space)
+    recorded = frozenset(config.budgets_ms) & frozenset(recorded_devices(config))
+    tables = further_tables(config, ctx.folder.path, recorded)
+    return replace(
+        plain,
+        limits=limits_of(config, plain.device, recorded),
+        costs=further_costs(config, plain.space, plain.device, tables, scores, recorded),
+        tables=tables,
+        reward_form=config.reward or strategy_of(config, given).reward_form,
+    )
+
+
+def plain_task(config: Config, given: Given) -> Task:
+    """Return images, space and device.
+
+    Raises:
+        DataError: the images cannot be used.
+        UsageError: the space does not take them.
+    """
+    where = torch_device(config)
+    data = load_data(config, given, where)
+    space = build_given_space(config, given, data.shape, len(data.classes))
+    return Task(config, data, space, device_of(config), where)
+
+
+def torch_device(config: Config) -> str:
+    """Return `cpu` or `cuda`. Raises EnvironmentFault if cuda is wanted and not there."""
+    import torch
+
+    wanted = config.train_device
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise EnvironmentFault("--train-device cuda: torch sees no GPU here; use cpu or auto")
+    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def load_data(config: Config, given: Given, device: str) -> Data:
+    """Return the data set, on the training device.
+
+    Raises:
+        UsageError: it does not come in the size that was asked for.
+        DataError: it cannot be used.
+    """
+    data = _read_data(config, given, device)
+    _, height, width = data.shape
+    if config.image_size not in (None, height):
+        raise UsageError(
+            f"--image-size {config.image_size}: {data.name} comes in {height} x {width} pixels; leave it out"
+        )
+    return data
+
+
+def _read_data(config: Config, given: Given, device: str) -> Data:
+    if isinstance(given.data, tuple):
+        from edgenas.data.from_arrays import from_arrays
+
+        images, labels = given.data
+        share = config.validation_share
+        return from_arrays(images, labels, validation_share=share, seed=config.seed, device=device)
+    if given.data is not None:
+        return given.data
+    data: Data = plugins.load("data", config.data).build(
+        root=Path(config.data_root).expanduser() if config.data_root else None,
+        seed=config.seed,
+        image_size=config.image_size,
+        validation_share=config.validation_share,
+        download=config.download,
+        strict=config.strict,
+        device=device,
+    )
+    return data

@@ -1,0 +1,142 @@
+"""What a run keeps of another one whose weights it uses, and how far they reach."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgenas.errors import UsageError
+from edgenas.exploration.objective import Limit
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.study import CHECKPOINT, TRIALS
+from edgenas.graph.graph import Arch
+from edgenas.system.run_folder import CONFIG, FORMAT_FILE
+from edgenas.system.text import TRAINED
+from edgenas.workflows.config import Config, make_config, read_run
+from edgenas.workflows.task import Device, Inherited, Task
+
+if TYPE_CHECKING:
+    from edgenas.nn.network import Network
+
+SOURCE = "source"  # folder inside the run's own: what it keeps of the other run; and artefact: the other's name
+PREPARED = (CONFIG, FORMAT_FILE, "bounds.json", "narrow.json", "table.csv")
+FINALISTS, RESULT = "finalist-*.pt", "result.json"  # kept where they are there
+WEIGHTS = {"supernet": ("supernet.pt",), "shared": (CHECKPOINT, TRIALS, "finalists.json")}  # by evaluator
+
+
+def begun_with(folder: Path) -> Config:
+    """Return the settings of the run in a folder.
+
+    Raises:
+        UsageError: there is none, or it is of another format.
+    """
+    return make_config(read_run(folder))
+
+
+def kept_files(folder: Path, config: Config) -> list[str]:
+    """Return the names of the files in a run's folder that its shared weights need, and of those of its finalists.
+
+    Raises:
+        UsageError: the run was not searched, its evaluator shares no weights, or it did not come so far.
+    """
+    if config.evaluator is None:
+        raise UsageError(f"{folder} holds no search; give the folder of an `edgenas search`")
+    if config.evaluator not in WEIGHTS:
+        raise UsageError(
+            f"{folder}: its evaluator {config.evaluator} shares no weights; give the folder of a search with "
+            "--evaluator supernet"
+        )
+    devices = sorted(path.name for path in folder.glob("device-*.csv"))
+    names = [*PREPARED, *devices, *WEIGHTS[config.evaluator]]
+    for name in names:
+        if not (folder / name).exists():
+            raise unfinished(folder, f"{name} is not there")
+    return [*names, *(path.name for pattern in (FINALISTS, RESULT) for path in sorted(folder.glob(pattern)))]
+
+
+def unfinished(folder: Path, why: str) -> UsageError:
+    """Return what to say of a run that was interrupted before its weights were trained."""
+    return UsageError(
+        f"{folder}: the run did not come as far as its trained weights ({why}); go on with "
+        f"`edgenas search --output {folder} --resume`"
+    )
+
+
+def take_over(source: Path, folder: Path) -> None:
+    """Copy what a new run keeps of another one; all of it or nothing.
+
+    Args:
+        source: folder of the other run.
+        folder: folder of the new run.
+
+    Raises:
+        UsageError: as `kept_files`.
+    """
+    nested = source / SOURCE
+    origin = nested if nested.is_dir() else source
+    names = kept_files(origin, begun_with(origin))
+    new = folder / f"{SOURCE}.new"
+    forget(folder)
+    new.mkdir()
+    for name in names:
+        shutil.copyfile(origin / name, new / name)
+    os.replace(new, folder / SOURCE)
+
+
+def forget(folder: Path) -> None:
+    """Undo `take_over`."""
+    for name in (SOURCE, f"{SOURCE}.new"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / f"{SOURCE}.json").unlink(missing_ok=True)
+
+
+def inherited(task: Task, source: Task, trained: Problem, name: str, finalists: Mapping[Arch, Network]) -> Inherited:
+    """Return how far the weights of another run reach, for a run with budgets of its own.
+
+    Args:
+        task: of the run that uses the weights.
+        source: of the run that trained them.
+        trained: the problem whose feasible architectures were trained.
+        name: of the other run's folder.
+        finalists: that were trained to the end there.
+    """
+    budgets = trained.objective.budgets
+    own = {limit.metric: limit.bound for limit in task.limits}
+    same = _same_metrics(task, source)
+    implied = {metric for metric in same if own.get(metric, float("inf")) <= budgets.get(metric, 0)}
+    costs = []
+    for cost in trained.costs:
+        if cost.metric in budgets and cost.metric not in implied:
+            costs.append(copy.copy(cost))
+            costs[-1].metric = TRAINED + cost.metric
+    limits = tuple(
+        Limit(TRAINED + limit.metric, budgets[limit.metric], limit.flag, f"{limit.what or _where(limit)}".strip())
+        for limit in source.limits
+        if limit.metric not in implied
+    )
+    space = trained.space
+    values = [space.static_values(statics) for statics in space.all_statics()]
+    sizes = " or ".join(" ".join(f"{k} {v}" for k, v in row.items()) for row in values)
+    return Inherited(name, limits, tuple(costs), sizes or "its one size", finalists)
+
+
+def same_table(device: Device, other: Device) -> bool:
+    """Return whether two runs price by the same device under the same conditions."""
+    conditions = ("name", "precision", "runtime", "threads")
+    return all(getattr(device, name) == getattr(other, name) for name in conditions)
+
+
+def _same_metrics(task: Task, source: Task) -> list[str]:
+    """Metrics that mean the same in both runs."""
+    metrics = ["params"]
+    if task.device.precision == source.device.precision:
+        metrics += ["peak_bytes", "file_bytes"]
+    return [*metrics, task.limits[0].metric] if same_table(task.device, source.device) else metrics
+
+
+def _where(limit: Limit) -> str:
+    return f"on {limit.metric.partition('@')[2]}"

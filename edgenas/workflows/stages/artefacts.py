@@ -1,0 +1,158 @@
+"""What the stages of a run leave in its folder, one record a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from edgenas.exporters.metadata import Precision
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The architectures that move the fewest and the most bytes, by code, and their latency in ms."""
+
+    smallest: str
+    smallest_ms: float
+    largest: str
+    largest_ms: float
+
+
+@dataclass(frozen=True)
+class AttainableMinimum:
+    """The least that the space has of each metric that is limited beside the latency, in the metric's unit."""
+
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One combination of shape choices: its values by choice, and the MACs of its large feasible architectures."""
+
+    values: Mapping[str, bool | int | float | str]
+    large_feasible_macs: float
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """The options that stay of each shape choice, by index, and the combinations that were compared."""
+
+    allowed: Mapping[str, tuple[int, ...]]
+    combinations: tuple[Combination, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A candidate for a finalist: predicted, and measured where the device is here; shares in 0..1, latencies in ms."""
+
+    arch: str
+    accuracy: float
+    predicted_ms: float
+    measured_ms: float | None
+    repeat_error: float | None
+    met: bool | None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The finalists, by code, the candidates that were looked at, and what the strategy says of its choice.
+
+    Args:
+        misses_ms: measured latencies, by code, that the correction was fitted again with before the last candidates.
+    """
+
+    finalists: tuple[str, ...]
+    candidates: tuple[Candidate, ...] = ()
+    notes: tuple[str, ...] = ()
+    misses_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """One file of a finalist: its accuracy (0..1) on the validation split, and its size."""
+
+    validation_accuracy: float
+    file_bytes: int
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files of a finalist by precision; `reason` says why there is no int8 file."""
+
+    files: Mapping[str, ExportedFile]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A measured latency in ms; None stands for what was not measured yet."""
+
+    ms: float | None = None
+    p90_ms: float | None = None
+    repeat_error: float | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The latencies of a finalist's files, by precision."""
+
+    figures: Mapping[str, Figure]
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """What a kit measured of the finalists on a device that is not this machine, by number and precision."""
+
+    finalists: Mapping[str, Mapping[str, Figure]]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a finalist meets the budget, in the precision that this is for, and which file is the default.
+
+    Args:
+        met: None while the device has not measured it.
+        too_large: bytes of a file that exceeds its limit; it misses the budget however fast it is.
+        figures: latencies by precision, of the files that there are.
+    """
+
+    met: bool | None
+    default: Precision
+    reason: str
+    figures: Mapping[str, Figure]
+    too_large: int | None = None
+
+
+@dataclass(frozen=True)
+class TestedFinalist:
+    """Accuracies (0..1) on the test split: of the network, and of its files."""
+
+    test_accuracy: float
+    onnx_test_accuracy: float
+    int8_test_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class TestReport:
+    """What the test split said, the one time that it was opened; finalists by number."""
+
+    images: int
+    test_reads: int
+    finalists: Mapping[str, TestedFinalist]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a person should know of a run, a line each, and how many images its accuracies are over."""
+
+    notes: tuple[str, ...]
+    images: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The run whose weights are used, by the name of its folder."""
+
+    run: str

@@ -1,0 +1,148 @@
+"""Before anything is trained: what the space can do on the device, and whether the limits can be met at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgenas.cost.base import AdditiveCost, CostModel
+from edgenas.cost.bounds import cheapest_and_largest, cheapest_arch
+from edgenas.cost.counts import CountCost
+from edgenas.devices.this_host import cached_table, time_graphs
+from edgenas.errors import BudgetError
+from edgenas.exploration.feasible import random_feasible, uniform
+from edgenas.exploration.objective import in_words
+from edgenas.graph.graph import Arch, Graph
+from edgenas.latency.predictor import latency_interval
+from edgenas.latency.table import LatencyTable
+from edgenas.runtimes.summary import MAX_REPEAT_ERROR
+from edgenas.spaces.base import SearchSpace
+from edgenas.system import text
+from edgenas.workflows.context import Context
+from edgenas.workflows.stages.artefacts import AttainableMinimum, Bounds
+from edgenas.workflows.task import Priced, Task
+
+BOUND_SECONDS = 2.0  # for both architectures: an impossible budget is refused within ten seconds
+SAMPLES = 400  # random architectures that the minimum of a cost that is no sum is looked for in
+# In bytes of what is moved: too little to change an order, enough to tell architectures of the same cost apart.
+TIE_BREAK = 1e-12
+
+
+def measured_bounds(task: Task, ctx: Context) -> Bounds:
+    """Time the architectures that move the fewest and the most bytes.
+
+    Raises:
+        BudgetError: the budget is below the space's fastest network, whose latency is named.
+    """
+    smallest, largest = cheapest_and_largest(task.space, CountCost("bytes"))
+    device = task.device
+    timings = time_graphs(
+        {"smallest": task.space.graph(smallest), "largest": task.space.graph(largest)},
+        device.runtime,
+        device.threads,
+        seconds=BOUND_SECONDS,
+        rng=ctx.rng("bounds"),
+        precision=device.precision,
+        quiet_ms=cached_table(device.runtime, device.threads, device.precision).reference_ms,
+        max_repeat_error=MAX_REPEAT_ERROR,
+        tries=2,  # what is impossible is to be refused soon
+        progress=ctx.progress,
+    )
+    low, high = timings["smallest"], timings["largest"]
+    if low.ms > task.budget_ms:
+        raise BudgetError(
+            f"no {task.space.name} network runs in {task.budget_ms:g} ms here: the fastest takes {low.ms:.3f} ms "
+            f"(repeat error {low.repeat_error:.1%}); ask for --budget-ms {1.1 * low.ms:.2g} or more"
+        )
+    return Bounds(task.space.code(smallest), low.ms, task.space.code(largest), high.ms)
+
+
+def predicted_bounds(task: Task, table: LatencyTable) -> Bounds:
+    """Predict the same on a device that is not at hand.
+
+    Raises:
+        BudgetError: the upper end of what the smallest may take is above the budget: nothing could be promised.
+    """
+    smallest, largest = cheapest_and_largest(task.space, CountCost("bytes"))
+    latency, _, high = latency_interval(table, task.space, estimate_missing=True)
+    low_ms, high_ms = latency.many(task.space, [smallest, largest]).tolist()
+    safe_ms = float(high.many(task.space, [smallest])[0])
+    if safe_ms > task.budget_ms:
+        raise BudgetError(
+            f"no {task.space.name} network is sure to run in {task.budget_ms:g} ms on {task.device.name}: the fastest "
+            f"is predicted to take {low_ms:.3f} ms, up to {safe_ms:.3f}; ask for --budget-ms {1.1 * safe_ms:.2g}"
+        )
+    return Bounds(task.space.code(smallest), low_ms, task.space.code(largest), high_ms)
+
+
+def check_bounds(task: Task, bounds: Bounds) -> None:
+    """Check the budget against bounds that are known from before.
+
+    Raises:
+        BudgetError: the fastest network takes longer.
+    """
+    if bounds.smallest_ms > task.budget_ms:
+        raise BudgetError(
+            f"the fastest {task.space.name} network takes {bounds.smallest_ms:.3f} ms on {task.device.name}; "
+            f"ask for --budget-ms {1.1 * bounds.smallest_ms:.2g} or more"
+        )
+
+
+class _TieBroken(CostModel):
+    """Another cost, with the bytes that are moved as a tie-break.
+
+    Where two blocks share a peak of memory, neither lowers it alone; with the tie-break a descent goes on.
+    """
+
+    def __init__(self, cost: CostModel) -> None:
+        self.metric, self.cost = cost.metric, cost
+        self._bytes = CountCost("bytes")
+
+    def __call__(self, graph: Graph) -> float:
+        return self.cost(graph) + TIE_BREAK * self._bytes(graph)
+
+    def many(self, space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
+        total: np.ndarray = self.cost.many(space, archs) + TIE_BREAK * self._bytes.many(space, archs)
+        return total
+
+
+def least(space: SearchSpace, cost: CostModel, rng: np.random.Generator) -> float:
+    """Return the least that any architecture costs; of what is no sum of blocks, the least of samples too."""
+    if isinstance(cost, AdditiveCost):
+        return float(cost.many(space, [cheapest_arch(space, cost)])[0])
+    return float(cost.many(space, [cheapest_arch(space, _TieBroken(cost)), *uniform(space, rng, SAMPLES)]).min())
+
+
+def attainable_minimum(task: Task, ctx: Context) -> AttainableMinimum:
+    """Return the least that the space has of each metric that is limited beside the latency.
+
+    Raises:
+        BudgetError: a limit is below that, which is named.
+    """
+    costs: list[CostModel] = [CountCost("params"), task.peak, *task.costs]
+    known = {cost.metric: cost for cost in costs}
+    found = {}
+    for limit in task.limits[1:]:
+        found[limit.metric] = least(task.space, known[limit.metric], ctx.rng("least"))
+        if found[limit.metric] > limit.bound:
+            raise BudgetError(
+                f"no {task.space.name} network keeps to {limit}: the least is "
+                f"{text.figure(limit.metric, found[limit.metric])}; ask for {limit.asked(found[limit.metric])} or more"
+            )
+    return AttainableMinimum(found)
+
+
+def check_together(priced: Priced, ctx: Context) -> None:
+    """Check that some architecture meets all limits at once.
+
+    Raises:
+        BudgetError: none is found; all limits are named.
+    """
+    limits = priced.task.limits
+    if len(limits) > 1 and random_feasible(priced.problem, ctx.rng("together")) is None:
+        again = ", or leave --reuse out" if priced.config.reuse else ""
+        raise BudgetError(
+            f"no {priced.space.name} network was found within {in_words(limits)} together, though each of them can be "
+            f"met; raise one of them{again}"
+        )

@@ -1,0 +1,189 @@
+"""From a search to the architectures that are worth training: scored again, ranked, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+
+import numpy as np
+
+from edgenas.devices.this_host import time_graphs
+from edgenas.errors import BudgetError
+from edgenas.exploration.evaluator import Evaluator
+from edgenas.exploration.feasible import grow, networks, repair
+from edgenas.exploration.objective import Metrics, in_words
+from edgenas.exploration.strategy import Strategy
+from edgenas.exploration.study import Study
+from edgenas.graph.graph import Arch
+from edgenas.latency.table import NetRow
+from edgenas.runtimes.bench import met
+from edgenas.runtimes.summary import MAX_REPEAT_ERROR
+from edgenas.workflows.context import Context
+from edgenas.workflows.stages.artefacts import Candidate, Selection
+from edgenas.workflows.task import Priced
+
+GROWN = 2  # larger variants of each of the best
+REPAIRED = 8  # variants of each trained network whose weights are inherited, made to fit
+ATTEMPTS = 4  # refits of the correction before giving up
+SECONDS_EACH = 1.5  # of measuring, per candidate
+SAFE = 0.1  # of the budget, kept free by a finalist to fall back on where nothing can be measured yet
+RESERVE = 0.02  # of the budget: two measurements of one network differ by up to 3 %, and the last one decides
+
+
+def select(
+    priced: Priced,
+    evaluator: Evaluator,
+    study: Study,
+    strategy: Strategy,
+    ctx: Context,
+    *,
+    earlier: int,
+    excluded: Set[Arch],
+) -> Selection:
+    """Choose the finalists: architectures that were measured to meet the budget, best shared-weight accuracy first.
+
+    Where the device is not this machine, those that the gate lets pass are taken unmeasured, and the last of them
+    leaves a tenth of the budget free: a device is not always as fast as when its table was measured.
+
+    Candidates are what the strategy recommends, the best trials, trained networks whose weights are inherited, made to
+    fit if need be, and larger variants of these that still fit, all scored again on the final weights and the whole
+    validation split. Those that are measured above the budget are recorded as misses and refit the correction; the next
+    ones are tried.
+
+    Args:
+        earlier: how many selections there were before, whose finalists all missed.
+        excluded: those finalists.
+
+    Raises:
+        BudgetError: no candidate met the budget.
+    """
+    wanted = priced.config.finalists
+    tried: dict[Arch, Candidate] = {}
+    misses: dict[str, float] = {}
+    accepted: list[Arch] = []
+    for attempt in range(earlier, earlier + ATTEMPTS):
+        scores = candidates(priced, evaluator, study, strategy, ctx, attempt)
+        ranked = [arch for arch in by_rank(priced, scores) if arch not in {*tried, *excluded}]
+        if not priced.task.device.is_here:
+            ranked = _with_a_safe_one(priced, ranked)
+        for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
+            rows = _measure(priced, {arch: scores[arch]["accuracy"] for arch in group}, ctx, attempt)
+            tried |= rows
+            accepted += [arch for arch, row in rows.items() if row.met is not False]
+            if len(accepted) >= wanted:
+                break
+        if accepted:
+            break
+        misses = {row.arch: row.measured_ms for row in tried.values() if row.measured_ms is not None}
+        priced = refitted(priced, misses)
+    if not accepted:
+        raise BudgetError(_none_within(priced, list(tried.values())))
+    codes = tuple(priced.space.code(arch) for arch in accepted[:wanted])
+    return Selection(codes, tuple(tried.values()), tuple(strategy.notes), misses)
+
+
+def _none_within(priced: Priced, tried: Sequence[Candidate]) -> str:
+    """What to say where no candidate meets the budget."""
+    figures = ""
+    if tried:
+        closest = min(tried, key=lambda row: row.measured_ms or np.inf)
+        figures = f"; the fastest was predicted {closest.predicted_ms:.3f}, measured {closest.measured_ms:.3f} ms"
+    return f"no architecture was found within {in_words(priced.task.limits)}{figures}; raise the budget"
+
+
+def candidates(
+    priced: Priced, evaluator: Evaluator, study: Study, strategy: Strategy, ctx: Context, attempt: int
+) -> dict[Arch, Metrics]:
+    """Return feasible architectures under the present correction, with their final scores; no network twice."""
+    problem, wanted = priced.problem, priced.config.finalists
+    rng = ctx.rng(f"candidates {attempt}")
+    best = [trial.arch for trial in study.best(4 * wanted)]
+    trained = priced.task.inherited.finalists if priced.task.inherited else ()
+    near = [repair(problem, arch, rng) for arch in trained for _ in range(REPAIRED)]
+    proposed = [*filter(None, near), *strategy.recommend(study, 2 * wanted), *best]
+    if attempt:
+        proposed = [arch for arch in (repair(problem, a, rng) for a in proposed) if arch is not None]
+    proposed = [arch for arch, fits in zip(proposed, problem.feasible(proposed), strict=True) if fits]
+    proposed += [grow(problem, arch, rng) for arch in proposed[:wanted] for _ in range(GROWN)]
+    unique = dict(zip(networks(priced.space, proposed), proposed, strict=True))
+    known = {trial.arch: trial.metrics for trial in study.candidates()} if evaluator.own_weights else {}
+    scores = {}
+    for i, arch in enumerate(unique.values()):
+        scores[arch] = known.get(arch) or evaluator.final(arch)
+        ctx.progress(i + 1, len(unique), "scoring again")
+    return scores
+
+
+def by_rank(priced: Priced, scores: Mapping[Arch, Metrics]) -> list[Arch]:
+    """Return the best accuracy first; among those that the validation split cannot tell apart, the larger network.
+
+    Shared weights favour small networks, which they train more; what fills the budget gains more from its own training.
+    So the last of several finalists is the largest network.
+    """
+    best = max((metrics["accuracy"] for metrics in scores.values()), default=0.0)
+    standard_error = max(np.sqrt(best * (1 - best) / len(priced.data.validation)), 1e-9)
+    macs = dict(zip(scores, priced.costs.macs.many(priced.space, list(scores)), strict=True))
+    ranked = sorted(
+        scores, key=lambda arch: (int((best - scores[arch]["accuracy"]) / standard_error), -macs[arch], arch)
+    )
+    largest = max(ranked, key=lambda arch: macs[arch], default=None)
+    return ranked if largest is None else _with_last(ranked, largest, priced.config.finalists)
+
+
+def _with_last(ranked: list[Arch], arch: Arch, finalists: int) -> list[Arch]:
+    """The same, with this one as the last of the first `finalists`, if these are several and lack it."""
+    last = finalists - 1
+    if not last or arch in ranked[: last + 1]:
+        return ranked
+    others = [a for a in ranked if a != arch]
+    return [*others[:last], arch, *others[last:]]
+
+
+def _with_a_safe_one(priced: Priced, ranked: list[Arch]) -> list[Arch]:
+    """The same, with the first that keeps clear of the budget among the finalists, if there are to be several."""
+    budget_ms, wanted = priced.task.budget_ms, priced.config.finalists
+    gate_ms = priced.costs.gate.many(priced.space, ranked)
+    safe = [arch for arch, ms in zip(ranked, gate_ms, strict=True) if ms <= (1 - SAFE) * budget_ms]
+    first = set(ranked[:wanted])
+    return ranked if not safe or first & {*safe} else _with_last(ranked, safe[0], wanted)
+
+
+def _measure(priced: Priced, accuracy: Mapping[Arch, float], ctx: Context, attempt: int) -> dict[Arch, Candidate]:
+    """Time architectures with random weights, in one interleaved run: latency does not depend on the weights.
+
+    Where the device is not here, nothing is measured.
+    """
+    space, device = priced.space, priced.task.device
+    predicted = priced.problem.preview(list(accuracy))
+    metric = priced.costs.latency.metric
+    rows = {
+        arch: Candidate(space.code(arch), share, metrics[metric], None, None, None)
+        for (arch, share), metrics in zip(accuracy.items(), predicted, strict=True)
+    }
+    if not device.is_here:
+        return rows
+    graphs = {space.code(arch): space.graph(arch) for arch in rows}
+    timings = time_graphs(
+        graphs,
+        device.runtime,
+        device.threads,
+        seconds=SECONDS_EACH * len(graphs),
+        rng=ctx.rng(f"measure {attempt}"),
+        precision=device.precision,
+        quiet_ms=priced.table.reference_ms,
+        max_repeat_error=MAX_REPEAT_ERROR,
+        progress=ctx.progress,
+    )
+    for arch, row in rows.items():
+        t = timings[row.arch]
+        is_met = met(t.ms * (1 + RESERVE), t.repeat_error, priced.task.budget_ms)
+        rows[arch] = replace(row, measured_ms=t.ms, repeat_error=t.repeat_error, met=is_met)
+    return rows
+
+
+def refitted(priced: Priced, misses_ms: Mapping[str, float]) -> Priced:
+    """Return the task with other prices: misses, by code, join the networks that the correction is fitted on."""
+    if not misses_ms:
+        return priced
+    nets = [NetRow(priced.space.spec, code, ms, ms, 1) for code, ms in misses_ms.items()]
+    return priced.refit(priced.table.extended({}, nets))

@@ -1,0 +1,92 @@
+"""Train finalists until one is measured within the budget."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from functools import partial
+from itertools import count, takewhile
+from pathlib import Path
+
+from edgenas.exploration.evaluator import Evaluator
+from edgenas.exploration.strategy import Strategy
+from edgenas.exploration.study import Study
+from edgenas.graph.graph import Arch
+from edgenas.system.run_folder import read_artefact
+from edgenas.workflows.context import Context
+from edgenas.workflows.stages.artefacts import Selection, Verdict
+from edgenas.workflows.stages.candidates import ATTEMPTS, refitted, select
+from edgenas.workflows.stages.deliver import Chosen, choose_unmeasured, exported, measured, none_met
+from edgenas.workflows.stages.finalists import Finalist, train_finalist
+from edgenas.workflows.stages.verdict import verdict
+from edgenas.workflows.task import Priced
+
+
+def choose(
+    priced: Priced, evaluator: Evaluator, strategy: Strategy, study: Study, ctx: Context
+) -> tuple[Chosen, list[Finalist]]:
+    """Return the finalist to deliver, and all that were trained.
+
+    If all finalists are above the budget, their latencies refit the correction, and the next ones on the front are
+    tried. On a device that is not this machine nothing is measured yet.
+
+    Raises:
+        BudgetError: all missed, again and again.
+    """
+    trained: list[Finalist] = []
+    if not priced.task.device.is_here:
+        selection = _train_selected(priced, evaluator, strategy, study, ctx, 0, frozenset(), trained)
+        priced = refitted(priced, selection.misses_ms)
+        return choose_unmeasured(priced, trained, selection, ctx), trained
+    missed: dict[Arch, Verdict] = {}
+    for attempt in range(ATTEMPTS):
+        selection = _train_selected(priced, evaluator, strategy, study, ctx, attempt, frozenset(missed), trained)
+        priced = refitted(priced, selection.misses_ms)
+        first = len(trained) - len(selection.finalists)
+        for number in sorted(range(first, len(trained)), key=lambda i: -trained[i].scores.accuracy):
+            files = exported(priced, trained[number], number, ctx)
+            found = verdict(priced.task, files, measured(priced, number, ctx).figures)
+            if found.met:
+                return Chosen(number, trained[number], selection, found, len(missed), priced), trained
+            missed[trained[number].arch] = found
+        priced = refitted(priced, _measured_ms(priced, missed))
+    raise none_met(priced, list(missed.values()))
+
+
+def _measured_ms(priced: Priced, missed: dict[Arch, Verdict]) -> dict[str, float]:
+    """What was measured of the finalists that missed, in the precision of the budget, by code."""
+    precision = priced.task.device.precision
+    figures = {priced.space.code(arch): found.figures.get(precision) for arch, found in missed.items()}
+    return {code: figure.ms for code, figure in figures.items() if figure is not None and figure.ms is not None}
+
+
+def _train_selected(
+    priced: Priced,
+    evaluator: Evaluator,
+    strategy: Strategy,
+    study: Study,
+    ctx: Context,
+    attempt: int,
+    excluded: Set[Arch],
+    trained: list[Finalist],
+) -> Selection:
+    """Choose finalists, and add them, trained, to `trained`."""
+    with ctx.stage("finalists", "choose finalists"):
+        make = partial(select, priced, evaluator, study, strategy, ctx, earlier=attempt, excluded=excluded)
+        chosen = ctx.folder.artefact(selection_file(attempt), Selection, make)
+    first = len(trained)
+    for number, code in enumerate(chosen.finalists, start=first):
+        with ctx.stage("training", f"train finalist {number + 1} of {first + len(chosen.finalists)}"):
+            trained.append(train_finalist(priced.task, evaluator, ctx, priced.space.parse(code), number))
+    return chosen
+
+
+def selection_file(attempt: int) -> str:
+    """Return the name of the artefact that lists the finalists of an attempt."""
+    return f"finalists-{attempt}" if attempt else "finalists"
+
+
+def trained_codes(run_folder: Path) -> list[str]:
+    """Return the codes of the trained architectures, by the number in their files' names."""
+    names = map(selection_file, count())
+    there = takewhile(lambda name: (run_folder / f"{name}.json").exists(), names)
+    return [code for name in there for code in read_artefact(run_folder, name, Selection).finalists]

@@ -1,0 +1,120 @@
+"""A finalist's files: exported, quantised, checked against the network on real images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edgenas.data.base import Data, Split, preprocess
+from edgenas.errors import ExportError
+from edgenas.exporters.metadata import Precision
+from edgenas.exporters.onnx import to_bytes, to_onnx
+from edgenas.exporters.parity import check_parity, check_private
+from edgenas.exporters.quantize import collapse, quantize
+from edgenas.exporters.session import outputs
+from edgenas.nn.network import Network
+from edgenas.runtimes.host import needs_reduce_range
+from edgenas.system.run_folder import write_atomically
+from edgenas.workflows.stages.artefacts import Exported, ExportedFile
+from edgenas.workflows.stages.finalists import Finalist
+from edgenas.workflows.task import Task
+
+CHECKED_IMAGES, CALIBRATION_IMAGES = 256, 128
+
+
+def onnx_file(data: Data, network: Network, rejected: Path, *, dynamic_batch: bool = False) -> bytes:
+    """Return a network as ONNX, checked against PyTorch on real images.
+
+    Args:
+        rejected: where the file is kept if it fails the check.
+        dynamic_batch: whether it takes any number of images at once.
+
+    Raises:
+        ExportError: it differs from the network, or tells about this machine.
+    """
+    model = to_bytes(to_onnx(network.graph, network.folded(), batch=None if dynamic_batch else 1))
+    try:
+        check_parity(model, lambda x: logits(network, x), inputs(data, data.validation, CHECKED_IMAGES, network))
+        check_private(model)
+    except ExportError:
+        write_atomically(rejected, model)
+        raise
+    return model
+
+
+def export_finalist(task: Task, finalist: Finalist, number: int, folder: Path) -> Exported:
+    """Write `finalist-N.onnx` and, if it is of use, `finalist-N.int8.onnx`; return their sizes and accuracies."""
+    path = finalist_path(folder, number, "fp32")
+    model = onnx_file(task.data, finalist.network, path.with_name(f"{path.name}.rejected"))
+    int8, reason = _quantised(task, finalist, model)
+    write_atomically(path, model)
+    files = {"fp32": ExportedFile(finalist.scores.accuracy, len(model))}
+    if int8 is not None:
+        write_atomically(finalist_path(folder, number, "int8"), int8)
+        accuracy = file_accuracy(int8, task.data.validation, finalist.network)
+        files["int8"] = ExportedFile(accuracy, len(int8))
+    return Exported(files, reason)
+
+
+def finalist_path(folder: Path, number: int, precision: Precision) -> Path:
+    """Return where a file of finalist `number` is kept."""
+    return folder / f"finalist-{number}{'.int8' * (precision == 'int8')}.onnx"
+
+
+def finalist_files(folder: Path, number: int) -> tuple[bytes, bytes | None]:
+    """Return the exported finalist, and its int8 model if there is one."""
+    int8 = finalist_path(folder, number, "int8")
+    model = finalist_path(folder, number, "fp32").read_bytes()
+    return model, int8.read_bytes() if int8.exists() else None
+
+
+def file_accuracy(model: bytes, split: Split, network: Network) -> float:
+    """Return the top-1 accuracy (0..1) of the file itself, in the runtime, on a whole split."""
+    correct = 0
+    for x, y in _batches(split, network):
+        correct += int((outputs(model, x).argmax(1) == y).sum())
+    return correct / len(split)
+
+
+def inputs(data: Data, split: Split, count: int, network: Network) -> np.ndarray:
+    """Return the first `count` images of a split, preprocessed for the network: (count, C, H, W) float32."""
+    return preprocessed(data, split.images(np.arange(min(count, len(split)))), network)
+
+
+def preprocessed(data: Data, images: np.ndarray, network: Network) -> np.ndarray:
+    """Return uint8 images (n, C, H, W) as the network takes them: float32, its size, normalised."""
+    x = preprocess(images, network.graph.input.shape[1], data.mean, data.std)
+    return np.ascontiguousarray(x.numpy())
+
+
+def logits(network: Network, x: np.ndarray) -> np.ndarray:
+    """Return the logits (n, classes) of the network for inputs (n, C, H, W)."""
+    network.eval()
+    with torch.no_grad():
+        device = next(network.parameters()).device
+        found: np.ndarray = network(torch.from_numpy(x).to(device)).float().cpu().numpy()
+    return found
+
+
+def _quantised(task: Task, finalist: Finalist, model: bytes) -> tuple[bytes | None, str]:
+    """The int8 model, or None and the reason why there is none."""
+    if not task.config.int8:
+        return None, "int8 was not asked for"
+    data, network = task.data, finalist.network
+    images = inputs(data, data.train, CALIBRATION_IMAGES, network)
+    try:
+        int8 = quantize(model, (image[None] for image in images), reduce_range=needs_reduce_range())
+        check_private(int8)
+    except ExportError as error:
+        return None, str(error)
+    probe = inputs(data, data.validation, CHECKED_IMAGES, network)
+    reason = collapse(outputs(model, probe), outputs(int8, probe))
+    return (None, reason) if reason else (int8, "")
+
+
+def _batches(split: Split, network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for x, y in split.batches(256, size=network.graph.input.shape[1]):
+        yield np.ascontiguousarray(x.cpu().numpy()), y.cpu().numpy()

@@ -1,0 +1,59 @@
+"""`edgenas train`: one architecture, as a search trains its finalists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgenas.evaluators.scratch import ScratchEvaluator
+from edgenas.system import distributed
+from edgenas.system.progress import Reporter
+from edgenas.system.threads import configure_threads
+from edgenas.workflows.config import Config
+from edgenas.workflows.context import never
+from edgenas.workflows.given import Given
+from edgenas.workflows.setup import checked_names, keep_config, plain_task, run_in
+from edgenas.workflows.stages.artefacts import Selection
+from edgenas.workflows.stages.finalists import final_settings, train_finalist
+
+
+@dataclass(frozen=True)
+class Trained:
+    """An architecture that was trained: its code, its accuracy (0..1) on so many validation images, its run folder."""
+
+    arch: str
+    validation_accuracy: float
+    validation_images: int
+    run: str
+
+
+@distributed.processes()
+def train(
+    config: Config,
+    arch: str,
+    reporter: Reporter,
+    stop: Callable[[], bool] = never,
+    given: Given | None = None,
+) -> Trained:
+    """Train one architecture from fresh weights, as a finalist is; the run folder is then one that `export` takes.
+
+    Args:
+        arch: its code, or what papers on the space write.
+
+    Raises:
+        UsageError: the space has no such architecture.
+        Interrupted: `stop` said so; the run can be resumed.
+    """
+    given = given or Given()
+    configure_threads()
+    config = checked_names(config, given)
+    with run_in(config, reporter, stop) as ctx:
+        task = plain_task(config, given)
+        chosen = task.space.parse(arch)
+        distributed.first(lambda: keep_config(config, ctx))
+        code = task.space.code(chosen)
+        evaluator = ScratchEvaluator(task.space, task.data, final_settings(task), task.torch_device, config.seed)
+        with ctx.stage("training", "train"):
+            finalist = train_finalist(task, evaluator, ctx, chosen, 0)
+        ctx.folder.artefact("finalists", Selection, lambda: Selection((code,)))
+        return Trained(code, finalist.scores.accuracy, finalist.scores.images, str(ctx.folder.path))
