@@ -55,8 +55,8 @@ KIT = (
 
 # The words of the command line of today, and what the code of `BASE` calls them.
 OLD_FLAGS = {"--data images.npz": "--data npz --data-root images.npz", "--shape-choices": "--statics"}
-# Keys of JSON files whose name is another today.
-RENAMED: dict[str, str] = {}
+# Values of JSON files that have another name today, by their path.
+RENAMED = {"/model": "/file"}
 # What the clock says, what names the version that wrote it, and hashes of files that are compared or hold such.
 UNLIKE = {"seconds", "versions", "MODEL_CARD.md", "test_reads"}
 
@@ -231,11 +231,11 @@ def leaves(value: Any, path: str = "") -> dict[str, Any]:
     """Return all values in a JSON document by their path, under the names of today."""
     inner: Callable[[Any], Any] = dict.items if isinstance(value, dict) else enumerate
     if not isinstance(value, dict | list):
-        return {path: repr(value)}
+        return {RENAMED.get(path, path): repr(value)}
     found: dict[str, Any] = {}
     for key, item in inner(value):
         if key not in UNLIKE:
-            found |= leaves(item, f"{path}/{RENAMED.get(key, key)}")
+            found |= leaves(item, f"{path}/{key}")
     return found
 
 
