@@ -1,1 +1,1 @@
-"""Measuring devices: this machine, kits, ssh."""
+"""How latencies are measured: on this machine, by a kit on another, over ssh."""

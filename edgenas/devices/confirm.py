@@ -1,4 +1,4 @@
-"""Finalists of a search for a device that was not at hand: as probes of a kit, and what the kit measured of them."""
+"""Confirm a search for a device that was not at hand: its finalists as probes of a kit, and what the kit measured."""
 
 from __future__ import annotations
 
@@ -7,23 +7,26 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from edgenas.devices.ingest import REFERENCE, Results, timings_of
 from edgenas.devices.probes import Probe, reference_probe
-from edgenas.devices.this_host import SLOWED
+from edgenas.devices.this_host import SLOWER_BY
 from edgenas.errors import NoisyMachine, TableError, UsageError
 from edgenas.latency.table import LatencyTable
-from edgenas.runtimes.timing import MAX_REPEAT_ERROR, Timing
+from edgenas.runtimes.summary import MAX_REPEAT_ERROR, Timing
+from edgenas.system.run_folder import Json
 
 KIND = "finalist"
-HASTENED = 1.25  # so much faster than for its table, it is another device, or was not itself then
-FEWEST_SLOTS, SLOTS = 24, 240  # rounds of each, many more than of a table's rows: these few figures decide
-CONDITIONS = ("processor", "runtime", "threads")  # a device's name may be anybody's choice
+# A reference so much faster than in the device's table is another device's, or the table was measured on a busy one.
+FASTER_BY = 1.25
+# Rounds of each finalist, many more than of a table's rows: these few figures decide.
+FEWEST_ROUNDS, ROUNDS = 24, 240
+# What must be as in the table of the search. The device's name is not: it may be anybody's choice.
+CONDITIONS = ("processor", "runtime", "threads")
 
 
 def finalist_probes(run_folder: Path) -> Iterator[Probe]:
-    """The reference, then each exported finalist; `id` is its number.
+    """Yield the reference, then each exported finalist; `id` is its number.
 
     Raises:
         UsageError: none is exported.
@@ -36,8 +39,13 @@ def finalist_probes(run_folder: Path) -> Iterator[Probe]:
         yield Probe(KIND, number, precision, path.read_bytes(), {})
 
 
-def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) -> dict[str, Any]:
-    """Timings by finalist's number and precision, as `delivery.judged` takes them; `table` is that of the search.
+def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) -> dict[str, dict[str, Json]]:
+    """Return the fields of each finalist's `Timing`, and its threads, by its number and precision.
+
+    Args:
+        results: what a kit of finalists measured.
+        run_folder: of the search, with the exported finalists.
+        table: of the device, as the search used it.
 
     Raises:
         TableError: they are of other models, or measured under other conditions than the table.
@@ -45,16 +53,16 @@ def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) ->
     """
     if not results.manifest.get("bundle"):
         raise TableError("these are not results of a kit of finalists, which `edgenas kit --bundle` makes")
-    if len(results.slots) < FEWEST_SLOTS:
+    if len(results.rounds) < FEWEST_ROUNDS:
         raise TableError(
-            f"{len(results.slots)} rounds of each, at least {FEWEST_SLOTS}: not finished; start run.py again"
+            f"{len(results.rounds)} rounds of each, at least {FEWEST_ROUNDS}: not finished; start run.py again"
         )
     for condition in CONDITIONS:
         found, wanted = str(results.header.get(condition, "")), table.header.get(condition, "")
         if found and wanted and found != wanted:
             raise TableError(f"measured with {condition} {found}, the search was for {wanted}; measure on its device")
     hashes = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _models(run_folder).items()}
-    rows: dict[str, Any] = {}
+    rows: dict[str, dict[str, Json]] = {}
     timings = timings_of(results)
     _check_speed(timings, table)
     for i, timing in timings.items():
@@ -75,21 +83,21 @@ def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) ->
 
 
 def _check_speed(timings: Mapping[int, Timing], table: LatencyTable) -> None:
-    """Raises NoisyMachine unless the reference op says that this is the device of the table, at the same speed."""
+    """Raise NoisyMachine unless the reference op says that this is the device of the table, at the same speed."""
     if REFERENCE not in timings or not math.isfinite(table.reference_ms):
         return
     ms, before_ms = timings[REFERENCE].ms, table.reference_ms
-    if ms > SLOWED * before_ms or before_ms > HASTENED * ms:
+    if ms > SLOWER_BY * before_ms or before_ms > FASTER_BY * ms:
         raise NoisyMachine(
             f"the reference op takes {ms:.3g} ms, {before_ms:.3g} when the device's table was measured: measure again "
-            "when the device is cool and quiet, or make its table anew"
+            "when the device is cool and quiet, or measure its table again"
         )
 
 
 def _models(run_folder: Path) -> dict[tuple[str, str], Path]:
-    """Exported finalists by number and precision."""
+    """Return the exported finalists by number and precision."""
     models = {}
     for path in sorted(run_folder.glob("finalist-*.onnx")):
-        number, *twin = path.name.removeprefix("finalist-").removesuffix(".onnx").split(".")
-        models[number, "int8" if twin else "fp32"] = path
+        number, *suffix = path.name.removeprefix("finalist-").removesuffix(".onnx").split(".")
+        models[number, "int8" if suffix else "fp32"] = path
     return models

@@ -14,10 +14,12 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 
+# Of the images that most published networks take.
 SHAPE, CLASSES = (3, 224, 224), 1000
+# Whole networks behind the correction of a machine's own table.
 NETS = 40
-# Where no op takes more than about 30 ms on one core of a small board, at 5 to 10 multiply-adds a nanosecond for dense
-# convolutions and a tenth of it for those that runtimes do not block.
+# No op takes more than about 30 ms on one core of a small board, at 5 to 10 MACs a nanosecond for dense convolutions
+# and a tenth of it for those that runtimes do not block.
 MOST_MACS, MOST_NET_MACS, MOST_PARAMS = 2.4e8, 1.5e9, 2.4e6
 MOST_ELEMENTS = 1_300_000  # of a feature map: 96 channels at 112x112
 
@@ -25,7 +27,7 @@ Draw = Callable[[np.random.Generator], tuple[Op, tuple[Shape, ...]]]
 
 
 def general_ops(limit: int = 400, seed: int = 0) -> list[Node]:
-    """At most `limit` distinct ops of every kind: up to 224x224 pixels and 2048 channels, maps from 4 pixels on.
+    """Draw at most `limit` distinct ops of every kind: up to 224x224 pixels and 2048 channels, maps from 4 pixels on.
 
     Each kind has a fixed share; sizes are uniform in their logarithm, most channels multiples of 8.
     """
@@ -36,35 +38,36 @@ def general_ops(limit: int = 400, seed: int = 0) -> list[Node]:
         wanted = round(limit * sum(share for _, share in _KINDS[:number]) / total)
         while len(found) < wanted:
             node = _node(*draw(rng))
-            if multiply_adds(node) <= MOST_MACS and sum(map(prod, node.parameters.values())) <= MOST_PARAMS:
+            if node_macs(node) <= MOST_MACS and sum(map(prod, node.parameters.values())) <= MOST_PARAMS:
                 found.setdefault(node.key, node)
     return list(found.values())
 
 
 def general_space() -> SearchSpace:
-    """The space of networks of all usual blocks."""
+    """Return the space of networks of all usual blocks."""
     return build_space(NAME, SHAPE, CLASSES)
 
 
 def general_nets(limit: int = NETS, seed: int = 0) -> list[tuple[SearchSpace, Arch]]:
-    """Whole networks of all usual blocks, evenly over the logarithm of their multiply-adds, at most `limit`."""
+    """Draw at most `limit` whole networks of all usual blocks, evenly over the logarithm of their MACs."""
     rng = np.random.default_rng(seed)
     space = general_space()
-    drawn = {arch: _work(space.graph(arch)) for arch in (sample(space, rng) for _ in range(4 * limit))}
+    drawn = {arch: _macs(space.graph(arch)) for arch in (sample(space, rng) for _ in range(4 * limit))}
     fitting = sorted((arch for arch in drawn if drawn[arch] <= MOST_NET_MACS), key=lambda arch: drawn[arch])
-    work = np.log([drawn[arch] for arch in fitting])
-    nearest = {int(abs(work - level).argmin()) for level in np.linspace(work[0], work[-1], limit)}
+    log_macs = np.log([drawn[arch] for arch in fitting])
+    levels = np.linspace(log_macs[0], log_macs[-1], limit)
+    nearest = {int(abs(log_macs - level).argmin()) for level in levels}
     return [(space, fitting[i]) for i in sorted(nearest)]
 
 
-def multiply_adds(node: Node) -> float:
-    """Weights times the places where each is used; without bias."""
-    places = prod(node.shape[1:]) if isinstance(node.op, Conv) else 1
-    return float(places * sum(prod(shape) for shape in node.parameters.values() if len(shape) > 1))
+def node_macs(node: Node) -> float:
+    """Return the MACs of a node: weights times the positions where each is used; without bias."""
+    positions = prod(node.shape[1:]) if isinstance(node.op, Conv) else 1
+    return float(positions * sum(prod(shape) for shape in node.parameters.values() if len(shape) > 1))
 
 
-def _work(graph: Graph) -> float:
-    return sum(multiply_adds(node) for node in graph.priced)
+def _macs(graph: Graph) -> float:
+    return sum(node_macs(node) for node in graph.priced)
 
 
 def _node(op: Op, shapes: tuple[Shape, ...]) -> Node:
@@ -75,24 +78,24 @@ def _node(op: Op, shapes: tuple[Shape, ...]) -> Node:
 # Sizes
 
 
-def _log(rng: np.random.Generator, low: float, high: float) -> float:
-    """Uniform in the logarithm."""
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw a number that is uniform in its logarithm."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
 def _channels(rng: np.random.Generator, low: float, high: float) -> int:
-    """Four of five in multiples of 8; runtimes treat the others apart."""
+    """Draw a number of channels: four of five are multiples of 8; runtimes treat the others apart."""
     step = 8 if rng.random() < 0.8 else 2
-    return max(step, round(_log(rng, low, high) / step) * step)
+    return max(step, round(_log_uniform(rng, low, high) / step) * step)
 
 
 def _side(rng: np.random.Generator, high: int = 112) -> int:
-    """Half of them those of 224x224 images."""
-    return int(rng.choice([7, 14, 28, 56, 112])) if rng.random() < 0.5 else round(_log(rng, 4, high))
+    """Draw the side of a feature map: half of them are those of networks on 224x224 images."""
+    return int(rng.choice([7, 14, 28, 56, 112])) if rng.random() < 0.5 else round(_log_uniform(rng, 4, high))
 
 
 def _image(rng: np.random.Generator, low: int = 8, high: int = 2048) -> Shape:
-    """A feature map; wide ones have few channels, as in networks."""
+    """Draw a feature map; wide ones have few channels, as in networks."""
     side = _side(rng)
     most = min(high, MOST_ELEMENTS / side**2, 24_000 / side)
     return _channels(rng, max(low, min(16, 500 / side)), max(low, most)), side, side
@@ -143,7 +146,7 @@ def _squeeze(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
     return SqueezeExcite(_channels(rng, max(8, x[0] / 16), max(8, x[0] / 3))), (x,)
 
 
-def _alone(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
+def _activation(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
     return Act(_pick(rng, "relu", "relu6", "hswish", "sigmoid")), (_image(rng),)
 
 
@@ -166,7 +169,7 @@ def _mean(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
 
 
 def _classifier(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:
-    out = 1000 if rng.random() < 0.4 else round(_log(rng, 10, 1024))
+    out = 1000 if rng.random() < 0.4 else round(_log_uniform(rng, 10, 1024))
     return Linear(out), ((_channels(rng, 32, 4096), 1, 1),)
 
 
@@ -178,7 +181,7 @@ _KINDS: tuple[tuple[Draw, int], ...] = (
     (_stem, 16),
     (_grouped, 36),
     (_squeeze, 28),
-    (_alone, 24),
+    (_activation, 24),
     (_sum, 14),
     (_joined, 14),
     (_pooled, 14),

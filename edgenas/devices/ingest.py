@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,25 +15,32 @@ from edgenas.devices.runner import CONDITIONS, kit_hash
 from edgenas.errors import NoisyMachine, TableError
 from edgenas.latency.predictor import relative_errors
 from edgenas.latency.table import LARGEST_MS, LatencyTable, NetRow, OpRow, hidden, net_of
-from edgenas.runtimes.timing import MIN_CLEAN_SHARE, Round, Timing, repeat_error_of_table, summarise_slots
+from edgenas.runtimes.base import Round
+from edgenas.runtimes.summary import Timing, repeat_error_of_table, summarise_rounds
+from edgenas.runtimes.timing import MIN_CLEAN_SHARE
+from edgenas.system.run_folder import Json
 
-FEWEST_SLOTS = 6
+# Fewer rounds leave no repeat error to speak of: two even and two odd ones of each session at least.
+FEWEST_ROUNDS = 6
+# What the predictor itself promises; above, the rows say more of other programs than of the device.
+WORST_REPEAT_ERROR = 0.1
+# The number of the first probe of every kit.
+REFERENCE = 0
+# Parts of a table's path, which must not lead out of the folder of tables.
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)
-WORST_REPEAT_ERROR = 0.1  # what the predictor itself promises; above, the rows say more of the neighbours
-REFERENCE = 0  # the first probe of every kit
 
 
 @dataclass
 class Results:
-    """What a results file holds: header, manifest, and per slot the round of each probe."""
+    """What a results file holds: header, manifest, each probe's figure by round and probe, and errors by probe."""
 
-    header: dict[str, Any]
-    manifest: dict[str, Any]
-    slots: dict[int, dict[int, Round]] = field(default_factory=dict)
+    header: Json
+    manifest: Json
+    rounds: dict[int, dict[int, Round]] = field(default_factory=dict)
     failed: dict[int, str] = field(default_factory=dict)
 
 
-def read_results(path: Path, manifest: Mapping[str, Any] | None = None) -> Results:
+def read_results(path: Path, manifest: Json | None = None) -> Results:
     """Read and check a results file; `manifest` is the kit's, where it is at hand.
 
     Raises:
@@ -56,13 +62,13 @@ def read_results(path: Path, manifest: Mapping[str, Any] | None = None) -> Resul
             raise TableError(f"{where}: a results file begins with its header; copy it again")
         else:
             _add(where, line, results)
-    if results is None or not results.slots:
+    if results is None or not results.rounds:
         raise TableError(f"{path}: no results in it; let run.py come to its end")
     return results
 
 
-def _parsed(where: str, text: str, last: bool) -> dict[str, Any] | None:
-    """A line's object; None for a last line that a power cut has torn."""
+def _parsed(where: str, text: str, last: bool) -> Json | None:
+    """Return a line's object; None for a last line that a power cut has torn."""
     try:
         line = json.loads(text, parse_constant=lambda name: math.nan)
         if isinstance(line, dict):
@@ -73,8 +79,8 @@ def _parsed(where: str, text: str, last: bool) -> dict[str, Any] | None:
     raise TableError(f"{where}: not a line of results; copy the file again")
 
 
-def _begun(where: str, line: Mapping[str, Any], before: Results | None, manifest: Mapping[str, Any] | None) -> Results:
-    """A header line: the first, or that of a file appended to it, which must be of the same device and kit."""
+def _begun(where: str, line: Json, before: Results | None, manifest: Json | None) -> Results:
+    """Read a header line: the first, or that of a file appended to it, which must be of the same device and kit."""
     try:
         found = Results(dict(line["header"]), dict(manifest or line["manifest"]))
         spoiled = kit_hash(found.manifest) != found.manifest["kit"]
@@ -98,29 +104,29 @@ def _begun(where: str, line: Mapping[str, Any], before: Results | None, manifest
     return before
 
 
-def _add(where: str, line: Mapping[str, Any], results: Results) -> None:
-    """One round."""
+def _add(where: str, line: Json, results: Results) -> None:
+    """Add the figure of one probe in one round."""
     try:
-        probe, slot = int(line["probe"]), int(line["slot"])
-        known = 0 <= probe < len(results.manifest["probes"])
+        probe, number = int(line["probe"]), int(line["slot"])
+        in_kit = 0 <= probe < len(results.manifest["probes"])
         if "error" in line:
             results.failed[probe] = str(line["error"])
             return
         ms, runs, share = line["ms"], line["runs"], line["clean_share"]
         figure = Round(math.nan if ms is None else float(ms), int(runs), float(share))
-        plausible = known and 0 <= slot and runs > 0 and 0 <= share <= 1 and (ms is None or 0 < figure <= LARGEST_MS)
+        plausible = in_kit and 0 <= number and runs > 0 and 0 <= share <= 1 and (ms is None or 0 < figure <= LARGEST_MS)
     except (KeyError, TypeError, ValueError) as error:
         raise TableError(f"{where}: not a round of a probe ({error}); measure again") from error
     if not plausible:
         raise TableError(f"{where}: {dict(line)} is no plausible round (ms up to {LARGEST_MS:.0f}); measure again")
-    row = results.slots.setdefault(slot, {})
+    row = results.rounds.setdefault(number, {})
     if probe in row:
-        raise TableError(f"{where}: probe {probe} has round {slot} twice: two measurements in one file?")
+        raise TableError(f"{where}: probe {probe} has round {number} twice: two measurements in one file?")
     row[probe] = figure
 
 
 def tables(results: Results) -> list[LatencyTable]:
-    """One table for each precision that was measured; its header says how well it predicts the kit's test networks.
+    """Make a table of each precision that was measured; its header says how well it predicts the kit's test networks.
 
     Raises:
         NoisyMachine: too few clean samples, or one row of ten repeats worse than 10 %; no table can be made.
@@ -130,7 +136,7 @@ def tables(results: Results) -> list[LatencyTable]:
     for table, tests in fitted_and_tests(results):
         if (error := float(table.header["repeat_error"])) > WORST_REPEAT_ERROR:
             raise NoisyMachine(
-                f"repeat error {error:.1%}, over {WORST_REPEAT_ERROR:.0%}: measure anew on a quiet device, or "
+                f"repeat error {error:.1%}, over {WORST_REPEAT_ERROR:.0%}: measure again on a quiet device, or "
                 "more rounds, with run.py's --patience"
             )
         header = {"test": _tested(relative_errors(table, tests))} if tests else {}
@@ -139,7 +145,7 @@ def tables(results: Results) -> list[LatencyTable]:
 
 
 def fitted_and_tests(results: Results) -> list[tuple[LatencyTable, list[NetRow]]]:
-    """For each precision the table of ops and of networks for the correction, and the networks that test it.
+    """Return for each precision the table of ops and of networks for the correction, and the networks that test it.
 
     Raises:
         NoisyMachine, TableError: as `tables`.
@@ -147,18 +153,18 @@ def fitted_and_tests(results: Results) -> list[tuple[LatencyTable, list[NetRow]]
     entries = results.manifest["probes"]
     measured = timings_of(results)
     precisions = sorted({entries[i]["precision"] for i in measured if entries[i]["kind"] in ("op", "net")})
-    if len(results.slots) < FEWEST_SLOTS or not precisions:
-        raise TableError(f"{len(results.slots)} rounds of {len(measured)} probes: not finished; start run.py again")
+    if len(results.rounds) < FEWEST_ROUNDS or not precisions:
+        raise TableError(f"{len(results.rounds)} rounds of {len(measured)} probes: not finished; start run.py again")
     return [_table(results, measured, precision) for precision in precisions]
 
 
 def timings_of(results: Results) -> dict[int, Timing]:
-    """Timings by number of the probe, of those that have one.
+    """Return timings by number of the probe, of those that have one.
 
     Raises:
         NoisyMachine: too few clean samples.
     """
-    timings = summarise_slots([results.slots[slot] for slot in sorted(results.slots)], REFERENCE)
+    timings = summarise_rounds([results.rounds[number] for number in sorted(results.rounds)], REFERENCE)
     share = float(np.mean([timing.clean_share for timing in timings.values()]))
     if share < MIN_CLEAN_SHARE:
         raise NoisyMachine(f"only {share:.0%} of the timing samples were clean; measure again on a quiet device")
@@ -177,12 +183,12 @@ def _table(results: Results, measured: Mapping[int, Timing], precision: str) -> 
 
 
 def _tested(errors: Sequence[float]) -> str:
-    """How well a table predicts networks that its correction has not seen."""
+    """Say how well a table predicts networks that its correction has not seen."""
     mean, within = float(np.mean(errors)), float(np.mean(np.array(errors) <= 0.1))
     return f"{len(errors)} networks, mean error {mean:.1%}, {within:.0%} within 10%"
 
 
-def _nets(rows: Iterable[tuple[Mapping[str, Any], Timing]]) -> Iterable[NetRow]:
+def _nets(rows: Iterable[tuple[Json, Timing]]) -> Iterable[NetRow]:
     for entry, timing in rows:
         spec, _, code = entry["id"].rpartition(" ")
         yield NetRow(spec, code, timing.ms, timing.p90_ms, timing.runs)
@@ -191,7 +197,7 @@ def _nets(rows: Iterable[tuple[Mapping[str, Any], Timing]]) -> Iterable[NetRow]:
 class _Measured:
     """The timings of one precision, and what op rows are net of."""
 
-    def __init__(self, entries: Sequence[Mapping[str, Any]], measured: Mapping[int, Timing], precision: str) -> None:
+    def __init__(self, entries: Sequence[Json], measured: Mapping[int, Timing], precision: str) -> None:
         self.entries = entries
         self.timings = {i: timing for i, timing in measured.items() if entries[i]["precision"] == precision}
         empties = [timing.ms for _, timing in self.rows("empty")]
@@ -200,12 +206,12 @@ class _Measured:
         self.empty_ms = empties[0]
         self.pairs = {entry["id"]: timing.ms for entry, timing in self.rows("pair")}
 
-    def rows(self, kind: str) -> Iterable[tuple[Mapping[str, Any], Timing]]:
-        """Manifest entries of one kind, with their timings."""
+    def rows(self, kind: str) -> Iterable[tuple[Json, Timing]]:
+        """Return the manifest's entries of one kind, with their timings."""
         return [(self.entries[i], timing) for i, timing in self.timings.items() if self.entries[i]["kind"] == kind]
 
-    def op_row(self, entry: Mapping[str, Any], timing: Timing) -> OpRow:
-        """Net of an empty call; in int8 also of quantising the inputs and dequantising the output."""
+    def op_row(self, entry: Json, timing: Timing) -> OpRow:
+        """Return an op's row, net of an empty call; in int8 also of quantising inputs and dequantising the output."""
         shapes = [shape for side in entry.get("pairs", ()) for shape in side] if self.pairs else []
         hidden_ms = hidden(self.empty_ms, [self.pairs[shape] for shape in shapes if shape in self.pairs])
         return net_of(hidden_ms, timing, entry["macs"], entry["params"], entry["bytes"])

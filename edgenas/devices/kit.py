@@ -8,21 +8,23 @@ import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from edgenas.devices.probes import Probe
 from edgenas.devices.runner import MANIFEST, kit_hash
 from edgenas.errors import EnvironmentFault
 from edgenas.system import plugins
-from edgenas.system.run_folder import write_atomically
+from edgenas.system.run_folder import Json, write_atomically
 
 # Runs on the device as it stands here; a test holds these files to Python 3.9 and to numpy and onnxruntime.
 SOURCES = (
     "errors.py",
     "devices/runner.py",
+    "runtimes/base.py",
     "runtimes/host.py",
-    "runtimes/timing.py",
     "runtimes/onnxruntime.py",
+    "runtimes/rounds.py",
+    "runtimes/summary.py",
+    "runtimes/timing.py",
 )
 RUN = '''"""Measure this kit's probes here: `python run.py`; `python run.py --help` has the rest."""
 
@@ -37,20 +39,25 @@ from edgenas.devices.runner import main  # noqa: E402
 
 sys.exit(main(HERE))
 '''
-EPOCH = (2020, 1, 1, 0, 0, 0)  # equal kits are equal files
+# The time of every file in the zip, so that equal kits are equal files.
+EPOCH = (2020, 1, 1, 0, 0, 0)
 
 
 def write_kit(
     path: Path,
     probes: Iterable[Probe],
-    facts: Mapping[str, Any],
+    facts: Mapping[str, object],
     page: Mapping[str, bytes],
     progress: Callable[[int, str], None] = lambda done, text: None,
-) -> dict[str, Any]:
-    """Write the zip; returns its manifest, whose `kit` is the hash of all that is measured.
+) -> Json:
+    """Write the zip; return its manifest, whose `kit` is the hash of all that is measured.
 
-    `facts` (space, seed) go into the manifest; `page` are the files that run the kit in a browser, empty for none.
-    `progress(done, kind)` is called for each probe.
+    Args:
+        path: the zip to write.
+        probes: what is measured, the reference first.
+        facts: what else goes into the manifest, such as space and seed.
+        page: the files that run the kit in a browser, by name in the zip; empty for none.
+        progress: called with the number of probes written and the kind of the last one.
 
     Raises:
         EnvironmentFault: the file cannot be written.
@@ -62,7 +69,7 @@ def write_kit(
             file = f"probes/{number:04d}.onnx"
             digest = hashlib.sha256(probe.model).hexdigest()
             head = {"file": file, "sha256": digest, "kind": probe.kind, "id": probe.id, "precision": probe.precision}
-            entries.append(head | probe.entry)
+            entries.append({**head, **probe.entry})
             _add(archive, file, probe.model)
             progress(number + 1, f"{probe.precision} {probe.kind}")
         manifest = {"kit": "", **facts, "probes": entries}
@@ -83,8 +90,8 @@ def write_kit(
     return manifest
 
 
-def read_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of a kit, a zip or the folder that it was unpacked to.
+def read_manifest(path: Path) -> Json:
+    """Read the manifest of a kit, a zip or the folder that it was unpacked to.
 
     Raises:
         EnvironmentFault: there is none.

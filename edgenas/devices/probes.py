@@ -16,14 +16,14 @@ from edgenas.runtimes import reference
 from edgenas.spaces.base import SearchSpace
 
 PRECISIONS = ("fp32", "int8")
-CALIBRATION_INPUTS = 4
+CALIBRATION_INPUTS = 4  # any will do: an int8 kernel takes as long whatever its scales are
 
 Net = tuple[SearchSpace, Arch]
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One model to time. `entry` is its line in the kit's manifest.
+    """One model to time. `entry` is what its line in the kit's manifest says beside the rest.
 
     `kind` is `reference`, `empty` (an identity: what a call costs), `pair` (quantise and dequantise one shape), `op`,
     `net` (for the correction) or `test` (for its test); `id` is the op key, the shape, or `<space spec> <code>`.
@@ -33,7 +33,7 @@ class Probe:
     id: str
     precision: str
     model: bytes
-    entry: dict[str, Any]
+    entry: Mapping[str, object]
 
 
 def probes(
@@ -43,7 +43,15 @@ def probes(
     precisions: Sequence[str],
     rng: np.random.Generator,
 ) -> Iterator[Probe]:
-    """The reference first, then what each precision needs; one model at a time, for they may be many."""
+    """Make the probes of a kit, the reference first; one model at a time, as together they may not fit in memory.
+
+    Args:
+        nodes: whose ops are probed, once each.
+        nets: whole networks that the correction is fitted on.
+        tests: whole networks that test the table.
+        precisions: each of them gets all of these.
+        rng: draws the weights.
+    """
     yield reference_probe()
     distinct = {node.key: node for node in nodes}
     counts = count_ops(distinct.values())
@@ -51,8 +59,10 @@ def probes(
         yield from _in_precision(distinct, counts, {"net": nets, "test": tests}, precision, rng)
 
 
-def few_probes(chosen: Mapping[str, tuple[Sequence[Node], Sequence[Net]]], rng: np.random.Generator) -> Iterator[Probe]:
-    """As `probes`, where each precision has ops and networks of its own."""
+def reduced_probes(
+    chosen: Mapping[str, tuple[Sequence[Node], Sequence[Net]]], rng: np.random.Generator
+) -> Iterator[Probe]:
+    """Make the probes of a reduced kit, where each precision has ops and networks of its own."""
     yield reference_probe()
     for precision, (nodes, nets) in chosen.items():
         distinct = {node.key: node for node in nodes}
@@ -60,7 +70,7 @@ def few_probes(chosen: Mapping[str, tuple[Sequence[Node], Sequence[Net]]], rng: 
 
 
 def reference_probe() -> Probe:
-    """What every kit begins with."""
+    """Return what every kit begins with."""
     return Probe("reference", "", "fp32", reference.reference_model(), {})
 
 
@@ -86,17 +96,17 @@ def _in_precision(
 
 
 def quantised_shapes(nodes: Iterable[Node]) -> list[Shape]:
-    """Shapes that int8 models of the nodes quantise or dequantise."""
+    """Return the shapes that int8 models of the nodes quantise or dequantise."""
     return sorted({shape for node in nodes for shape in (*node.in_shapes, node.shape)})
 
 
 def _pairs(node: Node) -> list[list[str]]:
-    """Shapes that an int8 probe of the node quantises, and those that it dequantises."""
+    """Return the shapes that an int8 probe of the node quantises, and those that it dequantises."""
     return [[shape_text(shape) for shape in node.in_shapes], [shape_text(node.shape)]]
 
 
 def random_model(graph: Graph, precision: str, rng: np.random.Generator) -> bytes:
-    """A graph as ONNX with random weights; in int8 calibrated on random inputs: a kernel's time depends on neither."""
+    """Write a graph as ONNX with random weights and calibration inputs: a kernel's time depends on neither."""
     model = to_bytes(to_onnx(graph, random_weights(graph, rng)))
     if precision == "fp32":
         return model
@@ -113,7 +123,7 @@ def _inputs(graph: Graph, rng: np.random.Generator) -> list[tuple[np.ndarray[Any
 
 
 def pair_model(shape: Shape) -> bytes:
-    """Quantise to uint8 and back."""
+    """Return a model that quantises one shape to uint8 and back."""
     from onnx import TensorProto, helper, numpy_helper
 
     constants = [

@@ -1,4 +1,4 @@
-"""Known devices: the tables from which a new device's few probes are chosen, and its other rows predicted."""
+"""Source devices: the measured tables by which a new device's probes are chosen, and its other rows predicted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import is_allowed
 
 ALL = "all"
-LEAST_SHARE = 1 / 3  # of ops and of networks in common: what a table lacks of them is estimated, or lost to all
+# The ops and networks that two tables must have in common: what one lacks of the ops is estimated, and networks that
+# one lacks are lost to all.
+LEAST_SHARE = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -27,14 +29,14 @@ class Scope:
     nodes: Mapping[str, Node]
     space: SearchSpace
 
-    def cut(self, table: LatencyTable) -> LatencyTable:
-        """The table without the rows of other ops and networks."""
+    def restrict(self, table: LatencyTable) -> LatencyTable:
+        """Return the table without the rows of other ops and networks."""
         ops = {key: row for key, row in table.ops.items() if key in self.nodes}
         return replace(table, ops=ops, nets=tuple(net for net in table.nets if self._holds(net)))
 
-    def choose(self, known: Sequence[LatencyTable], count: int) -> tuple[list[Node], list[Net]]:
-        """The ops and networks of known tables that tell most about a new device."""
-        chosen = choose_probes(known, count)
+    def choose(self, sources: Sequence[LatencyTable], count: int) -> tuple[list[Node], list[Net]]:
+        """Choose `count` ops and networks of the source devices' tables, those that tell most about a new device."""
+        chosen = choose_probes(sources, count)
         nets = [(self.space, self.space.parse(code)) for _, code in chosen.nets]
         return [self.nodes[key] for key in chosen.ops], nets
 
@@ -48,14 +50,18 @@ class Scope:
         return is_allowed(self.space, arch)
 
 
-def known_tables(
+def source_tables(
     names: Sequence[str], scope: Scope, precision: str, new: LatencyTable | None = None
 ) -> list[LatencyTable]:
-    """Measured tables of one precision, cut to `scope`; of two of the same device and conditions the first counts.
+    """Return measured tables of source devices; of two of the same device and conditions the first counts.
 
-    A name is a device, `<device>/<runtime>-<threads>t-<precision>`, a file, or `all`: this user's tables and those that
-    come with edgenas, as far as they have enough rows in common. Tables of the `new` device are left out; another
-    runtime or number of threads makes another device.
+    Args:
+        names: each is a device, `<device>/<runtime>-<threads>t-<precision>`, a file, or `all`: this user's tables and
+            those that come with edgenas, as far as they have enough rows in common.
+        scope: what the tables are restricted to.
+        precision: fp32 or int8.
+        new: a table of the new device, whose own tables are left out; another runtime or number of threads makes
+            another device.
 
     Raises:
         UnknownName: no table has that name; names that are like it are listed.
@@ -64,14 +70,14 @@ def known_tables(
     """
     found: dict[str, LatencyTable] = {}
     for name in names:
-        tables = _of_use(name, [scope.cut(table) for table in _named(name)], precision, new)
-        for table in _alike(tables) if name == ALL else tables:
+        tables = _of_use(name, [scope.restrict(table) for table in _named(name)], precision, new)
+        for table in _overlapping(tables) if name == ALL else tables:
             found.setdefault(table_name(table), table)
     return list(found.values())
 
 
 def check_replaceable(path: Path, measured: LatencyTable) -> None:
-    """Raises TableError if a table at `path` holds more measured rows than these: predictions must not replace them."""
+    """Raise TableError if a table at `path` holds more measured rows than these: predictions must not replace them."""
     try:
         there = read_table(path)
     except TableError:  # there is none, or none that anybody can use
@@ -84,6 +90,7 @@ def check_replaceable(path: Path, measured: LatencyTable) -> None:
 
 
 def _of_use(name: str, tables: list[LatencyTable], precision: str, new: LatencyTable | None) -> list[LatencyTable]:
+    """Return the tables that can be learned from. Raises UsageError, with the reason, if there is none."""
     own = table_name(new) if new else ""
     filters: tuple[tuple[str, Callable[[LatencyTable], bool]], ...] = (
         ("to be found", lambda table: table.header["precision"] == precision),
@@ -100,7 +107,7 @@ def _of_use(name: str, tables: list[LatencyTable], precision: str, new: LatencyT
 
 
 def _named(name: str) -> list[LatencyTable]:
-    """All tables of that name that can be read; a damaged one stops only who names its file."""
+    """Return all tables of that name that can be read; a damaged one is an error only when its file is named."""
     if Path(name).is_file():
         return [read_table(Path(name))]
     tables = list(readable_tables())
@@ -113,14 +120,14 @@ def _named(name: str) -> list[LatencyTable]:
     raise UnknownName(f"--from {name}: no such device or file; {hint}")
 
 
-def _alike(tables: Sequence[LatencyTable]) -> list[LatencyTable]:
-    """The most tables that share enough with one of them; of equally many, those around the fullest."""
+def _overlapping(tables: Sequence[LatencyTable]) -> list[LatencyTable]:
+    """Return the most tables that share enough rows with one of them; of two such groups that of the fuller table."""
     groups = [(len(table.ops), [other for other in tables if _share(table, other)]) for table in tables]
     return max(groups, key=lambda group: (len(group[1]), group[0]))[1]
 
 
 def _share(a: LatencyTable, b: LatencyTable) -> bool:
-    """Whether two tables have enough ops, and enough networks, in common."""
+    """Tell whether two tables have enough ops, and enough networks, in common."""
     nets = [{(net.spec, net.code) for net in table.nets} for table in (a, b)]
     return all(
         len(mine & theirs) >= LEAST_SHARE * max(len(mine), len(theirs))

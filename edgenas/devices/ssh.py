@@ -15,41 +15,48 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from edgenas.devices.runner import NOISY
 from edgenas.errors import EnvironmentFault, NoisyMachine, UsageError
-from edgenas.system.progress import Reporter, Tell
+from edgenas.system.progress import ProgressCallback, Reporter
+from edgenas.system.run_folder import Json
 
 VARIABLE = "EDGENAS_SSH"
-FAR = Path(__file__).with_name("ssh_remote.py")
+# Sent as source, since nothing of edgenas is installed there.
+REMOTE_CODE = Path(__file__).with_name("ssh_remote.py")
+# The oldest that the kit's code is tested for; what boards of 2021 came with.
 OLDEST_PYTHON = [3, 9]
-BROKEN, NOT_FOUND = 255, (126, 127)  # exit codes of ssh, and of a shell
+# Exit codes of ssh, and of a shell.
+BROKEN, NOT_FOUND = 255, (126, 127)
 # Without it a cable that is pulled goes unnoticed for hours.
 OPTIONS = ("-T", "-o", "ServerAliveInterval=15")
-# What runner.Progress and far.py write.
+# What runner.ProgressLine and ssh_remote.py write.
 PROGRESS = re.compile(r"(\d+) of (\d+) (?:rounds|MB)(?: \(\d+%\))?(?:, .*? left)? ?(.*)")
 
 
 def silent(done: int, total: int, text: str = "") -> None:
-    """Tells nobody."""
+    """Report to nobody."""
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A device: `host` as ssh takes it (`user@host`), and the name of its Python, relative to the home there."""
+    """A device: `host` as ssh takes it (`user@host`), and the name of its Python, relative to the home there.
+
+    What its commands write to stderr goes to `reporter`.
+    """
 
     host: str
     python: str
     reporter: Reporter
 
     def __post_init__(self) -> None:
-        """Raises UsageError for a host that ssh would take for an option."""
+        """Raise UsageError for a host that ssh would take for an option."""
         if not self.host or self.host.startswith("-"):
             raise UsageError(f"--ssh: {self.host!r} is not a host; give user@host, or a name of your ~/.ssh/config")
 
     def check(self) -> None:
-        """Whether a kit can be measured there.
+        """Check that a kit can be measured there.
 
         Raises:
             EnvironmentFault: no connection, no Python, or what it lacks, with the command that installs it.
@@ -74,15 +81,21 @@ class Remote:
         Raises:
             EnvironmentFault: no connection, or no room.
         """
-        with self.reporter.stage(f"copy the kit to {self.host}") as tell, kit.open("rb") as file:
+        with self.reporter.stage(f"copy the kit to {self.host}") as progress, kit.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
-            code, words = self._python("unpack", folder, digest, str(kit.stat().st_size), stdin=file, tell=tell)
+            code, words = self._python("unpack", folder, digest, str(kit.stat().st_size), stdin=file, progress=progress)
         if code:
             raise EnvironmentFault(f"{self.host}: {folder} cannot be written there ({words}); make room, or remove it")
 
     def measure(self, folder: str, results: Path, *, threads: int, name: str | None) -> None:
         """Run the kit in `folder` there, or go on with it, and bring its results back.
+
+        Args:
+            folder: where the kit was unpacked, relative to the home there.
+            results: the file to write here.
+            threads: of the runtime.
+            name: of the device in tables; None lets the runner make one of the processor's.
 
         Raises:
             NoisyMachine: the device is too busy to time on.
@@ -90,27 +103,27 @@ class Remote:
         """
         there = f"{folder}/results-{name or 'device'}-{threads}t.jsonl"
         arguments = ["--threads", str(threads), "--out", there, *(["--name", name] if name else [])]
-        with self.reporter.stage(f"measure on {self.host}") as tell:
-            code, words = self._python("measure", folder, *arguments, tell=tell)
+        with self.reporter.stage(f"measure on {self.host}") as progress:
+            code, words = self._python("measure", folder, *arguments, progress=progress)
         if code and NOISY in words:
             raise NoisyMachine(f"{self.host}: {words}")
         if code:
-            raise EnvironmentFault(f"{self.host}: {words or code}; to begin anew, remove {folder} there")
+            raise EnvironmentFault(f"{self.host}: {words or code}; to begin again, remove {folder} there")
         with results.open("wb") as out:
             code, words = self._run(f"cat {shlex.quote(there)}", out=out)
         if code:
             raise EnvironmentFault(f"{self.host}: {there} cannot be read there ({words}); start the same command again")
 
     def remove(self, folder: str) -> None:
-        """Remove a folder there; nothing depends on it any more, so a failure is only said."""
+        """Remove a folder there; nothing depends on it any more, so a failure is only reported."""
         try:
             code, words = self._run(f"rm -rf {shlex.quote(folder)}")
         except EnvironmentFault as error:
             code, words = BROKEN, str(error)
         if code:
-            self._say(f"{folder} is left over there ({words})")
+            self._report(f"{folder} is left over there ({words})")
 
-    def _check_facts(self, facts: dict[str, Any]) -> None:
+    def _check_facts(self, facts: Json) -> None:
         if facts["version"] < OLDEST_PYTHON:
             version = ".".join(map(str, facts["version"]))
             raise EnvironmentFault(
@@ -126,19 +139,28 @@ class Remote:
             )
 
     def _python(
-        self, *words: str, stdin: IO[bytes] | None = None, out: IO[bytes] | None = None, tell: Tell = silent
+        self,
+        *words: str,
+        stdin: IO[bytes] | None = None,
+        out: IO[bytes] | None = None,
+        progress: ProgressCallback = silent,
     ) -> tuple[int, str]:
-        """Run a function of far.py there; as `_run`."""
+        """Run a function of ssh_remote.py there, and return what `_run` does."""
         python = re.sub("^~/", "./", self.python)  # a quoted ~ would be no home; commands start there anyway
-        command = shlex.join([python, "-c", FAR.read_text(encoding="utf-8"), *words])
-        return self._run(command, stdin=stdin, out=out, tell=tell)
+        command = shlex.join([python, "-c", REMOTE_CODE.read_text(encoding="utf-8"), *words])
+        return self._run(command, stdin=stdin, out=out, progress=progress)
 
     def _run(
-        self, command: str, *, stdin: IO[bytes] | None = None, out: IO[bytes] | None = None, tell: Tell = silent
+        self,
+        command: str,
+        *,
+        stdin: IO[bytes] | None = None,
+        out: IO[bytes] | None = None,
+        progress: ProgressCallback = silent,
     ) -> tuple[int, str]:
-        """Exit code of a shell command there, and the last line of its stderr, which is passed on as it comes.
+        """Run a shell command there; return its exit code and the last line of its stderr.
 
-        The last line of a command that fails is for the error's message alone.
+        The other lines are passed on as they come; the last line of a command that fails is for the error alone.
 
         Raises:
             EnvironmentFault: no connection, or it broke.
@@ -157,7 +179,7 @@ class Remote:
             raise EnvironmentFault(f"{ssh[0]}: {error.strerror}; install OpenSSH, or name it in {VARIABLE}") from error
         with child:
             try:
-                words = self._listen(child, tell)
+                words = self._listen(child, progress)
                 code = child.wait()
             finally:
                 child.kill()
@@ -167,21 +189,21 @@ class Remote:
                 "goes on where it was"
             )
         if words and not code:
-            self._say(words)
+            self._report(words)
         return code, words
 
-    def _listen(self, child: subprocess.Popen[str], tell: Tell) -> str:
-        """Progress to `tell`, other lines to the reporter; the last of these is held back and returned."""
+    def _listen(self, child: subprocess.Popen[str], progress: ProgressCallback) -> str:
+        """Pass on progress to `progress`, other lines to the reporter; hold back the last of these, and return it."""
         assert child.stderr is not None
         last = ""
         for line in filter(None, map(str.strip, child.stderr)):
-            if progress := PROGRESS.fullmatch(line):
-                tell(int(progress[1]), int(progress[2]), progress[3])
+            if match := PROGRESS.fullmatch(line):
+                progress(int(match[1]), int(match[2]), match[3])
             else:
                 if last:
-                    self._say(last)
+                    self._report(last)
                 last = line.removeprefix("run.py: ")
         return last
 
-    def _say(self, words: str) -> None:
-        self.reporter.say(f"{self.host}: {words}")
+    def _report(self, words: str) -> None:
+        self.reporter.log(f"{self.host}: {words}")

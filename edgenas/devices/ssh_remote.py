@@ -1,4 +1,4 @@
-"""The far side of `ssh.py`: sent as source to a Python there, before anything of edgenas is.
+"""What `ssh.py` runs on the device: sent as source to a Python there, as nothing of edgenas is installed.
 
 Standard library only, in Python 3.6's syntax, so that a Python that is too old can say so.
 """
@@ -16,18 +16,24 @@ from contextlib import suppress
 from typing import TextIO
 
 NEEDED = ("numpy", "onnxruntime")
-CHUNK_BYTES, EVERY_S = 1 << 20, 1.0
+CHUNK_BYTES, EVERY_S = 1 << 20, 1.0  # a line of progress each second
 
 
 def check() -> None:
-    """Say what this Python is, and what it lacks."""
+    """Print what this Python is, and what it lacks."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     in_venv = sys.prefix != sys.base_prefix
     print(json.dumps({"version": sys.version_info[:2], "venv": in_venv, "missing": missing}))
 
 
 def unpack(folder: str, digest: str, size: str) -> None:
-    """The kit that comes on stdin, of `size` bytes, into `folder`; stdin is left alone where it is there already."""
+    """Unpack the kit that comes on stdin; leave stdin alone where the kit is unpacked already.
+
+    Args:
+        folder: where to, relative to the home.
+        digest: the kit's SHA-256, which marks a folder that holds all of it.
+        size: the kit's bytes, for the progress.
+    """
     os.makedirs(folder, exist_ok=True)
     lock = _locked(folder)
     archive, mark = os.path.join(folder, "kit.zip"), os.path.join(folder, "unpacked")
@@ -50,7 +56,7 @@ def measure(folder: str, *arguments: str) -> None:
 
 
 def _locked(folder: str) -> TextIO:
-    """The folder's lock, held while the file is open; what a broken connection left running here is ended.
+    """Take the folder's lock, held while the file is open; end what a broken connection left running here.
 
     It may not have noticed yet, and two runners would spoil one another's figures.
     """
@@ -71,7 +77,7 @@ def _locked(folder: str) -> TextIO:
 
 
 def _receive(path: str, size: int) -> None:
-    """Stdin into a file, with a line on stderr each second."""
+    """Copy stdin into a file, with a line on stderr each second."""
     done, spoken = 0, time.monotonic()
     with open(path, "wb") as file:
         while True:

@@ -20,32 +20,29 @@ from edgenas.graph.ops import shape_text
 from edgenas.latency.registry import own_tables
 from edgenas.latency.table import LatencyTable, NetRow, hidden, net_of, read_table
 from edgenas.runtimes import host, reference
-from edgenas.runtimes.timing import (
-    MAX_REPEAT_ERROR,
-    PROTOCOL,
-    ROUND_MS,
-    SESSIONS,
-    Session,
-    Timing,
-    TooNoisy,
-    measure,
-    repeat_error_of_table,
-)
+from edgenas.runtimes.base import Session
+from edgenas.runtimes.summary import MAX_REPEAT_ERROR, Timing, repeat_error_of_table
+from edgenas.runtimes.timing import PROTOCOL, ROUND_MS, SESSIONS, TooNoisy, measure
 from edgenas.spaces.base import SearchSpace
 from edgenas.system import plugins
+from edgenas.system.progress import ProgressCallback
 
+# Rounds of each model, whatever the seconds: enough for a low quantile, and no more than anybody should wait for.
 FEWEST_ROUNDS, MOST_ROUNDS = 16, 48
-SECONDS_EACH = 0.12  # for about 24 rounds
+# Time for about 24 rounds of one model.
+SECONDS_EACH = 0.12
+# How often a run is taken again on a busy machine, and the pause before.
 TRIES, PAUSE_S = 3, 2.0
-SLOWED = 1.08  # a reference so much slower than at its best: a neighbour has the machine, and figures would be his
+# A reference so much slower than at its best says that another program has the machine, and that figures are its.
+SLOWER_BY = 1.08
+# What the time of an empty call is measured on.
 EMPTY = "identity"
-ENGINE = "engine"  # header of what runs a web runtime, such as Chromium, whose version is not the runtime's
-
-Progress = Callable[[int, int, str], None]
+# The header's field for what runs a web runtime, such as Chromium, whose version is not the runtime's.
+ENGINE = "engine"
 
 
 def empty_table(runtime: str, threads: int, precision: str = "fp32") -> LatencyTable:
-    """A table of this machine without rows; its header holds everything that decides a number."""
+    """Return a table of this machine without rows; its header holds everything that decides a number."""
     facts = plugins.load("runtimes", runtime).host(threads)
     header = {
         "unit": "ms",
@@ -66,11 +63,18 @@ def extend_table(
     seconds: float,
     rng: np.random.Generator,
     patience: int = 1,
-    progress: Progress = lambda done, total, text: None,
+    progress: ProgressCallback = lambda done, total, text="": None,
 ) -> LatencyTable:
-    """Measure the ops of `nodes` that the table lacks, and the networks, for about `seconds`.
+    """Measure the ops of `nodes` that the table lacks, and whole networks, in the same rounds; return a longer table.
 
-    On a machine whose speed wavers it takes up to `patience` times as long.
+    Args:
+        table: of this machine; its header says on which runtime, on how many threads and in which precision.
+        nodes: whose ops are measured, once each.
+        nets: networks, for the correction.
+        seconds: about how long to measure.
+        rng: draws the weights, and the order of the rounds.
+        patience: on a machine whose speed wavers it may take as many times as long.
+        progress: called with what is done of what is due.
 
     Raises:
         NoisyMachine: too few clean samples; nothing is to be written.
@@ -101,6 +105,7 @@ def extend_table(
     counts = count_ops(distinct.values())
     ops = {}
     for key, node in distinct.items():
+        # In fp32 there are no pairs, and only the empty call is hidden in an op's time.
         hidden_ms = hidden(empty_ms, [pair_ms[shape] for shape in (*node.in_shapes, node.shape) if pairs])
         c = counts[key]
         ops[key] = net_of(hidden_ms, timings[f"op {key}"], c.macs, c.params, c.bytes)
@@ -132,15 +137,26 @@ def time_graphs(
     max_repeat_error: float = math.inf,
     patience: int = 1,
     tries: int = TRIES,
-    progress: Progress = lambda done, total, text: None,
+    progress: ProgressCallback = lambda done, total, text="": None,
 ) -> dict[str, Timing]:
-    """Time graphs with random weights in one interleaved run of about `seconds`; the reference is in what is returned.
+    """Time graphs with random weights in one interleaved run; the reference is in what is returned.
 
-    `models` are timed with them, as they are.
+    The run is taken again while the reference is over 8 % slower than at its best, or a figure repeats too badly; the
+    run with the fastest reference counts.
 
-    The run is taken again, up to `tries` in all, while the reference is over 8 % slower than `quiet_ms`, its time on
-    this machine at its best, or a figure repeats worse than `max_repeat_error`. The run with the fastest reference
-    counts. `patience`: see `measure`.
+    Args:
+        graphs: by name.
+        runtime: the plugin that runs them.
+        threads: of the runtime.
+        seconds: about how long one run takes.
+        rng: draws the weights, and the order of the rounds.
+        precision: fp32 or int8.
+        models: ONNX models that are timed with the graphs, as they are.
+        quiet_ms: the reference's time on this machine at its best; infinite if that is not known.
+        max_repeat_error: the worst that a figure may repeat.
+        patience: as in `measure`.
+        tries: how many runs are taken at most.
+        progress: called with what is done of what is due.
 
     Raises:
         NoisyMachine: too few clean samples.
@@ -157,7 +173,7 @@ def time_graphs(
     count = len(graphs) + len(models)
     rounds = int(np.clip(seconds * 1000 / (ROUND_MS * count), FEWEST_ROUNDS, MOST_ROUNDS))
 
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         progress(total + done, 2 * total, f"round {done} of {total}")
 
     def run() -> dict[str, Timing]:
@@ -170,7 +186,7 @@ def time_graphs(
             seconds=1.5 * seconds,
             max_repeat_error=max_repeat_error,
             patience=patience,
-            progress=tell,
+            progress=report,
         )
 
     try:
@@ -186,13 +202,13 @@ def time_graphs(
 def _quietest(
     run: Callable[[], dict[str, Timing]], quiet_ms: float, max_repeat_error: float, tries: int
 ) -> dict[str, Timing]:
-    """The run with the fastest reference, of as many as it takes to find the machine quiet, at most `tries`."""
+    """Return the run with the fastest reference, of as many as it takes to find the machine quiet, at most `tries`."""
     found: list[dict[str, Timing]] = []
     while True:
         timings = run()
         found.append(timings)
         error = max(timing.repeat_error for timing in timings.values())
-        is_quiet = timings[reference.NAME].ms <= SLOWED * quiet_ms and error <= max_repeat_error
+        is_quiet = timings[reference.NAME].ms <= SLOWER_BY * quiet_ms and error <= max_repeat_error
         if is_quiet or len(found) >= tries:
             break
         time.sleep(PAUSE_S)
@@ -200,13 +216,13 @@ def _quietest(
 
 
 def cached_table_path(runtime: str, threads: int, precision: str = "fp32") -> Path:
-    """Where this machine's own table is kept between runs."""
+    """Return where this machine's own table is kept between runs."""
     version = plugins.load("runtimes", runtime).version()
     return own_tables() / host.host_name() / f"{runtime}-{version}-{threads}t-{precision}.csv"
 
 
 def cached_table(runtime: str, threads: int, precision: str = "fp32") -> LatencyTable:
-    """This machine's table so far; an empty one the first time, or when it is of another version of a web engine.
+    """Read this machine's table; an empty one the first time, or when it is of another version of a web engine.
 
     Raises:
         TableError: the cached one is damaged.

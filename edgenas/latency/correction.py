@@ -1,7 +1,7 @@
 """From sums of op times to the latency of a network: a bounded affine correction with a conformal interval.
 
 Sums of isolated op times miss what a runtime does between ops: per-call overhead, layout changes, fused additions.
-The correction is affine in features that add up over nodes (ms by kind of op, nodes, bytes, multiply-adds), so a
+The correction is affine in features that add up over nodes (ms by kind of op, nodes, bytes, MACs), so a
 corrected latency is still a sum over nodes: a number, a gradient and a row of an integer program. Coefficients are
 bounded below by zero, so no node's price is negative; only the intercept may be.
 """
@@ -16,25 +16,36 @@ import numpy as np
 from edgenas.latency.missing_ops import is_unfused, op_kind
 
 UNFUSED = " unfused"
-# Of op; others share the last slot. An activation of its own is a pass over memory, which in int8 also requantises.
+# Kinds of op with a coefficient of their own; all others share one. An activation that runtimes do not fuse is a pass
+# over memory, which in int8 also requantises.
 KINDS = ("pointwise", "depthwise", "conv", "se", "add", f"pointwise{UNFUSED}", f"depthwise{UNFUSED}")
-# Multiply-adds beside ms: what a kernel computes stays in a network, what surrounds it in isolation does not.
+# MACs beside ms: what a kernel computes stays in a network, what surrounds it in isolation does not.
 FEATURES = (*(f"{kind}_ms" for kind in KINDS), "other_ms", "nodes", "megabytes", "megamacs")
+# What few networks leave undecided: an op in a network takes about 80 % of its time alone, and nothing else counts.
 PRIOR = np.array([0.8] * (len(KINDS) + 1) + [0.0, 0.0, 0.0])
+# The share of unseen networks that the interval holds.
 COVERAGE = 0.90
-ENOUGH_NETS = 8  # below, the prior stands alone
+# With fewer networks the prior stands alone: there are more coefficients than that.
+ENOUGH_NETS = 8
 
 
 def features(key: str, ms: float, moved_bytes: float, macs: float) -> np.ndarray:
-    """Additive features (len(FEATURES),) of one node."""
+    """Return the additive features (len(FEATURES),) of one node.
+
+    Args:
+        key: of its op, as tables name it.
+        ms: the op's time alone.
+        moved_bytes: read and written, parameters included.
+        macs: of the op.
+    """
     row = np.zeros(len(FEATURES))
-    row[slot(key)] = ms
+    row[feature_index(key)] = ms
     row[-3:] = 1.0, moved_bytes / 1e6, macs / 1e6
     return row
 
 
-def slot(key: str) -> int:
-    """Place of an op's kind in KINDS, or after them."""
+def feature_index(key: str) -> int:
+    """Return the index of an op's kind among the features: its place in KINDS, or the one after them."""
     kind = op_kind(key)
     kind = kind + UNFUSED if is_unfused(key) and kind + UNFUSED in KINDS else kind
     return KINDS.index(kind) if kind in KINDS else len(KINDS)
@@ -44,7 +55,7 @@ def slot(key: str) -> int:
 class Correction:
     """latency_ms = intercept + coefficients . features, within `margin` (relative) for 90 % of unseen networks.
 
-    `ms_per_megamac` is the usual rate of the networks it is fitted on: what multiply-adds alone would say; 0 of none.
+    `ms_per_megamac` is the usual rate of the networks it is fitted on, what MACs alone would say; 0 if there were none.
     """
 
     coefficients: tuple[float, ...]
@@ -55,19 +66,23 @@ class Correction:
 
     @property
     def approximate(self) -> bool:
-        """Whether fewer than 100 networks stand behind the interval."""
+        """Tell whether fewer than 100 networks stand behind the interval."""
         return self.nets < 100
 
     def describe(self) -> Mapping[str, float]:
-        """Coefficients by feature."""
+        """Return the coefficients by feature."""
         return {**dict(zip(FEATURES, self.coefficients, strict=True)), "intercept_ms": self.intercept}
 
 
 def fit_correction(rows: Sequence[np.ndarray], ms: Sequence[float]) -> Correction:
-    """Fit on whole networks: `rows` are their summed features, `ms` their measured latencies.
+    """Fit a correction on whole networks.
 
-    Least squares on relative errors with a pull towards the prior; its strength is the one with the least leave-one-out
-    error, and those leave-one-out errors give the interval (jackknife, arXiv:1905.02928, on relative residuals).
+    It is least squares on relative errors with a pull towards the prior. Its strength is the one with the least
+    leave-one-out error, and these errors give the interval (jackknife, arXiv:1905.02928, on relative residuals).
+
+    Args:
+        rows: features (len(FEATURES),) of each network, summed over its nodes.
+        ms: measured latency of each network.
     """
     x, y = np.array(rows, dtype=float).reshape(len(ms), len(FEATURES)), np.array(ms, dtype=float)
     rate = float(np.median(y / x[:, -1])) if len(y) else 0.0
@@ -88,7 +103,7 @@ def fit_correction(rows: Sequence[np.ndarray], ms: Sequence[float]) -> Correctio
 
 
 def _leave_one_out(x: np.ndarray, y: np.ndarray, strength: float, scale: float) -> np.ndarray:
-    """Relative error of each network, predicted from all others."""
+    """Return the relative error (n,) of each network, predicted from all others."""
     errors = np.empty(len(y))
     for i in range(len(y)):
         others = np.arange(len(y)) != i
@@ -98,13 +113,14 @@ def _leave_one_out(x: np.ndarray, y: np.ndarray, strength: float, scale: float) 
 
 
 def _solve(x: np.ndarray, y: np.ndarray, strength: float, scale: float) -> np.ndarray:
-    """Coefficients (>= 0) and intercept (free) of least relative squares with a ridge around the prior.
+    """Solve for coefficients (>= 0) and intercept (free): least relative squares with a ridge around the prior.
 
-    The pull is measured in ms of a typical network, so that every feature feels it alike.
+    The pull is measured in ms of a typical network, so that it is equally strong for every feature.
     """
     from scipy.optimize import lsq_linear
 
     design = np.column_stack([x, np.ones(len(y))]) / y[:, None]
+    # The intercept may stray by about a fifth of a typical network.
     typical = np.append(x.mean(axis=0), scale * 0.2) / scale
     pull = strength * np.sqrt(len(y)) * np.diag(typical)
     prior = np.append(PRIOR, 0.0)

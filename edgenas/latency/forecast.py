@@ -15,8 +15,12 @@ from edgenas.latency.missing_ops import fit_estimator, op_kind
 from edgenas.latency.predictor import Latency, Prices, training_rows
 from edgenas.latency.table import LatencyTable
 
-LEAST = 0.1  # of its time alone: what other networks' kernels lose to fusing, this one may keep
+# A kernel costs at least this share of its time alone: what other networks' kernels lose to fusing, it may keep.
+LEAST_SHARE = 0.1
+# No kernel is free, so that shares of a forecast are defined.
 LEAST_MS = 1e-5
+# A small network costs less than the intercept of those that the correction was fitted on.
+MOST_REBATE = 0.5
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Part:
 class Forecast:
     """Predicted latency of a file in ms with its interval; `parts` and `rest_ms` add up to it.
 
-    `macs_only_ms` is what multiply-adds alone would say: the rate of the networks behind the correction.
+    `macs_only_ms` is what MACs alone would say: the rate of the networks behind the correction.
     """
 
     latency_ms: float
@@ -56,11 +60,11 @@ class Forecast:
 
     @property
     def estimated_share(self) -> float:
-        """Of the kernels' time, 0 to 1."""
+        """Return the estimated share of the kernels' time, 0 to 1."""
         return sum(part.ms for part in self.parts if part.estimated) / sum(part.ms for part in self.parts)
 
     def by_kind(self) -> Mapping[str, list[Part]]:
-        """The parts of each kind, those that take longest first."""
+        """Return the parts of each kind, those that take longest first."""
         kinds: dict[str, list[Part]] = {}
         for part in sorted(self.parts, key=lambda part: -part.ms):
             kinds.setdefault(_kind(part.kernel), []).append(part)
@@ -68,7 +72,14 @@ class Forecast:
 
 
 def graph_forecast(graph: Graph, latency: Latency, low: Latency, high: Latency) -> Forecast:
-    """The latency of a space's own network, by the prediction and the interval's ends of `latency_interval`."""
+    """Forecast a space's own network.
+
+    Args:
+        graph: the network.
+        latency: the prediction, as `latency_interval` returns it.
+        low: the interval's low end.
+        high: the interval's high end.
+    """
     prices, correction = latency.prices, latency.correction
     counts = count_ops(graph.priced)
     parts = [
@@ -94,20 +105,20 @@ class Forecaster:
     """
 
     def __init__(self, table: LatencyTable) -> None:
-        """Fits the estimates and the correction, once for many networks."""
+        """Fit the estimates and the correction, once for many networks."""
         self.table = table
         self.estimator = fit_estimator(table)
         nets, net_ms = _networks(Prices(table, estimate_missing=True))
         self.correction = fit_correction(nets, net_ms)
 
     def __call__(self, kernels: Sequence[Kernel]) -> Forecast:
-        """The latency of a network of these kernels; each adds to it, and what has no row of its own is estimated."""
+        """Forecast a network of these kernels; each adds to it, and what has no row of its own is estimated."""
         measured = np.array([kernel.exact and kernel.key in self.table.ops for kernel in kernels])
         ms = np.array([self._part_ms(kernel) for kernel in kernels])
         margin = self.correction.margin + self.table.adapted_margin
         width = margin + np.where(measured, 0.0, self.estimator.error)
         # Fitted on other networks, the intercept may be below zero, but a small network is no gift.
-        rest_ms = max(self.correction.intercept, -0.5 * float(ms.sum()))
+        rest_ms = max(self.correction.intercept, -MOST_REBATE * float(ms.sum()))
         low_ms, high_ms = (
             float(ms @ np.maximum(0, 1 + side * width)) + rest_ms * max(0, 1 + side * margin) for side in (-1, 1)
         )
@@ -122,21 +133,21 @@ class Forecaster:
         )
 
     def _part_ms(self, kernel: Kernel) -> float:
-        """Corrected ms; what only resembles an op that does not convolve is of no kind that the correction knows."""
+        """Return a kernel's corrected ms; what only resembles an op that does not convolve is of no kind of its own."""
         row = self.table.ops.get(kernel.key) if kernel.exact else None
         ms = row.ms if row else self.estimator(kernel.key, kernel.counts)
-        kin = kernel.exact or kernel.key.startswith("conv ")
-        found = features(kernel.key if kin else "", ms, kernel.counts.bytes, kernel.counts.macs)
-        return max(LEAST * ms, float(found @ np.array(self.correction.coefficients)), LEAST_MS)
+        has_kind = kernel.exact or kernel.key.startswith("conv ")
+        found = features(kernel.key if has_kind else "", ms, kernel.counts.bytes, kernel.counts.macs)
+        return max(LEAST_SHARE * ms, float(found @ np.array(self.correction.coefficients)), LEAST_MS)
 
 
 def knows_all_blocks(table: LatencyTable) -> bool:
-    """Whether its networks stand for those that edgenas did not make; else the interval holds for its space alone."""
+    """Tell whether its networks stand for those that edgenas did not make; else the interval holds for its space."""
     return sum(net.spec.split()[0] == NAME for net in table.nets) >= ENOUGH_NETS
 
 
 def _networks(prices: Prices) -> tuple[list[np.ndarray], list[float]]:
-    """Features and measured ms of the networks of all usual blocks, or, where those are few, of all networks."""
+    """Return features and measured ms of the networks of all usual blocks, or, where those are few, of all networks."""
     names = sorted({net.spec.split()[0] for net in prices.table.nets})
     found = {name: training_rows(prices, name) for name in names}
     general = found.get(NAME, ([], []))
@@ -146,7 +157,7 @@ def _networks(prices: Prices) -> tuple[list[np.ndarray], list[float]]:
 
 
 def ms_per_mac(table: LatencyTable, correction: Correction) -> float:
-    """The usual rate of whole networks, or of single ops where the table has none."""
+    """Return the usual time per MAC of whole networks, or of single ops where the table has none."""
     if correction.ms_per_megamac:
         return correction.ms_per_megamac / 1e6
     rates = [row.ms / row.macs for row in table.ops.values() if row.macs]
@@ -154,5 +165,5 @@ def ms_per_mac(table: LatencyTable, correction: Correction) -> float:
 
 
 def _kind(kernel: Kernel) -> str:
-    """What people call it: the kind of the op that it is, else the file's own name for it."""
+    """Return what people call it: the kind of the op that it is, else the file's own name for it."""
     return op_kind(kernel.key) if kernel.exact else kernel.kind

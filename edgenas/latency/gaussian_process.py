@@ -13,13 +13,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FREEDOM = 4.0  # degrees of freedom of the noise
+# Degrees of freedom of the noise: heavy tails, and still a finite variance.
+FREEDOM = 4.0
+# Steps of the variances before and after each reweighting of the measurements.
 STEPS, REWEIGHTINGS = 20, 2
-MOST_FOR_VARIANCES = 250  # measurements that the variances are fitted on: a step costs their cube
-ROUNDING = 1e-9  # relative; smaller differences are none
-LEAST_NOISE = 1e-8  # of the variance of the targets: keeps exact data solvable
+# Measurements that the variances are fitted on: a step costs their cube.
+MOST_FOR_VARIANCES = 250
+# Relative differences below it are rounding.
+ROUNDING = 1e-9
+# The least noise, as a share of the targets' variance: it keeps exact data solvable.
+LEAST_NOISE = 1e-8
+# The share of unseen networks that the margin holds.
 COVERAGE = 0.90
-BLOCK = 2048  # rows predicted at once
+# Rows predicted at once: more kernels than that at a time would fill the memory.
+BLOCK = 2048
 
 
 @dataclass(frozen=True)
@@ -30,13 +37,13 @@ class Group:
     length: float
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Scaled features (n, p)."""
+        """Return scaled features (n, p)."""
         scaled: np.ndarray = (features - self.centre) / self.length
         return scaled
 
 
 def fit_group(features: np.ndarray) -> Group:
-    """The scale of a group; features that never differ keep their length."""
+    """Fit the scale of a group; features that never differ keep their length."""
     centre = np.mean(features, axis=0, dtype=float)
     length = float(np.sqrt(np.mean(np.sum((features - centre) ** 2, axis=1))))
     differs = length > ROUNDING * float(np.sqrt(np.sum(centre**2)))
@@ -56,7 +63,7 @@ class GaussianProcess:
     margin: float
 
     def __call__(self, features: Sequence[np.ndarray]) -> np.ndarray:
-        """Latencies (n,) in ms of networks with these features, group by group (n, p). Never negative."""
+        """Return latencies (n,) in ms of networks with these features, group by group (n, p); none is negative."""
         scaled = [group(x) for group, x in zip(self.groups, features, strict=True)]
         ms = np.empty(len(scaled[0]))
         for start in range(0, len(ms), BLOCK):
@@ -67,9 +74,13 @@ class GaussianProcess:
 
 
 def fit_process(features: Sequence[np.ndarray], ms: np.ndarray) -> GaussianProcess:
-    """Fit on measured latencies (n,) in ms of networks with these features, group by group (n, p); n in the thousands.
+    """Fit a process on measured networks, up to thousands of them.
 
     The margin is that of each measurement predicted from all others (jackknife, arXiv:1905.02928).
+
+    Args:
+        features: of each network, group by group (n, p).
+        ms: latencies (n,).
     """
     groups = tuple(fit_group(x) for x in features)
     scaled = tuple(group(x) for group, x in zip(groups, features, strict=True))
@@ -92,9 +103,14 @@ def fit_variances(
     start: np.ndarray | None = None,
     steps: int = STEPS,
 ) -> np.ndarray:
-    """Variance (m + 1,) of each of m kernels and of the noise, shared by several data sets that have a mean each.
+    """Fit the variances (m + 1,) of m kernels and of the noise, shared by several data sets with a mean each.
 
-    `kernels[d][m]` is (n, n), `targets[d]` (n,); noise has the variance over `trust[d]` (n,).
+    Args:
+        kernels: of each data set, m of shape (n, n).
+        targets: of each data set (n,).
+        trust: of each data set (n,); the noise of a target is the noise's variance over it. By default 1.
+        start: variances to begin with; by default equal ones.
+        steps: how many times they are improved.
     """
     trust = [np.ones(len(y)) for y in targets] if trust is None else trust
     total = float(np.mean([np.var(y) + (ROUNDING * np.mean(y)) ** 2 for y in targets]))
@@ -115,7 +131,7 @@ def fit_variances(
 
 
 def _fit_robustly(kernels: Sequence[np.ndarray], ms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Variances, and the trust (n,) in each measurement by how well the others predict it: EM steps for t noise."""
+    """Fit the variances, and the trust (n,) in each measurement by how well the others predict it: EM for t noise."""
     part = np.unique(np.linspace(0, len(ms) - 1, min(len(ms), MOST_FOR_VARIANCES)).astype(int))
     parts, trust = [[k[np.ix_(part, part)] for k in kernels]], np.ones(len(ms))
     variances = fit_variances(parts, [ms[part]])
@@ -127,7 +143,7 @@ def _fit_robustly(kernels: Sequence[np.ndarray], ms: np.ndarray) -> tuple[np.nda
 
 
 def _kernels(x: Sequence[np.ndarray], z: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Linear and radial kernel (n, m) of each group; squared distances average 2, the radial kernel's width."""
+    """Return linear and radial kernels (n, m) of the groups; squared distances average 2, the radial kernel's width."""
     linear = [a @ b.T for a, b in zip(x, z, strict=True)]
     lengths = [(np.sum(a**2, axis=1), np.sum(b**2, axis=1)) for a, b in zip(x, z, strict=True)]
     radial = [np.exp(np.minimum(0.0, k - (a[:, None] + b) / 2)) for k, (a, b) in zip(linear, lengths, strict=True)]
@@ -142,13 +158,13 @@ def _weighted(variances: np.ndarray, kernels: Sequence[np.ndarray]) -> np.ndarra
 def _precision(
     kernels: Sequence[np.ndarray], variances: np.ndarray, trust: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse covariance (n, n), and the same with the unknown mean projected out."""
+    """Return the inverse covariance (n, n), and the same with the unknown mean projected out."""
     inverse = np.linalg.inv(_weighted(variances[:-1], kernels) + np.diag(variances[-1] / trust))
     ones = inverse.sum(axis=0)
     return inverse, inverse - np.outer(ones, ones) / ones.sum()
 
 
 def _trust(residuals: np.ndarray) -> np.ndarray:
-    """Weight of each measurement under t noise, by its standardised residual; at most 1."""
-    scale = max(float(np.median(np.abs(residuals))) / 0.6745, 1e-12)  # a normal distribution's median
+    """Return the weight (n,) of each measurement under t noise, by its standardised residual; at most 1."""
+    scale = max(float(np.median(np.abs(residuals))) / 0.6745, 1e-12)  # the median of a standard normal's magnitude
     return np.minimum(1.0, (FREEDOM + 1) / (FREEDOM + (residuals / scale) ** 2))

@@ -13,12 +13,13 @@ from edgenas.graph.graph import Builder, Choice, Node
 from edgenas.graph.ops import Shape
 from edgenas.spaces.base import SearchSpace
 
-# The name in every table that was measured with it, from when the file was there.
+# The space's name in every table that was measured with it: where the file was then. Tables outlive files.
 NAME = "edgenas.spaces._general"
 STAGES = 4
+# Those that published networks are trained for, down to what a small board can afford.
 RESOLUTIONS = (96, 128, 160, 192, 224)
 WIDTHS = (0.5, 0.75, 1.0, 1.25)
-# Channels of the four stages at width 1, as the papers have them, and at most so many blocks a stage.
+# Channels of the four stages at width 1, as the papers have them.
 CHANNELS = {
     "plain": (32, 64, 128, 256),
     "residual": (64, 128, 256, 512),
@@ -28,6 +29,7 @@ CHANNELS = {
     "gated": (24, 48, 112, 160),
     "fire": (128, 256, 384, 512),
 }
+# The most blocks of a stage: more repeat ops that are there already.
 DEPTH = 3
 HEADS = (0, 512, 1280)
 
@@ -36,7 +38,7 @@ class General(SearchSpace):
     """Stem, perhaps a pool, four stages, perhaps a 1x1 head, mean, classifier."""
 
     def __init__(self, shape: Shape, classes: int) -> None:
-        """`shape` tells the channels of the image; its sides are a choice."""
+        """Make the space for images with the channels of `shape`; their sides are a choice."""
         super().__init__(shape, classes)
         stages = range(1, STAGES + 1)
         self.choices = (
@@ -52,7 +54,7 @@ class General(SearchSpace):
         )
 
     def emit(self, g: Builder) -> None:
-        """One straight line."""
+        """Write the network: one straight line."""
         width, act = float(g.pick("width")), str(g.pick("act"))
         x = g.conv("stem", g.input, out=_scaled(32, width), kernel=int(g.pick("stem")), stride=2, act=act)
         if g.pick("pool"):
@@ -75,15 +77,15 @@ class _Part:
         self.g, self.name, self.act, self.kernel = g, name, act, kernel
 
     def conv(self, name: str, x: Node, out: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> Node:
-        """With the network's activation."""
+        """Add a convolution with the network's activation."""
         return self.g.conv(f"{self.name}.{name}", x, out=out, kernel=kernel, stride=stride, groups=groups, act=self.act)
 
     def bare(self, name: str, x: Node, out: int, kernel: int = 1, stride: int = 1) -> Node:
-        """Without."""
+        """Add a convolution without an activation."""
         return self.g.conv(f"{self.name}.{name}", x, out=out, kernel=kernel, stride=stride)
 
     def joined(self, x: Node, y: Node, stride: int) -> Node:
-        """y + x, x projected where it does not fit, then the activation."""
+        """Add y to x, projected where it does not fit, then the activation."""
         x = x if x.shape == y.shape else self.bare("shortcut", x, y.shape[0], 1, stride)
         return self.g.act(f"{self.name}.act", self.g.add(f"{self.name}.add", x, y), self.act)
 
@@ -103,7 +105,7 @@ def _bottleneck(part: _Part, x: Node, out: int, stride: int) -> Node:
 
 
 def _grouped(part: _Part, x: Node, out: int, stride: int) -> Node:
-    """Groups of 8 channels, as the small RegNets have (arXiv:2003.13678)."""
+    """Add a block with groups of 8 channels, as the small RegNets have (arXiv:2003.13678)."""
     y = part.conv("conv", part.conv("first", x, out), out, 3, stride, groups=out // 8)
     return part.joined(x, part.bare("last", y, out), stride)
 
@@ -145,5 +147,5 @@ def _scaled(channels: int, width: float) -> int:
 
 
 def build(shape: Shape, classes: int) -> General:
-    """The space for images of so many channels."""
+    """Return the space for images of this shape, of which only the channels count."""
     return General(shape, classes)

@@ -13,14 +13,21 @@ from edgenas.errors import MissingOps
 from edgenas.graph.ops import FUSED_ACTIVATIONS
 from edgenas.latency.table import LatencyTable, OpRow
 
-FEWEST_ROWS = 6  # of a family, to fit its three coefficients
-BLOCKS = (1, 4, 8, 16)  # channels that a vector unit computes at once
-FEW_CHANNELS = 4  # of an image: runtimes have convolutions of their own for them
+# Rows of a family that its three coefficients can be fitted on, and checked.
+FEWEST_ROWS = 6
+# Channels that a vector unit computes at once, from none to AVX-512.
+BLOCKS = (1, 4, 8, 16)
+# At most as many as an image has: runtimes have convolutions of their own for them.
+FEW_CHANNELS = 4
 _CONV = re.compile(r"conv k(\d+) s\d+ g(\d+) (\w+) (\d+)(?: d(\d+))? \| (\d+)x")
 
 
 def op_kind(key: str) -> str:
-    """Kind of a table key for pricing: `pointwise`, `depthwise`, `conv`, or the op's own name; of no key, none."""
+    """Return the kind of a table key for pricing: `pointwise`, `depthwise`, `conv`, or the op's own name.
+
+    >>> op_kind("conv k3 s2 g1 relu6 16 | 3x224x224"), op_kind("conv k1 s1 g1 none 8 | 16x7x7"), op_kind("add | 8x7x7")
+    ('conv', 'pointwise', 'add')
+    """
     if match := _CONV.match(key):
         kernel, groups, _, _, _, channels = match.groups()
         if groups == channels and groups != "1":
@@ -30,13 +37,13 @@ def op_kind(key: str) -> str:
 
 
 def is_unfused(key: str) -> bool:
-    """Whether it is a convolution with an activation that runtimes compute apart."""
+    """Tell whether it is a convolution with an activation that runtimes compute apart."""
     match = _CONV.match(key)
     return match is not None and match.group(3) not in FUSED_ACTIVATIONS
 
 
 def _families(key: str) -> list[str]:
-    """Rows that share a rate, from the closest kin to all: the first with enough rows is used.
+    """Name the families of rows that share a rate, from the closest to that of all; the first with enough rows is used.
 
     A kind is split by depthwise kernel, dilation, groups, first layers, activations that runtimes do not fuse, and
     channels that are no multiple of 4, which runtimes compute without blocks.
@@ -61,7 +68,7 @@ def _families(key: str) -> list[str]:
 
 
 def _padding(key: str, block: int) -> float:
-    """Multiply-adds that are computed for each that counts, where channels go in blocks."""
+    """Return the MACs that are computed for each one that counts, where channels go in blocks."""
     if not (match := _CONV.match(key)):
         return 1.0
     groups, out, channels = map(int, match.group(2, 4, 6))
@@ -87,13 +94,13 @@ class Estimator:
     block: int = 1
 
     def __call__(self, key: str, counts: Counts) -> float:
-        """Estimated ms; families without rows of their own use the rates of the next wider one, at last of all rows."""
+        """Estimate ms; families without rows of their own use the rates of the next wider one, at last of all rows."""
         a, b, c = self.rates[next(name for name in _families(key) if name in self.rates)]
         return a * counts.macs * _padding(key, self.block) + b * counts.bytes + c
 
 
 def fit_estimator(table: LatencyTable) -> Estimator:
-    """Non-negative least squares on relative errors, per family and over all rows, with the block that fits best.
+    """Fit non-negative least squares on relative errors, per family and over all rows, with the block that fits best.
 
     `error` is the 90 % quantile of the relative errors, each row predicted from the others of its family.
 
@@ -124,7 +131,7 @@ def _closest(key: str, families: Mapping[str, Sequence[str]]) -> str:
 
 
 def _misfit(table: LatencyTable, families: Mapping[str, Sequence[str]], block: int) -> float:
-    """Sum of squared relative errors over the families that convolve."""
+    """Return the sum of squared relative errors over the families that convolve."""
     total = 0.0
     for name, keys in families.items():
         if _CONV.match(keys[0]) and name:
@@ -134,7 +141,7 @@ def _misfit(table: LatencyTable, families: Mapping[str, Sequence[str]], block: i
 
 
 def _system(table: LatencyTable, keys: Sequence[str], block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features (rows, 3) and ms (rows,) of a family."""
+    """Return features (rows, 3) and ms (rows,) of a family."""
     rows: list[OpRow] = [table.ops[key] for key in keys]
     features = [(row.macs * _padding(key, block), row.bytes, 1.0) for key, row in zip(keys, rows, strict=True)]
     return np.array(features), np.array([row.ms for row in rows])

@@ -1,4 +1,4 @@
-"""Kernels of an ONNX file that anybody made, read in a process of its own from what the runtime makes of it.
+"""The kernels of any ONNX file, read in a process of its own from what the runtime makes of it.
 
 The level is onnxruntime's *extended* one: convolutions are fused with their activations, as on every device, and the
 layouts of one processor (NCHWc) are not there yet. Shapes come from one run, so that any op has them.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,27 +17,28 @@ from edgenas.cost.counts import Counts
 from edgenas.errors import DataError
 from edgenas.latency.forecast import Kernel
 from edgenas.latency.onnx_ops import Value, constant_value
-from edgenas.system.subprocesses import Say, call, serve
+from edgenas.system.run_folder import Json
+from edgenas.system.subprocesses import Send, run_worker, serve_request
 
 if TYPE_CHECKING:
     import onnx
 
-LIMIT_S = 120.0
+LIMIT_S = 120.0  # a file that takes longer to load and to run once is not for an edge device
 
 
 def read_kernels(path: Path) -> list[Kernel]:
-    """The kernels of an ONNX file, at batch 1 where that is free.
+    """Read the kernels of an ONNX file, at batch 1 where that is free.
 
     Raises:
         DataError: not a single-file ONNX model that onnxruntime can load and run.
         EnvironmentFault: it does not run within two minutes.
     """
-    reply = call("edgenas.latency.onnx_file", {"path": os.fspath(path)}, limit_s=LIMIT_S, done="read")
+    reply = run_worker("edgenas.latency.onnx_file", {"path": os.fspath(path)}, limit_s=LIMIT_S, done="read")
     return [Kernel(**{**fields, "counts": Counts(**fields["counts"])}) for fields in reply["kernels"]]
 
 
 def kernels_of(content: bytes) -> list[Kernel]:
-    """The kernels of a model in this process; for one that edgenas made itself.
+    """Read the kernels of a model in this process; only for models that edgenas made itself.
 
     Raises:
         DataError: onnxruntime cannot load or run it, or it computes nothing.
@@ -55,7 +56,7 @@ def kernels_of(content: bytes) -> list[Kernel]:
 
 
 def _check_sizes(path: Path, content: bytes) -> None:
-    """Raises DataError if an input leaves more than its batch open: a network of 1x1 images says nothing."""
+    """Raise DataError if an input leaves more than its batch open: a network of 1x1 images says nothing."""
     import onnx
 
     graph = onnx.load_model_from_string(content).graph
@@ -71,48 +72,44 @@ def _check_sizes(path: Path, content: bytes) -> None:
 
 
 def _values(model: onnx.ModelProto) -> dict[str, Value]:
-    """Every tensor of the main graph: constants by what they are, the others by what one run makes of them."""
+    """Describe every tensor of the main graph: constants by themselves, the others by what one run makes of them."""
     from onnx import ModelProto, ValueInfoProto, numpy_helper
 
     from edgenas.runtimes import onnxruntime as runtime
 
     watched = ModelProto()
     watched.CopyFrom(model)
-    known = {output.name for output in model.graph.output}
-    made = dict.fromkeys(name for node in model.graph.node for name in node.output if name and name not in known)
+    declared = {output.name for output in model.graph.output}
+    made = dict.fromkeys(name for node in model.graph.node for name in node.output if name and name not in declared)
     watched.graph.output.extend(ValueInfoProto(name=name) for name in made)
     session = runtime.open(watched.SerializeToString())
     try:
         ports, arrays = session.describe(), session.run()
     finally:
         session.close()
-    values = {port["name"]: Value(tuple(port["shape"]), _element_bytes(port["dtype"])) for port in ports["inputs"]}
-    for port, array in zip(ports["outputs"], arrays, strict=True):
+    # An input whose type numpy has no name for could not have been fed.
+    values = {port.name: Value(port.shape, np.dtype(port.dtype).itemsize) for port in ports.inputs}
+    for port, array in zip(ports.outputs, arrays, strict=True):
         if isinstance(array, np.ndarray):  # no sequence or map
-            values[port["name"]] = Value(array.shape, array.itemsize)
+            values[port.name] = Value(array.shape, array.itemsize)
     constants = {tensor.name: constant_value(numpy_helper.to_array(tensor)) for tensor in model.graph.initializer}
     return values | constants
 
 
-def _element_bytes(dtype: str) -> int:
-    """Of an input; one whose type numpy has no name for could not have been fed."""
-    return np.dtype(dtype).itemsize
-
-
-def _answer(asked: dict[str, Any], say: Say) -> None:
+def _answer(request: Json, send: Send) -> None:
     """Serve one request of `read_kernels`."""
     from edgenas.runtimes.bench import read_model
 
-    path = Path(asked["path"])
-    say(file=os.fspath(path))
+    path = Path(request["path"])
+    send(file=os.fspath(path))
     content = read_model(path)
     _check_sizes(path, content)
     try:
         found = kernels_of(content)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    say(kernels=[asdict(kernel) for kernel in found])
+    send(kernels=[asdict(kernel) for kernel in found])
 
 
 if __name__ == "__main__":
-    serve(_answer)
+    serve_request(_answer)

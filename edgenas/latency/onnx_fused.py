@@ -23,7 +23,12 @@ MEANS = ("GlobalAveragePool", "ReduceMean")
 
 
 def kernels(nodes: Sequence[onnx.NodeProto], values: Values) -> list[Kernel]:
-    """The kernels of an optimised model in its order; `values` holds every tensor that its nodes read or write."""
+    """Return the kernels of an optimised model in its order.
+
+    Args:
+        nodes: of the model's graph.
+        values: every tensor that the nodes read or write, by name.
+    """
     groups = _Groups(nodes, values)
     absorbed = {j for i, (_, members) in groups.found.items() for j in members if j != i}
     made = []
@@ -35,24 +40,24 @@ def kernels(nodes: Sequence[onnx.NodeProto], values: Values) -> list[Kernel]:
 
 
 def _kernel(node: onnx.NodeProto, matched: Match | None, members: Sequence[onnx.NodeProto], values: Values) -> Kernel:
-    """The kernel that `node` stands for, made of `members`."""
+    """Return the kernel that `node` stands for, made of `members`."""
     name = node.name or node.output[0]
-    work = float(sum(macs(member, values) for member in members))
+    total = float(sum(macs(member, values) for member in members))
     if matched is None:
-        return Kernel(name, node.op_type, "", False, _counts(members, work, values))
+        return Kernel(name, node.op_type, "", False, _counts(members, total, values))
     like = Node(name, matched.op, (), matched.inputs, matched.op.shape(*matched.inputs), name)
     if matched.exact and like.shape == values.get(members[-1].output[0], NOTHING).image:
         params = float(sum(prod(shape) for shape in like.parameters.values()))
-        return Kernel(name, like.op.kind, like.key, True, Counts(work, params, moved_bytes(like)))
-    return Kernel(name, node.op_type, like.key, False, _counts(members, work, values))
+        return Kernel(name, like.op.kind, like.key, True, Counts(total, params, moved_bytes(like)))
+    return Kernel(name, node.op_type, like.key, False, _counts(members, total, values))
 
 
-def _counts(members: Iterable[onnx.NodeProto], work: float, values: Values) -> Counts:
-    """Of nodes that are no op of ours: every input is read and every output written."""
+def _counts(members: Iterable[onnx.NodeProto], total: float, values: Values) -> Counts:
+    """Count nodes that are no op of ours, of `total` MACs: every input is read and every output written."""
     names = [name for member in members for name in (*member.input, *member.output)]
     tensors = [values.get(name, NOTHING) for name in names]
     params = sum(prod(tensor.shape) for tensor in tensors if tensor.constant)
-    return Counts(work, float(params), float(sum(tensor.bytes for tensor in tensors)))
+    return Counts(total, float(params), float(sum(tensor.bytes for tensor in tensors)))
 
 
 class _Groups:
@@ -76,14 +81,15 @@ class _Groups:
                 )
 
     def value(self, name: str) -> Value:
-        """Its shape and size."""
+        """Return the tensor's shape and size."""
         return self.values.get(name, NOTHING)
 
     def _hard_swish(self, i: int, x: str, gate: str) -> bool:
-        """x * HardSigmoid(x), and the convolution before it if nothing else reads that."""
+        """Find x * HardSigmoid(x), and the convolution before it if nothing else reads that."""
         j = self.writer.get(gate, -1)
         if j < 0 or self.nodes[j].op_type != "HardSigmoid" or self.nodes[j].input[0] != x or self.readers[gate] != {i}:
             return False
+        # ONNX's defaults of HardSigmoid are others than hard-swish has: x / 6 + 1 / 2.
         slope, offset = attribute(self.nodes[j], "alpha", 0.2), attribute(self.nodes[j], "beta", 0.5)
         if abs(slope - 1 / 6) > 1e-4 or offset != 0.5:
             return False
@@ -97,7 +103,7 @@ class _Groups:
         return True
 
     def _squeeze_excite(self, i: int, x: str, gate: str) -> bool:
-        """x * gate(mean(x)) with two 1x1 convolutions. Activations on (C, 1, 1) take no time: any will do."""
+        """Find x * gate(mean(x)) with two 1x1 convolutions. Activations on (C, 1, 1) take no time: any will do."""
         members, name = [i], gate
         while (j := self.writer.get(name, -1)) >= 0 and self.value(name).image[1:] == (1, 1):
             if not self.readers[name] <= set(members):

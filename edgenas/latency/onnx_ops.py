@@ -14,8 +14,9 @@ from edgenas.graph.ops import Act, Add, Concat, Conv, GlobalPool, Linear, Op, Po
 if TYPE_CHECKING:
     import onnx
 
-# They rename a tensor, or tell its size: nothing is moved.
+# Nodes that rename a tensor, or tell its size: nothing is moved.
 VIEWS = "Reshape Flatten Squeeze Unsqueeze Identity Dropout Shape Size Constant".split()
+# Nodes that write another arrangement of what they read.
 COPIES = "Transpose Slice Split Gather Pad Resize Expand Tile DepthToSpace SpaceToDepth Cast".split()
 ELEMENTWISE = "Mul Sub Div Sum Max Min Pow Where PRelu".split()
 # Activations as the op of ours that they run like, and whether that is what they compute.
@@ -43,18 +44,18 @@ class Value:
 
     @property
     def bytes(self) -> int:
-        """What it takes in memory."""
+        """Return what it takes in memory."""
         return prod(self.shape) * self.element_bytes
 
     @property
     def image(self) -> Shape:
-        """The shape without its batch, as three sides."""
+        """Return the shape without its batch, as three sides."""
         sides = [*(max(1, side) for side in self.shape[1:]), 1, 1, 1]
         return sides[0], sides[1], prod(sides[2:])
 
     @property
     def is_image(self) -> bool:
-        """Whether it is what the vocabulary computes on: (1, C, H, W) of float32, and no constant."""
+        """Tell whether it is what the vocabulary computes on: (1, C, H, W) of float32, and no constant."""
         whole = len(self.shape) == 4 and self.shape[0] == 1 and prod(self.shape) > 0
         return whole and self.element_bytes == 4 and not self.constant
 
@@ -73,13 +74,13 @@ class Match:
 
 
 def match(node: onnx.NodeProto, values: Values) -> Match | None:
-    """The op of ours for one node; None if none is like it."""
+    """Return the op of ours for one node; None if none is like it."""
     read = _READERS.get(node.op_type)
     return read(node, values) if read else None
 
 
 def macs(node: onnx.NodeProto, values: Values) -> int:
-    """Multiply-adds of one node: its outputs times the products that each sums."""
+    """Return the MACs of one node: its outputs times the products that each sums."""
     output = values.get(node.output[0], NOTHING).shape
     if node.op_type in _WEIGHT:
         weight = values.get(node.input[_WEIGHT[node.op_type]], NOTHING).shape
@@ -92,7 +93,7 @@ def macs(node: onnx.NodeProto, values: Values) -> int:
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
-    """An attribute's value; text is decoded."""
+    """Return an attribute's value; text is decoded."""
     from onnx import helper
 
     for item in node.attribute:
@@ -103,7 +104,13 @@ def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
 
 
 def convolution(node: onnx.NodeProto, values: Values, act: str | None = None) -> Match | None:
-    """The convolution of ours with nearest kernel, stride and activation (or `act`); None if it is not over images."""
+    """Return the convolution of ours with nearest kernel, stride and activation; None if it is not over images.
+
+    Args:
+        node: a Conv or FusedConv.
+        values: every tensor by name.
+        act: the activation that is fused by other nodes; None reads the node's own.
+    """
     x, weight = values.get(node.input[0], NOTHING), values.get(node.input[1], NOTHING).shape
     if len(weight) != 4 or len(x.shape) != 4:
         return None
@@ -116,7 +123,7 @@ def convolution(node: onnx.NodeProto, values: Values, act: str | None = None) ->
 
 
 def _window(node: onnx.NodeProto, sides: tuple[int, ...], dilation: int = 1) -> tuple[int, int, bool]:
-    """Nearest odd kernel, stride, and whether the window is just that, with padding dilation * (kernel // 2)."""
+    """Return nearest odd kernel, stride, and whether the window is just that, with padding dilation * (kernel // 2)."""
     root = max(1, int(prod(sides) ** 0.5 + 1e-9))
     kernel = root - 1 + root % 2
     strides = attribute(node, "strides", [1, 1])
@@ -201,6 +208,6 @@ _READERS: dict[str, Callable[[Any, Values], Match | None]] = {
 
 
 def constant_value(array: np.ndarray[Any, Any]) -> Value:
-    """The Value of an initializer."""
+    """Return the Value of an initializer."""
     few = array.size <= 4 and array.dtype.kind in "fiu"
     return Value(array.shape, array.itemsize, True, tuple(map(float, array.ravel())) if few else ())

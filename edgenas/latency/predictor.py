@@ -22,7 +22,7 @@ class Prices:
     """Features of nodes under one table: measured rows, and estimates for missing ones if allowed."""
 
     def __init__(self, table: LatencyTable, *, estimate_missing: bool = False) -> None:
-        """With `estimate_missing`, ops without a row are priced from their counts and remembered in `estimated`."""
+        """Price by one table; with `estimate_missing`, ops without a row are priced from their counts."""
         self.table = table
         self.estimate_missing = estimate_missing
         self.estimated: dict[str, OpRow] = {}
@@ -31,13 +31,13 @@ class Prices:
 
     @property
     def estimator(self) -> Estimator:
-        """Fitted on first use."""
+        """Return the estimator of missing rows, fitted on first use."""
         if self._estimator is None:
             self._estimator = fit_estimator(self.table)
         return self._estimator
 
     def features(self, nodes: Sequence[Node]) -> np.ndarray:
-        """Additive features (len(nodes), features).
+        """Return the additive features (len(nodes), features) of nodes.
 
         Raises:
             MissingOps: the table has no row for some key, and estimates are not allowed.
@@ -73,14 +73,20 @@ class Latency(AdditiveCost):
     """
 
     def __init__(self, prices: Prices, correction: Correction, side: int = 0) -> None:
-        """Metric `latency_ms@<device>`, `latency_low_ms@...`, `latency_high_ms@...`."""
+        """Predict `latency_ms@<device>`, `latency_low_ms@...` or `latency_high_ms@...`.
+
+        Args:
+            prices: of the table's ops.
+            correction: fitted on whole networks of one space.
+            side: -1 for the interval's low end, 0 for the prediction, 1 for the high end.
+        """
         self.prices, self.correction, self.side = prices, correction, side
         bound = {-1: "_low", 0: "", 1: "_high"}[side]
         self.metric = f"latency{bound}_ms@{prices.table.device}"
         self.intercept = correction.intercept * max(0.0, 1 + side * correction.margin)
 
     def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
-        """Corrected ms of each node, at the interval's end that `side` names."""
+        """Return the corrected ms (len(nodes),) of each node, at the interval's end that `side` names."""
         costs: np.ndarray = self.prices.features(nodes) @ np.array(self.correction.coefficients)
         if self.side == 0:
             return costs
@@ -95,12 +101,12 @@ class EstimatedMs(AdditiveCost):
     """The part of a predicted latency that comes from estimated rows, in ms; the intercept is left out."""
 
     def __init__(self, latency: Latency) -> None:
-        """Of this prediction."""
+        """Take the estimated part of this prediction."""
         self.latency = latency
         self.metric = f"latency_estimated_ms@{latency.prices.table.device}"
 
     def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
-        """The node's price if it was estimated, else 0."""
+        """Return each node's price if it was estimated, else 0."""
         costs = self.latency.node_costs(nodes)
         return np.where([node.key in self.latency.prices.estimated for node in nodes], costs, 0.0)
 
@@ -108,9 +114,14 @@ class EstimatedMs(AdditiveCost):
 def latency_interval(
     table: LatencyTable, space: SearchSpace, *, estimate_missing: bool = False
 ) -> tuple[Latency, Latency, Latency]:
-    """Prediction, low end and high end, corrected on the table's whole networks of this space.
+    """Return prediction, low end and high end, corrected on the table's whole networks of this space.
 
     A table adapted from other devices widens the interval by its own margin.
+
+    Args:
+        table: of the device.
+        space: whose networks are predicted.
+        estimate_missing: whether ops without a row are estimated; else they raise MissingOps when they are priced.
     """
     prices = Prices(table, estimate_missing=estimate_missing)
     correction = fit_correction(*training_rows(prices, space.name))
@@ -120,7 +131,7 @@ def latency_interval(
 
 
 def relative_errors(table: LatencyTable, nets: Sequence[NetRow]) -> list[float]:
-    """|predicted / measured - 1| of whole networks that the table's correction has not seen."""
+    """Return |predicted / measured - 1| of whole networks that the table's correction has not seen."""
     errors = []
     for spec in dict.fromkeys(net.spec for net in nets):
         space = parse_spec(spec)
@@ -145,7 +156,7 @@ def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], li
 
 
 def net_graphs(nets: Iterable[NetRow]) -> Iterator[tuple[NetRow, Graph]]:
-    """Networks of a table with their programs; those that another version of their space wrote are left out."""
+    """Yield a table's networks with their programs; those that another version of their space wrote are left out."""
     spaces: dict[str, SearchSpace] = {}
     for net in nets:
         try:

@@ -14,13 +14,13 @@ from edgenas.system.run_folder import cache_folder
 
 
 def shipped_tables() -> Path:
-    """The folder `latency_tables` of the package, or of its source."""
+    """Return the folder `latency_tables` of the package, or of its source."""
     package = plugins.PACKAGE
     return next((f for f in (package / "latency_tables", package.parent / "latency_tables") if f.is_dir()), package)
 
 
 def own_tables() -> Path:
-    """Where this user's tables are kept; a temporary folder if there is no usable home.
+    """Return where this user's tables are kept; a temporary folder if there is no usable home.
 
     Raises:
         EnvironmentFault: there is neither.
@@ -32,23 +32,29 @@ def own_tables() -> Path:
 
 
 def table_files() -> Iterator[Path]:
-    """All tables there are, `<device>/<name>.csv`; the user's own first."""
+    """Yield the files of all tables there are, `<device>/<name>.csv`; the user's own first."""
     for root in (own_tables(), shipped_tables()):
         yield from sorted(root.glob("*/*.csv"))
 
 
 def table_name(table: LatencyTable) -> str:
-    """`<device>/<runtime>-<threads>t-<precision>`, from the header."""
+    """Return `<device>/<runtime>-<threads>t-<precision>`, from the header."""
     return f"{table.device}/{_conditions(table)}"
 
 
 def table_path(folder: Path, table: LatencyTable) -> Path:
-    """Where a folder of tables keeps it."""
+    """Return where a folder of tables keeps this one."""
     return folder / f"{table_name(table)}.csv"
 
 
 def device_table(name: str, *, runtime: str, threads: int, precision: str = "fp32") -> LatencyTable:
-    """The table of a device under these conditions, or by its whole `table_name`; of several the one with most ops.
+    """Read the table of a device under these conditions; of several the one with most ops.
+
+    Args:
+        name: of the device, or the whole `table_name`, which says the conditions itself.
+        runtime: the plugin's name.
+        threads: of the runtime.
+        precision: fp32 or int8.
 
     Raises:
         UnknownName: there is none; what there is for the device, or devices of like names, are listed.
@@ -74,7 +80,7 @@ def _conditions(table: LatencyTable) -> str:
 
 
 def readable_tables(device: str | None = None) -> Iterator[LatencyTable]:
-    """All tables, or one device's, that can be read; a damaged one must not hide a good one."""
+    """Yield all tables, or one device's, that can be read; a damaged one must not hide a good one."""
     for file in table_files():
         if device in (None, file.parent.name):
             with contextlib.suppress(TableError):

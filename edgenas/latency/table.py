@@ -15,12 +15,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgenas.errors import EnvironmentFault, TableError
-from edgenas.runtimes.timing import Timing
+from edgenas.runtimes.summary import Timing
 
 COLUMNS = ("kind", "key", "ms", "p90_ms", "runs", "macs", "params", "bytes")
 REQUIRED = ("unit", "device", "runtime", "threads", "precision")
+# A larger figure is a slip of units, or of a damaged file.
 LARGEST_MS = 60_000.0
-LEAST_MS = 1e-4  # an op that an empty session hides: never free
+# The price of an op that an empty session hides: never free.
+LEAST_MS = 1e-4
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,13 @@ class NetRow:
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Header, op rows by key, whole networks."""
+    """What was measured on one device: header, op rows by key, whole networks.
+
+    >>> header = {"unit": "ms", "device": "pi5", "runtime": "onnxruntime", "threads": "1", "precision": "fp32"}
+    >>> table = LatencyTable(header, {"add | 8x7x7": OpRow(0.01, 0.012, 900, 392, 0, 4704)})
+    >>> table.device, table.ops["add | 8x7x7"].ms, table.reference_ms
+    ('pi5', 0.01, inf)
+    """
 
     header: Mapping[str, str]
     ops: Mapping[str, OpRow] = field(default_factory=dict)
@@ -56,26 +64,26 @@ class LatencyTable:
 
     @property
     def device(self) -> str:
-        """Name of the device it was measured on."""
+        """Return the name of the device it was measured on."""
         return self.header["device"]
 
     @property
     def reference_ms(self) -> float:
-        """The reference op's time on that device at its quietest; infinite in tables that do not tell."""
+        """Return the reference op's time on that device at its quietest; infinite in tables that do not tell."""
         return float(self.header.get("reference_ms", math.inf))
 
     @property
     def adapted_margin(self) -> float:
-        """Relative margin of latencies that were predicted from other devices' tables; 0 for a measured table."""
+        """Return the relative margin of latencies predicted from other devices' tables; 0 for a measured table."""
         return float(self.header.get("adapted_margin", 0.0))
 
     def extended(self, ops: Mapping[str, OpRow], nets: Iterable[NetRow], **header: str) -> LatencyTable:
-        """With more rows; a row measured again replaces the old one."""
+        """Return a table with more rows and header fields; a row measured again replaces the old one."""
         by_name = {(net.spec, net.code): net for net in (*self.nets, *nets)}
         return replace(self, header={**self.header, **header}, ops={**self.ops, **ops}, nets=tuple(by_name.values()))
 
     def check_matches(self, **conditions: str | int) -> None:
-        """Raises TableError unless the table was measured under these conditions (names and values of its header)."""
+        """Raise TableError unless the table was measured under these conditions (names and values of its header)."""
         for name, wanted in ((name, str(value)) for name, value in conditions.items()):
             if self.header[name] != wanted:
                 raise TableError(
@@ -85,15 +93,21 @@ class LatencyTable:
 
 
 def hidden(empty_ms: float, pairs_ms: Iterable[float]) -> float:
-    """What the time of an op's model holds beside the op: an empty call, and in int8 the pairs of its shapes.
+    """Return what an op's model takes beside the op: an empty call, and in int8 the pairs of its shapes.
 
-    A pair quantises and dequantises one shape, and holds an empty call too; half of it counts for either.
+    A pair quantises and dequantises one shape, and holds an empty call too; half of the rest counts for either.
     """
     return empty_ms + sum(0.5 * max(0.0, ms - empty_ms) for ms in pairs_ms)
 
 
 def net_of(hidden_ms: float, timing: Timing, *counts: float) -> OpRow:
-    """The row of an op that was timed together with `hidden_ms` of something else; counts: macs, params, bytes."""
+    """Return the row of an op.
+
+    Args:
+        hidden_ms: what was timed with it, see `hidden`.
+        timing: of the op's model.
+        counts: macs, params and bytes of the op.
+    """
     ms, p90_ms = (max(LEAST_MS, figure - hidden_ms) for figure in (timing.ms, timing.p90_ms))
     return OpRow(ms, p90_ms, timing.runs, *counts)
 

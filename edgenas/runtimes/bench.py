@@ -13,30 +13,26 @@ from typing import Any, cast
 import numpy as np
 
 from edgenas.errors import DataError, NoisyMachine
-from edgenas.runtimes.base import Runtime
+from edgenas.runtimes.base import Port, Ports, Runtime, Session
 from edgenas.runtimes.reference import NAME, reference_model
-from edgenas.runtimes.timing import MAX_REPEAT_ERROR, Session, Timing, TooNoisy, measure
+from edgenas.runtimes.summary import MAX_REPEAT_ERROR, Timing
+from edgenas.runtimes.timing import TooNoisy, measure
 from edgenas.system import plugins
-from edgenas.system.subprocesses import Progress, Say, call, serve
+from edgenas.system.run_folder import Json
+from edgenas.system.subprocesses import Progress, Send, run_worker, serve_request
 
+# Longer rounds than a table's, as whole networks take longer than single ops.
 ROUND_MS = 10.0
-MAX_FILE_BYTES = 2**31 - 1  # of one protobuf message; what is larger keeps its weights in other files
-
-
-@dataclass(frozen=True)
-class Port:
-    """One input or output of a model, in the shape that was run: dynamic dimensions are 1."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
+# The most that one protobuf message holds; a larger model keeps its weights in other files.
+MAX_FILE_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Bench:
-    """How fast one model is here. `model` is the file's name without its folder; `threads` is what was really used.
+    """How fast one model is here.
 
-    `reference_ms` is the time of the reference op meanwhile: how busy the machine was.
+    `model` is the file's name without its folder; `threads` is what was really used; `reference_ms` is the time of the
+    reference op meanwhile, which tells how busy the machine was.
     """
 
     model: str
@@ -54,7 +50,11 @@ class Bench:
 
 
 def met(ms: float, repeat_error: float, budget_ms: float) -> bool:
-    """Whether a measured latency keeps the budget, its repeat error counted against it."""
+    """Tell whether a measured latency keeps the budget, its repeat error counted against it.
+
+    >>> met(19.0, 0.04, budget_ms=20.0), met(19.5, 0.04, budget_ms=20.0)
+    (True, False)
+    """
     return ms * (1 + repeat_error) <= budget_ms
 
 
@@ -70,11 +70,19 @@ def bench(
     progress: Progress | None = None,
     opening: Callable[[Path], None] | None = None,
 ) -> list[Bench]:
-    """Time models in this process, about `seconds` each, in `sessions` sessions each.
+    """Time models in this process; for files that somebody else made use `bench_in_fresh_process`.
 
-    Models whose repeat error exceeds `max_repeat_error` are timed again, up to `tries` times in all; the try that
-    repeats best is kept, so look at `repeat_error`. `progress(done, total)` begins anew with each try, and `opening` is
-    called before each file is loaded. For files that somebody else made use `bench_in_fresh_process`.
+    Args:
+        models: ONNX files, each whole in one file.
+        threads: the most that the runtime may use.
+        runtime: the plugin that runs them, such as `onnxruntime`.
+        seconds: about how long each model is timed.
+        sessions: how often each model is loaded, as its place in memory moves its time.
+        max_repeat_error: models that repeat worse are timed again; the try that repeats best is kept, so look at
+            `repeat_error`.
+        tries: how often a model is timed at most.
+        progress: called with the rounds done and due; it begins again with each try.
+        opening: called before each file is loaded.
 
     Raises:
         DataError: a file is not a single-file ONNX model that the runtime can load and run.
@@ -86,14 +94,15 @@ def bench(
     plugin = cast(Runtime, plugins.load("runtimes", runtime))
     with ExitStack() as stack:
         items: dict[str, list[Session]] = {}
-        ports: list[dict[str, list[Port]]] = []
+        ports: list[Ports] = []
         for number, path in enumerate(models):
             if opening:
                 opening(path)
             content = read_model(path)
             try:
-                ports.append(_ports(plugin, content))
-                items[str(number)] = [_open(plugin, content, threads, stack) for _ in range(sessions)]
+                opened = [_open(plugin, content, threads, stack) for _ in range(sessions)]
+                ports.append(opened[0].describe())
+                items[str(number)] = opened
             except DataError as error:
                 raise DataError(f"{path}: {error}") from error
         reference = _open(plugin, reference_model(), threads, stack)
@@ -106,8 +115,8 @@ def bench(
             threads=used,
             runtime=runtime,
             version=plugin.version(),
-            input=ports[number]["inputs"][0],
-            outputs=tuple(ports[number]["outputs"]),
+            input=ports[number].inputs[0],
+            outputs=ports[number].outputs,
             **asdict(timings[str(number)][0]),
         )
         for number, path in enumerate(models)
@@ -126,13 +135,16 @@ def bench_in_fresh_process(
     progress: Progress | None = None,
     timeout_s: float | None = None,
 ) -> list[Bench]:
-    """As `bench`, in a process of its own: without what this one has allocated or loaded, and safe from crashes.
+    """Time models as `bench` does, in a process of its own: nothing is loaded there yet, and a crash is an error here.
 
-    `timeout_s` is by default a minute and twenty times what the measurement should take.
+    Args:
+        models: as the other arguments, see `bench`.
+        timeout_s: the longest that it may take; by default a minute and twenty times what it should take.
 
     Raises:
         EnvironmentFault: the process ran out of time, or could not work.
-        DataError, UnknownName, UsageError, NoisyMachine: as `bench`, and DataError if a model crashes the process.
+        DataError: as `bench`, or a model crashes the process.
+        UnknownName, UsageError, NoisyMachine: as `bench`.
     """
     request = {
         "models": [os.fspath(path) for path in models],
@@ -144,12 +156,12 @@ def bench_in_fresh_process(
         "tries": tries,
     }
     limit_s = 60 + 20 * seconds * tries * len(models) if timeout_s is None else timeout_s
-    reply = call("edgenas.runtimes.bench", request, limit_s=limit_s, done="timed", progress=progress)
+    reply = run_worker("edgenas.runtimes.bench", request, limit_s=limit_s, done="timed", progress=progress)
     return [_from_json(fields) for fields in reply["benches"]]
 
 
 def read_model(path: Path) -> bytes:
-    """The bytes of a single-file ONNX model, checked as far as that needs no runtime.
+    """Read a single-file ONNX model, checked as far as that needs no runtime.
 
     Raises:
         DataError: unreadable, empty, not ONNX, without an input, or with weights in other files.
@@ -176,7 +188,7 @@ def read_model(path: Path) -> bytes:
 
 
 def _keeps_data_elsewhere(message: Any) -> bool:
-    """Whether any tensor inside a protobuf message, however nested, is stored outside the file."""
+    """Tell whether any tensor inside a protobuf message, however nested, is stored outside the file."""
     from onnx import TensorProto
 
     if isinstance(message, TensorProto):
@@ -189,20 +201,12 @@ def _keeps_data_elsewhere(message: Any) -> bool:
     return False
 
 
-def _ports(plugin: Runtime, content: bytes) -> dict[str, list[Port]]:
-    described = {
-        kind: [Port(value["name"], tuple(value["shape"]), value["dtype"]) for value in values]
-        for kind, values in plugin.describe(content).items()
-    }
-    if not described["inputs"]:
-        raise DataError("the model has no input; there is nothing to time it on")
-    return described
-
-
 def _open(plugin: Runtime, content: bytes, threads: int, stack: ExitStack) -> Session:
-    """A session that runs, closed with `stack`."""
+    """Open a session that runs, closed with `stack`."""
     session = plugin.open(content, threads)
     stack.callback(session.close)
+    if not session.describe().inputs:
+        raise DataError("the model has no input; there is nothing to time it on")
     session.run()
     return session
 
@@ -215,9 +219,9 @@ def _repeatable(
     tries: int,
     progress: Progress | None,
 ) -> dict[str, tuple[Timing, float]]:
-    """The best of up to `tries` timings of each item, with the reference's ms in the same try.
+    """Return the best of up to `tries` timings of each item, with the reference's ms in the same try.
 
-    Noise ends the tries, and fails only the first.
+    Noise ends the tries, and is an error only in the first.
     """
     rng = np.random.default_rng(0)
     best: dict[str, tuple[Timing, float]] = {}
@@ -251,17 +255,17 @@ def _from_json(fields: Mapping[str, Any]) -> Bench:
     return Bench(**{**fields, "input": ports[0], "outputs": tuple(ports[1:])})
 
 
-def _answer(asked: dict[str, Any], say: Say) -> None:
+def _answer(request: Json, send: Send) -> None:
     """Serve one request of `bench_in_fresh_process`."""
-    models = [Path(path) for path in asked.pop("models")]
+    models = [Path(path) for path in request.pop("models")]
     benches = bench(
         models,
-        **asked,
-        progress=lambda done, total: say(progress=[done, total]),
-        opening=lambda path: say(file=os.fspath(path)),
+        **request,
+        progress=lambda done, total: send(progress=[done, total]),
+        opening=lambda path: send(file=os.fspath(path)),
     )
-    say(benches=[asdict(result) for result in benches])
+    send(benches=[asdict(result) for result in benches])
 
 
 if __name__ == "__main__":
-    serve(_answer)
+    serve_request(_answer)

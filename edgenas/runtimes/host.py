@@ -1,6 +1,8 @@
 """Facts of this machine that decide a latency. Everything is read below `root`, a directory laid out like Linux's `/`.
 
 A fact that the platform does not tell is left out. Nothing here holds the host's name: only a hash of it.
+
+Standard library only, in Python 3.9's syntax: this file also runs on devices, without the rest of edgenas.
 """
 
 from __future__ import annotations
@@ -12,11 +14,11 @@ import platform
 import re
 from pathlib import Path
 
-ROOT = Path("/")
+ROOT = Path("/")  # tests lay out another one
 
 
 def host(threads: int, root: Path = ROOT) -> dict[str, str | int | float]:
-    """Processor, cores, clocks, temperature and system, with the threads asked for and those this machine can give."""
+    """Return processor, cores, clocks, temperature and system; threads as requested and as this machine can give."""
     facts: dict[str, str | int | float | None] = {
         "processor": processor(root),
         "machine": platform.machine(),
@@ -34,7 +36,7 @@ def host(threads: int, root: Path = ROOT) -> dict[str, str | int | float]:
 
 
 def host_name(root: Path = ROOT) -> str:
-    """The device name of this machine in table paths, such as `amd-epyc-3f2a9c01`: the processor, and which one.
+    """Return this machine's name in table paths, such as `amd-epyc-3f2a9c01`: the processor, and which one.
 
     The digits are a hash of the machine id (else of the host name), so that neither leaks.
     """
@@ -45,7 +47,7 @@ def host_name(root: Path = ROOT) -> str:
 
 
 def processor(root: Path = ROOT) -> str:
-    """The processor's own name; on boards that hide it, the board's."""
+    """Return the processor's own name; on boards that hide it, the board's."""
     cpuinfo = _cpuinfo(root)
     return (
         cpuinfo.get("model name")
@@ -57,29 +59,29 @@ def processor(root: Path = ROOT) -> str:
 
 
 def usable_cores(root: Path = ROOT) -> int:
-    """Cores that this process may use at once, at least 1: its affinity, within its container's CPU quota."""
+    """Return how many cores this process may use at once, at least 1: its affinity, within its container's quota."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cpu_quota(root)
     return allowed if quota is None else max(1, min(allowed, math.floor(quota)))
 
 
 def capped_threads(threads: int, root: Path = ROOT) -> int:
-    """`threads`, or the usable cores if those are fewer: more threads than cores only wait for each other."""
+    """Return `threads`, or the usable cores if those are fewer: more threads than cores only wait for each other."""
     return min(threads, usable_cores(root))
 
 
 def has_vnni(root: Path = ROOT) -> bool:
-    """Whether the processor multiplies int8 without intermediate saturation (AVX-512 VNNI or AVX VNNI)."""
+    """Tell whether the processor multiplies int8 without intermediate saturation (AVX-512 VNNI or AVX VNNI)."""
     return not {"avx512_vnni", "avx_vnni"}.isdisjoint(_cpuinfo(root).get("flags", "").split())
 
 
 def needs_reduce_range(root: Path = ROOT, machine: str | None = None) -> bool:
-    """Whether int8 weights must keep to 7 bits here: x86 without VNNI adds pairs of u8 x s8 products in 16 bits."""
+    """Tell whether int8 weights must keep to 7 bits: x86 without VNNI adds pairs of u8 x s8 products in 16 bits."""
     return (machine or platform.machine()).lower() in ("x86_64", "amd64", "i686") and not has_vnni(root)
 
 
 def _cpuinfo(root: Path) -> dict[str, str]:
-    """The first processor's lines of /proc/cpuinfo, names in lower case."""
+    """Read the first processor's lines of /proc/cpuinfo, names in lower case."""
     pairs: dict[str, str] = {}
     for line in (_text(root / "proc/cpuinfo") or "").splitlines():
         name, _, value = line.partition(":")
@@ -88,7 +90,7 @@ def _cpuinfo(root: Path) -> dict[str, str]:
 
 
 def _cpu_quota(root: Path) -> float | None:
-    """CPUs that the control groups grant: the tightest on the way up (v2), or the container's (v1); None: no limit."""
+    """Return the CPUs that the control groups grant: the tightest on the way up (v2), or the container's (v1)."""
     limits = [_text(group / "cpu.max") for group in _own_groups(root)]
     legacy = root / "sys/fs/cgroup/cpu"
     limits.append(f"{_text(legacy / 'cpu.cfs_quota_us')} {_text(legacy / 'cpu.cfs_period_us')}")
@@ -100,7 +102,7 @@ def _cpu_quota(root: Path) -> float | None:
 
 
 def _own_groups(root: Path) -> list[Path]:
-    """This process's cgroup v2 directory and those above it, up to the mount point."""
+    """Return this process's cgroup v2 directory and those above it, up to the mount point."""
     mount = root / "sys/fs/cgroup"
     own = re.search(r"^0::/?(.*)$", _text(root / "proc/self/cgroup") or "", re.MULTILINE)
     group = mount / (own.group(1) if own else "")
@@ -108,20 +110,20 @@ def _own_groups(root: Path) -> list[Path]:
 
 
 def _frequency_mhz(root: Path) -> float | None:
-    """Clock of the first core now, in MHz."""
+    """Return the clock of the first core now, in MHz."""
     scaling = _scaled(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", 1e-3)
     listed = _cpuinfo(root).get("cpu mhz")
     return scaling if scaling is not None or listed is None else float(listed)
 
 
 def _scaled(path: Path, factor: float) -> float | None:
-    """The integer in a file of the kernel's, times `factor`."""
+    """Return the integer in one of the kernel's files, times `factor`."""
     text = _text(path)
     return round(int(text) * factor, 3) if text and text.lstrip("-").isdigit() else None
 
 
 def _text(path: Path) -> str | None:
-    """A small file's content, None where it is absent or unreadable."""
+    """Read a small file; None where it is absent or unreadable."""
     try:
         return path.read_text(errors="replace").strip("\0 \n") or None
     except OSError:

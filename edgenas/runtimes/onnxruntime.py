@@ -1,4 +1,7 @@
-"""ONNX Runtime on this machine's CPU: all graph optimisations, sequential, without spinning."""
+"""ONNX Runtime on this machine's CPU: all graph optimisations, sequential, without spinning.
+
+Standard library, numpy and onnxruntime only, in Python 3.9's syntax: this file also runs on devices.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,17 @@ from typing import Any
 import numpy as np
 
 from edgenas.errors import DataError, UsageError
+from edgenas.runtimes.base import Array, Port, Ports, Round
 from edgenas.runtimes.host import capped_threads
 from edgenas.runtimes.host import host as machine
-from edgenas.runtimes.timing import Gauges, gauges, timed_round
+from edgenas.runtimes.rounds import Gauges, gauges, timed_round
 
 name = "onnxruntime"
 
 PROVIDER = "CPUExecutionProvider"
+# Of the made-up inputs: each session of a model is timed on the same ones.
 SEED = 0
+# What edgenas can feed, by the runtime's name for it.
 DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(float16)": np.dtype(np.float16),
@@ -30,16 +36,14 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(bool)": np.dtype(np.bool_),
 }
 
-Array = np.ndarray[Any, Any]
-
 
 def version() -> str:
-    """Version of the installed onnxruntime."""
+    """Return the version of the installed onnxruntime."""
     return str(_onnxruntime().__version__)
 
 
 def open(model: Path | bytes, threads: int = 1) -> OnnxruntimeSession:
-    """A session of an ONNX file, or of its bytes, on at most `threads` threads.
+    """Open an ONNX file, or its bytes, on at most `threads` threads.
 
     Raises:
         DataError: the model cannot be loaded, or has an input of a type that cannot be made up.
@@ -48,21 +52,8 @@ def open(model: Path | bytes, threads: int = 1) -> OnnxruntimeSession:
     return OnnxruntimeSession(model, threads)
 
 
-def describe(model: Path | bytes) -> dict[str, list[dict[str, Any]]]:
-    """Name, shape (dynamic dimensions are 1) and dtype of each of `inputs` and `outputs`.
-
-    Raises:
-        DataError: the model cannot be loaded.
-    """
-    session = OnnxruntimeSession(model)
-    try:
-        return session.describe()
-    finally:
-        session.close()
-
-
 def fused(model: bytes) -> bytes:
-    """The model as this runtime fuses it, before it takes the layout of one processor.
+    """Return the model as this runtime fuses it, before it takes the layout of one processor.
 
     Raises:
         DataError: the model cannot be loaded.
@@ -74,7 +65,7 @@ def fused(model: bytes) -> bytes:
 
 
 def host(threads: int = 1) -> dict[str, str | int | float]:
-    """The machine's facts, and this runtime's own."""
+    """Return the machine's facts, and this runtime's own."""
     return machine(threads) | {
         "runtime": name,
         "version": version(),
@@ -97,16 +88,12 @@ class OnnxruntimeSession:
         self._binding: Any = None
         self._gauges: Gauges | None = None
 
-    def describe(self) -> dict[str, list[dict[str, Any]]]:
-        """Name, shape (dynamic dimensions are 1) and dtype of each of `inputs` and `outputs`."""
-        values = {"inputs": self._session.get_inputs(), "outputs": self._session.get_outputs()}
-        return {
-            kind: [{"name": v.name, "shape": _static(v.shape), "dtype": str(DTYPES.get(v.type, v.type))} for v in these]
-            for kind, these in values.items()
-        }
+    def describe(self) -> Ports:
+        """Return the model's inputs and outputs."""
+        return Ports(_ports(self._session.get_inputs()), _ports(self._session.get_outputs()))
 
     def run(self, x: Array | None = None) -> list[Array]:
-        """All outputs; `x` replaces the first input, of the shape and dtype that `describe` tells.
+        """Return all outputs; `x` replaces the first input, of the shape and dtype that `describe` tells.
 
         Raises:
             DataError: the model fails to run on it.
@@ -117,8 +104,8 @@ class OnnxruntimeSession:
         except Exception as error:  # the runtime's exceptions share no base class
             raise DataError(f"the model does not run on {_shapes(feed)}: {_reason(error)}") from error
 
-    def rounds(self, n: int, ms: float) -> list[float]:
-        """`n` rounds of about `ms` milliseconds on the fixed inputs, bound once: 4 us a run below `run`."""
+    def rounds(self, n: int, ms: float) -> list[Round]:
+        """Time `n` rounds of about `ms` milliseconds on the fixed inputs, bound once: 4 us a run below `run`."""
         if self._binding is None:
             self._binding, self._gauges = self._bind(), gauges(self.threads)
         assert self._gauges is not None
@@ -146,6 +133,10 @@ def _onnxruntime() -> Any:
     return onnxruntime
 
 
+def _ports(values: list[Any]) -> tuple[Port, ...]:
+    return tuple(Port(v.name, tuple(_fixed(v.shape)), str(DTYPES.get(v.type, v.type))) for v in values)
+
+
 def _load(model: Path | bytes, threads: int, fused_path: Path | None = None) -> Any:
     ort = _onnxruntime()
     options = ort.SessionOptions()
@@ -154,7 +145,7 @@ def _load(model: Path | bytes, threads: int, fused_path: Path | None = None) -> 
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 4
+    options.log_severity_level = 4  # fatal: what else it says is in its exceptions, which become our errors
     if fused_path:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = os.fspath(fused_path)
@@ -167,11 +158,11 @@ def _load(model: Path | bytes, threads: int, fused_path: Path | None = None) -> 
 
 def _made_up_inputs(session: Any) -> dict[str, Array]:
     rng = np.random.default_rng(SEED)
-    return {value.name: _made_up(value.name, value.type, _static(value.shape), rng) for value in session.get_inputs()}
+    return {value.name: _made_up(value.name, value.type, _fixed(value.shape), rng) for value in session.get_inputs()}
 
 
 def _made_up(label: str, kind: str, shape: list[int], rng: np.random.Generator) -> Array:
-    """Normal floats, any byte, and zeros and ones for wider integers, which are often indices."""
+    """Draw normal floats, any byte, and zeros and ones for wider integers, which are often indices."""
     if kind not in DTYPES:
         raise DataError(f"input {label!r} is a {kind}; edgenas can feed {', '.join(DTYPES)}")
     dtype = DTYPES[kind]
@@ -182,7 +173,8 @@ def _made_up(label: str, kind: str, shape: list[int], rng: np.random.Generator) 
     return rng.integers(0, 2, shape).astype(dtype)
 
 
-def _static(shape: list[int | str | None]) -> list[int]:
+def _fixed(shape: list[int | str | None]) -> list[int]:
+    """Return the shape with 1 for every dynamic dimension."""
     return [size if isinstance(size, int) and size > 0 else 1 for size in shape]
 
 
@@ -191,7 +183,7 @@ def _shapes(feed: dict[str, Array]) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in one line, without the error's number and the runtime's own file and function."""
+    """Say in one line what went wrong, without the error's number and the runtime's own file and function."""
     line = " ".join(str(error).split()) or type(error).__name__
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", "", line)
     return re.sub(r"^/\S+:\d+ \S+\(.*?\) ", "", line)[:200]

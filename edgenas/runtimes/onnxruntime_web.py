@@ -12,4 +12,4 @@ from edgenas.runtimes.web.session import WebRuntime
 name = "onnxruntime-web"
 
 _runtime = WebRuntime(name, node.executable, Pool(lambda threads: node.NodeEngine()))
-version, open, describe, host = _runtime.version, _runtime.open, _runtime.describe, _runtime.host
+version, open, host = _runtime.version, _runtime.open, _runtime.host

@@ -9,4 +9,4 @@ from edgenas.runtimes.web.session import WebRuntime
 name = "onnxruntime-web-chromium"
 
 _runtime = WebRuntime(name, chromium.executable, Pool(chromium.ChromiumEngine))
-version, open, describe, host = _runtime.version, _runtime.open, _runtime.describe, _runtime.host
+version, open, host = _runtime.version, _runtime.open, _runtime.host

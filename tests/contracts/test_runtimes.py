@@ -7,6 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgenas.errors import EdgeNASError
+from edgenas.runtimes.base import Port, Ports
 from edgenas.system import plugins
 from tests._runtimes import usable
 
@@ -41,7 +42,7 @@ def test_names_itself_and_its_version(runtime):
     assert isinstance(runtime.version(), str) and runtime.version()
 
 
-def test_runs_bytes_and_files_alike(runtime, model, tmp_path):
+def test_runs_bytes_and_files(runtime, model, tmp_path):
     path = tmp_path / "a model, spaced and naïve.onnx"
     path.write_bytes(model)
     x = np.random.default_rng(0).standard_normal((1, 3)).astype(np.float32)
@@ -76,10 +77,8 @@ def test_close_is_idempotent(runtime, model):
 
 
 def test_describes_ports_as_run(runtime, model):
-    assert runtime.describe(model) == {
-        "inputs": [{"name": "x", "shape": [1, 3], "dtype": "float32"}],
-        "outputs": [{"name": name, "shape": [1, 2], "dtype": "float32"} for name in "yz"],
-    }
+    expected = Ports((Port("x", (1, 3), "float32"),), tuple(Port(name, (1, 2), "float32") for name in "yz"))
+    assert runtime.open(model).describe() == expected
 
 
 def test_host_records_threads_runtime_and_version(runtime):

@@ -6,7 +6,7 @@ from math import prod
 import pytest
 
 from edgenas.devices import general_probes as general
-from edgenas.devices.general_probes import general_nets, general_ops, multiply_adds
+from edgenas.devices.general_probes import general_nets, general_ops, node_macs
 from edgenas.latency.missing_ops import op_kind
 from edgenas.spaces.build import parse_spec
 
@@ -23,7 +23,7 @@ def test_ops_are_of_every_kind_and_of_all_sizes(limit):
     nodes = general_ops(limit)
     kinds = Counter(op_kind(node.key) for node in nodes)
     assert set(kinds) == {*"pointwise depthwise conv se act add concat pool global_pool linear".split()}
-    work = [multiply_adds(node) for node in nodes if node.op.kind == "conv"]
+    work = [node_macs(node) for node in nodes if node.op.kind == "conv"]
     assert min(work) < 1e5 and 3e7 < max(work) <= general.MOST_MACS
     sides = {node.in_shapes[0][1] for node in nodes}
     assert min(side for side in sides if side > 1) <= 7 and max(sides) >= 160
@@ -44,7 +44,7 @@ def test_networks_spread_over_sizes_and_come_back_from_their_row():
         graph = parse_spec(space.spec).graph(space.parse(space.code(arch)))
         assert [node.key for node in graph.priced] == [node.key for node in space.graph(arch).priced]
         assert graph.output.shape == (1000, 1, 1)
-        work.append(sum(map(multiply_adds, graph.priced)))
+        work.append(sum(map(node_macs, graph.priced)))
     assert work == sorted(work) and work[0] < 5e7 and 5e8 < work[-1] <= general.MOST_NET_MACS
 
 

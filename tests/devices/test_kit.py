@@ -22,7 +22,7 @@ from edgenas.system.progress import SilentReporter
 from edgenas.workflows import kits
 from edgenas.workflows.config import make_config
 
-SLOTS = 6
+ROUNDS = 6
 REQUEST = {"shape": (3, 8, 8), "classes": 4, "nets": 5, "tests": 3, "precisions": ("fp32", "int8"), "page": False}
 
 
@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 
 
 def command(folder, out, *more):
-    few = ["--slots", str(SLOTS), "--patience", "1"]
+    few = ["--rounds", str(ROUNDS), "--patience", "1"]
     return [sys.executable, str(folder / "run.py"), *few, "--name", "board", "--out", str(out), *more]
 
 
@@ -127,7 +127,7 @@ def test_results_become_one_table_for_each_precision(results, tmp_path):
 
 def test_one_precision_can_be_measured_alone(folder, tmp_path):
     out = tmp_path / "results.jsonl"
-    options = Namespace(threads=1, precision="fp32", name="board", out=out, slots=SLOTS, patience=1)
+    options = Namespace(threads=1, precision="fp32", name="board", out=out, rounds=ROUNDS, patience=1)
     runner.measure(folder, options, io.StringIO())
     assert [path.name for path, _ in kits.ingest(out, out=tmp_path)] == ["onnxruntime-1t-fp32.csv"]
 
@@ -148,7 +148,7 @@ def test_killed_half_way_it_goes_on_and_measures_nothing_twice(folder, tmp_path)
     after = lines_of(out)
     assert after[: len(before)] == before
     rounds = [(line["probe"], line["slot"]) for line in after[1:]]
-    assert len(rounds) == len(set(rounds)) == SLOTS * len(kit.read_manifest(folder)["probes"])
+    assert len(rounds) == len(set(rounds)) == ROUNDS * len(kit.read_manifest(folder)["probes"])
     assert len(kits.ingest(out, out=tmp_path)) == 2
 
 
@@ -229,14 +229,14 @@ def test_a_busy_device_is_waited_for_then_given_up(folder, tmp_path, monkeypatch
             return []
 
         def rounds(self, n, ms):
-            return [runner._timing.Round(1.0, 10, clean_share=0.1)]
+            return [Round(1.0, 10, clean_share=0.1)]
 
         def close(self):
             pass
 
     monkeypatch.setattr(runner.runtime, "open", lambda *_: Busy())
     monkeypatch.setattr(runner, "PAUSES_S", (0.0, 0.0))
-    options = Namespace(threads=1, precision="fp32", name="board", out=tmp_path / "r.jsonl", slots=SLOTS, patience=1)
+    options = Namespace(threads=1, precision="fp32", name="board", out=tmp_path / "r.jsonl", rounds=ROUNDS, patience=1)
     with pytest.raises(NoisyMachine, match="10% of the timing samples"):
         runner.measure(folder, options, io.StringIO())
     assert len(lines_of(tmp_path / "r.jsonl")) == 1

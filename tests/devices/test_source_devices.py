@@ -13,7 +13,7 @@ from edgenas.cli import main as cli
 from edgenas.devices import ingest
 from edgenas.devices.general_probes import general_ops
 from edgenas.devices.kit import read_manifest
-from edgenas.devices.source_devices import Scope, known_tables
+from edgenas.devices.source_devices import Scope, source_tables
 from edgenas.errors import NoisyMachine, TableError, UnknownName, UsageError
 from edgenas.graph.graph import Node
 from edgenas.latency import registry as devices
@@ -31,7 +31,7 @@ from tests.latency.tables import HEADER, op_row
 SPACE = Shared()
 NARROW = SPACE.restrict({"width": [0]})
 NODES = {node.key: node for node in distinct_nodes(SPACE)}
-PROBES, SLOTS, EMPTY_MS, PAIR_MS = 6, 6, 0.01, 0.03
+PROBES, ROUNDS, EMPTY_MS, PAIR_MS = 6, 6, 0.01, 0.03
 KINDS = sorted({op_kind(key) for key in NODES})
 
 
@@ -95,7 +95,7 @@ def measure(kit, path, truth, **changes):
     first = next(iter(truth.values())).header
     header = {**first, "threads": int(first["threads"]), "kit": manifest["kit"], **changes}
     lines = [{"kit": manifest["kit"], "header": header, "manifest": manifest}]
-    for slot in range(SLOTS):
+    for slot in range(ROUNDS):
         for i, probe in enumerate(manifest["probes"]):
             if probe["kind"] == "reference" or probe["precision"] in truth:
                 ms = probe_ms(probe, truth)
@@ -267,7 +267,7 @@ SCOPE = Scope({node.key: node for node in distinct_nodes(NARROW)}, NARROW)
 
 
 def names(*words, new=None):
-    return [table_name(table) for table in known_tables(words, SCOPE, "fp32", new)]
+    return [table_name(table) for table in source_tables(words, SCOPE, "fp32", new)]
 
 
 def test_all_are_those_with_enough_in_common_and_not_the_new_device_itself(no_tables):
@@ -285,14 +285,14 @@ def test_all_are_those_with_enough_in_common_and_not_the_new_device_itself(no_ta
 
 
 def test_tables_are_cut_to_the_narrowed_space():
-    for table in known_tables(["all"], SCOPE, "int8"):
+    for table in source_tables(["all"], SCOPE, "int8"):
         assert table.ops.keys() == SCOPE.nodes.keys() < NODES.keys()
         assert {SPACE.parse(net.code)[0] for net in table.nets} == {0} and len(table.nets) == 8
 
 
 def test_a_network_of_another_version_of_the_space_is_left_out():
     old = replace(KNOWN[0], nets=(*KNOWN[0].nets, NetRow(SPACE.spec, "00000000", 1.0, 1.0, 9)))
-    assert SCOPE.cut(old).nets == SCOPE.cut(KNOWN[0]).nets
+    assert SCOPE.restrict(old).nets == SCOPE.restrict(KNOWN[0]).nets
 
 
 # From the command line
@@ -310,8 +310,8 @@ def test_from_kit_to_prediction_by_commands(tables, tmp_path, capsys, monkeypatc
     run = [
         sys.executable,
         str(tmp_path / "kit/run.py"),
-        "--slots",
-        str(SLOTS),
+        "--rounds",
+        str(ROUNDS),
         "--patience",
         "1",
         "--name",

@@ -56,7 +56,7 @@ class Witness(SilentReporter):
     def stage(self, name):
         yield lambda *how: self.told.append((name, *how))
 
-    def say(self, text):
+    def log(self, text):
         self.lines.append(text)
 
 

@@ -7,7 +7,7 @@ import pytest
 from edgenas.devices import this_host as host
 from edgenas.graph.graph import Builder
 from edgenas.runtimes import reference
-from edgenas.runtimes.timing import Timing
+from edgenas.runtimes.summary import Timing
 
 
 def timings(ms, reference_ms, repeat_error=0.0):

@@ -136,7 +136,7 @@ def test_latencies_that_are_none_are_refused(rng, bad):
     with pytest.raises(UsageError, match="above 0"):
         adapt(prior, {0: 1.0, 1: 1.0, 2: bad})
     known[3, 1] = bad
-    with pytest.raises(UsageError, match="above 0 ms of every item on every known device"):
+    with pytest.raises(UsageError, match="above 0 ms of every item on every source device"):
         fit_prior(known)
 
 

@@ -176,7 +176,7 @@ def test_probes_are_chosen_among_what_can_be_measured():
     assert set(choose_probes(KNOWN, 6, among=among).ops) <= set(among)
     nets = [(SPACE.spec, SPACE.code(arch)) for arch in NETS[:8]]
     assert choose_probes(KNOWN, 5, among=nets).ops == ()
-    with pytest.raises(UsageError, match="no row of the known tables"):
+    with pytest.raises(UsageError, match="no row of the source tables"):
         choose_probes(KNOWN, among=[])
 
 
@@ -188,7 +188,7 @@ def test_one_known_device_is_enough_for_a_rough_table(true, probes):
 
 def test_faults_are_refused(adapted, true, probes):
     few = measured(true, probes)
-    with pytest.raises(UsageError, match="needs the table of a known device"):
+    with pytest.raises(UsageError, match="needs the table of a source device"):
         adapted_table([], few)
     with pytest.raises(TableError, match="adapted already"):
         adapted_table(KNOWN, adapted)

@@ -13,9 +13,11 @@ from onnx import TensorProto, helper
 
 from edgenas.errors import DataError, EnvironmentFault, NoisyMachine, UnknownName, UsageError
 from edgenas.runtimes import bench as bench_module
-from edgenas.runtimes.bench import Bench, Port, bench, bench_in_fresh_process, met, read_model
+from edgenas.runtimes.base import Port
+from edgenas.runtimes.bench import Bench, bench, bench_in_fresh_process, met, read_model
 from edgenas.runtimes.reference import reference_model
-from edgenas.runtimes.timing import Timing, TooNoisy
+from edgenas.runtimes.summary import Timing
+from edgenas.runtimes.timing import TooNoisy
 
 QUICK = {"seconds": 0.05, "sessions": 1, "tries": 1}
 
@@ -177,7 +179,8 @@ def test_the_childs_errors_are_ours(model, options, error):
 def test_a_child_that_dies_is_reported_in_one_line(tmp_path, monkeypatch, model, body, error, words):
     package = tmp_path / "outside"
     package.mkdir()
-    source = f"from edgenas.errors import DataError\nname = 'bad'\ndef describe(model):\n    {body}\n"
+    source = "from edgenas.errors import DataError\ndef version(): return '1'\ndef host(threads): return {}\n"
+    source += f"def open(model, threads):\n    {body}\n"
     (package / "bad_runtime.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
     limit_s = 1.4 if "sleep" in body else 60.0

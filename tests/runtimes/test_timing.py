@@ -1,143 +1,14 @@
-"""Timing against a machine whose clocks are ours: what interruptions do to a figure, and what they do not."""
+"""Interleaved rounds of sessions whose times are ours: order, repetition, and when a machine is given up."""
 
-import ast
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edgenas.runtimes import timing
-from edgenas.runtimes.timing import (
-    Gauges,
-    Round,
-    Timing,
-    TooNoisy,
-    gauges,
-    measure,
-    repeat_error,
-    repeat_error_of_table,
-    summarise,
-    timed_round,
-)
-
-
-class Machine:
-    """A core that runs an op in `op_ns` and is taken away in a share of the runs, for 10 ms each."""
-
-    def __init__(self, op_ns, interrupted=0.0, tick_ns=1, seen_by="cpu"):
-        self.op_ns, self.interrupted, self.tick_ns, self.seen_by = op_ns, interrupted, tick_ns, seen_by
-        self.wall = self.cpu = self.switches = self.runs = 0
-        self.rng = np.random.default_rng(0)
-
-    def run(self):
-        self.runs += 1
-        self.wall += self.op_ns
-        self.cpu += self.op_ns
-        if self.rng.random() < self.interrupted:
-            self.wall += 10_000_000
-            if self.seen_by == "switches":
-                self.cpu += 10_000_000
-                self.switches += 1
-
-    def gauges(self):
-        return Gauges(
-            wall_ns=lambda: self.wall // self.tick_ns * self.tick_ns,
-            cpu_ns=lambda: self.cpu,
-            switches=lambda: self.switches,
-            tick_ns=self.tick_ns,
-        )
-
-
-@pytest.mark.parametrize("seen_by", ["cpu", "switches"])
-@pytest.mark.parametrize("op_ns, interrupted", [(20_000, 0.05), (300_000, 0.3), (3_000_000, 0.5)])
-def test_interrupted_samples_do_not_move_the_median(op_ns, interrupted, seen_by):
-    machine = Machine(op_ns, interrupted, seen_by=seen_by)
-    figure = timed_round(machine.run, 500.0, machine.gauges())
-    assert figure == pytest.approx(op_ns / 1e6)
-    assert 0 < figure.clean_share < 1
-
-
-def test_the_same_interruptions_do_move_it_when_no_gauge_sees_them():
-    machine = Machine(300_000, interrupted=0.6)
-    blind = Gauges(lambda: machine.wall, None, lambda: 0, tick_ns=1)
-    assert timed_round(machine.run, 500.0, blind) > 10
-
-
-def test_a_round_without_a_clean_sample_is_nan():
-    machine = Machine(300_000, interrupted=1.0)
-    figure = timed_round(machine.run, 50.0, machine.gauges())
-    assert math.isnan(figure) and figure.clean_share == 0 and figure.runs >= 1
-
-
-@pytest.mark.parametrize("tick_ns", [1, 100, 5_000, 100_000, 15_600_000])
-def test_runs_are_batched_to_a_hundred_ticks_of_the_clock(tick_ns):
-    machine = Machine(20_000, tick_ns=tick_ns)
-    coarse = Gauges(machine.gauges().wall_ns, None, lambda: 0, tick_ns)
-    assert timed_round(machine.run, 1.0, coarse) == pytest.approx(0.02, rel=0.011)
-
-
-def test_a_run_longer_than_the_round_is_timed_once():
-    machine = Machine(80_000_000)
-    figure = timed_round(machine.run, 10.0, machine.gauges())
-    assert figure == 80.0 and figure.runs == 1
-    assert machine.runs == 2  # one to warm the caches
-
-
-def test_cpu_time_gates_one_thread_only():
-    assert gauges(1).cpu_ns is not None
-    assert gauges(2).cpu_ns is None
-    for using in (gauges(1), gauges(2)):
-        assert using.tick_ns > 0
-        assert using.wall_ns() <= using.wall_ns() and using.switches() <= using.switches()
-
-
-@pytest.mark.parametrize(
-    "rounds, expected",
-    [
-        ([1.0] * 6, 0.0),
-        ([1.0, 1.1] * 5, 1 - 1 / 1.1),
-        ([1.1, 1.0] * 5, 0.1),
-        ([1.0, math.nan, 1.0, 2.0], 0.5),
-        ([1.0, math.nan], math.inf),
-        ([1.0], math.inf),
-        ([], math.inf),
-    ],
-)
-def test_repeat_error_compares_even_with_odd_rounds(rounds, expected):
-    assert repeat_error(rounds) == pytest.approx(expected)
-
-
-@given(
-    st.lists(st.floats(0.01, 100), min_size=2, max_size=40),
-    st.floats(0.1, 10),
-    st.integers(0, 5),
-)
-def test_timings_scale_with_the_clock_and_lie_within_the_rounds(rounds, factor, spoilt):
-    timing, scaled = summarise(rounds), summarise([factor * figure for figure in rounds])
-    assert min(rounds) <= timing.ms <= timing.p90_ms <= max(rounds)
-    assert scaled.ms == pytest.approx(factor * timing.ms)
-    assert scaled.repeat_error == pytest.approx(timing.repeat_error, abs=1e-9)
-    with_nans = summarise([*rounds, *[math.nan] * spoilt])
-    assert (with_nans.ms, with_nans.p90_ms) == (timing.ms, timing.p90_ms)
-    assert with_nans.clean_share == pytest.approx(len(rounds) / (len(rounds) + spoilt))
-
-
-def test_summarise_weighs_clean_shares_by_runs():
-    timing = summarise([Round(2.0, runs=30, clean_share=1.0), Round(2.0, runs=10, clean_share=0.2)])
-    assert timing == Timing(ms=2.0, p90_ms=2.0, repeat_error=0.0, runs=40, clean_share=0.8)
-
-
-def test_nothing_clean_has_no_figure():
-    timing = summarise([math.nan] * 4)
-    assert math.isnan(timing.ms) and timing.repeat_error == math.inf and timing.clean_share == 0
-
-
-def test_a_table_repeats_within_what_nine_rows_of_ten_do():
-    rows = {str(i): Timing(1.0, 1.0, error / 100, 1, 1.0) for i, error in enumerate(range(1, 11))}
-    assert repeat_error_of_table(rows) == pytest.approx(0.09)
+from edgenas.runtimes.base import Round
+from edgenas.runtimes.summary import Timing
+from edgenas.runtimes.timing import TooNoisy, measure
 
 
 class FakeSession:
@@ -261,15 +132,6 @@ def test_time_runs_out_after_eight_rounds_at_the_earliest():
     )
     assert timings["a"].runs == timing.MIN_ROUNDS
     assert seen == [*((i + 1, 50) for i in range(timing.MIN_ROUNDS)), (timing.MIN_ROUNDS, timing.MIN_ROUNDS)]
-
-
-def test_the_file_works_alone_on_a_device():
-    tree = ast.parse(Path(timing.__file__).read_text(), feature_version=(3, 9))
-    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} | {
-        alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
-    }
-    assert modules <= {"__future__", "math", "time", "resource", "collections.abc", "dataclasses", "typing", "numpy"}
-    assert not any(isinstance(node, ast.Match) for node in ast.walk(tree))
 
 
 def test_rounds_are_added_while_figures_do_not_repeat():

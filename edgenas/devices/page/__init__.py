@@ -11,13 +11,13 @@ from importlib.resources import files as resources
 
 from edgenas.runtimes.web.assets import SCRIPT, WASM, assets
 
-CODE = "/* CODE */"
+CODE = "/* CODE */"  # where index.html takes the modules
 SHARED = ("sessions.mjs",)
 OWN = ("kit.mjs", "store.mjs", "measure.mjs", "page.mjs")
 
 
 def files() -> dict[str, bytes]:
-    """What a kit holds besides probes and manifest to run in a browser, by name in the zip.
+    """Return what a kit holds besides probes and manifest to run in a browser, by name in the zip.
 
     Raises:
         EnvironmentFault: onnxruntime-web is not to be had.
@@ -32,7 +32,7 @@ def files() -> dict[str, bytes]:
 
 
 def index_html() -> str:
-    """The page with all its code in it: modules joined into one, without the imports between them."""
+    """Return the page with all its code in it: modules joined into one, without the imports between them."""
     runtimes, here = resources("edgenas.runtimes.web"), resources(__name__)
     modules = [runtimes.joinpath(name).read_text(encoding="utf-8") for name in SHARED]
     modules += [here.joinpath(name).read_text(encoding="utf-8") for name in OWN]

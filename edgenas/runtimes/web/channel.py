@@ -9,7 +9,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-CHUNK_BYTES = 1 << 16
+CHUNK_BYTES = 1 << 16  # what a pipe of Linux holds
+
+Message = dict[str, Any]  # JSON: commands of answer.mjs or of DevTools, and their replies
 
 
 class Gone(Exception):
@@ -20,7 +22,13 @@ class Channel:
     """A reader and a writer, both file descriptors that somebody else closes."""
 
     def __init__(self, reader: int, writer: int, end: bytes) -> None:
-        """`end` is the byte after every message."""
+        """Speak over two file descriptors.
+
+        Args:
+            reader: what the child writes to.
+            writer: what the child reads from.
+            end: the byte after every message.
+        """
         self._reader, self._writer, self._end = reader, writer, end
         self._received = bytearray()
 
@@ -33,8 +41,8 @@ class Channel:
         except OSError as error:
             raise Gone("closed") from error
 
-    def receive(self, timeout_s: float | None = None) -> dict[str, Any]:
-        """The next message; a silence of `timeout_s` counts as the end. Raises Gone."""
+    def receive(self, timeout_s: float | None = None) -> Message:
+        """Return the next message; a silence of `timeout_s` counts as the end. Raises Gone."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         searched = 0
         while (at := self._received.find(self._end, searched)) < 0:

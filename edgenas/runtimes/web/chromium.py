@@ -16,7 +16,7 @@ from typing import Any
 
 from edgenas.errors import EnvironmentFault
 from edgenas.runtimes.web.assets import assets
-from edgenas.runtimes.web.channel import Channel, Gone
+from edgenas.runtimes.web.channel import Channel, Gone, Message
 from edgenas.runtimes.web.serve import make_server
 
 EXECUTABLE = "EDGENAS_CHROMIUM"
@@ -42,7 +42,7 @@ FLAGS = (
 
 
 def executable() -> str:
-    """Path of Chromium or one of its kin: $EDGENAS_CHROMIUM, else from the PATH.
+    """Return the path of Chromium or one of its kin: $EDGENAS_CHROMIUM, else from the PATH.
 
     Raises:
         EnvironmentFault: there is none.
@@ -60,7 +60,7 @@ class Browser:
     """A headless Chromium with an empty profile of its own."""
 
     def __init__(self) -> None:
-        """Start it.
+        """Start the browser.
 
         Raises:
             EnvironmentFault: there is none, or it does not start.
@@ -85,11 +85,11 @@ class Browser:
         self.call("Browser.getVersion", timeout_s=START_S)
 
     def open_page(self, url: str) -> Page:
-        """A new page at `url`, perhaps not loaded yet."""
+        """Open a new page at `url`; it may not be loaded yet."""
         target = self.call("Target.createTarget", {"url": url})["targetId"]
         session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         self.call("Inspector.enable", session=session)
-        return Page(self, target, session)
+        return Page(self, session)
 
     def call(
         self,
@@ -98,8 +98,14 @@ class Browser:
         *,
         session: str | None = None,
         timeout_s: float | None = None,
-    ) -> dict[str, Any]:
-        """The result of a DevTools command, to the browser or to a page's session.
+    ) -> Message:
+        """Return the result of a DevTools command, to the browser or to a page's session.
+
+        Args:
+            method: the command, such as `Target.createTarget`.
+            params: its parameters.
+            session: the page that it is for; None stands for the browser itself.
+            timeout_s: a silence that counts as the browser's end; by default none does.
 
         Raises:
             EnvironmentFault: the browser has ended, the page has crashed, or the command is refused.
@@ -121,8 +127,8 @@ class Browser:
             raise EnvironmentFault(f"Chromium refuses {method}: {reply['error']['message']}; try another version of it")
         return dict(reply["result"])
 
-    def _reply(self, session: str | None, timeout_s: float | None) -> dict[str, Any]:
-        """What answers the last command; events in between matter only if they say that no answer will come."""
+    def _reply(self, session: str | None, timeout_s: float | None) -> Message:
+        """Return what answers the last command; events in between matter only if no answer will come."""
         while (message := self._channel.receive(timeout_s)).get("id") != self._sent:
             ours = session is not None and message.get("sessionId") == session
             if ours and message.get("method") in ("Inspector.targetCrashed", "Inspector.detached"):
@@ -130,7 +136,7 @@ class Browser:
         return message
 
     def stop(self) -> None:
-        """End all its processes, and remove the profile; a second call does nothing."""
+        """End all processes of the browser, and remove its profile; a second call does nothing."""
         if not self.working:
             return
         self.working = False
@@ -158,17 +164,16 @@ class Browser:
 class Page:
     """A page of a browser."""
 
-    def __init__(self, browser: Browser, target: str, session: str) -> None:
-        """`session` is attached to `target`."""
-        self.browser = browser
-        self._target, self._session = target, session
+    def __init__(self, browser: Browser, session: str) -> None:
+        """Speak to the page that `session` is attached to."""
+        self.browser, self._session = browser, session
 
-    def call(self, method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The result of a DevTools command to this page. Raises EnvironmentFault."""
+    def call(self, method: str, params: Mapping[str, Any] | None = None) -> Message:
+        """Return the result of a DevTools command to this page. Raises EnvironmentFault."""
         return self.browser.call(method, params, session=self._session)
 
     def evaluate(self, expression: str) -> Any:
-        """The value of an expression of JavaScript, or of what it promises.
+        """Return the value of an expression of JavaScript, or of what it promises.
 
         Raises:
             EnvironmentFault: it throws, or the page is no more.
@@ -182,7 +187,7 @@ class Page:
         return reply["result"].get("value")
 
     def wait_for(self, expression: str, timeout_s: float = START_S) -> Any:
-        """The expression's value as soon as it is true. Raises EnvironmentFault after `timeout_s`."""
+        """Wait until an expression is true, and return its value. Raises EnvironmentFault after `timeout_s`."""
         deadline = time.monotonic() + timeout_s
         while not (value := self._evaluate_while_loading(expression)):
             if time.monotonic() > deadline:
@@ -191,7 +196,7 @@ class Page:
         return value
 
     def _evaluate_while_loading(self, expression: str) -> Any:
-        """None if the page is replaced meanwhile."""
+        """Evaluate an expression; None if the page is replaced meanwhile."""
         try:
             return self.evaluate(expression)
         except EnvironmentFault:
@@ -225,11 +230,11 @@ class ChromiumEngine:
 
     @property
     def working(self) -> bool:
-        """Whether it can still take commands."""
+        """Tell whether it can still take commands."""
         return self._browser.working
 
-    def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """The reply. Raises EnvironmentFault if the page or the browser has ended."""
+    def ask(self, command: Mapping[str, Any]) -> Message:
+        """Return the reply to a command. Raises EnvironmentFault if the page or the browser has ended."""
         try:
             return dict(self._page.evaluate(f"answer({json.dumps(command)})"))
         except EnvironmentFault:
@@ -237,7 +242,7 @@ class ChromiumEngine:
             raise
 
     def stop(self) -> None:
-        """End the browser; a second call does nothing."""
+        """End the browser and the server; a second call does nothing."""
         if self._browser.working:
             self._browser.stop()
         if self.folder.exists():

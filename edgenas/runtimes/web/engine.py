@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-MAX_LOADED_BYTES = 2**29  # of model files; weights are kept twice or more, and a WASM heap ends at 4 GB
+from edgenas.runtimes.web.channel import Message
+
+# The most bytes of model files in one engine: weights are kept twice or more, and a WASM heap ends at 4 GB.
+MAX_LOADED_BYTES = 2**29
 
 
 class Engine(Protocol):
@@ -17,24 +20,24 @@ class Engine(Protocol):
 
     @property
     def working(self) -> bool:
-        """Whether it can still take commands."""
+        """Tell whether it can still take commands."""
 
-    def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """The reply.
+    def ask(self, command: Mapping[str, Any]) -> Message:
+        """Return the reply to a command.
 
         Raises:
             EnvironmentFault: the engine has stopped.
         """
 
     def stop(self) -> None:
-        """End it; a second call does nothing."""
+        """End the engine; a second call does nothing."""
 
 
 class Place:
     """An engine in a pool, and how much of it is taken."""
 
     def __init__(self, engine: Engine) -> None:
-        """Nothing is taken yet."""
+        """Start with nothing taken."""
         self.engine = engine
         self.loaded_bytes = 0
 
@@ -43,12 +46,12 @@ class Pool:
     """Engines of one kind, started when needed, several when models are many, and ended with this process."""
 
     def __init__(self, start: Callable[[int], Engine]) -> None:
-        """`start` makes an engine for so many threads."""
+        """Keep engines that `start` makes for a number of threads."""
         self._start = start
         self._places: dict[int, list[Place]] = {}
 
     def place(self, threads: int, model_bytes: int = 0) -> Place:
-        """A working engine with room for a model of this size; the largest model gets one of its own.
+        """Return a working engine with room for a model of this size; a very large model gets one of its own.
 
         Raises:
             EnvironmentFault: no engine can be started.
@@ -59,7 +62,7 @@ class Pool:
             if place.loaded_bytes + model_bytes <= MAX_LOADED_BYTES or not place.loaded_bytes:
                 return place
         if not any(self._places.values()):
-            atexit.unregister(self.stop)
+            atexit.unregister(self.stop)  # lest it be registered twice, once the pool was stopped and used again
             atexit.register(self.stop)
         places.append(Place(self._start(threads)))
         return places[-1]

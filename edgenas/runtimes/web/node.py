@@ -11,14 +11,14 @@ from typing import Any
 
 from edgenas.errors import EnvironmentFault
 from edgenas.runtimes.web.assets import assets
-from edgenas.runtimes.web.channel import Channel, Gone
+from edgenas.runtimes.web.channel import Channel, Gone, Message
 
 PROGRAM = Path(__file__).with_name("node.mjs")
 START_S, STOP_S = 60.0, 5.0
 
 
 def executable() -> str:
-    """Path of Node. Raises EnvironmentFault if there is none."""
+    """Return the path of Node. Raises EnvironmentFault if there is none."""
     path = shutil.which("node") or shutil.which("nodejs")
     if path is None:
         raise EnvironmentFault(
@@ -31,7 +31,7 @@ class NodeEngine:
     """A Node process that has loaded onnxruntime-web."""
 
     def __init__(self) -> None:
-        """Start it.
+        """Start the process.
 
         Raises:
             EnvironmentFault: there is no Node, or none of onnxruntime-web, or it does not start.
@@ -55,11 +55,11 @@ class NodeEngine:
         self.working = True
         self._ask({"do": "facts"}, START_S)
 
-    def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
-        """The reply. Raises EnvironmentFault if the process has ended."""
+    def ask(self, command: Mapping[str, Any]) -> Message:
+        """Return the reply to a command. Raises EnvironmentFault if the process has ended."""
         return self._ask(command, None)
 
-    def _ask(self, command: Mapping[str, Any], timeout_s: float | None) -> dict[str, Any]:
+    def _ask(self, command: Mapping[str, Any], timeout_s: float | None) -> Message:
         if not self.working:
             raise EnvironmentFault("the Node process of onnxruntime-web has ended; open the model again")
         try:
@@ -71,7 +71,7 @@ class NodeEngine:
             raise EnvironmentFault(f"Node stopped running onnxruntime-web ({last_words}); try again") from error
 
     def stop(self) -> None:
-        """End the process: at the end of its input it leaves by itself, unless it hangs."""
+        """End the process: it leaves by itself at the end of its input, unless it hangs."""
         if self._process.stdin is None or self._process.stdin.closed:
             return
         self.working = False
@@ -87,7 +87,7 @@ class NodeEngine:
         self._temporary.cleanup()
 
     def _last_words(self) -> str:
-        """The error that Node printed, else how it ended."""
+        """Return the error that Node printed, else how it ended."""
         try:
             code = self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:

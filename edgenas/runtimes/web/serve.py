@@ -24,46 +24,52 @@ class Handler(SimpleHTTPRequestHandler):
     extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript", ".wasm": "application/wasm"}
 
     def __init__(self, *args: Any, routes: Mapping[str, Path], **kwargs: Any) -> None:
-        """Answer one request."""
+        """Answer one request from the folders of `routes`."""
         self.routes = routes
         super().__init__(*args, **kwargs)
 
     def translate_path(self, path: str) -> str:
-        """The file of an address; `..` never leads out of a route's folder."""
+        """Return the file of an address; `..` never leads out of a route's folder."""
         first, _, rest = path.lstrip("/").partition("/")
         route = first if first in self.routes else ""
         self.directory = str(self.routes.get(route, ""))
         return super().translate_path(rest if route else path) if self.directory else ""
 
     def end_headers(self) -> None:
-        """Cross-origin isolation, and nothing from yesterday's kit."""
+        """Ask for cross-origin isolation, and for nothing from the browser's cache: kits change under one address."""
         self.send_header("Cross-Origin-Opener-Policy", "same-origin")
         self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
 
     def list_directory(self, path: Any) -> None:
-        """No listings."""
+        """Refuse to list folders."""
         self.send_error(404)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
+        """Write no log."""
 
 
 class Server(ThreadingHTTPServer):
-    """One thread a request."""
+    """A server with one thread a request."""
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Quiet: a browser that goes away in the middle of a file is no fault."""
+        """Write nothing: a browser that goes away in the middle of a file is no fault."""
 
 
 def make_server(routes: Mapping[str, Path], host: str = "127.0.0.1", port: int = 0) -> Server:
-    """A server that is bound, by default to any free port of this machine alone, and not yet running."""
+    """Bind a server, by default to any free port of this machine alone; it does not run yet.
+
+    Args:
+        routes: folders by the first part of the address; the route "" takes the rest.
+        host: the address to listen on.
+        port: 0 takes any free one.
+    """
     return Server((host, port), partial(Handler, routes=routes))
 
 
 def serve_for_ever(folder: Path, port: int = PORT) -> None:
-    """Serve until interrupted."""
+    """Serve a folder to every machine that reaches this one, until interrupted."""
     with make_server({"": folder}, "0.0.0.0", port) as server:
         print(
             f"open http://127.0.0.1:{port}/ here, or http://<address of this machine>:{port}/ on a phone; Ctrl-C ends"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,12 @@ import numpy as np
 
 from edgenas.errors import DataError, EnvironmentFault, UsageError
 from edgenas.runtimes import host
-from edgenas.runtimes.timing import Round
+from edgenas.runtimes.base import Array, Port, Ports, Round
 from edgenas.runtimes.web.assets import PACKAGE, assets
+from edgenas.runtimes.web.channel import Message
 from edgenas.runtimes.web.engine import Place, Pool
 
-Array = np.ndarray[Any, Any]
-
-_numbers = itertools.count()
+_numbers = itertools.count()  # of model files: sessions in one folder must not share a name
 
 
 class WebSession:
@@ -39,15 +38,16 @@ class WebSession:
         self._place: Place | None = pool.place(host.capped_threads(threads), len(content))
         self._bytes = len(content)
         reply = _load(self._place, content, label)
-        self._id, self._ports = reply["id"], {kind: reply[kind] for kind in ("inputs", "outputs")}
+        self._id = reply["id"]
+        self._ports = Ports(_ports(reply["inputs"]), _ports(reply["outputs"]))
         self._place.loaded_bytes += self._bytes
 
-    def describe(self) -> dict[str, list[dict[str, Any]]]:
-        """Name, shape (dynamic dimensions are 1) and dtype of each of `inputs` and `outputs`."""
+    def describe(self) -> Ports:
+        """Return the model's inputs and outputs."""
         return self._ports
 
     def run(self, x: Array | None = None) -> list[Array]:
-        """All outputs; `x` replaces the first input, of the shape and dtype that `describe` tells.
+        """Return all outputs; `x` replaces the first input, of the shape and dtype that `describe` tells.
 
         Raises:
             DataError: the model fails to run on it.
@@ -57,8 +57,8 @@ class WebSession:
         reply = self._ask({"do": "run", "input": None if x is None else _packed(x)}, f"does not run on {fed}")
         return [_unpacked(output) for output in reply["outputs"]]
 
-    def rounds(self, n: int, ms: float) -> list[float]:
-        """`n` rounds of about `ms` milliseconds, timed by the engine itself.
+    def rounds(self, n: int, ms: float) -> list[Round]:
+        """Let the engine time `n` rounds of about `ms` milliseconds.
 
         Raises:
             DataError: the model fails to run.
@@ -74,7 +74,7 @@ class WebSession:
             place.loaded_bytes -= self._bytes
             place.engine.ask({"do": "free", "id": self._id})
 
-    def _ask(self, command: Mapping[str, Any], failure: str) -> dict[str, Any]:
+    def _ask(self, command: Mapping[str, Any], failure: str) -> Message:
         if self._place is None:
             raise UsageError("the session is closed; open the model again")
         return _ask(self._place, {**command, "id": self._id}, f"the model {failure}")
@@ -84,11 +84,17 @@ class WebRuntime:
     """The functions of a runtime plugin whose models run in the engines of one pool."""
 
     def __init__(self, name: str, executable: Callable[[], str], pool: Pool) -> None:
-        """`executable` finds the program that engines run in, or raises EnvironmentFault."""
+        """Make a plugin.
+
+        Args:
+            name: how tables call the runtime.
+            executable: finds the program that engines run in, or raises EnvironmentFault.
+            pool: where sessions get their engine.
+        """
         self.name, self._executable, self._pool = name, executable, pool
 
     def version(self) -> str:
-        """Version of the npm package, which is fetched if need be.
+        """Return the version of the npm package, which is fetched if need be.
 
         Raises:
             EnvironmentFault: the engine's program or the package is not to be had.
@@ -97,7 +103,7 @@ class WebRuntime:
         return assets().version
 
     def open(self, model: Path | bytes, threads: int = 1) -> WebSession:
-        """A session of an ONNX file, or of its bytes, on as many threads as the engine can give of those asked for.
+        """Open an ONNX file, or its bytes, on at most `threads` threads.
 
         Raises:
             DataError: the model cannot be loaded, or has an input of a type that cannot be made up.
@@ -106,21 +112,8 @@ class WebRuntime:
         """
         return WebSession(self._pool, model, threads)
 
-    def describe(self, model: Path | bytes) -> dict[str, list[dict[str, Any]]]:
-        """Name, shape (dynamic dimensions are 1) and dtype of each of `inputs` and `outputs`.
-
-        Raises:
-            DataError: the model cannot be loaded.
-            EnvironmentFault: as `open`.
-        """
-        session = self.open(model)
-        try:
-            return session.describe()
-        finally:
-            session.close()
-
     def host(self, threads: int = 1) -> dict[str, str | int | float]:
-        """The machine's facts, the engine's, and the runtime's."""
+        """Return the machine's facts, the engine's, and the runtime's."""
         facts = host.host(threads)
         told = self._pool.place(int(facts["threads"])).engine.ask({"do": "facts"})
         runtime = {"runtime": self.name, "version": assets().version, "provider": "wasm"}
@@ -136,8 +129,12 @@ def _content(model: Path | bytes) -> tuple[bytes, str]:
         raise DataError(f"{model}: cannot be read ({error.strerror}); give the path of an ONNX file") from error
 
 
-def _load(place: Place, content: bytes, label: str) -> dict[str, Any]:
-    """Models travel as files of a folder that the engine reads."""
+def _ports(values: Sequence[Mapping[str, Any]]) -> tuple[Port, ...]:
+    return tuple(Port(value["name"], tuple(value["shape"]), value["dtype"]) for value in values)
+
+
+def _load(place: Place, content: bytes, label: str) -> Message:
+    """Load a model, which travels as a file of a folder that the engine reads."""
     file = place.engine.folder / f"{next(_numbers)}.onnx"
     try:
         file.write_bytes(content)
@@ -149,8 +146,11 @@ def _load(place: Place, content: bytes, label: str) -> dict[str, Any]:
         file.unlink(missing_ok=True)
 
 
-def _ask(place: Place, command: Mapping[str, Any], failure: str) -> dict[str, Any]:
-    """The engine's reply; its error as ours. One that has broken off in the middle of a run is not used again."""
+def _ask(place: Place, command: Mapping[str, Any], failure: str) -> Message:
+    """Return the engine's reply; raise its error as ours.
+
+    An engine that broke off in the middle of a run is not used again: its heap may be damaged.
+    """
     reply = place.engine.ask(command)
     if "error" not in reply:
         return reply
@@ -159,7 +159,7 @@ def _ask(place: Place, command: Mapping[str, Any], failure: str) -> dict[str, An
     raise DataError(f"{failure}: {' '.join(reply['error'].split())[:200]}")
 
 
-def _packed(x: Array) -> dict[str, Any]:
+def _packed(x: Array) -> Message:
     data = base64.b64encode(np.ascontiguousarray(x).tobytes()).decode()
     return {"type": str(x.dtype), "dims": list(x.shape), "data": data}
 
