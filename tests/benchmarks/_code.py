@@ -16,7 +16,8 @@ from pathlib import Path
 FLOORS = (
     ("__main__",),
     ("cli",),
-    ("", "testing"),
+    ("",),
+    ("api", "testing"),
     ("workflows", "strategies"),
     ("devices", "evaluators"),
     ("latency", "exploration"),
@@ -210,12 +211,14 @@ class Package:
         return [(name, f) for name, f in self.functions() if f.public and f.parameters >= 2]
 
     def public_names(self) -> list[str]:
-        """What the package's `__all__` lists, without the errors, which need no example."""
+        """What the package's `__all__` lists, without errors and modules, which need no example."""
         for node in self.modules[self.folder.name].tree.body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
                 listed = [name for name in ast.literal_eval(node.value) if not name.startswith("__")]
                 errors = {n.name for n in _classes(self.modules.get(f"{self.folder.name}.errors"))}
-                return [name for name in listed if name not in errors]
+                return [
+                    name for name in listed if name not in errors and f"{self.folder.name}.{name}" not in self.modules
+                ]
         return []
 
     def without_example(self) -> list[str]:
