@@ -1,5 +1,6 @@
 """What others write against and what they get back, by the names under which `edgenas` has them."""
 
+from edgenas.cost.counts import CountCost as CountCost
 from edgenas.data.base import Data as Data
 from edgenas.exploration.driver import run_search as run_search
 from edgenas.exploration.evaluator import Evaluator as Evaluator
@@ -10,7 +11,9 @@ from edgenas.exploration.study import Study as Study
 from edgenas.exploration.study import Trial as Trial
 from edgenas.graph.graph import Builder as Builder
 from edgenas.graph.graph import Choice as Choice
+from edgenas.latency.predictor import latency_interval as latency_interval
 from edgenas.latency.table import LatencyTable as LatencyTable
+from edgenas.latency.table import read_table as read_table
 from edgenas.spaces.base import SearchSpace as SearchSpace
 from edgenas.workflows.config import Config as Config
 from edgenas.workflows.result import Result as Result
