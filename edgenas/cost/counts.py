@@ -99,7 +99,14 @@ def flop_counter(module: object, inputs: tuple[object, ...]) -> Any:
 
 
 class CountCost(AdditiveCost):
-    """The sum of one count over the nodes: `macs`, `params` or `bytes`."""
+    """The sum of one count over the nodes: `macs`, `params` or `bytes`.
+
+    >>> from edgenas.spaces.build import build_space
+    >>> space = build_space("nasbench201", (3, 32, 32), 10)
+    >>> arch = space.parse("|skip_connect~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|none~1|skip_connect~2|")
+    >>> CountCost("params")(space.graph(arch))
+    100506.0
+    """
 
     def __init__(self, metric: str, known: Mapping[str, Counts] | None = None) -> None:
         """Prepare to sum one count.
