@@ -117,6 +117,11 @@ def read_table(path: Path) -> LatencyTable:
 
     Raises:
         TableError: unit missing or not ms, a number that is no plausible time, a row twice, with line and key.
+
+    >>> from edgenas.latency.registry import shipped_tables
+    >>> table = read_table(shipped_tables() / "amd-epyc-zen4" / "onnxruntime-1t-fp32.csv")
+    >>> table.device, len(table.ops)
+    ('amd-epyc-zen4', 372)
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
