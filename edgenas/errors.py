@@ -11,7 +11,7 @@
     +-- DataError                exit 3   images or labels are unusable
     +-- EnvironmentFault         exit 4   disk, device, or a machine too noisy to time on
     |   +-- NoisyMachine         exit 4   too few clean samples, or figures that do not repeat
-    +-- Ended                    as the process that ended first: another one of the same run, which has said why
+    +-- Ended                    as the process that ended first: another one of the same run, which has told why
     +-- Interrupted              exit 130 or 143, by a signal; `--resume` goes on
 
 Each message names the thing and the next step, in one line.
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 
 class EdgeNASError(Exception):
-    """Base of all; a check failed."""
+    """Base of all errors of edgenas; on its own, a check that failed."""
 
     exit_code = 1
 
@@ -41,7 +41,7 @@ class UsageError(EdgeNASError):
 
 
 class UnknownName(UsageError):
-    """No plugin of that name."""
+    """There is no plugin of that name."""
 
 
 class MissingOps(UsageError):
@@ -63,20 +63,20 @@ class DataError(EdgeNASError):
 
 
 class EnvironmentFault(EdgeNASError):
-    """Disk, device or operating system stands in the way."""
+    """The disk, a device or the operating system stands in the way."""
 
     exit_code = 4
 
 
 class NoisyMachine(EnvironmentFault):
-    """Too few clean timing samples, or figures that do not repeat."""
+    """There are too few clean timing samples, or figures do not repeat."""
 
 
 class Ended(EdgeNASError):
-    """Another process of the same run ended first, with this exit code, and has said why."""
+    """Another process of the same run ended first, with this exit code, and has told why."""
 
 
 class Interrupted(EdgeNASError):
-    """Stopped by a signal, at a point from which `--resume` goes on."""
+    """A signal stopped the run, at a point from which `--resume` goes on."""
 
     exit_code = 130

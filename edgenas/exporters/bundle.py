@@ -25,7 +25,7 @@ from edgenas.exporters.metadata import MODELS, ModelMetadata, Precision
 from edgenas.exporters.model_card import model_card, one_line
 from edgenas.exporters.onnx import OUTPUT
 from edgenas.exporters.session import outputs
-from edgenas.system.run_folder import Json
+from edgenas.system.records import Json
 
 Array = np.ndarray[Any, Any]
 

@@ -15,12 +15,16 @@ import torch
 
 from edgenas.errors import CheckpointError, EnvironmentFault
 
-MAGIC = b"edgenas-checkpoint-1 "
+MAGIC = b"edgenas-checkpoint-1 "  # first bytes of every checkpoint: its format, before the hash
 State = dict[str, Any]  # what a checkpoint keeps: dicts, lists, tuples, numbers, strings, None and tensors
 
 
-def save(path: Path, payload: dict[str, Any]) -> None:
-    """Replace `path` atomically; the file it held becomes `<path>.previous`.
+def save(path: Path, payload: State) -> None:
+    """Replace a checkpoint atomically; what it held becomes `<path>.previous`.
+
+    Args:
+        path: of the checkpoint; its folder is made if it is not there.
+        payload: what it is to hold.
 
     Raises:
         EnvironmentFault: the disk is full or not writable; the last checkpoint is intact.
@@ -47,8 +51,8 @@ def save(path: Path, payload: dict[str, Any]) -> None:
         ) from error
 
 
-def load(path: Path) -> dict[str, Any]:
-    """The newest intact generation; tensors on the CPU. A damaged newest one is passed over with a warning.
+def load(path: Path) -> State:
+    """Return what the newest intact generation holds, tensors on the CPU; a damaged one is passed over with a warning.
 
     Raises:
         FileNotFoundError: there is no checkpoint.
@@ -70,8 +74,17 @@ def load(path: Path) -> dict[str, Any]:
     raise CheckpointError(f"{damage}; no intact generation is left: delete it and run again")
 
 
-def check_identity(path: Path, payload: dict[str, Any], identity: dict[str, Any]) -> None:
-    """Raises CheckpointError, with the difference, if a checkpoint was written by another run."""
+def check_identity(path: Path, payload: State, identity: State) -> None:
+    """Check that a checkpoint was written by this run.
+
+    Args:
+        path: of the checkpoint, for the message.
+        payload: what it holds.
+        identity: what this run is of; the checkpoint keeps the same as `identity`.
+
+    Raises:
+        CheckpointError: another run wrote it; the first difference is named.
+    """
     found = payload.get("identity", {})
     for name, wanted in identity.items():
         if found.get(name) != wanted:
@@ -81,12 +94,12 @@ def check_identity(path: Path, payload: dict[str, Any], identity: dict[str, Any]
 
 
 def previous(path: Path) -> Path:
-    """Where the older generation stands."""
+    """Return the path of the older generation."""
     return path.with_name(path.name + ".previous")
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Raises ValueError if the file is truncated, altered, or no checkpoint of ours."""
+def _read(path: Path) -> State:
+    """Return what one file holds; raises ValueError if it is truncated, altered, or no checkpoint of ours."""
     head, _, content = path.read_bytes().partition(b"\n")
     if not head.startswith(MAGIC):
         raise ValueError("not an edgenas checkpoint")

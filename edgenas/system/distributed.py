@@ -1,12 +1,12 @@
 """Several processes as one: torchrun starts them, and each runs the same program on its part of every batch.
 
-The only file that knows torch.distributed. In a single process, and inside `alone()`, all of it does nothing. Tensors
-are summed where they are (nccl on GPUs); objects and questions go from host to host (gloo): no GPU is waited for.
+This is the only file that knows torch.distributed. In a single process, and inside `alone()`, all of it does nothing.
+Tensors are summed where they are (nccl on GPUs); objects and flags go from host to host (gloo): no GPU is waited for.
 
 Gradients are summed by one coalesced reduction after the backward passes, as DistributedDataParallel does it, and not
 by that class, for three reasons. A supernet uses other parameters at each step, in several backward passes, and alphas
 get their gradients from `torch.autograd.grad`: none of them calls its hooks as it expects. It adds up the ghost batches
-of a process one after another, where `engine.ghosts` needs sums in an order that no number of processes changes. And
+of a process one after another, where ghost batches need sums in an order that no number of processes changes. And
 its gain, sending while the backward pass still runs, is small for the few megabytes of an edge network.
 """
 
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 S = TypeVar("S")
 
-# One process measures, or scores alone, while the others wait; that it died they see at once, not by this.
+# One process measures, or scores alone, while the others wait: longer than either takes. That a process died is seen at
+# once, not by this.
 TIMEOUT = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
 class Place:
-    """Which process this is, of how many."""
+    """Which process this is, and how many there are."""
 
     rank: int = 0
     world: int = 1
@@ -45,18 +46,18 @@ _place: ContextVar[Place] = ContextVar("place", default=_SINGLE)
 
 
 def rank() -> int:
-    """Number of this process; 0 writes and speaks for all."""
+    """Return the number of this process; 0 writes files and reports progress for all."""
     return _place.get().rank
 
 
 def world() -> int:
-    """Number of processes that work together."""
+    """Return how many processes work together."""
     return _place.get().world
 
 
 @contextmanager
 def alone() -> Iterator[None]:
-    """What happens inside is this process's own affair."""
+    """Let this process act as if it were the only one."""
     token = _place.set(_SINGLE)
     try:
         yield
@@ -70,7 +71,7 @@ def processes() -> Iterator[None]:
 
     Raises:
         EnvironmentFault: the others cannot be reached.
-        Ended: another process failed first, and has said why.
+        Ended: another process failed first, and has reported why.
     """
     started = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
     if started == 1 or world() > 1:
@@ -91,7 +92,7 @@ def processes() -> Iterator[None]:
 
 
 def broadcast(value: T) -> T:
-    """What the first process has, on all of them: plain objects."""
+    """Return on all processes what the first one has: a plain object."""
     if world() == 1:
         return value
     import torch
@@ -104,7 +105,7 @@ def broadcast(value: T) -> T:
 
 
 def gather(value: T) -> list[T]:
-    """What each process has, in their order, on all of them: plain objects."""
+    """Return on all processes what each one has, in their order: plain objects."""
     if world() == 1:
         return [value]
     import torch.distributed as dist
@@ -116,7 +117,7 @@ def gather(value: T) -> list[T]:
 
 
 def agree(flag: bool) -> bool:
-    """Whether any process says so; all of them must ask."""
+    """Tell whether the flag is set on any process; all of them must call this."""
     if world() == 1:
         return flag
     import torch
@@ -129,7 +130,7 @@ def agree(flag: bool) -> bool:
 
 
 def first(make: Callable[[], T]) -> T:
-    """What the first process makes by itself while the others wait, on all of them; so is an error that it raises."""
+    """Return on all processes what the first one makes while the others wait; its error is raised by all."""
     if world() == 1:
         return make()
     value: T = _value(broadcast(_tried(make) if rank() == 0 else None))
@@ -137,7 +138,7 @@ def first(make: Callable[[], T]) -> T:
 
 
 def in_turn(make: Callable[[], T]) -> T:
-    """What each process makes by itself, the first one before the others; its error is raised by all."""
+    """Return what each process makes by itself, the first one before the others; its error is raised by all."""
     if world() == 1:
         return make()
     mine = _tried(make) if rank() == 0 else None
@@ -149,16 +150,16 @@ def in_turn(make: Callable[[], T]) -> T:
 
 
 def shared_out(function: Callable[[S], T], items: Sequence[S]) -> list[T]:
-    """`function` of every item, each computed by one process; the first error is raised by all."""
+    """Return `function` of every item, each computed by one process; the first error is raised by all."""
     place = _place.get()
     parts = gather([_tried(lambda item=item: function(item)) for item in items[place.rank :: place.world]])  # type: ignore[misc]
     return [_value(parts[i % place.world][i // place.world]) for i in range(len(items))]
 
 
 def summed(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Each tensor, added up over the processes by one reduction: the same bits on all of them.
+    """Return each tensor, added up over the processes by one reduction: the same bits on all of them.
 
-    Of two processes, the sum is that of their values in either order; of more, its rounding depends on the backend.
+    With two processes, the sum is that of their values in either order; with more, its rounding depends on the backend.
     """
     if world() == 1 or not tensors:
         return list(tensors)
@@ -168,7 +169,7 @@ def summed(tensors: Sequence[Tensor]) -> list[Tensor]:
     flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
     with _together():
         dist.all_reduce(flat)
-    found = [torch.empty_like(tensor) for tensor in tensors]  # in their own memory format
+    found = [torch.empty_like(tensor) for tensor in tensors]  # they keep their memory format
     parts = torch.split(flat, [tensor.numel() for tensor in tensors])
     torch._foreach_copy_(found, [part.view(t.shape) for part, t in zip(parts, tensors, strict=True)])
     return found
@@ -188,7 +189,7 @@ def copy_(tensors: Sequence[Tensor]) -> None:
 
 
 def _join() -> Any:
-    """Meet the other processes; what they share, by which they tell each other of their end."""
+    """Meet the other processes, and return the store by which they tell each other of their end."""
     from edgenas.system.threads import configure_threads
 
     configure_threads()  # torch comes with it
@@ -211,11 +212,11 @@ def _join() -> Any:
 
 
 def _follow(store: Any, error: BaseException) -> None:
-    """Say that this process ends. Raises Ended, with the exit code of the first that did, if that was another."""
+    """Note in the store that this process ends; raises Ended, with its exit code, if another ended first."""
     code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
-    with suppress(RuntimeError, OSError, ValueError):  # nobody is left to ask
-        told = store.compare_set("ended", "", f"{rank()} {code} {_line(error)}").decode()
-        number, code, cause = told.split(" ", 2)
+    with suppress(RuntimeError, OSError, ValueError):  # the store went away with its process
+        ended_first = store.compare_set("ended", "", f"{rank()} {code} {_line(error)}").decode()
+        number, code, cause = ended_first.split(" ", 2)
         if int(number) != rank():
             ended = Ended(f"process {number} ended: {cause}")
             ended.exit_code = int(code)
@@ -224,7 +225,7 @@ def _follow(store: Any, error: BaseException) -> None:
 
 @contextmanager
 def _together() -> Iterator[None]:
-    """Raises EnvironmentFault for what goes wrong between processes."""
+    """Raise EnvironmentFault for what goes wrong between processes."""
     try:
         yield
     except RuntimeError as error:
@@ -234,7 +235,7 @@ def _together() -> Iterator[None]:
 
 
 def _tried(make: Callable[[], T]) -> tuple[T | None, EdgeNASError | None]:
-    """The value made alone, or the error; only errors that are ours are passed on."""
+    """Return the value that is made alone, or the error; only errors of ours are passed on."""
     try:
         with alone():
             return make(), None

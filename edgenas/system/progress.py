@@ -1,4 +1,4 @@
-"""Progress, for people, on stderr: a bar on a terminal, a line now and then elsewhere, nothing when quiet.
+"""Progress for people, on stderr: a bar on a terminal, a line now and then elsewhere, nothing when quiet.
 
 Nothing here fails a run: whoever reads stderr may go away at any moment.
 """
@@ -18,79 +18,85 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 EVERY_S = 10.0  # between two lines about one stage, where there is no terminal
-REDRAW_S = 0.2
+REDRAW_S = 0.2  # between two drawings of a bar: often enough to see it move, rare enough to cost nothing
 
 
 class ProgressCallback(Protocol):
-    """How a stage says where it is: `done` of `total` of whatever it counts, which may begin anew, and a few words."""
+    """What a stage calls to report how far it is."""
 
     def __call__(self, done: int, total: int, text: str = "") -> None:
-        """Say it."""
+        """Report progress.
+
+        Args:
+            done: how many of what the stage counts; the count may start again.
+            total: how many there are; 0 while that is unknown.
+            text: a few words on what is under way.
+        """
 
 
 class Reporter(Protocol):
-    """Whom a run tells what it does."""
+    """What a run reports its progress to."""
 
     def stage(self, name: str) -> AbstractContextManager[ProgressCallback]:
-        """A long step, from its beginning to its end; stages may hold others."""
+        """Return a context for a long step, from its beginning to its end; stages may hold others."""
 
     def log(self, text: str) -> None:
-        """One line that should stay."""
+        """Log one line that should stay."""
 
 
 class SilentReporter:
-    """Says nothing."""
+    """Reports nothing."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[ProgressCallback]:
-        """Goes by in silence."""
+        """Ignore the progress of a stage."""
         yield lambda done, total, text="": None
 
     def log(self, text: str) -> None:
-        """Is not said."""
+        """Ignore a line."""
 
 
 class PlainReporter:
-    """One line when a stage begins, one every ten seconds, one at its end: for log files and simple terminals."""
+    """Reports to log files and simple terminals: a line when a stage begins, every ten seconds, and at its end."""
 
     def __init__(
         self, stream: IO[str] | None, *, every_s: float = EVERY_S, clock: Callable[[], float] = time.monotonic
     ):
-        """Lines go to `stream`."""
+        """Write to `stream`, at most every `every_s` seconds of `clock` about one stage."""
         self._stream, self._every_s, self._clock = LastingStream(stream), every_s, clock
 
     @contextmanager
     def stage(self, name: str) -> Iterator[ProgressCallback]:
-        """Begin, progress with the time left, end with the time taken."""
-        begun = spoken = self._clock()
+        """Log the begin of a stage, its progress with the time left, and its end with the time taken."""
+        begun = reported = self._clock()
         pace = Pace(self._clock)
 
-        def tell(done: int, total: int, text: str = "") -> None:
-            nonlocal spoken
+        def report(done: int, total: int, text: str = "") -> None:
+            nonlocal reported
             left = pace.left(done, total)
-            if self._clock() - spoken >= self._every_s:
-                spoken = self._clock()
+            if self._clock() - reported >= self._every_s:
+                reported = self._clock()
                 self.log(", ".join(filter(None, [f"{name}: {share(done, total):.0%}", text, left])))
 
         self.log(f"{name} ...")
         ending = "stopped"
         try:
-            yield tell
+            yield report
             ending = "done"
         finally:
             self.log(f"{name}: {ending} after {duration(self._clock() - begun)}")
 
     def log(self, text: str) -> None:
-        """A line."""
+        """Write a line."""
         self._stream.write(printable(text) + "\n")
         self._stream.flush()
 
 
 class RichReporter:
-    """A line with a bar for each stage, redrawn in place."""
+    """Reports to a terminal: a line with a bar for each stage, redrawn in place."""
 
     def __init__(self, stream: IO[str] | None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Draws on `stream`, a terminal."""
+        """Draw on `stream`, a terminal."""
         from rich.console import Console
 
         # It has all that rich asks of a file, though not all of the type.
@@ -100,14 +106,14 @@ class RichReporter:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[ProgressCallback]:
-        """Bar, percentage, time taken and time left."""
+        """Draw bar, percentage, time taken and time left."""
         outermost = self._progress is None
         progress = self._progress = self._progress or self._bars()
         bar = progress.add_task(printable(name), total=None, text="")
         pace = Pace(self._clock)
         drawn = self._clock()
 
-        def tell(done: int, total: int, text: str = "") -> None:
+        def report(done: int, total: int, text: str = "") -> None:
             nonlocal drawn
             left = pace.left(done, total)
             if self._clock() - drawn >= REDRAW_S:
@@ -119,7 +125,7 @@ class RichReporter:
         if outermost:
             progress.start()
         try:
-            yield tell
+            yield report
             progress.update(bar, completed=1.0, total=1.0, text="")
             progress.refresh()
         finally:
@@ -128,7 +134,7 @@ class RichReporter:
                 self._progress = None
 
     def log(self, text: str) -> None:
-        """A line above the bars."""
+        """Write a line above the bars."""
         self._console.print(printable(text), soft_wrap=True)
 
     def _bars(self) -> Progress:
@@ -150,7 +156,12 @@ class RichReporter:
 
 
 def make_reporter(quiet: bool = False, stream: TextIO | None = None) -> Reporter:
-    """The reporter that suits `stream` (default: stderr)."""
+    """Return the reporter that suits a stream.
+
+    Args:
+        quiet: whether nothing is to be reported.
+        stream: None stands for stderr.
+    """
     stream = sys.stderr if stream is None else stream
     if quiet or stream is None:
         return SilentReporter()
@@ -160,16 +171,16 @@ def make_reporter(quiet: bool = False, stream: TextIO | None = None) -> Reporter
 
 
 class Pace:
-    """How long a stage will still take, at its pace since the first report; a count that goes back begins anew."""
+    """How long a stage will still take, at its pace since the first report, or since its count went back."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
-        """`clock` counts seconds."""
+        """Measure by `clock`, in seconds."""
         self._clock = clock
         self._first: tuple[float, float] | None = None  # share, time
         self._last = 0.0
 
     def left(self, done: int, total: int) -> str:
-        """`1 min 20 s left`, or nothing while that is unknown."""
+        """Return for example `1 min 20 s left`, or nothing while that is unknown."""
         now, here = self._clock(), share(done, total)
         if self._first is None or here < self._last:
             self._first = here, now
@@ -184,7 +195,7 @@ class LastingStream:
     """A text stream that falls silent when nobody reads it any more, instead of failing."""
 
     def __init__(self, stream: IO[str] | None) -> None:
-        """None is silent from the beginning."""
+        """Wrap a stream; None is silent from the beginning."""
         self._stream = stream
 
     def write(self, text: str) -> int:
@@ -197,12 +208,12 @@ class LastingStream:
         self._try(lambda stream: stream.flush())
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Tell whether it is a terminal."""
         return self._stream is not None and self._stream.isatty()
 
     @property
     def encoding(self) -> str:
-        """The stream's, which decides what bars are drawn with."""
+        """Return the stream's encoding, which decides what bars are drawn with."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def _try(self, act: Callable[[IO[str]], object]) -> None:
@@ -224,5 +235,5 @@ def abandon(stream: IO[str]) -> None:
 
 
 def share(done: int, total: int) -> float:
-    """`done` of `total` in 0..1; 0 while the total is unknown."""
+    """Return `done` of `total` in 0..1; 0 while the total is unknown."""
     return min(1.0, max(0.0, done / total)) if total > 0 else 0.0

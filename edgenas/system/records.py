@@ -6,12 +6,13 @@ import types
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from functools import cache
-from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+Json = dict[str, Any]  # an object of JSON, where its form is not fixed by a record
 Record = TypeVar("Record")
 
 
-def to_json(record: Any) -> dict[str, Any]:
+def to_json(record: Any) -> Json:
     """Return the fields of a dataclass, and of those in it, as JSON holds them."""
     return asdict(record)
 
@@ -45,6 +46,8 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         return _read_one_of(parts, value, where)
     if is_dataclass(kind):
         return _read_record(kind, value, where)
+    if origin is Literal:
+        return _read_literal(parts, value, where)
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, dict):
             raise ValueError(f"{where}: {value!r} is no mapping")
@@ -81,11 +84,13 @@ def _read_record(kind: Any, value: Any, where: str) -> Any:
     return kind(**{name: _read(hints[name], value[name], f"{where}.{name}") for name in names})
 
 
+def _read_literal(known: Sequence[Any], value: Any, where: str) -> Any:
+    if value not in known:
+        raise ValueError(f"{where}: {value!r} is none of {', '.join(map(str, known))}")
+    return value
+
+
 def _read_scalar(kind: Any, value: Any, where: str) -> Any:
-    if get_args(kind):  # a Literal
-        if value not in get_args(kind):
-            raise ValueError(f"{where}: {value!r} is none of {', '.join(map(str, get_args(kind)))}")
-        return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
@@ -94,5 +99,5 @@ def _read_scalar(kind: Any, value: Any, where: str) -> Any:
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: type) -> Mapping[str, Any]:
     return get_type_hints(kind)

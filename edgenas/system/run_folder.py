@@ -9,16 +9,16 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
 from edgenas.system import distributed, records
+from edgenas.system.records import Json
 
 CONFIG, LOCK, SECONDS, FORMAT_FILE = "config.toml", "run.lock", "seconds.json", "format.json"
 FORMAT = 2  # of run folders; 1 had no file that says so
 FIRST_VERSION = "0.1.0"  # which wrote all folders of format 1
 
-Json = dict[str, Any]  # an object of JSON whose form is somebody else's
 Record = TypeVar("Record")
 
 
@@ -29,7 +29,12 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, *, resume: bool, writes: bool = True) -> None:
-        """Create or reopen it, and lock it; a process that does not write leaves all this to the one that does.
+        """Create or reopen the folder, and lock it.
+
+        Args:
+            path: of the folder.
+            resume: whether it may hold a run already.
+            writes: whether this process does so; one that does not leaves all this to the one that does.
 
         Raises:
             UsageError: it holds a run and `resume` is off, or another process works in it.
@@ -80,12 +85,12 @@ class RunFolder:
         write_atomically(self.path / SECONDS, json.dumps(self.seconds).encode())
 
     def unlock(self) -> None:
-        """Let others in."""
+        """Let other processes in."""
         if self.writes:
             (self.path / LOCK).unlink(missing_ok=True)
 
     def _lock(self) -> str | None:
-        """Take the lock; a notice if a dead process had left it."""
+        """Take the lock, and return a notice if a dead process had left it."""
         lock, notice = self.path / LOCK, None
         mine = {"pid": os.getpid(), "host": platform.node(), "started": _start_ticks(os.getpid())}
         try:
@@ -104,10 +109,10 @@ class RunFolder:
 
 
 class KeptFolder(RunFolder):
-    """A run's folder to look into: it is not locked, and nothing is made there."""
+    """A run's folder to look into: it is not locked, and nothing is made in it."""
 
     def __init__(self, path: Path) -> None:
-        """As it is."""
+        """Open the folder as it is."""
         self.path, self.seconds, self.notice = path, {}, None
 
     def artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
@@ -172,7 +177,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def _start_ticks(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks: tells it from a later one with its number. None if it is gone."""
+    """Return when a process began, in the kernel's ticks, or None if it is gone.
+
+    It tells the process from a later one with the same number.
+    """
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
@@ -185,9 +193,9 @@ def _start_ticks(pid: int) -> str | None:
 
 
 def cache_folder(*parts: str) -> Path | None:
-    """A folder of edgenas in the user's cache, which can be written; below the temporary folder without a usable home.
+    """Return a folder in the user's cache that can be written, or one for temporary files if there is no usable home.
 
-    None if neither can.
+    None stands for neither.
     """
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     for root in (Path(home), Path(tempfile.gettempdir())):

@@ -19,7 +19,7 @@ from typing import cast
 
 from edgenas import errors
 from edgenas.errors import DataError, EdgeNASError, EnvironmentFault
-from edgenas.system.run_folder import Json
+from edgenas.system.records import Json
 
 Progress = Callable[[int, int], None]
 Send = Callable[..., None]

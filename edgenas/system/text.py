@@ -8,16 +8,17 @@ from typing import Any
 
 UNKNOWN = "unknown"
 TRAINED = "trained_"  # begins the name of a metric by the costs of the run that trained the weights
-WHAT = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "for the file"}  # there is so much of
+# What a limited metric is of, behind its figure: `1.2 M of 2 M parameters`.
+WHAT = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "for the file"}
 
 
 def printable(text: str) -> str:
-    """One line whatever a file or class is called: line breaks, terminal codes and the like are written as escapes."""
+    """Return `text` as one line: line breaks, terminal codes and other characters that do not print are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def duration(seconds: float) -> str:
-    """`4.2 s`, `1 min 05 s`, `2 h 05 min`."""
+    """Return a duration as `4.2 s`, `1 min 05 s` or `2 h 05 min`."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -29,24 +30,24 @@ def duration(seconds: float) -> str:
 
 
 def ms(value: float | None) -> str:
-    """A latency without its unit, to four digits: `0.482`, `18.42`, `1042`."""
+    """Return a latency without its unit, to four digits: `0.482`, `18.42`, `1042`."""
     if value is None or not math.isfinite(value):
         return UNKNOWN
     return f"{value:.{_digits(value)}f}"
 
 
 def ms_column(values: Sequence[float]) -> list[str]:
-    """Latencies with as many digits after the point each as the largest needs."""
+    """Return latencies, each with as many digits after the point as the largest needs."""
     return [f"{value:.{_digits(max(values))}f}" for value in values]
 
 
 def percent(share: float | None, digits: int = 1) -> str:
-    """A share in 0..1: `1.2 %`."""
+    """Return a share in 0..1 as `1.2 %`, with `digits` after the point."""
     return UNKNOWN if share is None or not math.isfinite(share) else f"{100 * share:.{digits}f} %"
 
 
 def accuracy(share: float | None, images: int | None = None) -> str:
-    """An accuracy, with its standard error if it is known on how many images: `98.61 % ± 0.61`."""
+    """Return an accuracy, with its standard error if the number of its images is known: `98.61 % ± 0.61`."""
     text = percent(share, 2)
     if text == UNKNOWN or not images or share is None:
         return text
@@ -54,24 +55,24 @@ def accuracy(share: float | None, images: int | None = None) -> str:
 
 
 def count(value: float) -> str:
-    """A number of things: `730`, `12.3 k`, `4.56 M`."""
+    """Return a number of things as `730`, `12.3 k` or `4.56 M`."""
     return _scaled(value, 1000.0, ("", "k", "M", "G", "T"))
 
 
 def size(value: float) -> str:
-    """A number of bytes: `730 B`, `4.56 MB`."""
+    """Return a number of bytes as `730 B` or `4.56 MB`."""
     return _scaled(value, 1000.0, ("B", "kB", "MB", "GB", "TB"))
 
 
 def figure(metric: str, value: float) -> str:
-    """A metric's value: `12.3 k` of params, `4.56 MB` of file_bytes, `0.25 ms` of a latency."""
+    """Return a metric's value with its unit: `12.3 k` of params, `4.56 MB` of file_bytes, `0.25 ms` of a latency."""
     if metric.endswith("bytes"):
         return size(value)
     return f"{value:g} ms" if "_ms@" in metric else count(value)
 
 
 def used_of_limit(row: Mapping[str, Any]) -> str:
-    """What a network uses of a limit, as `Result.limits` holds it; what is predicted says so."""
+    """Return in words what a network uses of a limit, a row of `Result.limits`; a prediction is called one."""
     metric, device = row["metric"].partition("@")[::2]
     allowed = figure(row["metric"], row["allowed"])
     if metric.startswith(TRAINED):
@@ -87,13 +88,19 @@ def used_of_limit(row: Mapping[str, Any]) -> str:
 
 
 def bar(share: float, width: int) -> str:
-    """A bar that is full at 1."""
+    """Return a bar of `width` characters that is full at 1."""
     full = round(width * min(1.0, max(0.0, share)))
     return "█" * full + "░" * (width - full)
 
 
 def table(heads: Sequence[str] | None, rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
-    """Aligned columns, two blanks between them; those of the numbers `right` are flush right."""
+    """Return aligned columns with two blanks between them.
+
+    Args:
+        heads: of the columns; None for a table without.
+        rows: of cells, one for each column.
+        right: numbers of the columns that are flush right.
+    """
     lines = [*([heads] if heads else []), *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = (
@@ -104,7 +111,7 @@ def table(heads: Sequence[str] | None, rows: Sequence[Sequence[str]], right: Col
 
 
 def ascii_only(text: str) -> str:
-    """For a terminal that knows no more than ASCII."""
+    """Return `text` for a terminal that knows no more than ASCII."""
     return text.replace("±", "+-").translate(str.maketrans("█░", "#.")).encode("ascii", "backslashreplace").decode()
 
 

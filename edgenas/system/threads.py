@@ -1,4 +1,4 @@
-"""What this process asks of OpenMP and of the C library, so that training on a CPU runs at its speed."""
+"""Settings of OpenMP and of the C library, so that training on a CPU runs at its speed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
-LARGEST_BLOCK = 1 << 30
+LARGEST_BLOCK = 1 << 30  # bytes: above any tensor of an edge network
 
 
 def configure_threads() -> None:

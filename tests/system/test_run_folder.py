@@ -4,11 +4,29 @@ import platform
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 
 import pytest
 
 from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
-from edgenas.system.run_folder import CONFIG, LOCK, RunFolder, cache_folder
+from edgenas.system.run_folder import (
+    CONFIG,
+    FORMAT,
+    FORMAT_FILE,
+    LOCK,
+    KeptFolder,
+    RunFolder,
+    cache_folder,
+    check_format,
+    read_artefact,
+    write_artefact,
+    write_format,
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    x: float
 
 
 def test_artefacts_are_made_once_and_survive_a_move(tmp_path):
@@ -16,15 +34,15 @@ def test_artefacts_are_made_once_and_survive_a_move(tmp_path):
 
     def make():
         made.append(1)
-        return {"x": 1.5}
+        return Figure(1.5)
 
     folder = RunFolder(tmp_path / "run", resume=False)
-    assert folder.artefact("a", make) == folder.artefact("a", make) == {"x": 1.5}
+    assert folder.artefact("a", Figure, make) == folder.artefact("a", Figure, make) == Figure(1.5)
     folder.add_seconds("a", 1.0)
     folder.unlock()
     moved = (tmp_path / "run").rename(tmp_path / "moved")
     again = RunFolder(moved, resume=True)
-    assert again.artefact("a", make) == {"x": 1.5} and made == [1]
+    assert again.artefact("a", Figure, make) == Figure(1.5) and made == [1]
     again.add_seconds("a", 0.5)
     assert again.seconds == {"a": 1.5}
     assert str(tmp_path) not in "".join(p.read_text() for p in moved.iterdir())
@@ -34,7 +52,33 @@ def test_a_damaged_artefact_is_named(tmp_path):
     folder = RunFolder(tmp_path, resume=False)
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(CheckpointError, match="a.json is damaged"):
-        folder.artefact("a", dict)
+        folder.artefact("a", Figure, lambda: Figure(1.0))
+    (tmp_path / "a.json").write_text('{"x": "1"}')
+    with pytest.raises(CheckpointError, match=r"a.json is damaged \(Figure.x: '1' is no float\); delete it"):
+        read_artefact(tmp_path, "a", Figure)
+
+
+def test_a_folder_to_look_into_makes_nothing(tmp_path):
+    write_artefact(tmp_path, "a", Figure(2.0))
+    kept = KeptFolder(tmp_path)
+    assert kept.artefact("a", Figure, lambda: Figure(1.0)) == Figure(2.0)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+    with pytest.raises(FileNotFoundError):
+        kept.artefact("b", Figure, lambda: Figure(1.0))
+
+
+def test_the_format_of_a_folder_is_checked(tmp_path):
+    with pytest.raises(UsageError, match="its format is 1, written by edgenas 0.1.0"):
+        check_format(tmp_path)
+    write_format(tmp_path, "0.2.0")
+    check_format(tmp_path)
+    noted = json.loads((tmp_path / FORMAT_FILE).read_text())
+    (tmp_path / FORMAT_FILE).write_text(json.dumps(noted | {"format": FORMAT + 1, "version": "9.9"}))
+    with pytest.raises(UsageError, match=f"written by edgenas 9.9, and this version reads format {FORMAT}"):
+        check_format(tmp_path)
+    (tmp_path / FORMAT_FILE).write_text("{}")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        check_format(tmp_path)
 
 
 def test_a_run_is_not_begun_over_another(tmp_path):
