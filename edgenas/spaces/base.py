@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from edgenas.errors import UsageError
 from edgenas.graph.conditions import Conditions
-from edgenas.graph.graph import Arch, Builder, Choice, Graph, Option, derive
+from edgenas.graph.derive import derive
+from edgenas.graph.graph import Arch, Builder, Choice, Graph, Option
 from edgenas.graph.live_sums import LiveSums
 from edgenas.graph.ops import Shape, shape_text
 
@@ -53,7 +54,7 @@ class SearchSpace(ABC):
     function `build(shape, classes)` that returns `Tiny(shape, classes)`.
     """
 
-    name: str  # the first word of `spec`; `build_space` sets it
+    name: str  # the first word of `spec`; the class's own name until `build_space` sets it
     choices: tuple[Choice, ...]
     skip_options: frozenset[Option] = frozenset()  # values that stand for a skip connection, which searches may favour
     auxiliary: str | None = None  # the node that an auxiliary head reads while a network is trained
@@ -64,6 +65,8 @@ class SearchSpace(ABC):
         Raises:
             UsageError: the space cannot fit images of this size.
         """
+        if not hasattr(self, "name"):
+            self.name = type(self).__name__
         self.shape = shape
         self.classes = classes
         self._supergraphs: dict[Statics, Graph] = {}

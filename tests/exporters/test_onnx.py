@@ -20,7 +20,8 @@ from edgenas.exporters.onnx import (
     to_onnx,
 )
 from edgenas.exporters.session import outputs
-from edgenas.graph.graph import Builder, Choice, Graph, derive
+from edgenas.graph.derive import derive
+from edgenas.graph.graph import Builder, Choice, Graph
 from edgenas.graph.ops import (
     ACTIVATIONS,
     Act,
