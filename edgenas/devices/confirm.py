@@ -14,7 +14,7 @@ from edgenas.devices.this_host import SLOWER_BY
 from edgenas.errors import NoisyMachine, TableError, UsageError
 from edgenas.latency.table import LatencyTable
 from edgenas.runtimes.summary import MAX_REPEAT_ERROR, Timing
-from edgenas.system.run_folder import Json
+from edgenas.system.records import Json
 
 KIND = "finalist"
 # A reference so much faster than in the device's table is another device's, or the table was measured on a busy one.

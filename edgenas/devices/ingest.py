@@ -18,7 +18,7 @@ from edgenas.latency.table import LARGEST_MS, LatencyTable, NetRow, OpRow, hidde
 from edgenas.runtimes.base import Round
 from edgenas.runtimes.summary import Timing, repeat_error_of_table, summarise_rounds
 from edgenas.runtimes.timing import MIN_CLEAN_SHARE
-from edgenas.system.run_folder import Json
+from edgenas.system.records import Json
 
 # Fewer rounds leave no repeat error to speak of: two even and two odd ones of each session at least.
 FEWEST_ROUNDS = 6

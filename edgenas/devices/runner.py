@@ -158,7 +158,7 @@ class _Work:
 
     def _open(self, i: int, rounds: range) -> None:
         """Open a session and warm it up; a probe that this device cannot run is noted as done in these rounds."""
-        self.progress.say("opening")
+        self.progress.show("opening")
         try:
             session = runtime.open(self.kit / self.probes[i]["file"], self.threads)
             timing.warm_up(session)
@@ -179,7 +179,7 @@ class _Work:
             if not rows or share >= timing.MIN_CLEAN_SHARE:
                 return rows
             self.progress.step(-len(rows))
-            self.progress.say(f"only {share:.0%} of the samples were clean; waiting {pause_s:.0f} s")
+            self.progress.show(f"only {share:.0%} of the samples were clean; waiting {pause_s:.0f} s")
             time.sleep(pause_s)
         raise NoisyMachine(f"only {share:.0%} {NOISY}; close other programs and start again")
 
@@ -267,9 +267,9 @@ class ProgressLine:
     def step(self, rounds: int) -> None:
         """Count more rounds as done; a negative number if they are to be taken again."""
         self.done += rounds
-        self.say("")
+        self.show("")
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """Show how far it is, with a remark."""
         now = time.monotonic()
         interactive = self.log.isatty()

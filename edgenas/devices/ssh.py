@@ -20,7 +20,7 @@ from typing import IO
 from edgenas.devices.runner import NOISY
 from edgenas.errors import EnvironmentFault, NoisyMachine, UsageError
 from edgenas.system.progress import ProgressCallback, Reporter
-from edgenas.system.run_folder import Json
+from edgenas.system.records import Json
 
 VARIABLE = "EDGENAS_SSH"
 # Sent as source, since nothing of edgenas is installed there.

@@ -1,4 +1,4 @@
-"""Few probes and many rows: the kit chosen by known devices, and the tables that its results become."""
+"""Few probes and many rows: the kit chosen by source devices, and the tables that its results become."""
 
 import json
 import subprocess
@@ -21,10 +21,10 @@ from edgenas.latency.missing_ops import op_kind
 from edgenas.latency.predictor import latency_interval
 from edgenas.latency.registry import own_tables, table_name, table_path
 from edgenas.latency.table import LatencyTable, NetRow, read_table, write_table
+from edgenas.spaces.sampling import distinct_nodes
 from edgenas.system.progress import SilentReporter
-from edgenas.workflows import kits
+from edgenas.workflows.adapt import adapt as to_tables
 from edgenas.workflows.config import make_config
-from edgenas.workflows.stages.profile import distinct_nodes
 from tests._toys import Shared, all_archs
 from tests.latency.tables import HEADER, op_row
 
@@ -52,7 +52,7 @@ def device(name: str, seed: int, unit: float = 1.0, **header: str) -> LatencyTab
     return LatencyTable({**HEADER, "device": name, **header}, ops, tuple(nets))
 
 
-KNOWN = [
+SOURCES = [
     *(device(f"board-{seed}", seed, precision=p) for p in ("fp32", "int8") for seed in range(4)),
     device("board-0", 7, threads="2"),
 ]
@@ -60,11 +60,11 @@ KNOWN = [
 
 @pytest.fixture(scope="module", autouse=True)
 def tables(tmp_path_factory):
-    """This user's tables: four known boards. None comes with edgenas."""
+    """This user's tables: four source boards. None comes with edgenas."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(devices, "shipped_tables", lambda: tmp_path_factory.mktemp("shipped"))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        for table in KNOWN:
+        for table in SOURCES:
             write_table(table_path(own_tables(), table), table)
         yield own_tables()
 
@@ -76,10 +76,11 @@ def no_tables(tmp_path, monkeypatch):
 
 
 def make(path, **changes):
-    request = {"shape": (3, 8, 8), "classes": 4, "only": {"width": ["4"]}, "count": PROBES, "known": ["all"]}
-    request |= {"precisions": ("fp32", "int8"), "page": False, **changes}
+    request = {"shape": (3, 8, 8), "classes": 4, "only": {"width": ["4"]}, **changes}
+    count = request.pop("count", PROBES)
     config = make_config({"space": "tests._toys", "seed": 0})
-    return kits.few_kit(config, SilentReporter(), **request, out=path)
+    options = KitOptions(**request)
+    return reduced_kit(config, SilentReporter(), options, count=count, known=["all"], out=path, page=False)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ def probe_ms(probe, truth):
 
 
 def scaled(name="new", seed=1, unit=3.0, **header):
-    """A device like one of the known ones, so many times slower."""
+    """A device like one of the source devices, `unit` times slower."""
     return {p: device(name, seed, unit, precision=p, **header) for p in ("fp32", "int8")}
 
 
@@ -127,7 +128,7 @@ def results(kit, tmp_path_factory):
 
 
 def adapt(results, out, **changes):
-    return kits.adapt(results, **{"known": ["all"], "precisions": ("fp32", "int8"), "out": out, **changes})
+    return to_tables(results, **{"known": ["all"], "precisions": ("fp32", "int8"), "out": out, **changes})
 
 
 # The kit
@@ -174,7 +175,7 @@ def test_a_general_kit_holds_general_ops(no_tables, tmp_path):
 # The tables
 
 
-def test_a_scaled_copy_of_a_known_device_is_adapted_within_a_few_percent(results, tmp_path):
+def test_a_scaled_copy_of_a_source_device_is_adapted_within_a_few_percent(results, tmp_path):
     for path, table in adapt(results, tmp_path):
         precision, truth = table.header["precision"], scaled()[table.header["precision"]]
         assert path == tmp_path / f"new/onnxruntime-1t-{precision}.csv"
@@ -229,9 +230,9 @@ def test_more_measured_rows_are_not_replaced_by_predicted_ones(results, tmp_path
 )
 def test_faults_are_named_and_nothing_is_written(results, tmp_path, change, error, words):
     files = {name: tmp_path / f"{name}.csv" for name in ("adapted", "own", "foreign")}
-    write_table(files["adapted"], replace(KNOWN[0], header={**KNOWN[0].header, "adapted": "3 probes from x"}))
+    write_table(files["adapted"], replace(SOURCES[0], header={**SOURCES[0].header, "adapted": "3 probes from x"}))
     write_table(files["own"], device("new", 3))
-    write_table(files["foreign"], replace(KNOWN[0], ops={"add | 9x9x9": KNOWN[0].ops[next(iter(NODES))]}, nets=()))
+    write_table(files["foreign"], replace(SOURCES[0], ops={"add | 9x9x9": SOURCES[0].ops[next(iter(NODES))]}, nets=()))
     make(tmp_path / "other.zip", count=PROBES + 1)
     if "kit" in change:
         change = {"kit": tmp_path / "other.zip"}
@@ -242,7 +243,7 @@ def test_faults_are_named_and_nothing_is_written(results, tmp_path, change, erro
     assert not (tmp_path / "out").exists()
 
 
-def test_without_known_devices_there_is_no_kit_and_no_table(results, no_tables, tmp_path):
+def test_without_source_devices_there_is_no_kit_and_no_table(results, no_tables, tmp_path):
     for command in (lambda: adapt(results, tmp_path / "out"), lambda: make(tmp_path / "kit.zip")):
         with pytest.raises(UsageError, match="--from all: no fp32 table to be found; `edgenas list devices`"):
             command()
@@ -261,7 +262,7 @@ def test_noisy_or_strange_results_are_refused_as_ingest_does(results, tmp_path):
         adapt(strange, tmp_path / "out")
 
 
-# Which tables are known
+# Which tables are learned from
 
 SCOPE = Scope({node.key: node for node in distinct_nodes(NARROW)}, NARROW)
 
@@ -271,10 +272,10 @@ def names(*words, new=None):
 
 
 def test_all_are_those_with_enough_in_common_and_not_the_new_device_itself(no_tables):
-    few = replace(KNOWN[1], ops=dict(list(KNOWN[1].ops.items())[:2]))
-    no_nets = replace(KNOWN[2], nets=())
-    adapted = replace(KNOWN[3], header={**KNOWN[3].header, "adapted": "3 probes from x", "adapted_margin": "0.1"})
-    for table in (*KNOWN[:1], *KNOWN[4:], few, no_nets, adapted):
+    few = replace(SOURCES[1], ops=dict(list(SOURCES[1].ops.items())[:2]))
+    no_nets = replace(SOURCES[2], nets=())
+    adapted = replace(SOURCES[3], header={**SOURCES[3].header, "adapted": "3 probes from x", "adapted_margin": "0.1"})
+    for table in (*SOURCES[:1], *SOURCES[4:], few, no_nets, adapted):
         write_table(table_path(no_tables, table), table)
     (no_tables / "board-0" / "torn.csv").write_text("# unit: ms\n")
     both = ["board-0/onnxruntime-1t-fp32", "board-0/onnxruntime-2t-fp32"]
@@ -284,15 +285,15 @@ def test_all_are_those_with_enough_in_common_and_not_the_new_device_itself(no_ta
     assert names("board-0/onnxruntime-2t-fp32", "board-0") == both[::-1]
 
 
-def test_tables_are_cut_to_the_narrowed_space():
+def test_tables_are_restricted_to_the_narrowed_space():
     for table in source_tables(["all"], SCOPE, "int8"):
         assert table.ops.keys() == SCOPE.nodes.keys() < NODES.keys()
         assert {SPACE.parse(net.code)[0] for net in table.nets} == {0} and len(table.nets) == 8
 
 
 def test_a_network_of_another_version_of_the_space_is_left_out():
-    old = replace(KNOWN[0], nets=(*KNOWN[0].nets, NetRow(SPACE.spec, "00000000", 1.0, 1.0, 9)))
-    assert SCOPE.restrict(old).nets == SCOPE.restrict(KNOWN[0]).nets
+    old = replace(SOURCES[0], nets=(*SOURCES[0].nets, NetRow(SPACE.spec, "00000000", 1.0, 1.0, 9)))
+    assert SCOPE.restrict(old).nets == SCOPE.restrict(SOURCES[0]).nets
 
 
 # From the command line

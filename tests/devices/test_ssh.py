@@ -13,20 +13,19 @@ import sys
 import threading
 import time
 import venv
-import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from edgenas.devices import ingest, runner
-from edgenas.devices import ssh_remote as far
 from edgenas.devices.runner import NOISY
 from edgenas.devices.ssh import VARIABLE, Remote
 from edgenas.errors import EnvironmentFault, NoisyMachine, TableError, UsageError
 from edgenas.system.progress import SilentReporter
-from edgenas.workflows import kits
 from edgenas.workflows.config import make_config
+from edgenas.workflows.kit import KitOptions
+from edgenas.workflows.profile import profile_over_ssh
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 needs_sshd = pytest.mark.skipif(not (SSHD and shutil.which("ssh")), reason="needs ssh and sshd")
@@ -47,14 +46,14 @@ def any_noise(monkeypatch):
 
 
 class Witness(SilentReporter):
-    """Remembers what it is told."""
+    """A reporter that remembers its progress and its lines."""
 
     def __init__(self):
-        self.lines, self.told = [], []
+        self.lines, self.progress = [], []
 
     @contextmanager
     def stage(self, name):
-        yield lambda *how: self.told.append((name, *how))
+        yield lambda *how: self.progress.append((name, *how))
 
     def log(self, text):
         self.lines.append(text)
@@ -62,8 +61,8 @@ class Witness(SilentReporter):
 
 def profile(out, reporter=None, host="board", **changes):
     config = make_config({"space": "tests._toys"})
-    how = {"host": host, "python": sys.executable, "name": "board", "out": out, **CHOICES, **changes}
-    return kits.profile_over_ssh(config, reporter or SilentReporter(), **how)
+    how = {"host": host, "python": sys.executable, "name": "board", "out": out, **changes}
+    return profile_over_ssh(config, reporter or SilentReporter(), KitOptions(**CHOICES), **how)
 
 
 def script(path, text):
@@ -142,10 +141,6 @@ def stand_in(tmp_path, monkeypatch):
     return use
 
 
-def far_side(*words):
-    return [sys.executable, far.__file__, *map(str, words)]
-
-
 @needs_sshd
 def test_broken_in_the_middle_the_same_call_goes_on_and_leaves_nothing_there(board, tmp_path):
     def lines():
@@ -165,7 +160,7 @@ def test_broken_in_the_middle_the_same_call_goes_on_and_leaves_nothing_there(boa
 
     again = Witness()
     [(path, table)] = profile(tmp_path / "tables", again)  # the runner of before may not have noticed yet
-    _, done, total, _ = next(told for told in again.told if told[0] == "measure on board")
+    _, done, total, _ = next(step for step in again.progress if step[0] == "measure on board")
     assert 40 <= measured <= done < total
     assert path == tmp_path / "tables/board/onnxruntime-1t-fp32.csv" and path.exists()
     assert len(table.ops) > 5 and len(table.nets) == 2 and table.device == "board"
@@ -269,16 +264,16 @@ def test_a_measurement_that_fails_writes_no_table(stand_in, tmp_path, there, err
 
 def test_progress_and_remarks_are_passed_on(stand_in, tmp_path):
     log = io.StringIO()
-    progress = runner.Progress(log, total=700, left=650)
+    progress = runner.ProgressLine(log, total=700, left=650)
     for remark in ("opening", "only 10% of the samples were clean; waiting 2 s"):
         progress.shown, progress.done = -60.0, progress.done + 50
-        progress.say(remark)
+        progress.show(remark)
     heard = f"7 of 12 MB\na warning\n{log.getvalue()}another\n"
     stand_in(f'case "$command" in *" measure kit "*) printf %s {shlex.quote(heard)} >&2;; esac')
     witness = Witness()
     Remote("board", "python3", witness).measure("kit", tmp_path / "results", threads=1, name=None)
-    assert [told[1:3] for told in witness.told] == [(7, 12), (100, 700), (150, 700)]
-    assert [told[3] for told in witness.told] == ["", "opening", "only 10% of the samples were clean; waiting 2 s"]
+    assert [step[1:3] for step in witness.progress] == [(7, 12), (100, 700), (150, 700)]
+    assert [step[3] for step in witness.progress] == ["", "opening", "only 10% of the samples were clean; waiting 2 s"]
     assert witness.lines == ["board: a warning", "board: another"]
 
 
@@ -286,44 +281,13 @@ def test_an_interrupt_leaves_no_ssh_behind(stand_in, tmp_path):
     class Impatient(SilentReporter):
         @contextmanager
         def stage(self, name):
-            def tell(*how):
+            def stop(*how):
                 raise KeyboardInterrupt
 
-            yield tell
+            yield stop
 
     stand_in(f"echo $$ > {tmp_path}/pid; echo '1 of 2 rounds (50%)' >&2; exec sleep 60")
     with pytest.raises(KeyboardInterrupt):
         Remote("board", "python3", Impatient()).measure("kit", tmp_path / "results", threads=1, name=None)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
-
-
-def test_a_kit_is_unpacked_once_and_a_torn_one_never(tmp_path):
-    def unpack(digest, content):
-        return subprocess.run(far_side("unpack", tmp_path / "kit", digest, 1), input=content, capture_output=True)
-
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as kit:
-        kit.writestr("probes/0.onnx", "model")
-    file = tmp_path / "kit/probes/0.onnx"
-    assert unpack("a", archive.getvalue()[:-9]).returncode != 0 and not file.exists()
-    assert unpack("a", archive.getvalue()).returncode == 0 and file.read_text() == "model"
-    assert unpack("a", b"no zip").returncode == 0 and file.read_text() == "model"
-    assert unpack("b", b"no zip").returncode != 0
-
-
-def test_a_runner_that_a_broken_connection_left_is_ended(tmp_path):
-    (tmp_path / "run.py").write_text("import sys, time\nprint('on', flush=True)\ntime.sleep(float(sys.argv[1]))")
-    with subprocess.Popen(far_side("measure", tmp_path, 60), stdout=subprocess.PIPE) as left:
-        assert left.stdout.readline() == b"on\n"
-        subprocess.run(far_side("measure", tmp_path, 0), check=True, stdout=subprocess.DEVNULL, timeout=20)
-        assert left.wait(20) == -signal.SIGTERM
-
-
-def test_the_far_side_can_be_read_by_a_python_that_is_too_old():
-    checked = subprocess.run(
-        [sys.executable, "-c", "import vermin; vermin.main()", "-t=3.6-", "--violations", "--no-tips", far.__file__],
-        capture_output=True,
-        text=True,
-    )
-    assert checked.returncode == 0, checked.stdout

@@ -1,0 +1,88 @@
+"""What becomes of a kit's results: tables, or a refusal that names the line."""
+
+import math
+import re
+
+import pytest
+
+from edgenas.devices import ingest
+from edgenas.errors import NoisyMachine, TableError
+from edgenas.workflows.ingest import ingest as to_tables
+from tests.devices.conftest import lines_of, make_kit, write
+
+
+@pytest.fixture(autouse=True)
+def any_noise(monkeypatch):
+    """Let a few rounds beside other tests repeat as they may."""
+    monkeypatch.setattr(ingest, "WORST_REPEAT_ERROR", math.inf)
+
+
+def test_results_become_one_table_for_each_precision(kit_results, tmp_path):
+    written = dict(to_tables(kit_results, out=tmp_path))
+    assert {str(path.relative_to(tmp_path)) for path in written} == {
+        "board/onnxruntime-1t-fp32.csv",
+        "board/onnxruntime-1t-int8.csv",
+    }
+    for table in written.values():
+        assert len(table.ops) > 5 and len(table.nets) == 8 and table.device == "board"
+        assert re.fullmatch(r"3 networks, mean error [\d.]+%, \d+% within 10%", table.header["test"])
+        assert table.header["kit"] and table.header["processor"] and float(table.header["repeat_error"]) >= 0
+        assert all(row.ms > 0 and row.bytes > 0 for row in table.ops.values())
+    fp32, int8 = written.values()
+    assert fp32.ops.keys() == int8.ops.keys()
+
+
+def _header(lines, **changes):
+    head = {**lines[0], "header": {**lines[0]["header"], **changes}}
+    return [head, *lines[1:]]
+
+
+def _round(lines, **changes):
+    return [*lines[:-1], {**lines[-1], **changes}]
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        (lambda lines: lines + _header(lines, device="other"), "line .*device is other, before it was board"),
+        (lambda lines: lines + lines[1:], "twice: two measurements"),
+        (lambda lines: _header(lines, unit="s"), "unit is 's', expected ms"),
+        (lambda lines: [{**lines[0], "kit": "f" * 64}, *lines[1:]], "another kit"),
+        (lambda lines: _header(lines, device="../../elsewhere"), "device '../../elsewhere' is no name"),
+        (lambda lines: _round(lines, ms=float("nan")), "no plausible round"),
+        (lambda lines: _round(lines, ms=-1.0), "no plausible round"),
+        (lambda lines: _round(lines, ms=1e9), "no plausible round"),
+        (lambda lines: _round(lines, probe=10_000), "no plausible round"),
+        (lambda lines: _round(lines, runs="many"), "not a round"),
+        (lambda lines: lines[1:], "begins with its header"),
+        (lambda lines: lines[:1], "no results in it"),
+        (lambda lines: [line for line in lines if line.get("slot", 0) < 4], "not finished"),
+        (lambda lines: [lines[0], [1, 2], *lines[1:]], "line 2: not a line of results"),
+    ],
+)
+def test_results_that_cannot_be_trusted_are_refused(kit_results, tmp_path, change, reason):
+    path = write(tmp_path / "spoilt.jsonl", change(lines_of(kit_results)))
+    with pytest.raises(TableError, match=reason):
+        to_tables(path, out=tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
+
+
+def test_results_of_another_kit_are_refused(kit_results, tmp_path):
+    make_kit(tmp_path / "other.zip", seed=1)
+    with pytest.raises(TableError, match="another kit"):
+        to_tables(kit_results, kit=tmp_path / "other.zip", out=tmp_path)
+
+
+def test_rows_that_do_not_repeat_make_no_table(kit_results, tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest, "WORST_REPEAT_ERROR", -1.0)
+    with pytest.raises(NoisyMachine, match="repeat error"):
+        to_tables(kit_results, out=tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()
+
+
+def test_noisy_results_make_no_table(kit_results, tmp_path):
+    lines = lines_of(kit_results)
+    noisy = [lines[0], *({**line, "clean_share": 0.1} for line in lines[1:])]
+    with pytest.raises(NoisyMachine):
+        to_tables(write(tmp_path / "noisy.jsonl", noisy), out=tmp_path / "tables")
+    assert not (tmp_path / "tables").exists()

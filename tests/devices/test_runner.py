@@ -1,0 +1,85 @@
+"""The runner of a kit: killed, damaged, busy, or on another device."""
+
+import io
+import math
+import shutil
+import signal
+import subprocess
+import time
+from argparse import Namespace
+
+import pytest
+
+from edgenas.devices import ingest, runner
+from edgenas.devices.kit import read_manifest
+from edgenas.errors import NoisyMachine
+from edgenas.runtimes.base import Round
+from edgenas.workflows.ingest import ingest as to_tables
+from tests.devices.conftest import ROUNDS, command, lines_of, write
+
+
+@pytest.fixture(autouse=True)
+def any_noise(monkeypatch):
+    """Let a few rounds beside other tests repeat as they may."""
+    monkeypatch.setattr(ingest, "WORST_REPEAT_ERROR", math.inf)
+
+
+def test_one_precision_can_be_measured_alone(kit_folder, tmp_path):
+    out = tmp_path / "results.jsonl"
+    options = Namespace(threads=1, precision="fp32", name="board", out=out, rounds=ROUNDS, patience=1)
+    runner.measure(kit_folder, options, io.StringIO())
+    assert [path.name for path, _ in to_tables(out, out=tmp_path)] == ["onnxruntime-1t-fp32.csv"]
+
+
+def test_killed_half_way_it_goes_on_and_measures_nothing_twice(kit_folder, tmp_path):
+    out = tmp_path / "results.jsonl"
+    child = subprocess.Popen(command(kit_folder, out), stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and (not out.exists() or out.read_bytes().count(b"\n") < 50):
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    before = lines_of(out)
+    with out.open("a") as file:
+        file.write('{"probe": 3, "sess')  # as a power cut leaves it
+    done = subprocess.run(command(kit_folder, out), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    after = lines_of(out)
+    assert after[: len(before)] == before
+    rounds = [(line["probe"], line["slot"]) for line in after[1:]]
+    assert len(rounds) == len(set(rounds)) == ROUNDS * len(read_manifest(kit_folder)["probes"])
+    assert len(to_tables(out, out=tmp_path)) == 2
+
+
+@pytest.mark.parametrize("spoil", ["manifest.json", "probes/0003.onnx"])
+def test_a_damaged_kit_is_not_measured(kit_folder, tmp_path, spoil):
+    copy = shutil.copytree(kit_folder, tmp_path / "kit")
+    content = (copy / spoil).read_bytes()
+    (copy / spoil).write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    done = subprocess.run(command(copy, tmp_path / "out.jsonl"), capture_output=True, text=True)
+    assert done.returncode == 4 and "unpack" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_results_of_another_device_are_not_added_to(kit_folder, kit_results, tmp_path):
+    out = write(tmp_path / "results.jsonl", lines_of(kit_results)[:5])
+    done = subprocess.run([*command(kit_folder, out), "--name", "other"], capture_output=True, text=True)
+    assert done.returncode == 2 and "begun with device board, this is other" in done.stderr
+
+
+def test_a_busy_device_is_waited_for_then_given_up(kit_folder, tmp_path, monkeypatch):
+    class Busy:
+        def run(self, x=None):
+            return []
+
+        def rounds(self, n, ms):
+            return [Round(1.0, 10, clean_share=0.1)]
+
+        def close(self):
+            pass
+
+    monkeypatch.setattr(runner.runtime, "open", lambda *_: Busy())
+    monkeypatch.setattr(runner, "PAUSES_S", (0.0, 0.0))
+    options = Namespace(threads=1, precision="fp32", name="board", out=tmp_path / "r.jsonl", rounds=ROUNDS, patience=1)
+    with pytest.raises(NoisyMachine, match="10% of the timing samples"):
+        runner.measure(kit_folder, options, io.StringIO())
+    assert len(lines_of(tmp_path / "r.jsonl")) == 1
