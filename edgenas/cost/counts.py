@@ -23,7 +23,7 @@ UNCOUNTED = "add add_ mul pad slice mean sigmoid hardswish hardtanh relu relu6 m
 class Counts:
     """Counts of one node: MACs, parameters after folding, and bytes read and written as float32.
 
-    A multiply-add counts as one, as in fvcore.
+    MACs are multiplications with their additions, which fvcore counts as one.
     """
 
     macs: float

@@ -124,7 +124,13 @@ class Builder:
         self._nodes["input"] = self.input
 
     def append(self, name: str, op: Op, *inputs: Node, weights: str | None = None) -> Node:
-        """Append `op`.
+        """Append a node.
+
+        Args:
+            name: of the node.
+            op: what it computes.
+            inputs: what it reads.
+            weights: name of its group of parameters, by default its own name.
 
         Raises:
             ValueError: the name is used twice, or the shapes of the inputs do not fit.
@@ -149,7 +155,19 @@ class Builder:
         dilation: int = 1,
         weights: str | None = None,
     ) -> Node:
-        """Append a convolution with `out` channels, its batch norm and its activation (see `ACTIVATIONS`)."""
+        """Append a convolution, its batch norm and its activation.
+
+        Args:
+            name: of the node.
+            x: what it reads, (C, H, W).
+            out: channels of the result.
+            kernel: pixels a side, odd; the image is padded by `dilation * (kernel // 2)` zeros.
+            stride: by which the sides are divided, rounded up.
+            groups: of channels, which divide both C and `out`.
+            act: none, relu, relu6, hswish or sigmoid.
+            dilation: pixels from one element of the kernel to the next.
+            weights: name of its group of parameters, by default its own name.
+        """
         return self.append(name, Conv(out, kernel, stride, groups, act, dilation), x, weights=weights)
 
     def depthwise(
@@ -163,7 +181,7 @@ class Builder:
         dilation: int = 1,
         weights: str | None = None,
     ) -> Node:
-        """Append a convolution of each channel with a kernel of its own."""
+        """Append a convolution of each channel with a kernel of its own; parameters are those of `conv`."""
         channels = x.shape[0]
         return self.append(name, Conv(channels, kernel, stride, channels, act, dilation), x, weights=weights)
 
@@ -172,7 +190,7 @@ class Builder:
         return self.append(name, FactorizedReduce(out), x, weights=weights)
 
     def pool(self, name: str, x: Node, mode: str, *, kernel: int = 3, stride: int = 1) -> Node:
-        """Append pooling of `mode` max or avg."""
+        """Append pooling over `kernel` x `kernel` pixels, of `mode` max or avg; the average leaves padding out."""
         return self.append(name, Pool(mode, kernel, stride), x)
 
     def act(self, name: str, x: Node, act: str) -> Node:
@@ -184,7 +202,7 @@ class Builder:
         return self.append(name, SqueezeExcite(hidden), x, weights=weights)
 
     def global_pool(self, name: str, x: Node) -> Node:
-        """Append the mean over height and width."""
+        """Append the mean over height and width, (C, 1, 1)."""
         return self.append(name, GlobalPool(), x)
 
     def linear(self, name: str, x: Node, *, out: int, weights: str | None = None) -> Node:

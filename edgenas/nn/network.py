@@ -110,7 +110,7 @@ class Network(nn.Module):
 
 
 def fresh_network(graph: Graph, seed: int, device: str) -> Network:
-    """Return an untrained network on `device`; the same graph and seed get the same weights."""
+    """Return an untrained network, channels last, on a torch `device`; the same graph and seed get the same weights."""
     network = Network(graph, torch.Generator().manual_seed(seed))
     return network.to(device).to(memory_format=torch.channels_last)
 

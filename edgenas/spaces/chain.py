@@ -121,5 +121,5 @@ def _projected(g: Builder, name: str, x: Node, width: int, stride: int) -> Node:
 
 
 def build(shape: Shape, classes: int) -> Chain:
-    """Return the space for images of `shape`."""
+    """Return the space for images of `shape` (C, H, W) in `classes` classes."""
     return Chain(shape, classes)

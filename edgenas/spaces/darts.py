@@ -194,5 +194,5 @@ def _preprocessed(g: Builder, name: str, x: Node, width: int, side: int | None =
 
 
 def build(shape: Shape, classes: int) -> DARTS:
-    """Return the space for images of `shape`."""
+    """Return the space for images of `shape` (C, H, W) in `classes` classes."""
     return DARTS(shape, classes)

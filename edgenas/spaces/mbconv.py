@@ -108,5 +108,5 @@ class MBConv(SearchSpace):
 
 
 def build(shape: Shape, classes: int) -> MBConv:
-    """Return the space for images of `shape`."""
+    """Return the space for images of `shape` (C, H, W) in `classes` classes."""
     return MBConv(shape, classes)

@@ -98,5 +98,5 @@ class NASBench201(SearchSpace):
 
 
 def build(shape: Shape, classes: int) -> NASBench201:
-    """Return the space for images of `shape`."""
+    """Return the space for images of `shape` (C, H, W) in `classes` classes."""
     return NASBench201(shape, classes)

@@ -10,7 +10,14 @@ from edgenas.spaces.base import SearchSpace
 
 
 def sample(space: SearchSpace, rng: Generator) -> Arch:
-    """Return a uniformly random allowed architecture: `decode` of noise."""
+    """Return a uniformly random allowed architecture: `decode` of noise.
+
+    >>> import numpy as np
+    >>> from edgenas.spaces.build import build_space
+    >>> space = build_space("nasbench201", (3, 32, 32), 10)
+    >>> space.published(sample(space, np.random.default_rng(0)))
+    '|avg_pool_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_1x1~1|skip_connect~2|'
+    """
     return space.decode([rng.random(len(choice.options)).tolist() for choice in space.choices])
 
 
@@ -38,7 +45,7 @@ def mutate(space: SearchSpace, arch: Arch, rng: Generator) -> Arch:
 
 
 def crossover(a: Arch, b: Arch, rng: Generator) -> Arch:
-    """Return a child that takes each choice from one of two parents, with equal odds."""
+    """Return a child that takes each choice from one of the parents `a` and `b`, with equal odds."""
     from_a = rng.random(len(a)) < 0.5
     return tuple(np.where(from_a, a, b).tolist())
 

@@ -26,6 +26,7 @@ from typing import Any
 from edgenas.errors import UnknownName, UsageError
 
 PACKAGE = Path(__file__).parents[1]
+# Folders of plugins, by the names that the command line has for what is in them.
 KINDS = ("spaces", "strategies", "evaluators", "data", "runtimes")
 # Names in tables that were measured before the module moved.
 MOVED = {"edgenas.spaces._general": "edgenas.latency.general_space"}
@@ -35,6 +36,7 @@ PARTS = {
     "data": ("base", "from_arrays"),
     "runtimes": ("base", "bench", "host", "reference", "rounds", "summary", "timing"),
 }
+# What a data set is built with, all by keyword.
 DATA_SETTINGS = ("root", "seed", "image_size", "validation_share", "download", "strict", "device")
 # Functions of each kind, with what they are called with: by position, by name.
 FUNCTIONS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
@@ -50,7 +52,9 @@ FUNCTIONS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "data": {"build": ((), DATA_SETTINGS)},
     "runtimes": {"open": (("model", "threads"), ()), "host": (("threads",), ()), "version": ((), ())},
 }
+# What a class of each kind must carry beside its functions.
 ATTRIBUTES = {"strategies": ("reward_form", "options", "trains_weights")}
+# One plugin of each kind, in words.
 ONE = {
     "spaces": "space",
     "strategies": "strategy",
@@ -68,6 +72,10 @@ def names(kind: str) -> list[str]:
 
 def check(kind: str, name: str) -> None:
     """Check that there may be such a plugin, without importing it.
+
+    Args:
+        kind: one of `KINDS`.
+        name: as `load` takes it.
 
     Raises:
         UnknownName: there is none; the nearest names are given.
@@ -105,7 +113,12 @@ def load(kind: str, name: str) -> Any:
 
 
 def check_contract(kind: str, plugin: object, name: str) -> None:
-    """Check that `plugin`, a module, a class or an object, has all that its kind must have.
+    """Check that a plugin has all that its kind must have.
+
+    Args:
+        kind: one of `KINDS`.
+        plugin: a module, a class or an object.
+        name: of the plugin, for the message.
 
     Raises:
         UsageError: something is missing, or a function cannot be called as it will be; all of it is named.
@@ -124,12 +137,23 @@ def check_contract(kind: str, plugin: object, name: str) -> None:
 
 
 def file_name(kind: str, name: str) -> str:
-    """Return the name that tables and run folders keep: a file's stem, any other name as it is."""
+    """Return the name that tables and run folders keep: a file's stem, any other name as it is.
+
+    Args:
+        kind: one of `KINDS`.
+        name: as `load` takes it.
+    """
     return name if name in names(kind) or not _is_path(name) else Path(name).stem
 
 
 def _unfit(function: Callable[..., Any], positional: tuple[str, ...], keywords: tuple[str, ...]) -> str:
-    """What is wrong with the signature, empty if nothing is."""
+    """Return what is wrong with a function's signature; nothing if it can be called so.
+
+    Args:
+        function: of a module, a class or an object.
+        positional: names of what it gets by position; `self` is one, unless the function is bound.
+        keywords: names of what it gets by keyword.
+    """
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # built in: it cannot be looked into
@@ -145,7 +169,7 @@ def _unfit(function: Callable[..., Any], positional: tuple[str, ...], keywords: 
 
 
 def _strategy(module: ModuleType, name: str) -> type:
-    """The one public class of a module that asks and tells."""
+    """Return the one public class of a module that asks and tells."""
     own = [cls for cls in _classes(module) if hasattr(cls, "ask") and hasattr(cls, "tell")]
     found = [cls for cls in own if not inspect.isabstract(cls)] or own
     if len(found) != 1:
@@ -181,7 +205,7 @@ def _outside(kind: str, name: str) -> ModuleType:
 
 
 def _from_file(file: Path) -> ModuleType:
-    """The module of a file, by the name of its stem; loaded once."""
+    """Return the module of a file, under the name of its stem; it is loaded once."""
     if not file.stem.replace("-", "_").isidentifier():  # the stem stands in tables, between blanks
         raise UnknownName(f"{file}: rename the file to letters, digits and dashes")
     loaded = sys.modules.get(file.stem)
@@ -202,7 +226,7 @@ def _from_file(file: Path) -> ModuleType:
 
 
 def _file(name: str) -> Path | None:
-    """The file that a name means: a path, or `<name>.py` in the working directory."""
+    """Return the file that a name means: a path, or `<name>.py` in the working directory; None if there is none."""
     if not _is_path(name) and not name.isidentifier():
         return None
     path = Path(name).expanduser() if _is_path(name) else Path(f"{name}.py")
@@ -214,5 +238,5 @@ def _is_path(name: str) -> bool:
 
 
 def _is_module(name: str) -> bool:
-    """Whether the name is `package.module`."""
+    """Tell whether the name is `package.module`."""
     return not _is_path(name) and "." in name and all(part.isidentifier() for part in name.split("."))

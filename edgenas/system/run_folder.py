@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
 from edgenas.system import distributed, records
-from edgenas.system.records import Json
 
 CONFIG, LOCK, SECONDS, FORMAT_FILE = "config.toml", "run.lock", "seconds.json", "format.json"
 FORMAT = 2  # of run folders; 1 had no file that says so
