@@ -12,7 +12,6 @@ from edgenas.system import text
 if TYPE_CHECKING:
     from edgenas.latency.table import LatencyTable
 
-HELP = "predict a new device's latency tables from few probes and known devices"
 EXAMPLE = """\
 edgenas adapt results-pi5-1t.jsonl --from all
 edgenas adapt results-pi5-1t.jsonl --from pi4 --from box/onnxruntime-1t-fp32 --precision fp32 --out tables"""

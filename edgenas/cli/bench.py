@@ -9,7 +9,6 @@ from pathlib import Path
 from edgenas.cli import flags, output
 from edgenas.system import text
 
-HELP = "time ONNX files on this machine"
 EXAMPLE = """\
 edgenas bench model.onnx
 edgenas bench model.onnx model.int8.onnx --threads 2 --json"""

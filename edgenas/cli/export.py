@@ -8,7 +8,6 @@ from pathlib import Path
 from edgenas.cli import output
 from edgenas.system import text
 
-HELP = "write a run's network as ONNX"
 EXAMPLE = """\
 edgenas export runs/photos --out photos.onnx
 edgenas export runs/photos --out photos.onnx --dynamic-batch"""

@@ -62,8 +62,8 @@ def add_settings(
             text += "" if default is None else f" (default: {default})"
             kind = next(kind for kind in WORDS if kind in (hint, *get_args(hint)))
             word = PLACEHOLDERS.get(item.name, WORDS[kind])
-            names = [flag(item.name), *OLD_FLAGS.get(item.name, ())]
-            parser.add_argument(*names, metavar=word, default=SUPPRESS, help=text)
+            words = [flag(item.name), *OLD_FLAGS.get(item.name, ())]
+            parser.add_argument(*words, metavar=word, default=SUPPRESS, help=text)
 
 
 def add_config_file(parser: ArgumentParser | _ArgumentGroup) -> None:

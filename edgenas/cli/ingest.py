@@ -7,7 +7,6 @@ from pathlib import Path
 
 from edgenas.cli import flags, output, tables
 
-HELP = "check a kit's results file and write the device's latency tables"
 EXAMPLE = """\
 edgenas ingest results-pi5-1t.jsonl
 edgenas ingest results-pi5-1t.jsonl --kit kit.zip --out latency_tables

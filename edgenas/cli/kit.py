@@ -12,7 +12,6 @@ from edgenas.system import text
 
 LEAST_PROBES = 3  # as in latency/transfer.py, which `--help` does not wait for
 
-HELP = "make a kit that measures a space's ops on another device"
 EXAMPLE = """\
 edgenas kit --space mbconv --resolution 96 -o kit.zip
 edgenas kit --shape 1x28x28 --only width=0.5,1 --only resolution=24,28 -o kit.zip

@@ -13,7 +13,6 @@ from edgenas.system import plugins, text
 if TYPE_CHECKING:
     from edgenas.workflows.list import Entry, TableEntry
 
-HELP = "list spaces, strategies, evaluators, data, runtimes, presets and devices"
 EXAMPLE = """\
 edgenas list
 edgenas list strategies

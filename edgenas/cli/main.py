@@ -24,10 +24,21 @@ from edgenas.system import distributed
 from edgenas.system.progress import LastingStream
 from edgenas.system.text import printable
 
-COMMANDS = (
-    *("search", "specialize", "ranking", "profile", "predict", "train"),
-    *("export", "bench", "kit", "ingest", "adapt", "list"),
-)
+# What each command does, in a line: here, so that `edgenas --help` imports none of them.
+COMMANDS = {
+    "search": "find, train, measure and bundle a model",
+    "specialize": "from the weights of a search, a model for another budget or device",
+    "ranking": "check how a run's shared weights rank, beside networks trained alone",
+    "profile": "measure this machine's latency table for a space, or over ssh another's",
+    "predict": "predict latency and size of architectures, or the latency of ONNX files",
+    "train": "train one architecture",
+    "export": "write a run's network as ONNX",
+    "bench": "time ONNX files on this machine",
+    "kit": "make a kit that measures a space's ops on another device",
+    "ingest": "check a kit's results file and write the device's latency tables",
+    "adapt": "predict a new device's latency tables from few probes and known devices",
+    "list": "list spaces, strategies, evaluators, data, runtimes, presets and devices",
+}
 TOGETHER = ("search", "train")  # may run in several processes of torchrun
 RENAMED = {"--statics": "--shape-choices"}
 ABOUT = "From images and a latency budget to an ONNX model that was measured to meet the budget."
@@ -99,7 +110,7 @@ def _parser(name: str, command: ModuleType) -> Parser:
     example = "\n  ".join(["example:", *command.EXAMPLE.splitlines()])
     parser = Parser(
         prog=f"edgenas {name}",
-        description=command.HELP[0].upper() + command.HELP[1:] + ".",
+        description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
         epilog=example,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -112,7 +123,7 @@ def _parser(name: str, command: ModuleType) -> Parser:
 
 def _overview() -> str:
     width = max(map(len, COMMANDS))
-    commands = "\n".join(f"  {name:{width}}  {_command(name).HELP}" for name in COMMANDS)
+    commands = "\n".join(f"  {name:{width}}  {help_}" for name, help_ in COMMANDS.items())
     return f"""\
 usage: edgenas COMMAND [options]
 

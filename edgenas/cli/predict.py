@@ -18,7 +18,6 @@ from edgenas.workflows.config import Config
 if TYPE_CHECKING:
     from edgenas.spaces.base import SearchSpace
 
-HELP = "predict latency and size of architectures, or the latency of ONNX files"
 EXAMPLE = """\
 edgenas predict --samples 5
 edgenas predict model.onnx --device pi5

@@ -11,7 +11,6 @@ from edgenas.errors import UsageError
 from edgenas.system import text
 from edgenas.workflows.config import Config
 
-HELP = "measure this machine's latency table for a space, or over ssh another's"
 EXAMPLE = """\
 edgenas profile
 edgenas profile --general

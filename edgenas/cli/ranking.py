@@ -9,7 +9,6 @@ from pathlib import Path
 from edgenas.cli import flags, output
 from edgenas.system import text
 
-HELP = "check how a run's shared weights rank, beside networks trained alone"
 EXAMPLE = """\
 edgenas ranking runs/photos
 edgenas ranking runs/photos --networks 32 --epochs 20"""

@@ -18,7 +18,6 @@ from edgenas.system.progress import Reporter
 from edgenas.workflows.config import Config
 from edgenas.workflows.result import Result
 
-HELP = "find, train, measure and bundle a model"
 EXAMPLE = """\
 edgenas search --budget-ms 20
 edgenas search --budget-ms 8 --data photos --image-size 96 --output runs/photos

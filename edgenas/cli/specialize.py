@@ -13,7 +13,6 @@ from edgenas.system.progress import Reporter
 from edgenas.workflows.config import Config
 from edgenas.workflows.result import Result
 
-HELP = "from the weights of a search, a model for another budget or device"
 EXAMPLE = """\
 edgenas specialize runs/photos --budget-ms 5
 edgenas specialize runs/photos --budget-ms 2 --device amd-epyc-zen4 --precision int8 --output runs/photos-epyc

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from edgenas.cli import flags, output
 from edgenas.system import text
 
-HELP = "train one architecture"
 EXAMPLE = "edgenas train 2012110... --data fashion-mnist --final-epochs 20 --output runs/one"
 
 SETTINGS = (
