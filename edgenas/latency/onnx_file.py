@@ -17,7 +17,7 @@ from edgenas.cost.counts import Counts
 from edgenas.errors import DataError
 from edgenas.latency.forecast import Kernel
 from edgenas.latency.onnx_ops import Value, constant_value
-from edgenas.system.run_folder import Json
+from edgenas.system.records import Json
 from edgenas.system.subprocesses import Send, run_worker, serve_request
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from edgenas.runtimes.reference import NAME, reference_model
 from edgenas.runtimes.summary import MAX_REPEAT_ERROR, Timing
 from edgenas.runtimes.timing import TooNoisy, measure
 from edgenas.system import plugins
-from edgenas.system.run_folder import Json
+from edgenas.system.records import Json
 from edgenas.system.subprocesses import Progress, Send, run_worker, serve_request
 
 # Longer rounds than a table's, as whole networks take longer than single ops.

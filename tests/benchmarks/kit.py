@@ -137,9 +137,9 @@ def row(python: list[str], kit: Path, probes: list[dict[str, Any]]) -> str:
 def measured(python: list[str], kit: Path, probes: list[dict[str, Any]], machine: str) -> list[str]:
     """Kill the runner, start it again, make tables: the last cells of the line."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder, total = Path(temporary), ingest.FEWEST_SLOTS * len(probes)
+        folder, total = Path(temporary), ingest.FEWEST_ROUNDS * len(probes)
         results = folder / "results.jsonl"
-        few = ["--slots", str(ingest.FEWEST_SLOTS), "--patience", "1"]
+        few = ["--rounds", str(ingest.FEWEST_ROUNDS), "--patience", "1"]
         runner = [*python, str(kit / "run.py"), *few, "--name", "board", "--out", str(results)]
         killed_after = kill_half_way(runner, results, total)
         subprocess.run(runner, check=True, stdout=subprocess.DEVNULL, cwd=folder)

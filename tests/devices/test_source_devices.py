@@ -25,6 +25,7 @@ from edgenas.spaces.sampling import distinct_nodes
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.adapt import adapt as to_tables
 from edgenas.workflows.config import make_config
+from edgenas.workflows.kit import KitOptions, reduced_kit
 from tests._toys import Shared, all_archs
 from tests.latency.tables import HEADER, op_row
 
