@@ -6,81 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from edgenas.errors import UsageError
-from edgenas.workflows.result import FRONT_ROWS, Result, _thinned, summary
+from edgenas.workflows.result import Result, plain
+from tests.workflows.results import RESULT
 
 FIELDS = """met_budget budget_ms device runtime threads precision predicted_ms predicted_low_ms predicted_high_ms
 measured_ms measured_p90_ms repeat_error largest_ms smallest_ms validation_accuracy test_accuracy onnx_test_accuracy
-int8_test_accuracy int8_measured_ms macs params peak_bytes file_bytes limits space arch choices strategy evaluator data
-seed trials feasible_trials hypervolume reference_point test_reads seconds model bundle front source""".split()
-
-RESULT = Result(
-    met_budget=True,
-    budget_ms=20.0,
-    device="some-cpu-1a2b",
-    runtime="onnxruntime",
-    threads=1,
-    precision="fp32",
-    predicted_ms=18.2,
-    predicted_low_ms=17.4,
-    predicted_high_ms=19.1,
-    measured_ms=18.423,
-    measured_p90_ms=19.8,
-    repeat_error=0.012,
-    largest_ms=48.3,
-    smallest_ms=2.1,
-    validation_accuracy=0.99,
-    test_accuracy=0.96,
-    onnx_test_accuracy=0.96,
-    int8_test_accuracy=0.955,
-    int8_measured_ms=9.87,
-    macs=12_345_678,
-    params=1_234_567,
-    peak_bytes=1_500_000,
-    file_bytes=4_800_000,
-    limits=[],
-    space="mbconv",
-    arch="2" * 46,
-    choices={"width": 1.0, "s1.b1.se": True, "s1.act": "relu"},
-    strategy="evolution",
-    evaluator="supernet",
-    data="digits",
-    seed=0,
-    trials=200,
-    feasible_trials=143,
-    hypervolume=0.0,
-    reference_point={},
-    test_reads=1,
-    seconds={"profile": 41.2, "supernet": 70.0},
-    model="model.onnx",
-    bundle="runs/one",
-    front=[],
-)
-
-UNMEASURED = {"met_budget": None, "measured_ms": None, "measured_p90_ms": None, "repeat_error": None}
-
-
-def front(points: int, mine: int | None = None) -> list[dict[str, object]]:
-    """Points of 1, 2, ... ms; number `mine` is the delivered architecture."""
-    return [
-        {
-            "latency_ms": 1.0 + i,
-            "accuracy": 0.9 + i / 1000,
-            "macs": 1e6 * (i + 1),
-            "params": 1e5,
-            "arch": RESULT.arch if i == mine else f"{i:046}",
-        }
-        for i in range(points)
-    ]
-
-
-def test_whose_weights_were_used_is_told():
-    shown = summary(replace(RESULT, source="runs one"), [], [])
-    assert "on the weights of runs one" in shown
-    assert "on the weights" not in summary(RESULT, [], [])
+int8_test_accuracy int8_measured_ms macs params peak_bytes file_bytes limits space arch genotype choices strategy
+evaluator data seed trials feasible_trials hypervolume reference_point test_reads seconds file bundle front
+source""".split()
 
 
 def test_the_json_has_these_fields_in_this_order():
@@ -100,101 +35,26 @@ def test_json_knows_no_nan_and_no_numpy():
     assert (loaded["macs"], loaded["seconds"], loaded["met_budget"]) == (7, {"x": 0.5}, True)
 
 
+@pytest.mark.parametrize(
+    "value, expected",
+    [
+        (np.float64("nan"), None),
+        ({1: (np.int32(2), -math.inf)}, {"1": [2, None]}),
+        (True, True),
+        ("text", "text"),
+        (None, None),
+    ],
+)
+def test_plain_is_what_json_can_hold(value, expected):
+    assert plain(value) == expected and type(plain(value)) is type(expected)
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"met_budget": true}', RESULT.to_json()[:-1] + ', "more": 1}'])
 def test_other_json_is_refused(content):
     with pytest.raises(UsageError, match="not a result"):
         Result.from_json(content)
 
 
-def test_the_summary_says_what_was_measured_and_how_sure_that_is():
-    shown = summary(RESULT, front(5, mine=2), ["the budget does not bind"], {"test": 400, "validation": 99})
-    for text in (
-        "Budget met: 18.42 ms ± 1.2 % measured, 20 ms allowed",
-        "runs/one/model.onnx",
-        "92 % of the budget",
-        "predicted 18.20 ms (17.40 to 19.10)",
-        "test 96.00 % ± 0.98, validation 99.00 % ± 1.00",
-        "9.870 ms, test 95.50 % ± 1.04",
-        "12.3 M multiply-adds",
-        "200 trials, 143 of them feasible",
-        "1 min 51 s (supernet 1 min 10 s, profile 41 s)",
-        "* 3.000  ██",
-        "note: the budget does not bind",
-    ):
-        assert text in shown, text
-
-
-@pytest.mark.parametrize(
-    "changes, text",
-    [
-        (
-            {"met_budget": False, "measured_ms": 21.3},
-            "Budget missed: 21.30 ms ± 1.2 % measured, 18.20 ms predicted, 20 ms",
-        ),
-        ({"met_budget": None, "budget_ms": None}, "No budget was given: 18.42 ms ± 1.2 % measured"),
-        (UNMEASURED, "Budget not settled: 18.20 ms predicted (17.40 to 19.10), 20 ms allowed; nothing was measured on"),
-    ],
-)
-def test_the_verdict(changes, text):
-    assert summary(replace(RESULT, **changes), front(3), []).startswith(text)
-
-
-def test_what_there_is_not_is_not_shown():
-    shown = summary(replace(RESULT, int8_measured_ms=None, int8_test_accuracy=None), [], [])
-    assert "int8" not in shown and "front" not in shown and "note" not in shown
-
-
-@pytest.mark.parametrize(
-    "runtime, there", [("onnxruntime", "python run.py --threads 1"), ("onnxruntime-web-chromium", "open index.html")]
-)
-def test_what_is_not_measured_comes_with_the_commands_that_measure_it(runtime, there):
-    shown = summary(replace(RESULT, **UNMEASURED, runtime=runtime, bundle="runs/a b"), [], [])
-    assert "edgenas kit --bundle 'runs/a b'" in shown and there in shown
-    assert shown.endswith("edgenas ingest settled.jsonl --bundle 'runs/a b'\n")
-
-
-def test_names_cannot_break_lines():
-    shown = summary(replace(RESULT, data="a\nb\x1b[2J", bundle="runs/ü\n"), front(2), ["class\r'x'"])
-    assert "a\\nb\\x1b[2J" in shown and "\r" not in shown and "\x1b" not in shown
-
-
-@pytest.mark.parametrize("width", [100, 80])
-def test_the_front_fits_the_terminal_and_codes_stay_whole(width):
-    shown = summary(RESULT, front(30, mine=17), ["a long note " * 20], None, width).split("Pareto")[1]
-    assert max(map(len, shown.splitlines())) <= width
-    assert [line for line in shown.splitlines() if line.startswith("* ")][0].endswith(RESULT.arch)
-
-
-@given(st.integers(1, 60), st.integers(0, 70))
-def test_a_long_front_keeps_its_ends_and_the_delivered_point(points, mine):
-    whole = front(points, mine)
-    kept = _thinned(whole, FRONT_ROWS, RESULT.arch)
-    assert len(kept) == min(points, FRONT_ROWS)
-    assert kept[0] == whole[0] and kept[-1] == whole[-1]
-    assert [point for point in whole if point in kept] == kept
-    assert mine >= points or whole[mine] in kept
-
-
-def test_limits_and_what_is_used_of_them_are_shown():
-    limits = [
-        {"metric": "latency_ms@pixel3/ort-1t-int8", "allowed": 20.0, "used": 18.2, "low": 17.9, "high": 19.0},
-        {"metric": "params", "allowed": 1e6, "used": 912_000},
-        {"metric": "peak_bytes", "allowed": 2e6, "used": 1.5e6},
-        {"metric": "file_bytes", "allowed": 1e6, "used": 998_000},
-    ]
-    shown = summary(replace(RESULT, limits=limits), [], []).splitlines()
-    first = next(i for i, line in enumerate(shown) if line.startswith("  limits"))
-    assert [line.removeprefix("  limits").strip() for line in shown[first : first + 4]] == [
-        "pixel3/ort-1t-int8: predicted 18.20 ms (17.90 to 19.00), not measured, 20 ms allowed",
-        "912 k of 1 M parameters, 91 %",
-        "1.5 MB of 2 MB of activations, 75 %",
-        "998 kB of 1 MB for the file, 100 %",
-    ]
-
-
-def test_the_hypervolume_comes_with_its_reference_point():
-    corner = {"accuracy": 0.5, "latency_high_ms@pixel3": 19.5, "params": 9e5}
-    shown = " ".join(summary(replace(RESULT, hypervolume=0.123456, reference_point=corner), front(3), []).split())
-    assert "hypervolume 12.3 % of the box up to 100 % accuracy at no cost; reference point, the worst" in shown
-    assert "19.50 ms as the upper end on pixel3, 900 k parameters" in shown
-    assert "hypervolume" not in summary(RESULT, front(3), [])
+def test_a_run_that_was_moved_is_found_where_it_is(tmp_path):
+    moved = RESULT.at(tmp_path)
+    assert moved.path == tmp_path and moved == replace(RESULT, bundle=str(tmp_path))
