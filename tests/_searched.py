@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from edgenas.system.progress import SilentReporter
-from edgenas.workflows import api
 from edgenas.workflows.config import make_config
 from edgenas.workflows.result import Result
+from edgenas.workflows.search import search as run_workflow
 
 # Both widths fit with kernel 3; of the larger one with kernel 5 even one and a half budgets leave nothing.
 BUDGET_MS = 0.03
@@ -18,7 +18,7 @@ TOY = {**FEW, "space": "tests._toys", "device": "amd-epyc-zen4", "budget_ms": BU
 
 
 def search(folder: Path, **changes: Any) -> Result:
-    return api.search(make_config({**TOY, **changes, "output": folder}), SilentReporter())
+    return run_workflow(make_config({**TOY, **changes, "output": folder}), SilentReporter())
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from edgenas.errors import UnknownName, UsageError
 from edgenas.system import plugins
-from edgenas.workflows.config import Config, flag, make_config, number, read_toml, resolve, to_toml
+from edgenas.system.run_folder import write_format
+from edgenas.workflows.config import Config, flag, make_config, read_toml, resolve, to_toml
 from edgenas.workflows.presets import PRESETS
+from edgenas.workflows.values import number
 
 BAD_BUDGETS = [0, -1, -0.0, math.nan, math.inf, -math.inf, 1e400, 10**400, 60_001, True]
 BAD_BUDGETS += [
@@ -81,8 +83,11 @@ def test_a_number_of_parameters_is_taken_as_it_is_written():
         ("output", "\udc80", "UTF-8"),
         ("train_device", "tpu", "auto, cpu, cuda"),
         ("reward", "softer", "hard, soft, absolute"),
-        ("budgets_ms", "pixel3=20", "not a list"),
-        ("budgets_ms", [20], "not a list"),
+        ("budgets_ms", "pixel3=20", "not a table"),
+        ("budgets_ms", ["pixel3=20"], "not a table"),
+        ("budgets_ms", {"pixel3": "fast"}, "pixel3=fast.*not a number"),
+        ("options", ["guards=off"], "not a table"),
+        ("options", {"guards": 0}, "guards: 0 is not a text"),
         ("workers", 0, "from 1 to 1,024"),
         *(
             ("ray", bad, "host:port, ray://host:port, auto")
@@ -128,7 +133,7 @@ def test_every_preset_names_plugins():
     for preset in PRESETS.values():
         config = make_config(preset.settings)
         plugins.check("strategies", config.strategy)
-        plugins.check("evaluators", config.evaluator or plugins.evaluator_for(config.strategy))
+        plugins.check("evaluators", config.evaluator)
 
 
 def test_an_unknown_setting_names_the_nearest():
@@ -146,10 +151,8 @@ def test_an_unknown_setting_names_the_nearest():
         seed=st.integers(0, 2**31 - 1),
         int8=st.booleans(),
         output=st.none() | st.just(Path("a b/ü\n")),
-        budgets_ms=st.lists(
-            st.builds("{}={}".format, st.sampled_from(["a/b", 'q"=', "ü"]), st.floats(0.001, 60_000)),
-            unique_by=lambda text: text.rpartition("=")[0],
-        ),
+        budgets_ms=st.dictionaries(st.sampled_from(["a/b", 'q"=', "ü"]), st.floats(0.001, 60_000)),
+        options=st.dictionaries(st.sampled_from(["guards", "warm-up"]), st.sampled_from(["on", 'o"ff'])),
     )
 )
 def test_a_configuration_survives_its_file(tmp_path_factory, config):
@@ -177,6 +180,7 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path):
 def test_what_is_given_wins_over_the_file_and_both_over_the_run_to_resume(tmp_path):
     begun = Config(budget_ms=5, seed=1, trials=11, output="elsewhere")
     (tmp_path / "config.toml").write_text(to_toml(begun))
+    write_format(tmp_path, "0.2.0")
     file = tmp_path / "more.toml"
     file.write_text("seed = 2\nthreads = 2\n")
     config = resolve({"resume": True, "output": str(tmp_path), "threads": 3}, file)
@@ -198,3 +202,29 @@ def test_resuming_needs_a_run(tmp_path):
 def test_every_setting_says_what_it_is():
     for item in fields(Config):
         assert item.metadata["help"], item.name
+
+
+@pytest.mark.parametrize("old, new", [("size", "image_size"), ("statics", "shape_choices")])
+def test_an_old_key_is_refused_naming_the_new_one(tmp_path, old, new):
+    file = tmp_path / "run.toml"
+    file.write_text(f"{old} = 2\n")
+    with pytest.raises(UsageError, match=f"run.toml: the setting '{old}' is named '{new}' now"):
+        resolve({}, file)
+
+
+@pytest.mark.parametrize("key", ['budgets_ms = ["pi5=20"]', 'options = ["guards=off"]'])
+def test_an_old_list_is_refused_showing_the_new_form(tmp_path, key):
+    file = tmp_path / "run.toml"
+    file.write_text(f"{key}\n")
+    with pytest.raises(UsageError, match="is not a table of names and .*, for example {"):
+        resolve({}, file)
+
+
+def test_a_path_given_again_resumes_a_run_on_that_folder(tmp_path):
+    photos, run = tmp_path / "photos", tmp_path / "run"
+    photos.mkdir()
+    run.mkdir()
+    (run / "config.toml").write_text(to_toml(Config(budget_ms=5, data="folder", data_root=str(photos))))
+    write_format(run, "0.2.0")
+    config = resolve({"resume": True, "output": str(run), "data": str(photos)})
+    assert (config.data, config.data_root) == ("folder", str(photos))

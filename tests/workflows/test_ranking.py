@@ -9,8 +9,8 @@ import pytest
 from edgenas.cli.main import main
 from edgenas.errors import BudgetError, UsageError
 from edgenas.system.progress import SilentReporter
-from edgenas.workflows.ranking import check, correlations, spread
-from edgenas.workflows.trained_run import open_finished
+from edgenas.workflows.ranking import correlations, ranking, stratified
+from edgenas.workflows.trained_run import open_trained_run
 from tests._searched import hashes
 from tests.strategies._synthetic import GATE, Toy, synthetic
 
@@ -20,10 +20,10 @@ SPACE = Toy(6)
 @pytest.mark.parametrize("budget_share", [0.05, 0.3, 2.0])
 def test_networks_are_feasible_different_and_spread_over_the_latencies(budget_share, rng):
     problem = synthetic(SPACE, budget_share)
-    archs = spread(problem, GATE, 12, rng)
+    archs = stratified(problem, GATE, 12, rng)
     ms = np.array([metrics[GATE] for metrics in problem.preview(archs, [GATE])])
     assert problem.feasible(archs).all() and (np.diff(ms) >= 0).all() and 3 <= len(set(archs)) == len(archs) <= 12
-    whole = [metrics[GATE] for metrics in problem.preview(spread(problem, GATE, 1000, rng), [GATE])]
+    whole = [metrics[GATE] for metrics in problem.preview(stratified(problem, GATE, 1000, rng), [GATE])]
     quartiles = np.searchsorted(np.quantile(whole, [0.25, 0.5, 0.75]), ms)
     assert len(archs) < 12 or set(quartiles.tolist()) == {0, 1, 2, 3}
 
@@ -49,15 +49,15 @@ def copied(searched, tmp_path):
 
 def test_networks_trained_before_are_not_trained_again(copied, monkeypatch):
     before = hashes(copied)
-    first = check(copied, SilentReporter(), networks=3, epochs=1)
+    first = ranking(copied, SilentReporter(), networks=3, epochs=1)
     written = hashes(copied)
     assert written.items() >= before.items() and len(written) == len(before) + 1
-    evaluate = open_finished(copied, SilentReporter()).evaluator()
-    space = open_finished(copied, SilentReporter()).run.space
+    evaluate = open_trained_run(copied, SilentReporter()).evaluator()
+    space = open_trained_run(copied, SilentReporter()).priced.space
     for row in first.networks:
         assert row.shared == evaluate.final(space.parse(row.arch))["accuracy"]
     monkeypatch.setattr("edgenas.evaluators.scratch.train", None)
-    assert check(copied, SilentReporter(), networks=3, epochs=1) == first
+    assert ranking(copied, SilentReporter(), networks=3, epochs=1) == first
 
 
 def test_the_command_prints_each_network_and_how_they_agree(copied, capsys):
@@ -70,10 +70,10 @@ def test_the_command_prints_each_network_and_how_they_agree(copied, capsys):
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(UsageError, match="holds no run"):
-        check(tmp_path, SilentReporter(), networks=3)
+        ranking(tmp_path, SilentReporter(), networks=3)
 
 
 def test_too_few_networks_have_no_ranking(copied, monkeypatch):
-    monkeypatch.setattr("edgenas.workflows.ranking.spread", lambda *arguments: [])
+    monkeypatch.setattr("edgenas.workflows.ranking.stratified", lambda *arguments: [])
     with pytest.raises(BudgetError, match="nothing to rank"):
-        check(copied, SilentReporter(), networks=3)
+        ranking(copied, SilentReporter(), networks=3)

@@ -12,14 +12,25 @@ import pytest
 from edgenas.errors import BudgetError, UsageError
 from edgenas.exporters.bundle import verify_bundle
 from edgenas.runtimes.onnxruntime import open as open_session
+from edgenas.spaces.build import build_space
+from edgenas.strategies.random import Random
 from edgenas.system.progress import SilentReporter
-from edgenas.workflows import api, pipeline
+from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.config import make_config
+from edgenas.workflows.context import never
+from edgenas.workflows.export import export
+from edgenas.workflows.given import Given
+from edgenas.workflows.predict import predict
 from edgenas.workflows.result import Result
-from edgenas.workflows.stages import deliver as delivery
+from edgenas.workflows.search import search
+from edgenas.workflows.setup import make_task, plain_task, run_in
+from edgenas.workflows.stages import verdict
+from edgenas.workflows.stages.artefacts import Report
+from edgenas.workflows.stages.bounds import measured_bounds
+from edgenas.workflows.train import train
 
 TINY = {
-    "statics": 1,
+    "shape_choices": 1,
     "trials": 12,
     "batch": 4,
     "finalists": 2,
@@ -36,7 +47,7 @@ def quick_profile(tmp_path_factory):
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         patch.setattr("edgenas.workflows.stages.profile.SECONDS_EACH", 0.01)
         patch.setattr("edgenas.workflows.stages.profile.SPREAD_SECONDS", 0.5)
-        patch.setattr("edgenas.workflows.stages.deliver.BENCH_SECONDS", 0.5)
+        patch.setattr("edgenas.workflows.stages.verdict.BENCH_SECONDS", 0.5)
         yield
 
 
@@ -45,18 +56,15 @@ def finished(tmp_path_factory):
     """A finished run under a budget that binds on most machines, yet leaves room for noise."""
     folder = tmp_path_factory.mktemp("runs") / "first run"
     bounds = _bounds(folder.parent / "bounds")
-    budget_ms = round(0.6 * bounds["largest_ms"], 4)
-    return folder, api.search(make_config({**TINY, "budget_ms": budget_ms, "output": folder}), SilentReporter())
+    budget_ms = round(0.6 * bounds.largest_ms, 4)
+    return folder, search(make_config({**TINY, "budget_ms": budget_ms, "output": folder}), SilentReporter())
 
 
 def _bounds(folder):
     """What the smallest and the largest network take here."""
-    from edgenas.system.run_folder import RunFolder
-    from edgenas.workflows.run import Run
-    from edgenas.workflows.stages import profile as latency
-
-    run = Run(make_config({"output": folder}), RunFolder(folder, resume=False), SilentReporter(), api.never)
-    return latency.bounds(run)
+    config = make_config({"budget_ms": 1000, "output": folder})
+    with run_in(config, SilentReporter(), never) as ctx:
+        return measured_bounds(make_task(plain_task(config, Given()), Given(), ctx), ctx)
 
 
 def test_result_is_measured_within_the_budget(finished):
@@ -74,7 +82,7 @@ def test_result_is_measured_within_the_budget(finished):
 
 def test_the_delivered_model_is_on_the_front_that_is_shown(finished):
     folder, result = finished
-    assert [point["arch"] for point in api.front(folder)].count(result.arch) == 1
+    assert [point["arch"] for point in result.front].count(result.arch) == 1
 
 
 def test_the_bundle_holds_and_runs(finished):
@@ -97,7 +105,7 @@ def test_the_example_runs_the_bundle(finished):
 def test_resuming_a_finished_run_gives_the_same_result(finished):
     folder, result = finished
     config = make_config({**TINY, "budget_ms": result.budget_ms, "output": folder, "resume": True})
-    again = api.search(config, SilentReporter())
+    again = search(config, SilentReporter())
     assert again.arch == result.arch and again.test_accuracy == result.test_accuracy
     assert again.measured_ms == result.measured_ms and again.test_reads == 1
 
@@ -106,25 +114,25 @@ def test_a_run_begun_with_other_settings_is_not_resumed(finished):
     folder, result = finished
     config = make_config({**TINY, "budget_ms": result.budget_ms, "output": folder, "resume": True, "seed": 7})
     with pytest.raises(UsageError, match="seed"):
-        api.search(config, SilentReporter())
+        search(config, SilentReporter())
 
 
 def test_a_run_is_not_overwritten(finished):
     folder, result = finished
     with pytest.raises(UsageError, match="--resume"):
-        api.search(make_config({**TINY, "budget_ms": result.budget_ms, "output": folder}), SilentReporter())
+        search(make_config({**TINY, "budget_ms": result.budget_ms, "output": folder}), SilentReporter())
 
 
 def test_export_of_the_run_equals_the_bundle(finished, tmp_path):
     folder, _ = finished
-    path = api.export(folder, SilentReporter(), out=tmp_path / "again.onnx")
+    path = export(folder, SilentReporter(), out=tmp_path / "again.onnx")
     assert path.read_bytes() == (folder / "model.onnx").read_bytes()
 
 
 def test_another_strategy_reuses_the_supernet(finished, tmp_path):
     folder, result = finished
     config = {**TINY, "budget_ms": result.budget_ms, "output": tmp_path / "second", "reuse": folder, "int8": False}
-    second = api.search(make_config({**config, "strategy": "random"}), SilentReporter())
+    second = search(make_config({**config, "strategy": "random"}), SilentReporter())
     assert second.met_budget and second.int8_measured_ms is None
     assert (tmp_path / "second" / "table.csv").read_bytes() == (folder / "table.csv").read_bytes()
 
@@ -132,60 +140,59 @@ def test_another_strategy_reuses_the_supernet(finished, tmp_path):
 def test_an_impossible_budget_is_refused_before_training(finished, tmp_path):
     config = make_config({**TINY, "budget_ms": 0.001, "output": tmp_path / "impossible"})
     with pytest.raises(BudgetError, match=r"fastest takes 0\.\d+ ms"):
-        api.search(config, SilentReporter())
+        search(config, SilentReporter())
     assert not (tmp_path / "impossible" / "supernet.pt").exists()
 
 
 def test_a_search_that_is_refused_after_its_profile_leaves_the_folder_free(tmp_path, monkeypatch):
-    def refuse(run):
-        assert (run.folder.path / "table.csv").exists()
+    def refuse(priced, ctx, options):
+        assert (ctx.folder.path / "table.csv").exists()
         raise UsageError("not like this")
 
-    monkeypatch.setattr(pipeline, "strategy", refuse)
+    monkeypatch.setattr(Random, "build", refuse)
     with pytest.raises(UsageError, match="not like this"):
-        api.search(make_config({**TINY, "budget_ms": 100, "output": tmp_path / "run"}), SilentReporter())
+        search(make_config({**TINY, "budget_ms": 100, "output": tmp_path / "run"}), SilentReporter())
     assert not list((tmp_path / "run").iterdir())
 
 
 def test_a_size_that_the_data_cannot_come_in_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="--size 64: digits comes in 32 x 32"):
-        api.search(make_config({**TINY, "budget_ms": 1, "size": 64, "output": tmp_path / "sized"}), SilentReporter())
+    with pytest.raises(UsageError, match="--image-size 64: digits comes in 32 x 32"):
+        search(make_config({**TINY, "budget_ms": 1, "image_size": 64, "output": tmp_path / "sized"}), SilentReporter())
 
 
 def test_train_and_export_one_architecture(finished, tmp_path):
     _, result = finished
     config = make_config({"final_epochs": 1, "output": tmp_path / "one", "validation_share": 0.2})
-    facts = api.train(config, result.arch, SilentReporter())
-    assert facts["arch"] == result.arch and 0 < facts["validation_accuracy"] <= 1
-    assert api.export(tmp_path / "one", SilentReporter(), out=tmp_path / "one.onnx").stat().st_size > 10_000
+    trained = train(config, result.arch, SilentReporter())
+    assert trained.arch == result.arch and 0 < trained.validation_accuracy <= 1
+    assert export(tmp_path / "one", SilentReporter(), out=tmp_path / "one.onnx").stat().st_size > 10_000
 
 
 def test_predict_agrees_with_the_search(finished):
     folder, result = finished
-    rows = list(
-        api.predict(make_config({}), shape=(1, 32, 32), classes=10, archs=[result.arch], table=folder / "table.csv")
-    )
-    assert rows[0]["latency_ms"] == pytest.approx(result.predicted_ms, rel=0.02)
-    assert rows[0]["macs"] == result.macs and rows[0]["params"] == result.params
-    assert rows[0]["peak_bytes"] == result.peak_bytes and rows[0]["estimated_share"] == 0
+    space = build_space("mbconv", (1, 32, 32), 10)
+    (row,) = predict(make_config({}), space, archs=[result.arch], table=folder / "table.csv")
+    assert row.latency_ms == pytest.approx(result.predicted_ms, rel=0.02)
+    assert row.macs == result.macs and row.params == result.params
+    assert row.peak_bytes == result.peak_bytes and row.estimated_share == 0
 
 
 def test_when_every_finalist_misses_the_next_ones_are_tried(finished, tmp_path, monkeypatch):
     """The first measurement says too slow; another architecture is trained, and the misses are told."""
     folder, result = finished
-    measured, real, slow_ms = [], delivery.bench_in_fresh_process, 1.05 * result.budget_ms
+    measured, real, slow_ms = [], verdict.bench_in_fresh_process, 1.05 * result.budget_ms
 
     def slow_at_first(paths, **settings):
         measured.append(paths[0])  # again and again, where the machine is busy
         is_first = paths[0] == measured[0]
         return [replace(row, ms=max(row.ms, slow_ms if is_first else 0.0)) for row in real(paths, **settings)]
 
-    monkeypatch.setattr(delivery, "bench_in_fresh_process", slow_at_first)
+    monkeypatch.setattr(verdict, "bench_in_fresh_process", slow_at_first)
     config = {**TINY, "budget_ms": result.budget_ms, "output": tmp_path / "run", "reuse": folder, "int8": False}
-    second = api.search(make_config({**config, "finalists": 1}), SilentReporter())
+    second = search(make_config({**config, "finalists": 1}), SilentReporter())
     assert second.met_budget and len(set(measured)) >= 2
     first_arch = json.loads((tmp_path / "run" / "finalists.json").read_text())["finalists"]
     assert second.arch not in first_arch
-    assert any("passed over" in note for note in api.notes(tmp_path / "run"))
-    exported = api.export(tmp_path / "run", SilentReporter(), out=tmp_path / "second.onnx")
+    assert any("passed over" in note for note in read_artefact(tmp_path / "run", "report", Report).notes)
+    exported = export(tmp_path / "run", SilentReporter(), out=tmp_path / "second.onnx")
     assert exported.read_bytes() == (tmp_path / "run" / "model.onnx").read_bytes()

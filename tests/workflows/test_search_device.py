@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edgenas.cli.main import main
+from edgenas.cli.summary import summary
 from edgenas.devices import confirm as settle
 from edgenas.errors import BudgetError, NoisyMachine, TableError, UnknownName, UsageError
 from edgenas.exploration.pareto import hypervolume
@@ -18,9 +19,12 @@ from edgenas.exploration.study import read_trials
 from edgenas.exporters.bundle import verify_bundle
 from edgenas.system import text
 from edgenas.system.progress import SilentReporter
-from edgenas.workflows import api, kits
 from edgenas.workflows.config import make_config
-from edgenas.workflows.result import summary
+from edgenas.workflows.confirm import confirm
+from edgenas.workflows.ingest import ingest
+from edgenas.workflows.kit import finalists_kit
+from edgenas.workflows.limits import with_devices
+from edgenas.workflows.search import search as run_workflow
 from tests.workflows.test_search import TINY
 
 DEVICE, BUDGET_MS = "amd-epyc-zen4", 0.15
@@ -28,7 +32,7 @@ DEVICE, BUDGET_MS = "amd-epyc-zen4", 0.15
 
 def search(folder, **changes):
     config = {**TINY, "budget_ms": BUDGET_MS, "device": DEVICE, "output": folder, **changes}
-    return api.search(make_config(config), SilentReporter())
+    return run_workflow(make_config(config), SilentReporter())
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,10 +52,10 @@ def finished(tmp_path_factory):
 def results(finished, tmp_path_factory):
     """The run's finalists, measured here by the kit's runner."""
     folder = tmp_path_factory.mktemp("settle")
-    kits.bundle_kit(finished[0], SilentReporter(), out=folder / "kit.zip", page=False)
+    finalists_kit(finished[0], SilentReporter(), out=folder / "kit.zip", page=False)
     with zipfile.ZipFile(folder / "kit.zip") as archive:
         archive.extractall(folder)
-    out = folder / "settled.jsonl"
+    out = folder / "confirmed.jsonl"
     command = [sys.executable, folder / "run.py", "--slots", "24", "--patience", "1", "--out", out]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -61,7 +65,7 @@ def results(finished, tmp_path_factory):
 @pytest.fixture
 def any_noise(monkeypatch):
     """A few rounds beside other tests, on any machine, are what they are."""
-    for name in ("MAX_REPEAT_ERROR", "SLOWED", "HASTENED"):
+    for name in ("MAX_REPEAT_ERROR", "SLOWER_BY", "FASTER_BY"):
         monkeypatch.setattr(settle, name, np.inf)
 
 
@@ -88,14 +92,14 @@ def test_it_is_predicted_to_fit_and_nobody_says_more(finished):
 def test_one_finalist_keeps_clear_of_the_budget(finished):
     folder, _ = finished
     chosen = json.loads((folder / "finalists.json").read_text())
-    rows = {row["arch"]: row["predicted_ms"] for row in chosen["measured"]}
+    rows = {row["arch"]: row["predicted_ms"] for row in chosen["candidates"]}
     assert len(chosen["finalists"]) == 2
     assert min(rows[arch] for arch in chosen["finalists"]) <= 0.9 * BUDGET_MS
 
 
 def test_only_what_the_table_covers_is_searched(finished):
     kept = json.loads((finished[0] / "narrow.json").read_text())
-    named = {(row["width"], row["resolution"]) for row in kept["combinations"]}
+    named = {(row["values"]["width"], row["values"]["resolution"]) for row in kept["combinations"]}
     assert named == {(0.5, 28), (0.5, 32), (1.0, 28), (1.0, 32)}
 
 
@@ -123,27 +127,27 @@ def test_what_the_device_measured_decides(finished, results, any_noise, tmp_path
         assert result["test_reads"] == 1 and result["predicted_ms"] > 0 and verify_bundle(folder) == []
         assert json.loads((folder / "manifest.json").read_text())["measured_on"]["device"] == DEVICE
     assert "search again with a smaller" in " ".join(shown.split())
-    assert before.arch in {row["arch"] for row in json.loads((folder / "finalists.json").read_text())["measured"]}
+    assert before.arch in {row["arch"] for row in json.loads((folder / "finalists.json").read_text())["candidates"]}
 
 
 @pytest.mark.parametrize("header", [{"threads": 2}, {"runtime": "tflite"}, {"processor": "Another"}])
 def test_times_of_other_conditions_are_refused(finished, results, any_noise, tmp_path, header):
     with pytest.raises(TableError, match=next(iter(header))):
-        kits.settle(altered(results, tmp_path, **header), finished[0], SilentReporter())
+        confirm(altered(results, tmp_path, **header), finished[0], SilentReporter())
 
 
 def test_times_of_other_models_are_refused(finished, results, any_noise, tmp_path):
-    for name in ("table.csv", "config.toml"):
+    for name in ("table.csv", "config.toml", "format.json"):
         (tmp_path / name).write_bytes((finished[0] / name).read_bytes())
     (tmp_path / "finalist-0.onnx").write_bytes(b"another")
     with pytest.raises(TableError, match="not that of"):
-        kits.settle(results, tmp_path, SilentReporter())
+        confirm(results, tmp_path, SilentReporter())
 
 
 def test_times_that_do_not_repeat_are_refused(finished, results, any_noise, monkeypatch):
     monkeypatch.setattr(settle, "MAX_REPEAT_ERROR", -1.0)
     with pytest.raises(NoisyMachine, match="measure again"):
-        kits.settle(results, finished[0], SilentReporter())
+        confirm(results, finished[0], SilentReporter())
 
 
 def without(results, tmp_path, precision):
@@ -159,24 +163,24 @@ def without(results, tmp_path, precision):
 
 
 def test_a_twin_that_does_not_run_there_is_not_the_default(finished, results, any_noise, tmp_path):
-    result = kits.settle(without(results, tmp_path, "int8"), finished[0], SilentReporter())
-    assert result.model == "model.onnx" and result.measured_ms is not None and result.int8_measured_ms is None
+    result = confirm(without(results, tmp_path, "int8"), finished[0], SilentReporter())
+    assert result.file == "model.onnx" and result.measured_ms is not None and result.int8_measured_ms is None
     assert verify_bundle(finished[0]) == []
 
 
 def test_without_a_figure_of_the_budget_s_precision_nothing_is_settled(finished, results, any_noise, tmp_path):
     with pytest.raises(TableError, match="no fp32 figure: no kernel for it"):
-        kits.settle(without(results, tmp_path, "fp32"), finished[0], SilentReporter())
+        confirm(without(results, tmp_path, "fp32"), finished[0], SilentReporter())
 
 
 def test_times_of_a_slowed_device_are_refused(finished, results, any_noise, monkeypatch):
-    monkeypatch.setattr(settle, "SLOWED", 0.0)
+    monkeypatch.setattr(settle, "SLOWER_BY", 0.0)
     with pytest.raises(NoisyMachine, match="reference op"):
-        kits.settle(results, finished[0], SilentReporter())
-    monkeypatch.setattr(settle, "SLOWED", np.inf)
-    monkeypatch.setattr(settle, "HASTENED", 0.0)
+        confirm(results, finished[0], SilentReporter())
+    monkeypatch.setattr(settle, "SLOWER_BY", np.inf)
+    monkeypatch.setattr(settle, "FASTER_BY", 0.0)
     with pytest.raises(NoisyMachine, match="reference op"):
-        kits.settle(results, finished[0], SilentReporter())
+        confirm(results, finished[0], SilentReporter())
 
 
 def test_unfinished_times_are_refused(finished, results, any_noise, tmp_path):
@@ -184,19 +188,19 @@ def test_unfinished_times_are_refused(finished, results, any_noise, tmp_path):
     path = tmp_path / "begun.jsonl"
     path.write_text("\n".join([head, *(line for line in lines if json.loads(line)["slot"] < 20)]) + "\n")
     with pytest.raises(TableError, match="not finished"):
-        kits.settle(path, finished[0], SilentReporter())
+        confirm(path, finished[0], SilentReporter())
 
 
 def test_a_run_that_is_none_is_named(results, tmp_path):
     with pytest.raises(UsageError, match="no run of a search"):
-        kits.settle(results, tmp_path, SilentReporter())
-    with pytest.raises(UsageError, match="no finalist is exported"):
-        kits.bundle_kit(tmp_path, SilentReporter(), out=tmp_path / "kit.zip")
+        confirm(results, tmp_path, SilentReporter())
+    with pytest.raises(UsageError, match="holds no run"):
+        finalists_kit(tmp_path, SilentReporter(), out=tmp_path / "kit.zip")
 
 
 def test_finalists_make_no_table(results):
     with pytest.raises(UsageError, match="--bundle"):
-        kits.ingest(results)
+        ingest(results)
 
 
 def test_a_budget_that_nothing_is_sure_to_meet_is_refused(tmp_path):
@@ -213,7 +217,7 @@ def limited(finished, tmp_path_factory):
     """Under five limits at once: two devices by name, and one of each other kind."""
     folder = tmp_path_factory.mktemp("runs") / "limited"
     few = {"trials": 8, "finalists": 1, "final_epochs": 1, "int8": False, "reuse": finished[0]}
-    budgets = {"budget_ms": None, "device": None, "budgets_ms": [f"{DEVICE}={BUDGET_MS}", f"{INT8}=0.25"]}
+    budgets = {"budget_ms": None, "device": None, "budgets_ms": {DEVICE: BUDGET_MS, INT8: 0.25}}
     return folder, search(folder, **few, **LIMITS, **budgets)
 
 
@@ -235,7 +239,7 @@ def test_all_limits_hold_at_once(limited):
 
 def test_two_tables_of_a_device_are_told_apart(limited):
     folder, result = limited
-    assert f"{INT8}=0.25" in (folder / "config.toml").read_text()
+    assert f'"{INT8}" = 0.25' in (folder / "config.toml").read_text()
     for point in result.front:
         assert 0 < point[f"latency_high_ms@{DEVICE}"] <= BUDGET_MS and 0 < point[f"latency_high_ms@{INT8}"] <= 0.25
         assert point[f"latency_high_ms@{DEVICE}"] != point[f"latency_high_ms@{INT8}"]
@@ -247,7 +251,7 @@ def test_accuracies_and_latencies_by_look_up(tmp_path):
     path, latency_ms = tmp_path / "scores.npz", 1.0 + archs.sum(axis=1)
     accuracy = 50.0 + latency_ms
     np.savez(path, op_codes=archs, acc_val=accuracy, lat_names=np.array(["board"]), lat_ms=latency_ms[:, None])
-    few = {"trials": 8, "finalists": 1, "final_epochs": 1, "int8": False, "budgets_ms": ["board=9.5"]}
+    few = {"trials": 8, "finalists": 1, "final_epochs": 1, "int8": False, "budgets_ms": {"board": 9.5}}
     looked_up = {"space": "nasbench201", "evaluator": "tabular", "scores": str(path), "budget_ms": 50.0}
     folder = tmp_path / "run"
     result = search(folder, **few, **looked_up)
@@ -278,7 +282,7 @@ def test_the_hypervolume_is_that_of_the_feasible_trials(limited):
 def test_limits_and_hypervolume_are_shown_and_resumed(limited, capsys, monkeypatch):
     """The further device's table is the one that the run began with."""
     folder, result = limited
-    monkeypatch.setattr("edgenas.workflows.run.device_table", lambda *args, **kwargs: pytest.fail("looked up again"))
+    monkeypatch.setattr("edgenas.workflows.limits.device_table", lambda *args, **kwargs: pytest.fail("looked up again"))
     assert main(["search", "--output", str(folder), "--resume", "--quiet"]) == 0
     shown = capsys.readouterr().out
     assert f"{INT8}: predicted" in shown and "not measured, 0.25 ms allowed" in shown
@@ -293,11 +297,11 @@ def test_limits_and_hypervolume_are_shown_and_resumed(limited, capsys, monkeypat
         ({"max_memory_mb": 0.001}, r"1 kB of activations: the least is [\d.]+ kB; ask for --max-memory-mb 0\.\d+"),
         ({"max_file_mb": 0.001}, r"1 kB for the file: the least is [\d.]+ kB; ask for --max-file-mb 0\.\d+"),
         (
-            {"budgets_ms": [f"{INT8}=0.001"]},
+            {"budgets_ms": {INT8: 0.001}},
             rf"0.001 ms on {INT8}: the least is 0\.\d+ ms; ask for --budget-ms {INT8}=",
         ),
         (
-            {"budget_ms": 0.04, "budgets_ms": [f"{INT8}=0.013"], "max_params": 7e3, "max_file_mb": 0.04},
+            {"budget_ms": 0.04, "budgets_ms": {INT8: 0.013}, "max_params": 7e3, "max_file_mb": 0.04},
             f"within 0.04 ms on {DEVICE}, 0.013 ms on {INT8}, 7 k parameters and 40 kB for the file together",
         ),
     ],
@@ -312,42 +316,41 @@ def test_limits_out_of_reach_are_refused_by_name(tmp_path, limit, message):
 @pytest.mark.parametrize(
     "given, device, budget_ms, others",
     [
-        ({"budget_ms": 1}, None, 1.0, ()),
-        ({"budget_ms": 1, "budgets_ms": [f"{DEVICE}=2"]}, None, 1.0, (f"{DEVICE}/onnxruntime-1t-fp32=2.0",)),
-        ({"budgets_ms": [f"{DEVICE}=2", f"{INT8}=3"]}, f"{DEVICE}/onnxruntime-1t-fp32", 2.0, (f"{INT8}=3.0",)),
+        ({"budget_ms": 1}, None, 1.0, {}),
+        ({"budget_ms": 1, "budgets_ms": {DEVICE: 2}}, None, 1.0, {f"{DEVICE}/onnxruntime-1t-fp32": 2.0}),
+        ({"budgets_ms": {DEVICE: 2, INT8: 3}}, f"{DEVICE}/onnxruntime-1t-fp32", 2.0, {INT8: 3.0}),
         (
-            {"budgets_ms": [f"{DEVICE}=2", f"{INT8}=3"], "device": INT8},
+            {"budgets_ms": {DEVICE: 2, INT8: 3}, "device": INT8},
             INT8,
             3.0,
-            (f"{DEVICE}/onnxruntime-1t-fp32=2.0",),
+            {f"{DEVICE}/onnxruntime-1t-fp32": 2.0},
         ),
         (
-            {"budgets_ms": [f"{DEVICE}/onnxruntime-1t-fp32=2"], "device": DEVICE},
+            {"budgets_ms": {f"{DEVICE}/onnxruntime-1t-fp32": 2}, "device": DEVICE},
             f"{DEVICE}/onnxruntime-1t-fp32",
             2.0,
-            (),
+            {},
         ),
-        ({"budget_ms": 2, "device": DEVICE, "budgets_ms": [f"{DEVICE}=2"]}, f"{DEVICE}/onnxruntime-1t-fp32", 2.0, ()),
+        ({"budget_ms": 2, "device": DEVICE, "budgets_ms": {DEVICE: 2}}, f"{DEVICE}/onnxruntime-1t-fp32", 2.0, {}),
     ],
 )
 def test_which_device_a_budget_is_for(given, device, budget_ms, others):
-    config = api.with_devices(make_config(given))
+    config = with_devices(make_config(given))
     assert (config.device, config.budget_ms, config.budgets_ms) == (device, budget_ms, others)
-    assert api.with_devices(config) == config
+    assert with_devices(config) == config
 
 
 @pytest.mark.parametrize(
     "given, message",
     [
-        ({"budget_ms": 1, "device": DEVICE, "budgets_ms": [f"{DEVICE}=2"]}, "1 and 2 ms are both for"),
-        ({"budget_ms": 1, "budgets_ms": [f"{INT8}=3", f"{INT8}=2"]}, "two values"),
-        ({"device": DEVICE, "budgets_ms": [f"{INT8}=3"]}, f"on {DEVICE}/onnxruntime-1t-fp32, the --device"),
-        ({"budget_ms": 1, "budgets_ms": ["amd-epyc-zen5=3"]}, "no 'amd-epyc-zen5'"),
+        ({"budget_ms": 1, "device": DEVICE, "budgets_ms": {DEVICE: 2}}, "1 and 2 ms are both for"),
+        ({"device": DEVICE, "budgets_ms": {INT8: 3}}, f"on {DEVICE}/onnxruntime-1t-fp32, the --device"),
+        ({"budget_ms": 1, "budgets_ms": {"amd-epyc-zen5": 3}}, "no 'amd-epyc-zen5'"),
     ],
 )
 def test_budgets_that_contradict_are_refused(given, message):
     with pytest.raises(UsageError, match=message):
-        api.with_devices(make_config(given))
+        with_devices(make_config(given))
 
 
 def test_another_device_s_profile_is_not_reused(finished, tmp_path):
@@ -393,5 +396,5 @@ def test_a_device_without_a_table_is_refused(tmp_path):
 
 def test_under_a_budget_for_int8_the_int8_model_is_delivered(tmp_path):
     result = search(tmp_path / "run", device=f"{DEVICE}/onnxruntime-1t-int8")
-    assert (result.precision, result.model, result.met_budget) == ("int8", "model.int8.onnx", None)
+    assert (result.precision, result.file, result.met_budget) == ("int8", "model.int8.onnx", None)
     assert result.predicted_high_ms <= BUDGET_MS and result.int8_test_accuracy is not None

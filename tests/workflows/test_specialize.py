@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,23 +16,26 @@ from edgenas.errors import BudgetError, Interrupted, UsageError
 from edgenas.exploration.study import read_trials
 from edgenas.exporters.bundle import verify_bundle
 from edgenas.system.progress import SilentReporter
-from edgenas.system.run_folder import RunFolder
+from edgenas.system.run_folder import read_artefact, write_artefact, write_format
 from edgenas.training.train import Scores
-from edgenas.workflows import api, pipeline
-from edgenas.workflows.inherited import settings
+from edgenas.workflows.context import never
+from edgenas.workflows.given import Given
 from edgenas.workflows.result import Result
-from edgenas.workflows.run import Run
+from edgenas.workflows.setup import completed, keep_config, run_in
+from edgenas.workflows.source_run import SOURCE, take_over
+from edgenas.workflows.specialize import DEFAULTS, _inherit, settings, specialize
 from edgenas.workflows.stages import finalists
-from edgenas.workflows.trained_run import open_finished
+from edgenas.workflows.stages.artefacts import Report, Source
+from edgenas.workflows.trained_run import open_trained_run
 from tests._searched import BUDGET_MS, FEW, hashes
 
 LARGER_MS, SMALLER_MS = 0.1, 0.022
 INT8 = {"precision": "int8", "int8": True}
 
 
-def specialized(source, folder, stop=api.never, **given):
+def specialized(source, folder, stop=never, **given):
     config = settings(source, {"budget_ms": LARGER_MS, "output": folder, **FEW, **given})
-    return api.specialize(config, source, SilentReporter(), stop)
+    return specialize(config, source, SilentReporter(), stop)
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +65,7 @@ def test_the_weights_stay_as_they_are(searched, tmp_path, given):
     assert not (tmp_path / "run" / "supernet.pt").exists()
     assert result.source == searched.name and verify_bundle(tmp_path / "run") == []
     assert result.precision == given.get("precision", "fp32")
-    finished = open_finished(searched, SilentReporter())
+    finished = open_trained_run(searched, SilentReporter())
     archs = [trial.arch for trial in read_trials(tmp_path / "run")]
     assert finished.trained.feasible(archs).all()
     assert result.predicted_high_ms <= given.get("budget_ms", LARGER_MS)
@@ -71,40 +75,42 @@ def test_the_weights_stay_as_they_are(searched, tmp_path, given):
 
 def test_what_was_not_trained_is_not_proposed(searched, larger):
     folder, result = larger
-    finished = open_finished(searched, SilentReporter())
+    finished = open_trained_run(searched, SilentReporter())
     space = finished.trained.space
     archs = [space.parse(result.arch), *(trial.arch for trial in read_trials(folder))]
     assert finished.trained.feasible(archs).all()
-    assert finished.run.costs.gate.many(space, archs).max() <= 1.5 * BUDGET_MS < LARGER_MS
+    assert finished.priced.costs.gate.many(space, archs).max() <= 1.5 * BUDGET_MS < LARGER_MS
     (limit,) = result.limits
     assert limit["allowed"] == pytest.approx(1.5 * BUDGET_MS) and limit["used"] <= limit["allowed"]
-    (note,) = [note for note in api.notes(folder) if "first run" in note]
+    (note,) = [note for note in read_artefact(folder, "report", Report).notes if "first run" in note]
     assert "trained at width" in note and "up to 0.045 ms on amd-epyc-zen4" in note
 
 
-def inheriting(source: Path, folder: Path) -> Run:
-    """A run on the weights of `source`, nothing of it done."""
+@contextmanager
+def inheriting(source: Path, folder: Path):
+    """Task, evaluator and context of a run on the weights of `source`, nothing of it done."""
     given = {"budget_ms": LARGER_MS, "output": str(folder), **FEW}
-    run = Run(settings(source, given), RunFolder(folder, resume=False), SilentReporter(), api.never)
-    pipeline.keep_config(run, source)
-    pipeline.inherit(run)
-    assert run.inherited is not None and run.inherited.finalists
-    return run
+    config = completed(settings(source, given), Given())
+    with run_in(config, SilentReporter(), never) as ctx:
+        take_over(source, folder)
+        write_artefact(folder, SOURCE, Source(source.name))
+        keep_config(config, ctx)
+        task, evaluator = _inherit(config, Given(), ctx)
+        assert task.inherited is not None and task.inherited.finalists
+        yield replace(task, config=replace(config, final_epochs=None)), evaluator, ctx
 
 
 def test_what_was_trained_to_the_end_there_is_begun_with(searched, tmp_path):
     """Shared weights know of finalists what these learned, and finalists that still fit stand for election again."""
     before = Result.from_json((searched / "result.json").read_text())
-    run = inheriting(searched, tmp_path / "run")
-    assert run.inherited is not None
-    arch = next(iter(run.inherited.finalists))
-    assert run.space.code(arch) == before.arch
-    trained = open_finished(searched, SilentReporter()).finalists()[arch]
-    assert all(map(torch.equal, run.evaluator.network(arch).parameters(), trained.parameters()))
-    run.config = replace(run.config, final_epochs=None)
-    network = finalists.train_finalist(run, arch, 0).network
+    with inheriting(searched, tmp_path / "run") as (task, evaluator, ctx):
+        arch = next(iter(task.inherited.finalists))
+        assert task.space.code(arch) == before.arch
+        trained = open_trained_run(searched, SilentReporter()).finalists()[arch]
+        assert all(map(torch.equal, evaluator.network(arch).parameters(), trained.parameters()))
+        network = finalists.train_finalist(task, evaluator, ctx, arch, 0).network
     assert all(map(torch.equal, network.state_dict().values(), trained.state_dict().values())), "as it is"
-    shared = open_finished(searched, SilentReporter()).evaluator().network(arch)
+    shared = open_trained_run(searched, SilentReporter()).evaluator().network(arch)
     assert not all(map(torch.equal, shared.parameters(), trained.parameters())), "the source is as it was"
 
 
@@ -112,13 +118,11 @@ def test_what_was_trained_to_the_end_there_is_begun_with(searched, tmp_path):
 def test_what_is_far_from_the_trained_accuracy_is_trained_for_longer(
     searched, tmp_path, monkeypatch, accuracy, passes, learning_rate
 ):
-    run = inheriting(searched, tmp_path / "run")
-    assert run.inherited is not None
-    run.config = replace(run.config, final_epochs=None)
-    arch, best = next(iter(run.inherited.finalists.items()))
-    monkeypatch.setattr(finalists, "_scores", lambda run, n: Scores(0.9 if n is best else accuracy, 1.0, 100))
-    refining = finalists._refining(run, run.evaluator.network(arch))
-    images = len(run.data.train)
+    with inheriting(searched, tmp_path / "run") as (task, evaluator, _):
+        arch, best = next(iter(task.inherited.finalists.items()))
+        monkeypatch.setattr(finalists, "_scores", lambda task, n: Scores(0.9 if n is best else accuracy, 1.0, 100))
+        refining = finalists._refining(task, evaluator.network(arch))
+        images = len(task.data.train)
     assert refining.learning_rate == learning_rate
     assert refining.epochs == max(passes, math.ceil(passes * 8_000 / images))
 
@@ -164,8 +168,7 @@ def test_a_budget_below_what_was_trained_leaves_the_folder_free(searched, tmp_pa
 @pytest.mark.parametrize(
     "given, message",
     [
-        ({"seed": 1}, "--seed: it is that of"),
-        ({"space": "mbconv"}, "--space: it is that of"),
+        ({"trials": 0}, "--trials: 0 is out of range"),
         ({"strategy": "gdas"}, "--strategy gdas: it trains weights of its own"),
         ({"precision": "int4"}, "none of fp32, int8"),
     ],
@@ -189,6 +192,7 @@ def test_what_cannot_differ(searched, given, message):
 def test_device_and_precision(tmp_path, device, before, given, expected):
     lines = [f"{name} = {value!r}\n" for name, value in (("device", device), ("precision", before)) if value]
     (tmp_path / "config.toml").write_text("".join(lines))
+    write_format(tmp_path, "0.2.0")
     config = settings(tmp_path, given)
     assert (config.device, config.precision) == expected
 
@@ -206,3 +210,17 @@ def test_bad_command_lines(searched, tmp_path, words, message, capsys):
     words = [word.format(searched=searched, new=tmp_path / "new") for word in words]
     assert main(["specialize", *words]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "given, message", [({"seed": 1}, "--seed: it is that of"), ({"space": "mbconv"}, "--space: it")]
+)
+def test_what_the_weights_were_trained_for_cannot_differ(searched, given, message):
+    with pytest.raises(UsageError, match=message):
+        settings(searched, {"budget_ms": 1, **given})
+
+
+def test_help_shows_the_defaults_of_the_workflow():
+    from edgenas.cli import specialize as command
+
+    assert command.DEFAULTS.items() <= DEFAULTS.items()

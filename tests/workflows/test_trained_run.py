@@ -9,7 +9,7 @@ from edgenas.errors import CheckpointError, UsageError
 from edgenas.exploration.study import read_trials
 from edgenas.system import checkpoint
 from edgenas.system.progress import SilentReporter
-from edgenas.workflows.trained_run import open_finished
+from edgenas.workflows.trained_run import open_trained_run
 from tests import _toys
 from tests._searched import BUDGET_MS, TOY, hashes, search
 
@@ -17,7 +17,7 @@ SHARED = {"strategy": "gdas", "search_epochs": 2, "trials": 2}
 
 
 def opened(folder, **moved):
-    return open_finished(folder, SilentReporter(), **moved)
+    return open_trained_run(folder, SilentReporter(), moved=moved)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_scores_are_those_of_the_search(searched):
     finished = opened(searched)
     evaluate = finished.evaluator()
     for trial in read_trials(searched):
-        metrics = finished.run.problem.preview([trial.arch])[0] | evaluate(trial.arch)
+        metrics = finished.priced.problem.preview([trial.arch])[0] | evaluate(trial.arch)
         assert metrics == pytest.approx(trial.metrics)
 
 
@@ -52,9 +52,9 @@ def test_nothing_in_the_folder_changes(searched, shared):
 def test_what_was_trained_is_what_any_reward_scores(searched):
     """One and a half budgets, the sizes that were kept, and nothing else."""
     finished = opened(searched)
-    run, trained = finished.run, finished.trained
+    priced, trained = finished.priced, finished.trained
     archs = _toys.all_archs(trained.space)
-    gate_ms = run.costs.gate.many(trained.space, archs)
+    gate_ms = priced.costs.gate.many(trained.space, archs)
     assert trained.feasible(archs).tolist() == (gate_ms <= 1.5 * BUDGET_MS).tolist()
     assert 0 < trained.feasible(archs).sum() < len(archs)
     assert trained.feasible([trial.arch for trial in read_trials(searched)]).all()
@@ -73,7 +73,7 @@ def test_weights_that_a_strategy_trained(shared):
 
 
 def test_what_has_moved_since_can_be_said(searched):
-    assert opened(searched, train_device="cpu").run.torch_device == "cpu"
+    assert opened(searched, train_device="cpu").priced.torch_device == "cpu"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import pytest
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.study import Study
 from edgenas.workflows.stages.outcome import volume
-from tests.strategies._synthetic import load_json, save_json
 
 MS, PARAMS = "latency_high_ms@test", "params"
 
@@ -27,9 +26,9 @@ MS, PARAMS = "latency_high_ms@test", "params"
     ],
 )
 def test_the_volume_is_bounded_by_the_worst_of_the_feasible(tmp_path, trials, hypervolume, corner):
-    study = Study(tmp_path, Objective({MS: 25.0, PARAMS: 10.0}), save_json, load_json)
+    study = Study(tmp_path, Objective({MS: 25.0, PARAMS: 10.0}))
     for i, (accuracy, ms, params) in enumerate(trials):
         study.add((i,), {"accuracy": accuracy, MS: ms, PARAMS: params})
     found = volume(study)
-    assert found["reference_point"] == corner
-    assert found["hypervolume"] == pytest.approx(hypervolume)
+    assert found.reference_point == corner
+    assert found.hypervolume == pytest.approx(hypervolume)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edgenas.workflows.stages.finalists import by_rank
+from edgenas.workflows.stages.candidates import by_rank
 
 MACS = {(0,): 10, (1,): 20, (2,): 30, (3,): 40}
 
