@@ -17,7 +17,7 @@ import numpy as np
 from edgenas.errors import UsageError
 from edgenas.latency.gaussian_process import COVERAGE, fit_group, fit_variances
 
-# How many items a new device is asked for by default: a minute on a small board.
+# How many items a new device is asked for by default.
 PROBES = 10
 # Fewer leave nothing to tell a device's unit from its scale by.
 LEAST_PROBES = 3
