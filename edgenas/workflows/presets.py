@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from edgenas.errors import UnknownName
+from edgenas.system import plugins
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,15 @@ PRESETS = {
 
 
 def preset_settings(name: str | None) -> Mapping[str, str]:
-    """The settings of a preset, none of None. Raises UnknownName, with the nearest names, if there is none."""
+    """Return the settings of a preset, none for None.
+
+    Raises:
+        UnknownName: there is no such preset; the nearest names are given, or the strategy of that name.
+    """
     if name is None:
         return {}
+    if name in plugins.names("strategies"):
+        raise UnknownName(f"--preset: {name} is a strategy; name it with --strategy {name}")
     if name not in PRESETS:
         near = get_close_matches(str(name), PRESETS, n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(PRESETS)}"
