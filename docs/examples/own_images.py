@@ -17,16 +17,6 @@ import numpy as np
 
 import edgenas
 
-SMALLEST = {
-    "device": "amd-epyc-zen4",
-    "trials": 4,
-    "shape_choices": 1,
-    "supernet_epochs": 1,
-    "finalists": 1,
-    "final_epochs": 8,
-    "int8": False,
-}
-
 
 def main() -> None:
     """Run the example."""
@@ -38,7 +28,18 @@ def main() -> None:
     if args.photos is None:
         with tempfile.TemporaryDirectory() as folder:
             x, y = drawn()
-            result = edgenas.search((x, y), budget_ms=1.0, output=Path(folder) / "run", **SMALLEST)
+            result = edgenas.search(
+                (x, y),
+                budget_ms=1.0,
+                device="amd-epyc-zen4",
+                trials=4,
+                shape_choices=1,
+                supernet_epochs=1,
+                finalists=1,
+                final_epochs=8,
+                int8=False,
+                output=Path(folder) / "run",
+            )
             report(result, x[:4])
     else:
         result = edgenas.search(args.photos, budget_ms=args.budget_ms, image_size=args.image_size, progress=True)

@@ -7,6 +7,7 @@ Take this where you have a training pipeline of your own, and want architectures
 
 from __future__ import annotations
 
+import math
 import tempfile
 from pathlib import Path
 
@@ -43,8 +44,8 @@ def main() -> None:
 
     def accuracy(arch: tuple[int, ...]) -> dict[str, float]:
         """Stand in for your training: build `space.graph(arch)` in your framework, train it, and score it."""
-        values = space.values(arch)
-        return {"accuracy": 0.8 + 0.02 * np.log2(values["kernel"] * values["hidden"])}
+        kernel, hidden = (float(value) for value in space.values(arch).values())
+        return {"accuracy": 0.8 + 0.02 * math.log2(kernel * hidden)}
 
     problem = edgenas.Problem(space, (latency, high, edgenas.CountCost("params")), objective, accuracy)
     strategy = edgenas.strategies.Evolution(problem, np.random.default_rng(0))

@@ -75,7 +75,7 @@ class Annealing(edgenas.Strategy):
     def _random(self) -> tuple[int, ...]:
         """Decode random scores: every score vector is a valid architecture."""
         space = self.problem.space
-        return space.decode([self.rng.random(len(choice.options)) for choice in space.choices])
+        return space.decode([self.rng.random(len(choice.options)).tolist() for choice in space.choices])
 
     def _neighbour(self, arch: tuple[int, ...]) -> tuple[int, ...]:
         """Draw one choice again."""

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, overload
 
 if TYPE_CHECKING:
     from edgenas.workflows.list import Entry, TableEntry
+
+
+@overload
+def list(kind: Literal["devices"]) -> Sequence[TableEntry]: ...
+
+
+@overload
+def list(
+    kind: Literal["spaces", "strategies", "evaluators", "data", "runtimes", "presets"],
+) -> Sequence[Entry]: ...
+
+
+@overload
+def list(kind: str) -> Sequence[Entry] | Sequence[TableEntry]: ...
 
 
 def list(kind: str) -> Sequence[Entry] | Sequence[TableEntry]:
