@@ -62,9 +62,11 @@ if TYPE_CHECKING:
         read_table,
         run_search,
     )
+    from edgenas.api.devices import adapt, confirm, ingest, kit
     from edgenas.api.listing import list
-    from edgenas.api.measure import adapt, bench, confirm, ingest, kit, predict, profile
-    from edgenas.api.search import export, ranking, search, specialize, train
+    from edgenas.api.measure import bench, predict, profile
+    from edgenas.api.search import search, specialize
+    from edgenas.api.trained import export, ranking, train
 
     __version__: str
 
@@ -119,8 +121,10 @@ __all__ = [
 
 # Where each name is, which is imported when it is first asked for: `import edgenas` takes no time.
 _LATE = {
-    **dict.fromkeys(("search", "specialize", "ranking", "train", "export"), "edgenas.api.search"),
-    **dict.fromkeys(("profile", "predict", "bench", "kit", "ingest", "confirm", "adapt"), "edgenas.api.measure"),
+    **dict.fromkeys(("search", "specialize"), "edgenas.api.search"),
+    **dict.fromkeys(("ranking", "train", "export"), "edgenas.api.trained"),
+    **dict.fromkeys(("profile", "predict", "bench"), "edgenas.api.measure"),
+    **dict.fromkeys(("kit", "ingest", "confirm", "adapt"), "edgenas.api.devices"),
     "list": "edgenas.api.listing",
     "Builder": "edgenas.graph.graph",
     "Choice": "edgenas.graph.graph",

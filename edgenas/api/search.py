@@ -1,4 +1,4 @@
-"""Searches, and what follows from them: find, specialise, rank, train, export."""
+"""Searches: find, and find again on trained weights."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from edgenas.workflows.limits import split_budgets
 
 if TYPE_CHECKING:
     from edgenas.workflows.given import DataLike, Given, SpaceLike, StrategyLike
-    from edgenas.workflows.ranking import Ranking
     from edgenas.workflows.result import Result
-    from edgenas.workflows.train import Trained
 
 
 def search(
@@ -132,7 +130,7 @@ def search(
     >>> sorted(path.name for path in result.path.glob("model*.onnx"))[0]
     'model.int8.onnx'
     """
-    named, given = _settings(locals())
+    named, given = settings_of(locals())
     from edgenas.workflows.search import search as run
 
     return run(resolve(named), make_reporter(quiet=not progress), given=given)
@@ -211,8 +209,8 @@ def specialize(
     >>> second.budget_ms, second.predicted_high_ms <= 0.3
     (0.3, True)
     """
-    named, given = _settings(locals(), "run")
-    from edgenas.workflows.specialize import settings
+    named, given = settings_of(locals(), "run")
+    from edgenas.workflows.source_run import settings
     from edgenas.workflows.specialize import specialize as specialise
 
     source = Path(run)
@@ -222,135 +220,8 @@ def specialize(
     return specialise(config, source, make_reporter(quiet=not progress), given=given)
 
 
-def ranking(
-    run: str | os.PathLike[str],
-    *,
-    networks: int = 16,
-    epochs: int | None = None,
-    data_root: str | os.PathLike[str] | None = None,
-    train_device: str | None = None,
-    progress: bool = False,
-) -> Ranking:
-    """Check how a run's shared weights rank, beside networks that are trained by themselves.
-
-    Args:
-        run: folder of a search with shared weights.
-        networks: how many, spread over the latencies within the budget.
-        epochs: of each network by itself; by default those of the evaluator scratch.
-        data_root: where the data set is now.
-        train_device: auto, cpu or cuda.
-        progress: whether stderr shows what is under way.
-
-    Raises:
-        UsageError: the folder holds no run with trained shared weights.
-        BudgetError: fewer than three networks are within the budget.
-
-    >>> import edgenas, tempfile
-    >>> quick = {"trials": 2, "supernet_epochs": 1, "finalists": 1, "final_epochs": 1, "int8": False}
-    >>> folder = tempfile.mkdtemp()
-    >>> _ = edgenas.search("digits", budget_ms=0.5, device="amd-epyc-zen4", output=folder, **quick)
-    >>> found = edgenas.ranking(folder, networks=3, epochs=1)
-    >>> len(found.networks), -1 <= found.kendall <= 1
-    (3, True)
-    """
-    from edgenas.workflows.ranking import ranking as rank
-
-    reporter = make_reporter(quiet=not progress)
-    moved = {"data_root": data_root and os.fspath(data_root), "train_device": train_device}
-    given = {name: value for name, value in moved.items() if value is not None}
-    return rank(Path(run), reporter, networks=networks, epochs=epochs, moved=given)
-
-
-def train(
-    arch: str,
-    data: DataLike | None = None,
-    *,
-    space: SpaceLike | None = None,
-    data_root: str | os.PathLike[str] | None = None,
-    image_size: int | None = None,
-    download: bool | None = None,
-    strict: bool | None = None,
-    validation_share: float | None = None,
-    final_epochs: int | None = None,
-    recipe: str | None = None,
-    ghost_batch: int | None = None,
-    train_device: str | None = None,
-    seed: int | None = None,
-    output: str | os.PathLike[str] | None = None,
-    progress: bool = False,
-) -> Trained:
-    """Train one architecture from fresh weights, as a search trains its finalists.
-
-    Args:
-        arch: its code, as a result has it, or what papers on the space write.
-        data: as of `search`.
-        space: as of `search`.
-        data_root: folder or file of the data set, where `data` is a name.
-        image_size: side in pixels that images of a folder are resized to.
-        seed: seed of everything random.
-        output: run folder; default: runs/<date>-<time>.
-        train_device: where networks are trained: auto, cpu, cuda.
-        final_epochs: default: as many as see 8,000 images, at least 6; with `specialize` at least 1.
-        recipe: training of finalists: quick, 300 or darts600 (epochs).
-        ghost_batch: images that batch norm sees at once; with it, one process and several of torchrun train alike;
-            default: all that a process has of a batch.
-        validation_share: share of the training images kept for choosing.
-        download: allow the data set to be downloaded.
-        strict: stop at the first unreadable image.
-        progress: whether stderr shows what is under way.
-
-    Raises:
-        UsageError: the space has no such architecture.
-        DataError: the images cannot be used.
-
-    >>> import edgenas, tempfile
-    >>> arch = edgenas.predict(samples=1, device="amd-epyc-zen4", estimate_missing=True)[0].arch
-    >>> trained = edgenas.train(arch, "digits", final_epochs=1, output=tempfile.mkdtemp())
-    >>> trained.arch == arch, trained.validation_images
-    (True, 144)
-    """
-    named, given = _settings(locals(), "arch")
-    from edgenas.workflows.train import train as run
-
-    return run(resolve(named), arch, make_reporter(quiet=not progress), given=given)
-
-
-def export(
-    run: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    arch: str | None = None,
-    dynamic_batch: bool = False,
-    progress: bool = False,
-) -> Path:
-    """Write a trained network of a run as one ONNX file; return its path.
-
-    Args:
-        run: folder of `search` or `train`.
-        out: the file to write.
-        arch: code of one of the run's trained architectures; by default the one that it delivered.
-        dynamic_batch: whether the model takes any number of images at once, rather than one.
-        progress: whether stderr shows what is under way.
-
-    Raises:
-        UsageError: the run has no such trained architecture.
-        ExportError: the file differs from the network.
-
-    >>> import edgenas, tempfile
-    >>> folder = tempfile.mkdtemp()
-    >>> arch = edgenas.predict(samples=1, device="amd-epyc-zen4", estimate_missing=True)[0].arch
-    >>> _ = edgenas.train(arch, "digits", final_epochs=1, output=folder)
-    >>> edgenas.export(folder, folder + "/mine.onnx").name
-    'mine.onnx'
-    """
-    from edgenas.workflows.export import export as run_export
-
-    reporter = make_reporter(quiet=not progress)
-    return run_export(Path(run), reporter, arch=arch, out=Path(out), dynamic_batch=dynamic_batch)
-
-
-def _settings(arguments: Mapping[str, Any], *others: str) -> tuple[dict[str, Any], Given]:
-    """The settings among a function's arguments, by name, and the objects that stand for some of them.
+def settings_of(arguments: Mapping[str, Any], *others: str) -> tuple[dict[str, Any], Given]:
+    """Return the settings among a function's arguments, by name, and the objects that stand for some of them.
 
     Args:
         arguments: by name; None stands for what was not given.

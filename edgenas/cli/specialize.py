@@ -26,7 +26,7 @@ GROUPS = {
 }
 
 
-# Of `edgenas.workflows.specialize`, which help does not wait for; a test holds them equal.
+# Of `edgenas.workflows.source_run`, which help does not wait for; a test holds them equal.
 DEFAULTS = {"strategy": "predictor", "trials": 64}
 
 
@@ -48,7 +48,7 @@ def run(arguments: Namespace) -> int:
     elif arguments.source is None:
         raise UsageError("say whose weights: `edgenas specialize RUN`, the folder of an `edgenas search`")
     else:
-        from edgenas.workflows.specialize import settings
+        from edgenas.workflows.source_run import settings
 
         config = settings(arguments.source, given)
     return search.carry_out("specialize", partial(_specialize, arguments.source), config, arguments)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgenas.system import text
+from edgenas.system.metric import Metric
 from edgenas.workflows.result import Result
 
 WIDTH = 100  # columns
@@ -147,14 +148,15 @@ def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> st
 def _volume(result: Result) -> str:
     """The hypervolume, and the point that bounds it."""
     corner = []
-    for metric, value in result.reference_point.items():
-        kind, _, device = metric.partition("@")
-        if kind == "accuracy":
+    for name, value in result.reference_point.items():
+        metric = Metric.parse(name)
+        if metric.quantity == "accuracy":
             corner.append(f"{text.percent(value, 2)} accuracy")
-        elif device:
-            corner.append(f"{text.ms(value)} ms{' as the upper end' * (kind == 'latency_high_ms')} on {device}")
+        elif metric.table:
+            upper = " as the upper end" * (metric.quantity == "latency_high_ms")
+            corner.append(f"{text.ms(value)} ms{upper} on {metric.table}")
         else:
-            corner.append(f"{text.figure(metric, value)} {text.WHAT.get(metric, metric)}")
+            corner.append(f"{text.figure(name, value)} {text.WHAT.get(name, name)}")
     share = f"hypervolume {text.percent(result.hypervolume)} of the box up to 100 % accuracy at no cost"
     return f"{share}; reference point, the worst of feasible trials: {', '.join(corner)}"
 

@@ -66,7 +66,8 @@ class Context:
         """Return where the training `name` is kept, bound to `identity`, with this run's progress and stop."""
         from edgenas.training.context import TrainingContext
 
-        return TrainingContext(self.folder.path / f"{name}.pt", identity, self.progress, self.stop)
+        path = self.folder.path / f"{name}.pt"
+        return TrainingContext(path, identity, self.progress, self.stop, self.reporter.log)
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[None]:

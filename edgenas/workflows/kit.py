@@ -19,7 +19,7 @@ from edgenas.graph.ops import Shape
 from edgenas.latency.registry import table_name
 from edgenas.spaces.build import SpaceMaker, build_space
 from edgenas.system.progress import Reporter
-from edgenas.system.run_folder import Json
+from edgenas.system.records import Json
 from edgenas.workflows.config import Config, read_run
 from edgenas.workflows.probes import general_probes, space_probes
 from edgenas.workflows.scope import scope_of

@@ -17,6 +17,7 @@ from edgenas.latency.registry import device_table, table_name
 from edgenas.latency.table import LatencyTable, read_table, write_table
 from edgenas.runtimes.host import host_name
 from edgenas.spaces.base import SearchSpace
+from edgenas.system.metric import Metric
 from edgenas.workflows.config import HERE, Config
 from edgenas.workflows.task import Device
 
@@ -92,10 +93,10 @@ def limits_of(config: Config, device: Device, recorded: Collection[str]) -> tupl
     """Return the budgets: latency on the device first, then on others, by the upper ends of the intervals."""
     assert config.budget_ms is not None  # `with_devices` has seen to it
     here = f"on {device.name}" if config.budgets_ms else ""
-    limits = [Limit(f"latency_high_ms@{device.name}", config.budget_ms, "--budget-ms ", here)]
+    limits = [Limit(str(Metric("latency_high_ms", device.name)), config.budget_ms, "--budget-ms ", here)]
     for name, ms in config.budgets_ms.items():
-        metric = "latency_ms" if name in recorded else "latency_high_ms"
-        limits.append(Limit(f"{metric}@{name}", ms, f"--budget-ms {name}=", f"on {name}"))
+        metric = Metric("latency_ms" if name in recorded else "latency_high_ms", name)
+        limits.append(Limit(str(metric), ms, f"--budget-ms {name}=", f"on {name}"))
     if config.max_params is not None:
         limits.append(Limit("params", config.max_params, "--max-params ", "parameters"))
     if config.max_memory_mb is not None:
@@ -130,7 +131,7 @@ def further_costs(
     costs: list[CostModel] = []
     for name, table in tables.items():
         for latency in latency_interval(table, space, estimate_missing=True):
-            latency.metric = f"{latency.metric.partition('@')[0]}@{name}"  # a device may have several tables
+            latency.metric = str(Metric.parse(latency.metric).on(name))  # a device may have several tables
             costs.append(latency)
     if scores is not None:
         costs += [scores.latency(name) for name in sorted(recorded)]

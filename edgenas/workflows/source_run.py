@@ -6,17 +6,20 @@ import copy
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgenas.errors import UsageError
 from edgenas.exploration.objective import Limit
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import CHECKPOINT, TRIALS
 from edgenas.graph.graph import Arch
-from edgenas.system.run_folder import CONFIG, FORMAT_FILE
-from edgenas.system.text import TRAINED
-from edgenas.workflows.config import Config, make_config, read_run
+from edgenas.runtimes.host import host_name
+from edgenas.system.metric import TRAINED, Metric
+from edgenas.system.run_folder import CONFIG, FORMAT_FILE, write_artefact
+from edgenas.workflows.config import Config, flag, make_config, read_run
+from edgenas.workflows.stages.artefacts import Source
 from edgenas.workflows.task import Device, Inherited, Task
 
 if TYPE_CHECKING:
@@ -26,6 +29,14 @@ SOURCE = "source"  # folder inside the run's own: what it keeps of the other run
 PREPARED = (CONFIG, FORMAT_FILE, "bounds.json", "narrow.json", "table.csv")
 FINALISTS, RESULT = "finalist-*.pt", "result.json"  # kept where they are there
 WEIGHTS = {"supernet": ("supernet.pt",), "shared": (CHECKPOINT, TRIALS, "finalists.json")}  # by evaluator
+# Settings of a search that has no weights to train: trials are cheap, and what exceeds the budget teaches nothing.
+DEFAULTS: Mapping[str, Any] = {"strategy": "predictor", "trials": 64, "evaluator": "supernet", "reward": "hard"}
+TASK = ("data", "data_root", "image_size", "download", "strict", "validation_share", "space", "seed", "train_device")
+LIMITS = ("max_params", "max_memory_mb", "max_file_mb")
+CONDITIONS = ("runtime", "threads")
+FREE = ("budget_ms", "budgets_ms", "device", "precision", "strategy", "options", "trials", "minutes", "batch", "prune")
+AFTER = ("finalists", "final_epochs", "int8", "output", "resume")
+CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, "data_root", "download", "train_device")
 
 
 def begun_with(folder: Path) -> Config:
@@ -85,6 +96,7 @@ def take_over(source: Path, folder: Path) -> None:
     for name in names:
         shutil.copyfile(origin / name, new / name)
     os.replace(new, folder / SOURCE)
+    write_artefact(folder, SOURCE, Source(source.resolve().name))
 
 
 def forget(folder: Path) -> None:
@@ -139,4 +151,27 @@ def _same_metrics(task: Task, source: Task) -> list[str]:
 
 
 def _where(limit: Limit) -> str:
-    return f"on {limit.metric.partition('@')[2]}"
+    return f"on {Metric.parse(limit.metric).table}"
+
+
+def settings(source: Path, given: Mapping[str, Any]) -> Config:
+    """Return the settings of a run on the weights of another: what is given, else what the other was about.
+
+    Budgets and strategy are not taken over; the precision is, unless a device is given.
+
+    Raises:
+        UsageError: there is no such run, or a setting cannot change.
+    """
+    before = begun_with(source)
+    fixed = [name for name in given if name not in CHANGEABLE]
+    if fixed:
+        raise UsageError(f"{flag(fixed[0])}: it is that of {source}, whose weights are used; leave it out")
+    values = {name: getattr(before, name) for name in (*TASK, *LIMITS)}
+    device, _, conditions = (before.device or "").partition("/")
+    if "device" not in given:
+        values |= {name: getattr(before, name) for name in CONDITIONS}
+        values |= {"device": device or None, "precision": before.precision or conditions.rpartition("-")[2] or None}
+    config = make_config({**values, **DEFAULTS, **given})
+    if config.device == host_name():
+        config = replace(config, device=None)  # what its table lacks can be measured
+    return config

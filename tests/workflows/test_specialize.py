@@ -16,16 +16,17 @@ from edgenas.errors import BudgetError, Interrupted, UsageError
 from edgenas.exploration.study import read_trials
 from edgenas.exporters.bundle import verify_bundle
 from edgenas.system.progress import SilentReporter
-from edgenas.system.run_folder import read_artefact, write_artefact, write_format
+from edgenas.system.run_folder import read_artefact, write_format
 from edgenas.training.train import Scores
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given
+from edgenas.workflows.inherit import inherit
 from edgenas.workflows.result import Result
 from edgenas.workflows.setup import completed, keep_config, run_in
-from edgenas.workflows.source_run import SOURCE, take_over
-from edgenas.workflows.specialize import DEFAULTS, _inherit, settings, specialize
+from edgenas.workflows.source_run import DEFAULTS, settings, take_over
+from edgenas.workflows.specialize import specialize
 from edgenas.workflows.stages import finalists
-from edgenas.workflows.stages.artefacts import Report, Source
+from edgenas.workflows.stages.artefacts import Report
 from edgenas.workflows.trained_run import open_trained_run
 from tests._searched import BUDGET_MS, FEW, hashes
 
@@ -93,9 +94,8 @@ def inheriting(source: Path, folder: Path):
     config = completed(settings(source, given), Given())
     with run_in(config, SilentReporter(), never) as ctx:
         take_over(source, folder)
-        write_artefact(folder, SOURCE, Source(source.name))
         keep_config(config, ctx)
-        task, evaluator = _inherit(config, Given(), ctx)
+        task, evaluator = inherit(config, Given(), ctx)
         assert task.inherited is not None and task.inherited.finalists
         yield replace(task, config=replace(config, final_epochs=None)), evaluator, ctx
 

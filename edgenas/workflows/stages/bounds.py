@@ -11,8 +11,7 @@ from edgenas.cost.bounds import cheapest_and_largest, cheapest_arch
 from edgenas.cost.counts import CountCost
 from edgenas.devices.this_host import cached_table, time_graphs
 from edgenas.errors import BudgetError
-from edgenas.exploration.feasible import random_feasible, uniform
-from edgenas.exploration.objective import in_words
+from edgenas.exploration.feasible import uniform
 from edgenas.graph.graph import Arch, Graph
 from edgenas.latency.predictor import latency_interval
 from edgenas.latency.table import LatencyTable
@@ -21,7 +20,7 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.system import text
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import AttainableMinimum, Bounds
-from edgenas.workflows.task import Priced, Task
+from edgenas.workflows.task import Task
 
 BOUND_SECONDS = 2.0  # for both architectures: an impossible budget is refused within ten seconds
 SAMPLES = 400  # random architectures that the minimum of a cost that is no sum is looked for in
@@ -131,18 +130,3 @@ def attainable_minimum(task: Task, ctx: Context) -> AttainableMinimum:
                 f"{text.figure(limit.metric, found[limit.metric])}; ask for {limit.asked(found[limit.metric])} or more"
             )
     return AttainableMinimum(found)
-
-
-def check_together(priced: Priced, ctx: Context) -> None:
-    """Check that some architecture meets all limits at once.
-
-    Raises:
-        BudgetError: none is found; all limits are named.
-    """
-    limits = priced.task.limits
-    if len(limits) > 1 and random_feasible(priced.problem, ctx.rng("together")) is None:
-        again = ", or leave --reuse out" if priced.config.reuse else ""
-        raise BudgetError(
-            f"no {priced.space.name} network was found within {in_words(limits)} together, though each of them can be "
-            f"met; raise one of them{again}"
-        )

@@ -14,6 +14,7 @@ from edgenas.exploration.objective import in_words
 from edgenas.exporters.bundle import write_bundle
 from edgenas.exporters.metadata import Measured, ModelMetadata
 from edgenas.system import plugins, text
+from edgenas.system.metric import Metric
 from edgenas.system.run_folder import read_artefact
 from edgenas.training.train import evaluate
 from edgenas.workflows.context import Context
@@ -157,10 +158,10 @@ def limits(priced: Priced, metrics: Mapping[str, float], number: int, ctx: Conte
         row: dict[str, Any] = {"metric": limit.metric, "allowed": limit.bound, "used": metrics[limit.metric]}
         if limit.metric == "file_bytes":
             row["used"] = finalist_path(ctx.folder.path, number, priced.task.device.precision).stat().st_size
-        if limit.metric.startswith("latency_high_ms@"):
-            name = limit.metric.partition("@")[2]
-            low, row["used"] = (metrics[f"{metric}@{name}"] for metric in ("latency_low_ms", "latency_ms"))
-            row |= {"metric": f"latency_ms@{name}", "low": low, "high": metrics[limit.metric]}
+        metric = Metric.parse(limit.metric)
+        if metric.quantity == "latency_high_ms" and not metric.trained:
+            middle, low = (str(Metric(quantity, metric.table)) for quantity in ("latency_ms", "latency_low_ms"))
+            row |= {"metric": middle, "used": metrics[middle], "low": metrics[low], "high": metrics[limit.metric]}
         rows.append(row)
     return rows
 

@@ -12,7 +12,7 @@ from edgenas.exploration.study import Study
 from edgenas.exporters.metadata import MODELS
 from edgenas.graph.graph import Arch
 from edgenas.latency.predictor import EstimatedMs
-from edgenas.system.text import TRAINED
+from edgenas.system.metric import Metric
 from edgenas.workflows.context import Context
 from edgenas.workflows.result import Result
 from edgenas.workflows.stages.artefacts import Bounds, Report, TestReport
@@ -101,7 +101,7 @@ def volume(study: Study) -> Volume:
     same for all of them is left out; without any other it is 0.
     """
     quality, trials = study.objective.quality, study.candidates()
-    own = [metric for metric in study.objective.budgets if not metric.startswith(TRAINED)]
+    own = [metric for metric in study.objective.budgets if not Metric.parse(metric).trained]
     budgeted = [m for m in own if len({trial.metrics[m] for trial in trials}) > 1]
     if not budgeted:
         return Volume(0.0, {})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from edgenas.errors import BudgetError
+from edgenas.exploration.feasible import random_feasible
+from edgenas.exploration.objective import in_words
 from edgenas.latency.table import LatencyTable
 from edgenas.workflows.context import Context
 from edgenas.workflows.setup import MINIMUM, SPREAD
@@ -12,7 +14,6 @@ from edgenas.workflows.stages.artefacts import AttainableMinimum, Bounds, Narrow
 from edgenas.workflows.stages.bounds import (
     attainable_minimum,
     check_bounds,
-    check_together,
     measured_bounds,
     predicted_bounds,
 )
@@ -60,3 +61,18 @@ def _profile(task: Task, ctx: Context) -> Priced:
     for line in describe_narrowing(narrowing):
         ctx.reporter.log(line)
     return priced
+
+
+def check_together(priced: Priced, ctx: Context) -> None:
+    """Check that some architecture meets all limits at once.
+
+    Raises:
+        BudgetError: none is found; all limits are named.
+    """
+    limits = priced.task.limits
+    if len(limits) > 1 and random_feasible(priced.problem, ctx.rng("together")) is None:
+        again = ", or leave --reuse out" if priced.config.reuse else ""
+        raise BudgetError(
+            f"no {priced.space.name} network was found within {in_words(limits)} together, though each of them can be "
+            f"met; raise one of them{again}"
+        )

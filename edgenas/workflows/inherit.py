@@ -1,0 +1,42 @@
+"""The task of a run that searches with the weights of another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
+from edgenas.latency.table import write_table
+from edgenas.system import distributed
+from edgenas.system.run_folder import read_artefact
+from edgenas.workflows.config import Config
+from edgenas.workflows.context import Context
+from edgenas.workflows.given import Given
+from edgenas.workflows.limits import device_of
+from edgenas.workflows.setup import make_task
+from edgenas.workflows.source_run import SOURCE, inherited, same_table
+from edgenas.workflows.stages.artefacts import Source
+from edgenas.workflows.task import Task
+from edgenas.workflows.trained_run import open_trained_run
+
+
+def inherit(config: Config, given: Given, ctx: Context) -> tuple[Task, SupernetEvaluator]:
+    """Return the task of a run that searches no further than another one's weights reach, and what scores by them.
+
+    Finalists that were trained there give theirs to the shared ones: what is near them needs little training.
+    """
+    folder = ctx.folder
+    moved = {"data_root": config.data_root, "download": config.download, "train_device": config.train_device}
+    with ctx.stage("source", "open the weights of the other run"):
+        source = open_trained_run(folder.path, ctx.reporter, given, moved)
+        trained = source.finalists()
+        for network in reversed(trained.values()):  # the delivered one last: slices overlap
+            source.supernet.load_subnet(network)
+        plain = replace(source.priced.task, config=config, space=source.trained.space)
+        task = make_task(replace(plain, device=device_of(config)), given, ctx)
+        name = read_artefact(folder.path, SOURCE, Source).run
+        reach = inherited(task, source.priced.task, source.trained, name, trained)
+        table = folder.path / "table.csv"
+        if same_table(task.device, source.priced.task.device):
+            distributed.first(lambda: None if table.exists() else write_table(table, source.priced.table))
+    task = replace(task, limits=(*task.limits, *reach.limits), costs=(*task.costs, *reach.costs), inherited=reach)
+    return task, source.evaluator()

@@ -1,0 +1,60 @@
+"""Networks that a run has trained, from its checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+
+from edgenas.errors import CheckpointError
+from edgenas.graph.graph import Arch
+from edgenas.nn.auxiliary import network_state
+from edgenas.nn.network import Network
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.sampling import is_allowed
+from edgenas.system import checkpoint
+from edgenas.system.run_folder import read_artefact
+from edgenas.workflows.result import Result
+from edgenas.workflows.source_run import FINALISTS, RESULT
+
+Networks: TypeAlias = "dict[Arch, Network]"
+
+
+def trained_networks(folder: Path, space: SearchSpace, trained: SearchSpace, device: str) -> Networks:
+    """Return the networks that a run trained to the end, the delivered one first; none before there is a result.
+
+    Args:
+        folder: of the run.
+        space: that it searched.
+        trained: the part of it whose shared weights were trained; networks of others are left out.
+        device: where to put the networks.
+
+    Raises:
+        CheckpointError: the weights are damaged, or another version's.
+    """
+    found: Networks = {}
+    if not (folder / RESULT).exists():
+        return found
+    for path in sorted(folder.glob(FINALISTS)):
+        payload = checkpoint.load(path)
+        arch = space.parse(payload["identity"]["arch"])
+        if is_allowed(trained, arch):
+            network = Network(space.graph(arch))
+            load_weights(network, network_state(payload["module"]), path)
+            found[arch] = network.to(device).to(memory_format=torch.channels_last)
+    delivered = read_artefact(folder, "result", Result).arch
+    return {arch: found[arch] for arch in sorted(found, key=lambda arch: space.code(arch) != delivered)}
+
+
+def load_weights(module: torch.nn.Module, state: dict[str, Any], path: Path) -> None:
+    """Load weights. Raises CheckpointError, naming the file, if names or shapes differ."""
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:  # names or shapes differ
+        raise foreign_weights(path) from error
+
+
+def foreign_weights(path: Path) -> CheckpointError:
+    """Return the error that a file holds weights of another version."""
+    return CheckpointError(f"{path}: weights of another version of edgenas; search again, with a new --output")

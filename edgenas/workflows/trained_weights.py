@@ -1,0 +1,75 @@
+"""Shared weights that a run has trained, and the problem that they were trained for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
+from edgenas.exploration.objective import SCORED_UP_TO, Objective
+from edgenas.exploration.problem import Problem
+from edgenas.exploration.pruning import Pruning
+from edgenas.exploration.strategy import Strategy
+from edgenas.exploration.study import CHECKPOINT, read_trials
+from edgenas.nn.supernet import Supernet
+from edgenas.system import checkpoint
+from edgenas.training.settings import Settings, batch_size_for, steps_of
+from edgenas.workflows.context import Context
+from edgenas.workflows.given import Given, options_of, strategy_of
+from edgenas.workflows.source_run import unfinished
+from edgenas.workflows.task import Priced
+from edgenas.workflows.trained_networks import foreign_weights, load_weights
+
+
+def trained_weights(priced: Priced, given: Given, ctx: Context) -> tuple[Supernet, Problem]:
+    """Return the shared weights in a run folder, and the problem whose feasible architectures they were trained for.
+
+    Raises:
+        UsageError: the run did not come so far.
+        CheckpointError: the weights are damaged, or another version's.
+    """
+    return _of_strategy(priced, given, ctx) if priced.config.evaluator == "shared" else _of_evaluator(priced, ctx)
+
+
+def _of_evaluator(priced: Priced, ctx: Context) -> tuple[Supernet, Problem]:
+    """The supernet that was trained before the search, on what any reward form scores."""
+    path = ctx.folder.path / "supernet.pt"
+    payload = checkpoint.load(path)
+    checkpoint.check_identity(path, payload, priced.identity)
+    images = len(priced.data.train)
+    steps = steps_of(Settings(int(payload["identity"]["epochs"]), batch_size_for(images)), images)
+    if payload["step"] < steps:
+        raise unfinished(ctx.folder.path, f"its supernet is at step {payload['step']} of {steps}")
+    supernet = Supernet(priced.space, torch.Generator().manual_seed(priced.config.seed)).to(priced.torch_device)
+    load_weights(supernet, payload["module"], path)
+    return supernet, _trained(priced, priced.problem, max(SCORED_UP_TO.values()))
+
+
+def _of_strategy(priced: Priced, given: Given, ctx: Context) -> tuple[Supernet, Problem]:
+    """The weights that a strategy trained, on what it could propose."""
+    config, path = priced.config, ctx.folder.path
+    kind = strategy_of(config, given)
+    strategy = kind.build(priced, ctx, options_of(config, kind))
+    payload = checkpoint.load(path / CHECKPOINT)
+    if config.prune:
+        pruning = Pruning(priced.problem, strategy, config.trials, ctx.rng("pruning"), lambda line: None)
+        pruning.advance(read_trials(path)[: payload["trials"]])
+    try:
+        strategy.load_state_dict(payload["strategy"])
+    except (KeyError, RuntimeError) as error:
+        raise foreign_weights(path / CHECKPOINT) from error
+    reach = SCORED_UP_TO[priced.problem.objective.form]
+    return _supernet(strategy), _trained(priced, strategy.problem, reach)
+
+
+def _supernet(strategy: Strategy) -> Supernet:
+    """The weights that a strategy trains."""
+    assert isinstance(strategy.evaluator, SupernetEvaluator)  # `trains_weights` says so
+    return strategy.evaluator.supernet
+
+
+def _trained(priced: Priced, problem: Problem, reach: float) -> Problem:
+    """`problem` with `reach` times the run's budgets."""
+    budgets = {limit.metric: reach * limit.bound for limit in priced.task.limits}
+    return replace(problem, objective=Objective(budgets))
