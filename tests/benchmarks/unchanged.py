@@ -28,6 +28,8 @@ from typing import Any
 
 import numpy as np
 
+from tests.benchmarks._common import record
+
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "edaa239"  # the last commit before the modules moved into the folders of today
 DEVICE = "--device amd-epyc-zen4/onnxruntime-1t-fp32"
@@ -123,16 +125,20 @@ class Side:
 
 
 def main() -> int:
-    """Print what was compared as a table; 1 where something differs."""
+    """Print what was compared as a table, and record it; 1 where something differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", default=BASE, help="commit to compare with (default: %(default)s)")
     parser.add_argument("--every", action="store_true", help="run every strategy, a preset and two limits as well")
     parser.add_argument("--only", nargs="+", metavar="RUN", help="only these runs, by name")
+    parser.add_argument("--dry", action="store_true", help="print only, without a block in docs/results.md")
     parser.add_argument("--output", type=Path, help="keep what both versions leave in this folder")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() if args.output is None else nullcontext(args.output) as folder:
         found = compare(Path(folder).resolve(), base=args.base, every=args.every, only=args.only)
-    print(table(found))
+    if args.dry:
+        print(table(found))
+    else:
+        record(f"What is equal to {args.base}, bit by bit", [table(found)])
     return int(any(item.different for item in found))
 
 
@@ -231,7 +237,7 @@ def leaves(value: Any, path: str = "") -> dict[str, Any]:
     """Return all values in a JSON document by their path, under the names of today."""
     inner: Callable[[Any], Any] = dict.items if isinstance(value, dict) else enumerate
     if not isinstance(value, dict | list):
-        return {RENAMED.get(path, path): repr(value)}
+        return {RENAMED.get(path, path): repr(value) if isinstance(value, bool) else value}  # 2 equals 2.0, not True
     found: dict[str, Any] = {}
     for key, item in inner(value):
         if key not in UNLIKE:
