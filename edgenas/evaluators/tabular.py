@@ -21,6 +21,7 @@ from edgenas.exploration.objective import Metrics
 from edgenas.exploration.strategy import Context, Priced, Settings
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
+from edgenas.system.metric import Metric
 
 if TYPE_CHECKING:
     from edgenas.nn.network import Network
@@ -47,7 +48,7 @@ class ScoreTable:
         """The latency on a device as a cost, `latency_ms@<device>`. Raises UsageError if the file does not have it."""
         if device not in self.latency_ms:
             raise UsageError(f"no latencies of {device!r} among the scores; there are {', '.join(self.latency_ms)}")
-        return LookupCost(f"latency_ms@{device}", self.archs, self.latency_ms[device])
+        return LookupCost(str(Metric("latency_ms", device)), self.archs, self.latency_ms[device])
 
     def evaluator(self, name: str, space: SearchSpace, seed: int = 0, device: str = "cpu") -> TabularEvaluator:
         """Looks accuracies up. Raises UsageError if the file does not have `name`, or is of another space."""

@@ -16,6 +16,7 @@ from edgenas.latency.missing_ops import Estimator, fit_estimator
 from edgenas.latency.table import LatencyTable, NetRow, OpRow
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import parse_spec
+from edgenas.system.metric import Metric
 
 
 class Prices:
@@ -82,7 +83,8 @@ class Latency(AdditiveCost):
         """
         self.prices, self.correction, self.side = prices, correction, side
         bound = {-1: "_low", 0: "", 1: "_high"}[side]
-        self.metric = f"latency{bound}_ms@{prices.table.device}"
+        self.metric = str(Metric(f"latency{bound}_ms", prices.table.device))
+        # The intercept is never estimated, so only the correction's own margin widens it.
         self.intercept = correction.intercept * max(0.0, 1 + side * correction.margin)
 
     def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
@@ -103,7 +105,7 @@ class EstimatedMs(AdditiveCost):
     def __init__(self, latency: Latency) -> None:
         """Take the estimated part of this prediction."""
         self.latency = latency
-        self.metric = f"latency_estimated_ms@{latency.prices.table.device}"
+        self.metric = str(Metric("latency_estimated_ms", latency.prices.table.device))
 
     def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
         """Return each node's price if it was estimated, else 0."""
@@ -116,24 +118,25 @@ def latency_interval(
 ) -> tuple[Latency, Latency, Latency]:
     """Return prediction, low end and high end, corrected on the table's whole networks of this space.
 
-    A table adapted from other devices widens the interval by its own margin.
+        A table adapted from other devices widens the interval by its own margin.
 
-    Args:
-        table: of the device.
-        space: whose networks are predicted.
-        estimate_missing: whether ops without a row are estimated; else they raise MissingOps when they are priced.
+        Args:
+            table: of the device.
+            space: whose networks are predicted.
+            estimate_missing: whether ops without a row are estimated; else they raise MissingOps when they are priced.
 
-    >>> from edgenas.latency.registry import shipped_tables
-    >>> from edgenas.latency.table import read_table
-    >>> from edgenas.spaces.build import build_space
-    >>> table = read_table(shipped_tables() / "amd-epyc-zen4" / "onnxruntime-1t-fp32.csv")
-    >>> space = build_space("mbconv", (1, 32, 32), 10)
-    >>> costs = latency_interval(table, space, estimate_missing=True)
-    >>> [cost.metric for cost in costs]
-    ['latency_ms@amd-epyc-zen4', 'latency_low_ms@amd-epyc-zen4', 'latency_high_ms@amd-epyc-zen4']
-    >>> ms, low, high = (cost(space.graph(tuple(0 for _ in space.choices))) for cost in costs)
-    >>> low < ms < high
-    True
+        >>> from edgenas.latency.registry import shipped_tables
+        >>> from edgenas.latency.table import read_table
+        >>> from edgenas.system.metric import Metric
+    from edgenas.spaces.build import build_space
+        >>> table = read_table(shipped_tables() / "amd-epyc-zen4" / "onnxruntime-1t-fp32.csv")
+        >>> space = build_space("mbconv", (1, 32, 32), 10)
+        >>> costs = latency_interval(table, space, estimate_missing=True)
+        >>> [cost.metric for cost in costs]
+        ['latency_ms@amd-epyc-zen4', 'latency_low_ms@amd-epyc-zen4', 'latency_high_ms@amd-epyc-zen4']
+        >>> ms, low, high = (cost(space.graph(tuple(0 for _ in space.choices))) for cost in costs)
+        >>> low < ms < high
+        True
     """
     prices = Prices(table, estimate_missing=estimate_missing)
     correction = fit_correction(*training_rows(prices, space.name))
@@ -143,7 +146,12 @@ def latency_interval(
 
 
 def relative_errors(table: LatencyTable, nets: Sequence[NetRow]) -> list[float]:
-    """Return |predicted / measured - 1| of whole networks that the table's correction has not seen."""
+    """Return |predicted / measured - 1| of whole networks that the table's correction has not seen.
+
+    Args:
+        table: what predicts.
+        nets: measured on the same device, and not among the table's.
+    """
     errors = []
     for spec in dict.fromkeys(net.spec for net in nets):
         space = parse_spec(spec)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from edgenas.system.metric import Metric
+
 UNKNOWN = "unknown"
-TRAINED = "trained_"  # begins the name of a metric by the costs of the run that trained the weights
 # What a limited metric is of, behind its figure: `1.2 M of 2 M parameters`.
 WHAT = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "for the file"}
 
@@ -66,16 +67,17 @@ def size(value: float) -> str:
 
 def figure(metric: str, value: float) -> str:
     """Return a metric's value with its unit: `12.3 k` of params, `4.56 MB` of file_bytes, `0.25 ms` of a latency."""
-    if metric.endswith("bytes"):
+    parsed = Metric.parse(metric)
+    if parsed.quantity.endswith("bytes"):
         return size(value)
-    return f"{value:g} ms" if "_ms@" in metric else count(value)
+    return f"{value:g} ms" if parsed.is_latency else count(value)
 
 
 def used_of_limit(row: Mapping[str, Any]) -> str:
     """Return in words what a network uses of a limit, a row of `Result.limits`; a prediction is called one."""
-    metric, device = row["metric"].partition("@")[::2]
-    allowed = figure(row["metric"], row["allowed"])
-    if metric.startswith(TRAINED):
+    metric = Metric.parse(row["metric"])
+    device, allowed = metric.table, figure(row["metric"], row["allowed"])
+    if metric.trained:
         used = figure(row["metric"], float(f"{row['used']:.4g}"))
         return f"{used} of {allowed} that the weights were trained up to" + (f", on {device}" if device else "")
     if device and "low" not in row:
@@ -84,7 +86,7 @@ def used_of_limit(row: Mapping[str, Any]) -> str:
         middle, low, high = (ms(row[name]) for name in ("used", "low", "high"))
         return f"{device}: predicted {middle} ms ({low} to {high}), not measured, {allowed} allowed"
     share = percent(row["used"] / row["allowed"], 0)
-    return f"{figure(metric, row['used'])} of {allowed} {WHAT.get(metric, metric)}, {share}"
+    return f"{figure(row['metric'], row['used'])} of {allowed} {WHAT.get(metric.quantity, metric.quantity)}, {share}"
 
 
 def bar(share: float, width: int) -> str:

@@ -1,4 +1,4 @@
-"""What every cost model keeps: each class of edgenas/cost is built and run through the same tests."""
+"""What every cost model keeps: each class of edgenas/cost and edgenas/latency runs through the same tests."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 import edgenas.cost
+import edgenas.latency
 from edgenas.cost.base import AdditiveCost, CostModel, many_metrics
 from edgenas.cost.counts import CountCost
+from edgenas.cost.file_size import FileBytes
 from edgenas.cost.lookup import LookupCost
 from edgenas.cost.memory import PeakBytes
 from edgenas.graph.graph import Graph
@@ -56,16 +58,17 @@ def cost(request, space) -> CostModel:
 
 
 def cost_models() -> Iterator[type[CostModel]]:
-    for file in Path(edgenas.cost.__path__[0]).glob("*.py"):
-        module = importlib.import_module(f"edgenas.cost.{file.stem}")
-        for _, kind in inspect.getmembers(module, inspect.isclass):
-            if issubclass(kind, CostModel) and not inspect.isabstract(kind):
-                yield kind
+    for package in (edgenas.cost, edgenas.latency):
+        for file in Path(package.__path__[0]).glob("*.py"):
+            module = importlib.import_module(f"{package.__name__}.{file.stem}")
+            for _, kind in inspect.getmembers(module, inspect.isclass):
+                if issubclass(kind, CostModel) and not inspect.isabstract(kind):
+                    yield kind
 
 
 def test_every_cost_model_is_tested_here():
-    """But for the one that looks architectures up whole and knows no nodes; its tests are beside the table's."""
-    assert set(cost_models()) - {LookupCost} == {kind for kind, _ in MAKERS.values()}
+    """But for one that looks architectures up and knows no nodes, and one whose prices depend on nodes' names."""
+    assert set(cost_models()) - {LookupCost, FileBytes} == {kind for kind, _ in MAKERS.values()}
 
 
 def test_metric_names_a_figure_and_its_unit(cost):
