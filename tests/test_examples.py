@@ -12,7 +12,11 @@ import edgenas
 from tests.benchmarks._code import Package
 
 PACKAGE = Package(Path(edgenas.__file__).parent)
-SHOWN = [name for name, module in PACKAGE.modules.items() if ">>> " in module.text]
+SHOWN = [
+    pytest.param(name, marks=pytest.mark.slow if name.startswith("edgenas.api.") else ())  # whole searches
+    for name, module in PACKAGE.modules.items()
+    if ">>> " in module.text
+]
 
 
 @pytest.mark.parametrize("module", SHOWN)

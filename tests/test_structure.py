@@ -23,14 +23,16 @@ MOST_FREE_FORM = 40  # `dict[str, Any]` in the package: JSON and state dicts, no
 LEAST_MIRRORED = 0.9  # share of source files with a test file of their name
 
 HEAVY = ("torch", "torchvision", "onnx", "onnxruntime", "scipy", "sklearn", "fvcore", "PIL", "plotly", "ray")
-# Modules and folders that may import torch when they are imported; no module imports another heavy library then.
+# Modules and folders that may import torch when they are imported. Another heavy library is imported when it is called
+# for, but for what reads images, which is imported to do so.
 MAY_NEED_TORCH = (
-    *("data", "nn", "training", "evaluators", "strategies", "testing", "system.checkpoint"),
-    *("workflows.pipeline", "workflows.ranking", "workflows.trained_run", "workflows.stages"),
+    *("data", "nn", "training", "evaluators", "strategies", "testing", "system.checkpoint", "api.contracts"),
+    *(f"workflows.{name}" for name in ("search", "specialize", "ranking", "train", "export", "confirm")),
+    *("workflows.trained_run", "workflows.stages"),
 )
 LIGHT_ALL_THE_SAME = (
     *("data", "nn", "evaluators", "strategies", "strategies.random", "strategies.evolution"),
-    *("training", "training.settings", "training.context"),
+    *("training", "training.settings", "training.context", "testing"),
 )
 # What needs nothing but Python: it is imported for every command, and copied to devices.
 STANDARD_LIBRARY = ("errors", "graph.ops", "graph.graph", "system.plugins", "system.text", "devices.runner")
@@ -154,8 +156,9 @@ print(json.dumps(loaded))
     )
     assert child.returncode == 0, child.stderr
     loaded = {module: set(heavy) for module, heavy in json.loads(child.stdout).items() if heavy}
-    assert {module: heavy for module, heavy in loaded.items() if not may_need_torch(module)} == {}
-    assert {module: heavy - {"torch"} for module, heavy in loaded.items() if heavy - {"torch"}} == {}
+    assert [module for module, heavy in loaded.items() if "torch" in heavy and not may_need_torch(module)] == []
+    others = {module: heavy - {"torch"} for module, heavy in loaded.items() if heavy - {"torch"}}
+    assert others in ({}, {"edgenas.workflows.model": {"PIL"}})
 
 
 def test_the_numbers_can_be_printed():
