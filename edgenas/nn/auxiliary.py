@@ -56,7 +56,7 @@ class TrainedNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the logits of the network, and those of the head if there is one."""
-        values = self.network.values(x, self.drop)
+        values = self.network.values(x, self.drop, kept=() if self.reads is None else (self.reads,))
         logits = values[self.network.graph.output.name]
         return logits, None if self.head is None or self.reads is None else self.head(values[self.reads])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -66,6 +66,7 @@ class Network(nn.Module):
         super().__init__()
         self.graph = graph
         self.position = {node.name: i for i, node in enumerate(graph.priced)}
+        self.last_reads = last_reads(graph)
         self.layers = nn.ModuleList(Layer(node, generator, folded=folded) for node in graph.priced)
 
     def layer(self, name: str) -> Layer:
@@ -78,12 +79,15 @@ class Network(nn.Module):
         """Return logits (N, classes) for images (N, C, H, W)."""
         return self.values(x)[self.graph.output.name]
 
-    def values(self, x: Tensor, changed: Callable[[str, Tensor], Tensor] = _unchanged) -> dict[str, Tensor]:
-        """Return what every node gives, by name.
+    def values(
+        self, x: Tensor, changed: Callable[[str, Tensor], Tensor] = _unchanged, kept: Collection[str] = ()
+    ) -> dict[str, Tensor]:
+        """Return what the output and some other nodes give, by name.
 
         Args:
             x: images (N, C, H, W).
             changed: called with a node's name and value; its readers see what that returns.
+            kept: the other nodes; the rest of the values is dropped when nothing reads it any more.
         """
         values = {self.graph.input.name: x}
         for node in self.graph.nodes[1:]:
@@ -92,6 +96,9 @@ class Network(nn.Module):
             else:
                 value = self.layer(node.name)(*(values[name] for name in node.inputs))
                 values[node.name] = changed(node.name, value)
+            for name in self.last_reads.get(node.name, ()):
+                if name not in kept:
+                    del values[name]
         return values
 
     def folded(self) -> dict[str, np.ndarray]:
@@ -113,6 +120,15 @@ def fresh_network(graph: Graph, seed: int, device: str) -> Network:
     """Return an untrained network, channels last, on a torch `device`; the same graph and seed get the same weights."""
     network = Network(graph, torch.Generator().manual_seed(seed))
     return network.to(device).to(memory_format=torch.channels_last)
+
+
+def last_reads(graph: Graph) -> dict[str, list[str]]:
+    """Return, by node, the values that no later node reads: from there on they need no memory."""
+    readers = {name: node.name for node in graph for name in node.inputs}
+    found: dict[str, list[str]] = {}
+    for value, reader in readers.items():
+        found.setdefault(reader, []).append(value)
+    return found
 
 
 def reestimate_batch_norm(network: Network, batches: Iterable[tuple[Tensor, Tensor]]) -> None:

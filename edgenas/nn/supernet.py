@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from edgenas.graph.graph import Arch, Graph, Node
 from edgenas.graph.ops import Parameters, Zero
 from edgenas.nn.layers import apply, initialise, trainable, zeros
-from edgenas.nn.network import Network
+from edgenas.nn.network import Network, last_reads
 from edgenas.spaces.base import SearchSpace
 
 
@@ -38,12 +38,14 @@ class Supernet(nn.Module):
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         """Return logits (N, classes) of one architecture for images (N, C, R, R) at its resolution."""
         graph = self.space.graph(arch)
-        values = {graph.input.name: x}
+        values, last = {graph.input.name: x}, last_reads(graph)
         for node in graph.nodes[1:]:
             if isinstance(node.op, Zero):
                 values[node.name] = zeros(node, x)
             else:
                 values[node.name] = apply(node.op, [values[name] for name in node.inputs], self.weights(node), None)
+            for name in last.get(node.name, ()):
+                del values[name]
         return values[graph.output.name]
 
     def weights(self, node: Node) -> dict[str, Tensor]:

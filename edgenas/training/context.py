@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+# The most that a process that trains on a CPU holds in all, unless told otherwise: a machine with 8 GB can give it.
+CEILING_BYTES = 6_000_000_000
+
 
 @dataclass(frozen=True)
 class TrainingContext:
@@ -17,9 +20,18 @@ class TrainingContext:
         identity: what must be the same for the checkpoint to be taken up again.
         progress: called with the steps that are done, all steps, and a few words.
         stop: whether to stop at the next safe point.
+        log: called with a line that should stay.
+        ceiling_bytes: the most memory that the process may hold, if it trains on a CPU.
     """
 
     checkpoint: Path | None = None
     identity: dict[str, Any] = field(default_factory=dict)
     progress: Callable[[int, int, str], None] = lambda done, total, text: None
     stop: Callable[[], bool] = lambda: False
+    log: Callable[[str], None] = lambda text: None
+    ceiling_bytes: int = CEILING_BYTES
+
+    @property
+    def name(self) -> str:
+        """What the training is called: as its checkpoint is."""
+        return self.checkpoint.stem if self.checkpoint else "training"

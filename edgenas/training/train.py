@@ -19,6 +19,7 @@ from edgenas.system import distributed
 from edgenas.system.checkpoint import check_identity, load, save
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch import cut
+from edgenas.training.memory import fit
 from edgenas.training.settings import Settings, rate, steps_of
 
 BAD_STEPS_IN_A_ROW = 20
@@ -66,11 +67,17 @@ def train(
     distributed.copy_(list(module.state_dict().values()))
     device = next(module.parameters()).device
     stepper = Stepper(module, optimizer, settings.clip)
-    ghosts = cut(min(settings.batch_size, len(data)), settings.ghost_batch)
+    image, _ = next(data.batches(1, size=size))
+    ghosts = fit(
+        cut(min(settings.batch_size, len(data)), settings.ghost_batch),
+        module.train(),
+        lambda x, y: gradients(x, y, steps - 1),  # in the last step drop-path, which takes memory, has risen
+        (image.shape[1], size, size),
+        context,
+    )
     keep = partial(_save, module, optimizer, context)
     batches = partial(data.batches, settings.batch_size, size=size, seed=seed, augment=True, part=ghosts.rows)
     saved_at, text = time.monotonic(), ""
-    module.train()
     for epoch in range(done // per_epoch, settings.epochs):
         start = done - epoch * per_epoch
         for x, y in batches(epoch=epoch, start=start, cutout=settings.cutout):

@@ -27,7 +27,7 @@ def test_the_logits_are_the_network_s_and_its_head_s():
     logits, auxiliary = trained(x)
     torch.testing.assert_close(logits, network(x))
     assert auxiliary is not None and auxiliary.shape == logits.shape
-    torch.testing.assert_close(auxiliary, trained.head(network.values(x)["stem"]))
+    torch.testing.assert_close(auxiliary, trained.head(network.values(x, kept=("stem",))["stem"]))
 
 
 def test_without_a_node_to_read_there_is_no_head():

@@ -36,6 +36,7 @@ from edgenas.training.settings import Settings, batch_size_for, epochs_for
 OPTIONS = {"guards": ("on", "off"), "warm-up": ("mixed", "largest")}
 SAMPLES = 256  # of the final probabilities, ranked for the recommendation
 SHARPENED = 0.5  # floor of the probabilities that they are drawn with
+NOTED_BATCH, NOTED_IMAGES = 128, 24 * 128  # validation images that the supernet's accuracy is noted on
 ROUNDS = 20  # parts of the training at most, each with a trial
 
 
@@ -151,7 +152,8 @@ class Bilevel(Strategy):
         validation = self.evaluator.data.validation
         if not own:
             return []
-        batches = validation.batches(128, size=size, limit=24)
+        at_once = self.training.fit(self.context) or NOTED_BATCH
+        batches = validation.batches(at_once, size=size, limit=NOTED_IMAGES // at_once)
         return notes(self.training, self.problem, own[0], self.entropies, batches)
 
     def state_dict(self) -> State:

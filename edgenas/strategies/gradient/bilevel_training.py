@@ -25,11 +25,13 @@ from edgenas.system import distributed
 from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch import Found, cut
+from edgenas.training.memory import fit
 from edgenas.training.settings import Settings, rate
 from edgenas.training.train import Stepper, make_optimizer
 
 Batch = tuple[Tensor, Tensor]
 
+LIKELY = 0.99  # probability of the largest branches, where the memory of a step is measured on what is drawn
 MEMORY = 3  # times in a search that Adam forgets how large gradients of alphas were: those of the budget are, at first
 
 
@@ -118,6 +120,8 @@ class BilevelTraining:
         )
         self.steering = Steering(problem, settings.steering, self.steps, torch.device(device))
         self.learns = True  # whether alphas do, from images: the budget steers them in any case
+        self._whole = self.ghosts  # how batches are cut if memory suffices
+        self._fits = False  # whether that is known
 
     @property
     def progress(self) -> float:
@@ -130,10 +134,12 @@ class BilevelTraining:
         Raises:
             Interrupted: the run is to stop; what is done is kept.
             EdgeNASError: twenty steps in a row had no finite gradient.
+            EnvironmentFault: a step does not fit in memory; nothing was trained.
         """
         begun = reopen(self, context)
-        weights, alphas = (self.batches(half) for half in (0, 1))
         self.supernet.train()
+        self.fit(context)
+        weights, alphas = (self.batches(half) for half in (0, 1))
 
         def update() -> Tensor:
             batch, other = next(weights), next(alphas)
@@ -142,6 +148,17 @@ class BilevelTraining:
             return self._step_weights(batch)
 
         train_part(self, begun, until, update, context)
+
+    def fit(self, context: TrainingContext) -> int | None:
+        """Cut batches so that a step fits in memory; returns the images of a micro-batch, if they had to be cut.
+
+        Raises:
+            EnvironmentFault: not even the smallest micro-batch fits.
+        """
+        if not self._fits:
+            self.ghosts = fit(self._whole, self.supernet, self._step_on_largest, self.supergraph.input.shape, context)
+            self._fits = True
+        return None if self.ghosts is self._whole else self.ghosts.edges[1]
 
     def batches(self, half: int, step: int | None = None) -> Iterator[Batch]:
         """Augmented batches of one half without end, this process's part, from the present step on or from another."""
@@ -214,6 +231,22 @@ class BilevelTraining:
         loss = self.ghosts.step(self.supernet, backward, *batch, self.step)
         self.stepper.step()
         return loss
+
+    def _step_on_largest(self, x: Tensor, y: Tensor) -> None:
+        """Compute the gradients of alphas and of weights where most memory is needed; nothing is learned or drawn."""
+        probabilities = self.alphas.probabilities().detach()
+        largest = largest_arch(self.supernet.space, CountCost("macs"))
+        certain = torch.zeros_like(probabilities)
+        for row, i in enumerate(self.alphas.free):
+            certain[row, largest[i]] = 1.0
+        for p in (probabilities, LIKELY * certain + (1 - LIKELY) * probabilities):
+            drawn = (p.requires_grad_(), self.alphas.options(), copy.deepcopy(self.rng), self.progress)
+            torch.autograd.grad(self._loss(self.relaxation.for_alphas(*drawn), (x, y)), [p], allow_unused=True)
+            with torch.no_grad():
+                mixtures = self.relaxation.for_weights(*drawn)
+            self._loss(mixtures, (x, y)).backward()  # type: ignore[no-untyped-call]
+            if self.relaxation.smooth:  # all branches are computed, however likely they are
+                break
 
     def state(self) -> State:
         """Weights, alphas, optimisers, multiplier, generator and step."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 
 import numpy as np
 import torch
@@ -20,11 +22,13 @@ from edgenas.system import distributed
 from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch import cut
+from edgenas.training.memory import fit
 from edgenas.training.sandwich import resized
 from edgenas.training.settings import Settings, rate, steps_of
 from edgenas.training.train import Stepper, make_optimizer
 
-PATHS_STREAM = 12  # first words of a random stream's seed, after the run's
+PATHS_STREAM, LARGEST_STREAM = 12, 14  # second words of a random stream's seed, after the run's
+DRAWN = 64  # architectures, of which the memory of a step is measured on the largest
 
 # From (generator, step): the architectures of each step from there on.
 Draw = Callable[[Generator, int], Iterator[Sequence[Arch]]]
@@ -45,6 +49,7 @@ class PathTraining:
         self.ghosts = cut(self.batch_size, settings.ghost_batch)
         self.steps = steps_of(settings, len(images))
         self.step = 0
+        self._fits = False  # whether the memory of a step is known
 
     def advance(self, until: int, draw: Draw, context: TrainingContext) -> None:
         """Train up to this step.
@@ -52,12 +57,15 @@ class PathTraining:
         Raises:
             Interrupted: the run is to stop; what is done is kept.
             EdgeNASError: twenty steps in a row had no finite gradient.
+            EnvironmentFault: a step does not fit in memory; nothing was trained.
         """
         begun = reopen(self, context)
+        self.supernet.train()
+        if not self._fits:
+            self._fit(draw, context)
         paths = islice(draw(np.random.default_rng((self.seed, PATHS_STREAM, begun)), begun), self.step - begun, None)
         size = self.supernet.space.shape[1]
         batches = cycled(self.images, self.batch_size, size, self.seed, self.step, self.ghosts.rows)
-        self.supernet.train()
         train_part(self, begun, until, lambda: self.update(next(batches), distributed.broadcast(next(paths))), context)
 
     def update(self, batch: tuple[Tensor, Tensor], archs: Sequence[Arch]) -> Tensor:
@@ -66,18 +74,29 @@ class PathTraining:
             group["lr"] = rate(self.settings, self.step, self.steps)
         self.optimizer.zero_grad()
 
-        def backward(x: Tensor, y: Tensor, step: int) -> Tensor:
-            total = torch.zeros((), device=x.device)
-            for arch in archs:
-                logits = self.logits(x, arch)
-                loss = F.cross_entropy(logits, y, label_smoothing=self.settings.label_smoothing) / len(archs)
-                loss.backward()  # type: ignore[no-untyped-call]
-                total += loss.detach()
-            return total
-
-        loss = self.ghosts.step(self.supernet, backward, *batch, self.step)
+        loss = self.ghosts.step(self.supernet, lambda x, y, step: self._backward(x, y, archs), *batch, self.step)
         self.stepper.step()
         return loss
+
+    def _backward(self, x: Tensor, y: Tensor, archs: Sequence[Arch]) -> Tensor:
+        """Add the mean gradient of these architectures; returns their mean loss ()."""
+        total = torch.zeros((), device=x.device)
+        for arch in archs:
+            logits = self.logits(x, arch)
+            loss = F.cross_entropy(logits, y, label_smoothing=self.settings.label_smoothing) / len(archs)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
+
+    def _fit(self, draw: Draw, context: TrainingContext) -> None:
+        """Cut batches so that a step on the largest of some paths fits in memory."""
+        space = self.supernet.space
+        paths = chain.from_iterable(draw(np.random.default_rng((self.seed, LARGEST_STREAM)), 0))
+        sizes = {arch: sum(math.prod(node.shape) for node in space.graph(arch)) for arch in islice(paths, DRAWN)}
+        largest = distributed.broadcast(max(sizes, key=sizes.__getitem__))
+        step = partial(self._backward, archs=[largest])
+        self.ghosts = fit(self.ghosts, self.supernet, step, space.shape, context)
+        self._fits = True
 
     def logits(self, x: Tensor, arch: Arch) -> Tensor:
         """Logits (N, classes), float32, of one path for full-size images (N, C, H, W)."""

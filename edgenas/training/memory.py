@@ -1,0 +1,235 @@
+"""Memory of a training step: known before anything is trained, and kept under what is free by micro-batches.
+
+What a step keeps for its backward pass grows with the images of its batch, and is nearly all that it needs. So it is
+counted on a step with two images. Where a whole batch needs more than may be used, it is cut into micro-batches whose
+gradients add up, as ghost batches do: batch norm sees one micro-batch at a time.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from edgenas.errors import EnvironmentFault
+from edgenas.system import distributed
+from edgenas.system.free_memory import free_bytes, resident_bytes
+from edgenas.system.run_folder import read_artefact, write_artefact
+from edgenas.training.context import TrainingContext
+from edgenas.training.ghost_batch import Ghosts, cut
+
+PROBED = 2  # images of the step that is measured: batch norm has no variance of one value
+SMALLEST = 4  # images of a micro-batch, at least: the statistics of fewer are noise to batch norm
+FREE_SHARE = 0.9  # of what is free may be used: other programs grow, too
+# The resident set grows by more than what is kept: gradients of activations, memory that kernels pad and reorder in,
+# holes between blocks. Measured for every strategy and space by `python -m tests.benchmarks.memory`.
+OVERHEAD, WORKSPACE_BYTES = 1.2, 32_000_000
+COPIES = 3  # tensors as large as each parameter: its gradient, and the two moments of AdamW
+
+Step = Callable[[Tensor, Tensor], object]  # computes the gradients of one batch (x, y)
+Shape = tuple[int, int, int]  # (C, H, W)
+
+
+@dataclass(frozen=True)
+class MicroBatch:
+    """How much of a batch is computed at once, and the memory that decided it; the record of one training."""
+
+    images: int
+    needed_bytes: int
+    usable_bytes: int
+
+
+def fit(ghosts: Ghosts, module: nn.Module, step: Step, shape: Shape, context: TrainingContext) -> Ghosts:
+    """Return the ghost batches of a step that fits in memory: `ghosts` where they do, else smaller ones.
+
+    What was decided is kept beside the checkpoint, so that a resumed training computes what it would have.
+
+    Args:
+        ghosts: how the batch is cut if memory suffices.
+        module: what is trained; it comes back as it was.
+        step: computes the gradients of `module` on one batch.
+        shape: of one image.
+        context: keeps the record, and logs what was found.
+
+    Raises:
+        EnvironmentFault: not even the smallest micro-batch fits.
+    """
+    device = next(module.parameters()).device
+    if device.type not in ("cpu", "cuda"):
+        return ghosts
+    whole = max(end - start for start, end in zip(ghosts.edges, ghosts.edges[1:], strict=False))
+    record = distributed.first(partial(_kept, context))
+    if record is None:
+        usable = min(distributed.gather(usable_bytes(device, context.ceiling_bytes)))
+        record = choose(measure(module, step, shape), whole, ghosts.last - ghosts.first, usable)
+        _check(record, usable, f"{context.name}: even {record.images} images at once need")
+        distributed.first(partial(_keep, context, record))
+    else:
+        free = min(distributed.gather(_free(device)))
+        _check(record, free, f"{context.name} was begun with {record.images} images at once, which need")
+    context.log(f"{context.name}: {described(record, whole)}")
+    return ghosts if record.images >= whole else cut(ghosts.edges[-1], record.images)
+
+
+@dataclass(frozen=True)
+class StepMemory:
+    """What a training needs: for its weights, and for each image that it computes at once."""
+
+    weights_bytes: int
+    image_bytes: int
+
+    def of(self, images: int, parts: int = 1) -> int:
+        """Return by how much the process grows.
+
+        Args:
+            images: of a micro-batch.
+            parts: micro-batches whose gradients are added up, those of halves of halves in turn.
+        """
+        sums = math.ceil(math.log2(parts)) + 1 if parts > 1 else 0
+        counted = (COPIES + sums) * self.weights_bytes + self.image_bytes * images
+        return int(OVERHEAD * counted) + WORKSPACE_BYTES
+
+
+def choose(memory: StepMemory, whole: int, parts: int, usable: int) -> MicroBatch:
+    """Return the largest of `whole`, its half, its quarter ... that fits; the smallest one if none does.
+
+    Args:
+        memory: what a step needs.
+        whole: images that are computed at once if memory suffices.
+        parts: of so many images each, in a step.
+        usable: bytes that may be used.
+    """
+    sizes = [whole >> halvings for halvings in range(whole.bit_length())]
+    needed = {size: memory.of(size, parts * -(-whole // size)) for size in sizes if size >= min(SMALLEST, whole)}
+    images = next((size for size, count in needed.items() if count <= usable), min(needed))
+    return MicroBatch(images, needed[images], usable)
+
+
+def measure(module: nn.Module, step: Step, shape: Shape) -> StepMemory:
+    """Return what a step needs, measured on two images; nothing of `module` or of torch's generator changes.
+
+    Args:
+        module: what is trained.
+        step: computes its gradients on one batch.
+        shape: of one image.
+    """
+    parameters = list(module.parameters())
+    device = parameters[0].device
+    x = torch.zeros((PROBED, *shape), device=device).contiguous(memory_format=torch.channels_last)
+    y = torch.zeros(PROBED, dtype=torch.int64, device=device)
+    kept = _Kept([*parameters, *module.buffers()])
+    with _unchanged(module), saved_tensors_hooks(kept.pack, lambda tensor: tensor):
+        step(x, y)
+    weights = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
+    return StepMemory(weights, kept.peak // PROBED)
+
+
+class _Kept:
+    """Counts the bytes that are kept for backward passes at once, each block of memory one time."""
+
+    def __init__(self, own: list[Tensor]) -> None:
+        """What a module has of its `own` is not counted."""
+        self.now = self.peak = 0
+        self._own = {tensor.untyped_storage()._cdata for tensor in own}
+        self._alive: dict[int, weakref.ref[torch.UntypedStorage]] = {}
+
+    def pack(self, tensor: Tensor) -> Tensor:
+        """Count a tensor that is kept."""
+        storage = tensor.untyped_storage()
+        place, size = storage._cdata, storage.nbytes()
+        if place not in self._own and place not in self._alive:
+            self.now += size
+            self.peak = max(self.peak, self.now)
+            self._alive[place] = weakref.ref(storage, partial(self._gone, place, size))
+        return tensor
+
+    def _gone(self, place: int, size: int, _: object) -> None:
+        self.now -= size
+        del self._alive[place]
+
+
+@contextmanager
+def _unchanged(module: nn.Module) -> Iterator[None]:
+    """Undo what a step inside does: to gradients, to running statistics, and to torch's generators."""
+    gradients = [(parameter, parameter.grad) for parameter in module.parameters()]
+    buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    threads = torch.get_num_threads()
+    for parameter, _ in gradients:
+        parameter.grad = None
+    torch.set_num_threads(1)  # two images are little work: threads would wait for each other most of the time
+    try:
+        with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        for parameter, gradient in gradients:
+            parameter.grad = gradient
+        for buffer, value in buffers:
+            buffer.copy_(value)
+
+
+def usable_bytes(device: torch.device, ceiling_bytes: int) -> int:
+    """Return by how much this process may grow: a share of what is free; on a CPU, up to a ceiling in all.
+
+    Args:
+        device: where it trains.
+        ceiling_bytes: the most that the process may hold in all, if it trains on a CPU.
+    """
+    share = int(FREE_SHARE * _free(device))
+    return share if device.type == "cuda" else max(0, min(share, ceiling_bytes - resident_bytes()))
+
+
+def described(record: MicroBatch, whole: int) -> str:
+    """Say what training will take, and in which micro-batches, if in any."""
+    text = f"a step needs about {_gigabytes(record.needed_bytes)} of {_gigabytes(record.usable_bytes)} that may be used"
+    if record.images >= whole:
+        return text
+    return f"{text}, in micro-batches of {record.images} images, which batch norm sees at once, not {whole}"
+
+
+def _free(device: torch.device) -> int:
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+    free_here = free_bytes()
+    if free_here is None:
+        return 1 << 62  # nobody says: the ceiling alone holds
+    return free_here // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's processes on this machine share it
+
+
+def _check(record: MicroBatch, bound: int, text: str) -> None:
+    """Raise EnvironmentFault if this does not fit."""
+    if record.needed_bytes > bound:
+        raise EnvironmentFault(
+            f"{text} about {_gigabytes(record.needed_bytes)} of memory, and {_gigabytes(bound)} may be used; "
+            "end other programs, or choose smaller images (--image-size) or a smaller space"
+        )
+
+
+def _kept(context: TrainingContext) -> MicroBatch | None:
+    path = context.checkpoint
+    if path is None or not path.with_name(f"{_stage(context)}.json").exists():
+        return None
+    return read_artefact(path.parent, _stage(context), MicroBatch)
+
+
+def _keep(context: TrainingContext, record: MicroBatch) -> None:
+    if context.checkpoint is not None:
+        context.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        write_artefact(context.checkpoint.parent, _stage(context), record)
+
+
+def _stage(context: TrainingContext) -> str:
+    return f"{context.name}-memory"
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.2f} GB"

@@ -1,0 +1,201 @@
+import copy
+import json
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from edgenas.data.base import Augment
+from edgenas.data.storage.splits import split_rows
+from edgenas.data.storage.tensor import data_from_pixels
+from edgenas.errors import EnvironmentFault, Interrupted
+from edgenas.nn.network import Network
+from edgenas.training import memory
+from edgenas.training.context import TrainingContext
+from edgenas.training.ghost_batch import cut
+from edgenas.training.memory import WORKSPACE_BYTES, MicroBatch, StepMemory, choose, fit, measure
+from edgenas.training.settings import Settings
+from edgenas.training.train import supervised, train
+from tests._toys import Shared
+
+SHAPE = (3, 8, 8)
+GB = 1_000_000_000
+
+
+def plain():
+    """A network without batch norm."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(216, 4))
+
+
+def normalised():
+    space = Shared()
+    return Network(space.graph(tuple(0 for _ in space.choices)), torch.Generator().manual_seed(0)).train()
+
+
+def backward(module):
+    def step(x, y, number=0):
+        loss = F.cross_entropy(module(x), y)
+        loss.backward()
+        return loss.detach()
+
+    return step
+
+
+@pytest.fixture
+def free(monkeypatch):
+    """Set how much memory may be used, by a process that holds nothing yet."""
+
+    def set_free(count):
+        monkeypatch.setattr(memory, "free_bytes", lambda: int(count / memory.FREE_SHARE) + 1)
+        monkeypatch.setattr(memory, "resident_bytes", lambda: 0)
+
+    set_free(64 * GB)
+    return set_free
+
+
+def test_what_a_step_keeps_is_measured():
+    module = plain()
+    found = measure(module, backward(module), SHAPE)
+    weights = sum(p.numel() for p in module.parameters())
+    # its input, what ReLU gives, that in a row for the linear layer, and the logarithms of the probabilities
+    kept = 3 * 8 * 8 + 2 * 6 * 6 * 6 + 4
+    assert found.weights_bytes == 4 * weights
+    assert kept <= found.image_bytes / 4 <= kept + 8
+
+
+def test_several_networks_in_turn_need_what_the_largest_needs():
+    module = plain()
+    once = measure(module, backward(module), SHAPE)
+
+    def thrice(x, y):
+        for _ in range(3):
+            backward(module)(x, y)
+
+    assert measure(module, thrice, SHAPE).image_bytes == pytest.approx(once.image_bytes, rel=0.02)
+
+
+def test_measuring_changes_nothing():
+    module = normalised()
+    before, generator = copy.deepcopy(module.state_dict()), torch.get_rng_state()
+
+    def noisy(x, y):
+        backward(module)(x + torch.rand_like(x), y)
+
+    measure(module, noisy, SHAPE)
+    assert all(torch.equal(a, b) for a, b in zip(before.values(), module.state_dict().values(), strict=True))
+    assert all(parameter.grad is None for parameter in module.parameters())
+    assert torch.equal(generator, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    "whole, usable_images, images",
+    [(64, 64, 64), (64, 63, 32), (64, 9, 8), (64, 3, 4), (96, 50, 48), (96, 2, 6), (3, 1, 3), (1, 1, 1)],
+)
+def test_batches_are_halved_until_they_fit(whole, usable_images, images):
+    step = StepMemory(10**6, 10**8)
+    assert choose(step, whole, 1, step.of(usable_images)).images == images
+
+
+def test_sums_of_gradients_need_memory_too():
+    step = StepMemory(10**6, 10**8)
+    assert step.of(8, 1) < step.of(8, 2) < step.of(8, 8)
+    assert choose(step, 16, 2, step.of(8)).images == 4
+
+
+def test_where_memory_suffices_nothing_changes(free):
+    ghosts = cut(16, None)
+    module = plain()
+    assert fit(ghosts, module, backward(module), SHAPE, TrainingContext()) is ghosts
+
+
+def test_gradients_of_micro_batches_are_those_of_the_batch(free):
+    torch.manual_seed(1)
+    x, y = torch.randn(16, *SHAPE), torch.randint(4, (16,))
+    whole, parts = plain(), plain()
+    free(measure(parts, backward(parts), SHAPE).of(5, 4))
+    ghosts = fit(cut(16, None), parts, backward(parts), SHAPE, TrainingContext())
+    assert ghosts.count == 4
+    cut(16, None).step(whole, backward(whole), x, y, 0)
+    ghosts.step(parts, backward(parts), x, y, 0)
+    for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+def test_ghost_batches_that_fit_stay_and_others_shrink(free):
+    module = normalised()
+    needed = measure(module, backward(module), SHAPE).of
+    free(needed(8, 4))
+    assert fit(cut(32, 8), module, backward(module), SHAPE, TrainingContext()).count == 4
+    free(needed(7, 8))
+    assert fit(cut(32, 8), module, backward(module), SHAPE, TrainingContext()).count == 8
+
+
+def test_the_ceiling_holds_where_more_is_free(free):
+    module = normalised()
+    ceiling = measure(module, backward(module), SHAPE).of(8, 4)
+    ghosts = fit(cut(32, None), module, backward(module), SHAPE, TrainingContext(ceiling_bytes=ceiling))
+    assert ghosts.count == 4
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 255, (48, 3, 8, 8)).astype(np.uint8), np.arange(48) % 4
+    splits = split_rows(labels, {"train": np.arange(48)}, tuple("abcd"), validation_share=0.1, seed=0, where="toy")
+    return data_from_pixels("toy", tuple("abcd"), pixels, labels, splits, augment=Augment(), device="cpu").train
+
+
+def fitted(images, context):
+    module = normalised()
+    settings = Settings(epochs=3, batch_size=16)
+    train(module, supervised(module, settings), images, settings, size=8, seed=0, context=context)
+    return module.state_dict()
+
+
+def needed(images, parts=1):
+    module = normalised()
+    return measure(module, backward(module), SHAPE).of(images, parts)
+
+
+def test_a_refusal_comes_before_anything_is_trained(free, images, tmp_path):
+    free(WORKSPACE_BYTES)
+    steps = []
+    context = TrainingContext(tmp_path / "a.pt", progress=lambda *step: steps.append(step))
+    with pytest.raises(EnvironmentFault, match=r"a: even 4 images at once need about .* GB .*--image-size"):
+        fitted(images, context)
+    assert not steps and not list(tmp_path.iterdir())
+
+
+def test_micro_batches_are_logged_and_kept_by_a_resumed_training(free, images, tmp_path):
+    lines, steps = [], []
+    free(needed(5, 4))
+    whole = fitted(images, TrainingContext(tmp_path / "whole.pt", log=lines.append))
+    assert "micro-batches of 4 images, which batch norm sees at once, not 16" in lines[0]
+    context = TrainingContext(
+        tmp_path / "a.pt", progress=lambda *step: steps.append(step), stop=lambda: len(steps) == 2
+    )
+    with pytest.raises(Interrupted):
+        fitted(images, context)
+    assert json.loads((tmp_path / "a-memory.json").read_text())["images"] == 4
+    free(64 * GB)  # more is free by now, and the training goes on as it began
+    resumed = fitted(images, TrainingContext(tmp_path / "a.pt"))
+    unlimited = fitted(images, TrainingContext())
+    assert all(torch.equal(a, b) for a, b in zip(whole.values(), resumed.values(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(whole.values(), unlimited.values(), strict=True))
+
+
+def test_a_resumed_training_that_does_not_fit_any_more_is_refused(free, images, tmp_path):
+    fitted(images, TrainingContext(tmp_path / "a.pt"))
+    free(needed(8) // 2)
+    with pytest.raises(EnvironmentFault, match="a was begun with 16 images at once"):
+        fitted(images, TrainingContext(tmp_path / "a.pt"))
+
+
+def test_the_record_says_what_was_decided(free, tmp_path):
+    module = normalised()
+    fit(cut(8, None), module, backward(module), SHAPE, TrainingContext(tmp_path / "a.pt"))
+    record = memory.read_artefact(tmp_path, "a-memory", MicroBatch)
+    assert record.images == 8 and record.needed_bytes == needed(8) <= record.usable_bytes
