@@ -32,7 +32,7 @@ MAY_NEED_TORCH = (
 )
 LIGHT_ALL_THE_SAME = (
     *("data", "nn", "evaluators", "strategies", "strategies.random", "strategies.evolution"),
-    *("training", "training.settings", "training.context", "testing"),
+    *("training", "training.settings", "training.context"),
 )
 # What needs nothing but Python: it is imported for every command, and copied to devices.
 STANDARD_LIBRARY = ("errors", "graph.ops", "graph.graph", "system.plugins", "system.text", "devices.runner")
