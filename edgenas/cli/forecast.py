@@ -53,7 +53,7 @@ def _page(name: str, f: Forecast, table: LatencyTable) -> str:
         f"{text.printable(name)} on {text.printable(table.device)} ({conditions})",
         f"{text.ms(f.latency_ms)} ms, 90 % interval {text.ms(f.low_ms)} to {text.ms(f.high_ms)} ms, "
         f"corrected on {f.nets} networks; {text.percent(f.estimated_share, 0)} of it estimated",
-        f"{text.count(macs)} multiply-adds, which alone would say {text.ms(f.macs_only_ms)} ms; "
+        f"{text.count(macs)} MACs, which alone would say {text.ms(f.macs_only_ms)} ms; "
         f"{text.count(params)} parameters; {len(f.parts)} kernels",
     ]
     longest = sorted(f.parts, key=lambda part: -part.ms)[:LONGEST]

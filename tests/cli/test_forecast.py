@@ -24,7 +24,7 @@ def test_the_page_tells_latency_share_estimated_and_where_the_time_goes(words, c
     out = capsys.readouterr().out
     head, *lines = out.splitlines()
     assert head == "model.onnx on bench (onnxruntime, 1 thread, fp32)"
-    assert "90 % interval" in lines[0] and "of it estimated" in lines[0] and "multiply-adds" in lines[1]
+    assert "90 % interval" in lines[0] and "of it estimated" in lines[0] and "MACs, which alone would say" in lines[1]
     assert "where the time goes" in out and "█" in out
 
 

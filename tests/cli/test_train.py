@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import json
+
+from edgenas.cli import main as cli
+from edgenas.workflows.config import Config
+from edgenas.workflows.train import Trained
+
+
+def test_train(fake, capsys):
+    training = fake("train", answer=Trained("012", float("nan"), 144, "runs/one"))
+    assert cli.main(["train", "012", "--final-epochs", "2", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown == {"arch": "012", "validation_accuracy": None, "validation_images": 144, "run": "runs/one"}
+    assert [arguments[:2] for arguments, _ in training.calls] == [(Config(final_epochs=2), "012")]
+
+
+def test_train_prints_a_line_for_each_thing_that_is_known(fake, capsys):
+    fake("train", answer=Trained("012", 0.91, 144, "runs/a\nb"))
+    assert cli.main(["train", "012"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["arch", "validation_accuracy", "validation_images", "run"]
+    assert lines[-1].endswith("runs/a\\nb")
