@@ -118,25 +118,24 @@ def latency_interval(
 ) -> tuple[Latency, Latency, Latency]:
     """Return prediction, low end and high end, corrected on the table's whole networks of this space.
 
-        A table adapted from other devices widens the interval by its own margin.
+    A table adapted from other devices widens the interval by its own margin.
 
-        Args:
-            table: of the device.
-            space: whose networks are predicted.
-            estimate_missing: whether ops without a row are estimated; else they raise MissingOps when they are priced.
+    Args:
+        table: of the device.
+        space: whose networks are predicted.
+        estimate_missing: whether ops without a row are estimated; else they raise MissingOps when they are priced.
 
-        >>> from edgenas.latency.registry import shipped_tables
-        >>> from edgenas.latency.table import read_table
-        >>> from edgenas.system.metric import Metric
-    from edgenas.spaces.build import build_space
-        >>> table = read_table(shipped_tables() / "amd-epyc-zen4" / "onnxruntime-1t-fp32.csv")
-        >>> space = build_space("mbconv", (1, 32, 32), 10)
-        >>> costs = latency_interval(table, space, estimate_missing=True)
-        >>> [cost.metric for cost in costs]
-        ['latency_ms@amd-epyc-zen4', 'latency_low_ms@amd-epyc-zen4', 'latency_high_ms@amd-epyc-zen4']
-        >>> ms, low, high = (cost(space.graph(tuple(0 for _ in space.choices))) for cost in costs)
-        >>> low < ms < high
-        True
+    >>> from edgenas.latency.registry import shipped_tables
+    >>> from edgenas.latency.table import read_table
+    >>> from edgenas.spaces.build import build_space
+    >>> table = read_table(shipped_tables() / "amd-epyc-zen4" / "onnxruntime-1t-fp32.csv")
+    >>> space = build_space("mbconv", (1, 32, 32), 10)
+    >>> costs = latency_interval(table, space, estimate_missing=True)
+    >>> [cost.metric for cost in costs]
+    ['latency_ms@amd-epyc-zen4', 'latency_low_ms@amd-epyc-zen4', 'latency_high_ms@amd-epyc-zen4']
+    >>> ms, low, high = (cost(space.graph(tuple(0 for _ in space.choices))) for cost in costs)
+    >>> low < ms < high
+    True
     """
     prices = Prices(table, estimate_missing=estimate_missing)
     correction = fit_correction(*training_rows(prices, space.name))
