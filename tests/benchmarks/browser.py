@@ -19,9 +19,13 @@ from edgenas.errors import NoisyMachine
 from edgenas.runtimes.web.chromium import Browser
 from edgenas.runtimes.web.serve import make_server
 from edgenas.system.progress import PlainReporter
-from edgenas.workflows import api, kits
+from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.config import make_config
+from edgenas.workflows.confirm import confirm
+from edgenas.workflows.kit import finalists_kit
 from edgenas.workflows.result import Result
+from edgenas.workflows.search import search
+from edgenas.workflows.stages.artefacts import Report
 from tests.benchmarks._common import accuracy, record
 
 DEVICE = "amd-epyc-zen4/onnxruntime-web-chromium-1t-fp32"
@@ -38,14 +42,14 @@ def main() -> None:
     run, reporter = arguments.output / "run", PlainReporter(sys.stderr)
     config = make_config({"budget_ms": arguments.budget_ms, "device": DEVICE, "output": str(run)})
     started = time.monotonic()
-    predicted = api.search(config, reporter)
+    predicted = search(config, reporter)
     search_s = time.monotonic() - started
-    kits.bundle_kit(run, reporter, out=arguments.output / "settle.zip")
+    finalists_kit(run, reporter, out=arguments.output / "confirm.zip")
     kit = arguments.output / "kit"
-    with zipfile.ZipFile(arguments.output / "settle.zip") as archive:
+    with zipfile.ZipFile(arguments.output / "confirm.zip") as archive:
         archive.extractall(kit)
-    settled = settle(kit, run, arguments.output / "settled.jsonl", reporter)
-    lines = report(predicted, settled, search_s, api.images(run)["test"])
+    settled = settle(kit, run, arguments.output / "confirmed.jsonl", reporter)
+    lines = report(predicted, settled, search_s, read_artefact(run, "report", Report).images["test"])
     if arguments.dry:
         print("\n".join(lines))
     else:
@@ -57,7 +61,7 @@ def settle(kit: Path, run: Path, results: Path, reporter: PlainReporter) -> Resu
     for attempt in range(TRIES):
         results.write_text(measured_by_the_page(kit), encoding="utf-8")
         try:
-            return kits.settle(results, run, reporter)
+            return confirm(results, run, reporter)
         except NoisyMachine as error:
             if attempt == TRIES - 1:
                 raise

@@ -18,9 +18,11 @@ from typing import Any
 
 from edgenas.runtimes.bench import met
 from edgenas.system.progress import PlainReporter
-from edgenas.workflows import api
+from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.config import make_config
 from edgenas.workflows.result import Result
+from edgenas.workflows.search import search
+from edgenas.workflows.stages.artefacts import Report
 from tests.benchmarks._common import accuracy, record
 
 SHARES = {"darts": (0.3, 0.5, 0.7), "tunas": (0.3, 0.5, 0.7)}  # of the largest network's latency
@@ -51,7 +53,7 @@ def main() -> None:
             r = searched(folder / f"{strategy}-{share}", reporter, budget_ms=budget_ms, strategy=strategy)
             used.append(r.measured_ms / budget_ms)
             within.append(met(r.measured_ms, r.repeat_error, budget_ms))
-            ratio = expected_over_found(api.notes(folder / f"{strategy}-{share}"))
+            ratio = expected_over_found(read_artefact(folder / f"{strategy}-{share}", "report", Report).notes)
             ratios += [] if ratio is None else [ratio]
             lines.append(
                 f"| {strategy} | {budget_ms:.3f} | {r.measured_ms:.3f} | {r.repeat_error:.1%} | {used[-1]:.0%} "
@@ -71,7 +73,7 @@ def main() -> None:
 
 def searched(output: Path, reporter: PlainReporter, **settings: Any) -> Result:
     """A search, gone on with if it was interrupted."""
-    return api.search(make_config({**SETTINGS, "output": str(output), "resume": output.exists(), **settings}), reporter)
+    return search(make_config({**SETTINGS, "output": str(output), "resume": output.exists(), **settings}), reporter)
 
 
 def expected_over_found(notes: list[str]) -> float | None:

@@ -35,16 +35,17 @@ from edgenas.system.run_folder import write_atomically
 from edgenas.system.threads import configure_threads
 from edgenas.training.settings import Settings, batch_size_for
 from edgenas.training.train import evaluate
-from edgenas.workflows import api, ranking
 from edgenas.workflows.config import make_config
-from edgenas.workflows.trained_run import Finished, open_finished
+from edgenas.workflows.ranking import correlations, stratified
+from edgenas.workflows.search import search
+from edgenas.workflows.trained_run import TrainedRun, open_trained_run
 from tests.benchmarks import sharing
 from tests.benchmarks._common import record, result_of
 
 SEARCH: dict[str, Any] = {
     **sharing.SETTINGS,
     "budget_ms": 5,
-    "statics": 9,
+    "shape_choices": 9,
     "supernet_epochs": 6,
     "trials": 8,
     "final_epochs": 1,
@@ -65,21 +66,21 @@ def main() -> None:
     args = parser.parse_args()
     folder, reporter = args.output, PlainReporter(sys.stderr)
     if result_of(folder) is None:
-        api.search(make_config({**SEARCH, "output": str(folder), "resume": folder.exists()}), reporter)
+        search(make_config({**SEARCH, "output": str(folder), "resume": folder.exists()}), reporter)
     finished = on_test_images(folder)
-    run, kept = finished.run, folder / "on-test-images"
+    priced, kept = finished.priced, folder / "on-test-images"
     kept.mkdir(exist_ok=True)
-    problem = replace(run.problem, space=finished.trained.space)
-    archs = ranking.spread(problem, run.costs.latency.metric, args.networks, run.rng("ranking"))
+    problem = replace(priced.problem, space=finished.trained.space)
+    archs = stratified(problem, priced.costs.latency.metric, args.networks, finished.context.rng("ranking"))
     chosen = np.linspace(0, len(archs) - 1, args.again).round().astype(int).tolist()
-    codes, seed = [run.space.code(arch) for arch in archs], run.config.seed
+    codes, seed = [priced.space.code(arch) for arch in archs], priced.config.seed
     alone = train(folder, codes, args.epochs, seed, kept / f"alone-{args.epochs}-epochs.json")
     again_file = kept / f"again-{args.epochs}-epochs.json"
     again = train(folder, [codes[i] for i in chosen], args.epochs, seed + 1000, again_file)
     evaluator = finished.evaluator()
     shared = [evaluator.final(arch)["accuracy"] for arch in archs]
     tracked = without_reestimation(finished, archs)
-    images = len(run.data.validation)
+    images = len(priced.data.validation)
     accuracies = {"alone": alone, "alone, another seed": again, "shared": shared, "shared, as tracked": tracked}
     lines = [
         f"{SEARCH['supernet_epochs']} epochs of a supernet, {args.epochs} of a network alone; {images} images",
@@ -99,13 +100,13 @@ def table(accuracies: Mapping[str, Sequence[float]], chosen: Sequence[int]) -> l
     def some(them: Sequence[float]) -> list[float]:
         return [them[i] for i in chosen]
 
-    ceiling = ranking.correlations(some(alone), again)
+    ceiling = correlations(some(alone), again)
     rows = {
-        f"shared, batch norm re-estimated, {len(alone)} networks": ranking.correlations(alone, shared),
-        f"shared, without re-estimation, {len(alone)} networks": ranking.correlations(alone, tracked),
+        f"shared, batch norm re-estimated, {len(alone)} networks": correlations(alone, shared),
+        f"shared, without re-estimation, {len(alone)} networks": correlations(alone, tracked),
         f"alone again with another seed, {len(again)} networks": ceiling,
-        f"shared, batch norm re-estimated, the same {len(again)}": ranking.correlations(some(alone), some(shared)),
-        f"shared, without re-estimation, the same {len(again)}": ranking.correlations(some(alone), some(tracked)),
+        f"shared, batch norm re-estimated, the same {len(again)}": correlations(some(alone), some(shared)),
+        f"shared, without re-estimation, the same {len(again)}": correlations(some(alone), some(tracked)),
     }
     return [
         "| against the accuracies of networks trained alone | Spearman | of the ceiling | Kendall |",
@@ -114,12 +115,13 @@ def table(accuracies: Mapping[str, Sequence[float]], chosen: Sequence[int]) -> l
     ]
 
 
-def on_test_images(folder: Path) -> Finished:
+def on_test_images(folder: Path) -> TrainedRun:
     """The run in a folder, its test images in the place of the validation split."""
     configure_threads()
-    finished = open_finished(folder, SilentReporter())
-    finished.run.data = replace(finished.run.data, validation=finished.run.data.test())
-    return finished
+    finished = open_trained_run(folder, SilentReporter())
+    priced = finished.priced
+    data = replace(priced.data, validation=priced.data.test())
+    return replace(finished, priced=replace(priced, task=replace(priced.task, data=data)))
 
 
 def train(folder: Path, codes: Sequence[str], epochs: int, seed: int, kept: Path) -> list[float]:
@@ -135,19 +137,19 @@ def train(folder: Path, codes: Sequence[str], epochs: int, seed: int, kept: Path
 
 def _begin(folder: Path, epochs: int, seed: int) -> None:
     global _trainer
-    run = on_test_images(folder).run
+    priced = on_test_images(folder).priced
     torch.set_num_threads(1)
-    settings = Settings(epochs, batch_size_for(len(run.data.train)))
-    _trainer = ScratchEvaluator(run.space, run.data, settings, run.torch_device, seed)
+    settings = Settings(epochs, batch_size_for(len(priced.data.train)))
+    _trainer = ScratchEvaluator(priced.space, priced.data, settings, priced.torch_device, seed)
 
 
 def _accuracy(code: str) -> tuple[str, float]:
     return code, _trainer(_trainer.space.parse(code))["accuracy"]
 
 
-def without_reestimation(finished: Finished, archs: Sequence[Arch]) -> list[float]:
+def without_reestimation(finished: TrainedRun, archs: Sequence[Arch]) -> list[float]:
     """Accuracies of slices that normalise with the mean statistics of many paths."""
-    data, supernet = finished.run.data, finished.supernet
+    data, supernet = finished.priced.data, finished.supernet
     widths = {group: shapes["scale"][0] for group, (_, shapes) in supernet.groups.items() if "scale" in shapes}
     sums = {group: torch.zeros(3, width) for group, width in widths.items()}  # of means, of variances, of paths
     for epoch, arch in enumerate(random_paths(finished)):
@@ -168,7 +170,7 @@ def without_reestimation(finished: Finished, archs: Sequence[Arch]) -> list[floa
     return accuracies
 
 
-def random_paths(finished: Finished) -> list[Arch]:
+def random_paths(finished: TrainedRun) -> list[Arch]:
     """Feasible ones, uniform over the choices."""
     trained, rng = finished.trained, np.random.default_rng(0)
     paths: list[Arch] = []

@@ -17,13 +17,14 @@ import numpy as np
 
 from edgenas.runtimes.bench import met
 from edgenas.system.progress import PlainReporter
-from edgenas.workflows import api
 from edgenas.workflows.config import make_config
+from edgenas.workflows.profile import profile
 from edgenas.workflows.result import Result
+from edgenas.workflows.search import search
 from tests.benchmarks._common import accuracy, record, result_of
 
 STRATEGIES = ("evolution", "random", "reinforce")
-SETTINGS: dict[str, Any] = {"finalists": 1, "trials": 60, "statics": 9, "int8": False, "supernet_epochs": 12}
+SETTINGS: dict[str, Any] = {"finalists": 1, "trials": 60, "shape_choices": 9, "int8": False, "supernet_epochs": 12}
 TEST_IMAGES = 361
 
 
@@ -33,7 +34,7 @@ def main() -> None:
     folder = parser.parse_args().output
     reporter = PlainReporter(sys.stderr)
     if not (folder / "base").exists():
-        api.profile(make_config({}), reporter, shape=(1, 32, 32), classes=10)
+        profile(make_config({}), reporter, shape=(1, 32, 32), classes=10)
     base = _search(folder / "base", reporter, budget_ms=20.0, strategy="random", trials=8)
     budgets = np.geomspace(1.6 * base.smallest_ms, 0.9 * base.largest_ms, 5).round(4).tolist()
     lines = [
@@ -67,7 +68,7 @@ def main() -> None:
 def _search(output: Path, reporter: PlainReporter, **settings: Any) -> Result:
     if (done := result_of(output)) is not None:
         return done
-    return api.search(make_config(SETTINGS | settings | {"output": str(output), "resume": output.exists()}), reporter)
+    return search(make_config(SETTINGS | settings | {"output": str(output), "resume": output.exists()}), reporter)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.fashion --output runs/fashion [--share 0.45] [--max-params 1e5]
 
-Controls: the feasible architecture with most multiply-adds, found without search and trained like the finalists; and,
+Controls: the feasible architecture with most MACs, found without search and trained like the finalists; and,
 unless parameters are limited, torchvision's MobileNetV3-small at the largest width that meets the budget, trained on as
 many images. Takes an hour or two on 2 cores; can be killed and started again with the same command.
 """
@@ -14,28 +14,40 @@ import io
 import json
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from edgenas.exploration.feasible import grow, random_feasible
+from edgenas.exploration.evaluator import Evaluator
+from edgenas.exploration.feasible import fill_budget, random_feasible
 from edgenas.runtimes.bench import bench_in_fresh_process, met
+from edgenas.system import plugins
 from edgenas.system.progress import PlainReporter
-from edgenas.system.run_folder import RunFolder, write_atomically
+from edgenas.system.run_folder import write_atomically
 from edgenas.system.threads import configure_threads
-from edgenas.training.context import TrainingContext
+from edgenas.training.settings import Settings, batch_size_for
 from edgenas.training.train import evaluate, supervised, train
-from edgenas.workflows import api, pipeline
 from edgenas.workflows.config import make_config
-from edgenas.workflows.run import Run
-from edgenas.workflows.stages import deliver as delivery
-from edgenas.workflows.stages import finalists
-from edgenas.workflows.stages import profile as latency
+from edgenas.workflows.context import Context, never
+from edgenas.workflows.given import Given
+from edgenas.workflows.search import search
+from edgenas.workflows.setup import completed, keep_config, make_task, plain_task, run_in
+from edgenas.workflows.stages.bounds import measured_bounds
+from edgenas.workflows.stages.candidates import _measure
+from edgenas.workflows.stages.deliver import test
+from edgenas.workflows.stages.files import export_finalist
+from edgenas.workflows.stages.finalists import train_finalist
+from edgenas.workflows.stages.pricing import profile
+from edgenas.workflows.stages.verdict import measure
+from edgenas.workflows.task import Priced
 from tests.benchmarks._common import accuracy, record
 
 STRATEGIES = ("evolution", "random", "reinforce")
-SETTINGS: dict[str, Any] = {"data": "fashion-mnist", "finalists": 1, "trials": 100, "statics": 2}
+SETTINGS: dict[str, Any] = {"data": "fashion-mnist", "finalists": 1, "trials": 100, "shape_choices": 2}
 WIDTHS = (0.25, 0.35, 0.5, 0.6, 0.75, 1.0, 1.25)
 
 
@@ -57,7 +69,7 @@ def main() -> None:
             | {"budget_ms": budget_ms, "strategy": strategy, "output": str(output), "resume": output.exists()}
             | reuse
         )
-        result = api.search(config, reporter)
+        result = search(config, reporter)
         rows[strategy] = {
             "ms": result.measured_ms,
             "error": result.repeat_error,
@@ -72,17 +84,17 @@ def main() -> None:
         else:
             rows[strategy]["seconds"] += shared
         largest_ms = result.largest_ms
-    run = _reopened(folder / strategies[0], folder / "controls", settings, budget_ms, reporter)
-    rows["most multiply-adds"] = _kept(folder / "largest.json", lambda: _largest(run))
-    if not most_params:
-        rows["MobileNetV3-small"] = _kept(folder / "mobilenet.json", lambda: _mobilenet(run))
+    with _reopened(folder / strategies[0], folder / "controls", settings, budget_ms, reporter) as (priced, ctx):
+        rows["most MACs"] = _kept(folder / "largest.json", lambda: _largest(priced, ctx))
+        if not most_params:
+            rows["MobileNetV3-small"] = _kept(folder / "mobilenet.json", lambda: _mobilenet(priced, ctx))
     limit = f" and at most {most_params:,.0f} parameters" if most_params else ""
     lines = [
         f"budget {budget_ms:.3f} ms = {budget_ms / largest_ms:.0%} of the largest network's {largest_ms:.3f} ms{limit};"
         f" supernet {arguments.supernet_epochs} epochs, final {arguments.final_epochs} epochs; accuracies are of the"
         " ONNX file, with binomial standard errors",
         "",
-        "| network | ms | repeat error | budget used | M multiply-adds | parameters | validation % | test % |",
+        "| network | ms | repeat error | budget used | M MACs | parameters | validation % | test % |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, row in rows.items():
@@ -121,52 +133,55 @@ def _budget(folder: Path, settings: dict[str, Any], share: float, reporter: Any)
 
     def make() -> dict[str, Any]:
         config = make_config(settings | {"output": str(folder / "bounds")})
-        run = Run(config, RunFolder(folder / "bounds", resume=True), reporter, api.never)
-        return {"budget_ms": round(share * latency.bounds(run)["largest_ms"], 3)}
+        with run_in(replace(config, budget_ms=1e4, resume=True), reporter, never) as ctx:
+            task = make_task(plain_task(replace(config, budget_ms=1e4), Given()), Given(), ctx)
+            return {"budget_ms": round(share * measured_bounds(task, ctx).largest_ms, 3)}
 
     folder.mkdir(parents=True, exist_ok=True)
     return float(_kept(folder / "budget.json", make)["budget_ms"])
 
 
-def _reopened(source: Path, output: Path, settings: dict[str, Any], budget_ms: float, reporter: Any) -> Run:
-    """The run of a strategy, with its table, problem and supernet, in a folder of its own for what is new."""
-    config = make_config(
-        settings | {"budget_ms": budget_ms, "output": str(output), "reuse": str(source), "resume": output.exists()}
-    )
-    run = Run(config, RunFolder(output, resume=True), reporter, api.never)
-    pipeline.keep_config(run)
-    pipeline.prepare(run)
-    return run
+@contextmanager
+def _reopened(
+    source: Path, output: Path, settings: dict[str, Any], budget_ms: float, reporter: Any
+) -> Iterator[tuple[Priced, Context]]:
+    """The run of a strategy, with its table and problem, in a folder of its own for what is new."""
+    given = settings | {"budget_ms": budget_ms, "output": str(output), "reuse": str(source)}
+    config = replace(completed(make_config(given), Given()), resume=output.exists())
+    with run_in(replace(config, resume=True), reporter, never) as ctx:
+        keep_config(config, ctx)
+        yield profile(make_task(plain_task(config, Given()), Given(), ctx), ctx), ctx
 
 
-def _largest(run: Run) -> dict[str, Any]:
-    """The feasible architecture with most multiply-adds that is measured within the budget, trained like a finalist."""
-    rng = run.rng("largest")
-    grown = {grow(run.problem, arch, rng) for arch in (random_feasible(run.problem, rng) for _ in range(60)) if arch}
-    ranked = sorted(grown, key=lambda arch: -run.problem.preview([arch])[0]["macs"])
-    measured = finalists._measure(run, ranked[:8], 0)
-    arch = next(arch for arch in ranked[:8] if measured[arch]["met"])
-    with run.stage("training", "train the network with most multiply-adds"):
-        finalist = finalists.train_finalist(run, arch, 0)
-    delivery.exported(run, finalist, 0)
-    facts, costs = delivery.measure(run, 0), run.problem.preview([arch])[0]
+def _largest(priced: Priced, ctx: Context) -> dict[str, Any]:
+    """The feasible architecture with most MACs that is measured within the budget, trained like a finalist."""
+    rng, problem = ctx.rng("largest"), priced.problem
+    grown = {fill_budget(problem, arch, rng) for arch in (random_feasible(problem, rng) for _ in range(60)) if arch}
+    ranked = sorted(grown, key=lambda arch: -problem.preview([arch])[0]["macs"])
+    measured = _measure(priced, dict.fromkeys(ranked[:8], 0.0), ctx, 0)
+    arch = next(arch for arch in ranked[:8] if measured[arch].met)
+    evaluator: Evaluator = plugins.load("evaluators", "supernet").build(priced, ctx)
+    with ctx.stage("training", "train the network with most MACs"):
+        finalist = train_finalist(priced.task, evaluator, ctx, arch, 0)
+    export_finalist(priced.task, finalist, 0, ctx.folder.path)
+    figure, costs = measure(priced, 0, ctx).figures["fp32"], problem.preview([arch])[0]
     return {
-        "ms": facts["fp32"]["ms"],
-        "error": facts["fp32"]["repeat_error"],
+        "ms": figure.ms,
+        "error": figure.repeat_error,
         "validation": finalist.scores.accuracy,
-        "test": delivery.test(run, {0: finalist})["finalists"]["0"]["onnx_test_accuracy"],
+        "test": test(priced, {0: finalist}, ctx).finalists["0"].onnx_test_accuracy,
         "macs": costs["macs"],
         "params": costs["params"],
     }
 
 
-def _mobilenet(run: Run) -> dict[str, Any]:
+def _mobilenet(priced: Priced, ctx: Context) -> dict[str, Any]:
     """MobileNetV3-small at the largest width under the budget, trained on as many images as supernet and finalist."""
     from edgenas.cost.counts import flop_counter
 
-    budget_ms = run.config.budget_ms
-    assert budget_ms is not None and run.config.supernet_epochs and run.config.final_epochs
-    paths = [_mobilenet_file(run.folder.path, width) for width in WIDTHS]
+    budget_ms, config, data = priced.task.budget_ms, priced.config, priced.data
+    assert config.supernet_epochs and config.final_epochs
+    paths = [_mobilenet_file(ctx.folder.path, width) for width in WIDTHS]
     timings = bench_in_fresh_process(paths, seconds=2.0)
     fitting = [i for i, t in enumerate(timings) if met(t.ms, t.repeat_error, budget_ms)]
     if not fitting:
@@ -174,16 +189,16 @@ def _mobilenet(run: Run) -> dict[str, Any]:
     i = max(fitting)
     network = _mobilenet_network(WIDTHS[i]).to(memory_format=torch.channels_last)
     macs = flop_counter(network.eval(), (torch.zeros(1, 1, 28, 28),)).total()
-    epochs = run.config.supernet_epochs + run.config.final_epochs
-    training = finalists.Settings(epochs, finalists.batch_size_for(len(run.data.train)))
-    with run.stage("training", f"train MobileNetV3-small x{WIDTHS[i]}"):
-        context = TrainingContext(run.folder.path / "mobilenet.pt", {"width": WIDTHS[i]}, run.tell)
-        train(network, supervised(network, training), run.data.train, training, size=28, seed=0, context=context)
+    epochs = config.supernet_epochs + config.final_epochs
+    training = Settings(epochs, batch_size_for(len(data.train)))
+    with ctx.stage("training", f"train MobileNetV3-small x{WIDTHS[i]}"):
+        context = ctx.training("mobilenet", {"width": WIDTHS[i]})
+        train(network, supervised(network, training), data.train, training, size=28, seed=0, context=context)
     return {
         "ms": timings[i].ms,
         "error": timings[i].repeat_error,
-        "validation": evaluate(network, run.data.validation.batches(256, size=28)).accuracy,
-        "test": evaluate(network, run.data.test().batches(256, size=28)).accuracy,
+        "validation": evaluate(network, data.validation.batches(256, size=28)).accuracy,
+        "test": evaluate(network, data.test().batches(256, size=28)).accuracy,
         "macs": macs,
         "params": sum(parameter.numel() for parameter in network.parameters()),
         "width": WIDTHS[i],

@@ -24,8 +24,9 @@ from edgenas.latency.forecast import Forecast
 from edgenas.latency.table import LatencyTable
 from edgenas.runtimes.bench import Bench, bench_in_fresh_process
 from edgenas.system.progress import PlainReporter
-from edgenas.workflows import api
 from edgenas.workflows.config import make_config
+from edgenas.workflows.predict import predict_files
+from edgenas.workflows.profile import profile
 from tests.benchmarks._common import record
 
 NETWORKS = (
@@ -47,7 +48,7 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         models = [exported(name, side, folder) for name, side in NETWORKS]
         table = arguments.table or measured_table(folder / "general.csv")
-        prices, forecasts = api.predict_files(make_config({}), models, table=table)
+        prices, forecasts = predict_files(make_config({}), models, table=table)
         reporter = PlainReporter(sys.stderr)
         with reporter.stage(f"time {len(models)} networks") as tell:
             benches = bench_in_fresh_process(models, seconds=5.0, progress=tell)
@@ -75,7 +76,7 @@ def exported(name: str, side: int, folder: Path) -> Path:
 
 def measured_table(path: Path) -> Path:
     """A general table of this machine."""
-    api.profile(make_config({}), PlainReporter(sys.stderr), shape=(3, 224, 224), classes=1000, out=path, general=True)
+    profile(make_config({}), PlainReporter(sys.stderr), shape=(3, 224, 224), classes=1000, out=path, general=True)
     return path
 
 

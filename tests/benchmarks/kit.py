@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.devices import ingest
+from edgenas.devices import ingest as device_ingest
 from edgenas.errors import NoisyMachine
 from edgenas.exporters.bundle import TOLERANCES
 from edgenas.graph.graph import Builder, Choice
@@ -31,8 +31,10 @@ from edgenas.graph.ops import Shape
 from edgenas.runtimes import onnxruntime as runtime
 from edgenas.spaces.base import SearchSpace
 from edgenas.system.progress import SilentReporter
-from edgenas.workflows import kits
 from edgenas.workflows.config import make_config
+from edgenas.workflows.ingest import ingest
+from edgenas.workflows.kit import KitOptions
+from edgenas.workflows.kit import kit as write_kit
 from tests.benchmarks._common import record
 from tests.benchmarks._emulator import emulated_python
 
@@ -71,7 +73,7 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="print, and record nothing")
     arguments = parser.parse_args()
     cache = arguments.cache.resolve()
-    ingest.WORST_REPEAT_ERROR = np.inf  # an emulator's times are nobody's
+    device_ingest.WORST_REPEAT_ERROR = np.inf  # an emulator's times are nobody's
     with tempfile.TemporaryDirectory() as temporary:
         kit = make_kit(Path(temporary))
         probes = json.loads((kit / "manifest.json").read_text())["probes"]
@@ -97,8 +99,8 @@ def main() -> None:
 def make_kit(folder: Path) -> Path:
     """A tiny kit, unpacked."""
     config, path = make_config({"space": Block.name}), folder / "kit.zip"
-    request: dict[str, Any] = {"only": {}, "nets": 3, "tests": 1, "precisions": tuple(TOLERANCES), "page": False}
-    kits.kit(config, SilentReporter(), shape=(3, 32, 32), classes=10, out=path, **request)
+    options = KitOptions((3, 32, 32), 10, nets=3, tests=1, precisions=tuple(TOLERANCES))
+    write_kit(config, SilentReporter(), options, out=path, page=False)
     with zipfile.ZipFile(path) as archive:
         archive.extractall(folder / "kit")
     return folder / "kit"
@@ -137,9 +139,9 @@ def row(python: list[str], kit: Path, probes: list[dict[str, Any]]) -> str:
 def measured(python: list[str], kit: Path, probes: list[dict[str, Any]], machine: str) -> list[str]:
     """Kill the runner, start it again, make tables: the last cells of the line."""
     with tempfile.TemporaryDirectory() as temporary:
-        folder, total = Path(temporary), ingest.FEWEST_ROUNDS * len(probes)
+        folder, total = Path(temporary), device_ingest.FEWEST_ROUNDS * len(probes)
         results = folder / "results.jsonl"
-        few = ["--rounds", str(ingest.FEWEST_ROUNDS), "--patience", "1"]
+        few = ["--rounds", str(device_ingest.FEWEST_ROUNDS), "--patience", "1"]
         runner = [*python, str(kit / "run.py"), *few, "--name", "board", "--out", str(results)]
         killed_after = kill_half_way(runner, results, total)
         subprocess.run(runner, check=True, stdout=subprocess.DEVNULL, cwd=folder)
@@ -184,7 +186,7 @@ def once_each(results: Path, total: int) -> str:
 
 def tables(results: Path, folder: Path, probes: list[dict[str, Any]], machine: str) -> str:
     """Whether the results become one whole table for each precision, of that machine."""
-    made = [table for _, table in kits.ingest(results, out=folder)]
+    made = [table for _, table in ingest(results, out=folder)]
     ops = sum(probe["kind"] == "op" for probe in probes)
     machines = {table.header["machine"] for table in made}
     if sum(len(table.ops) for table in made) != ops or machines != {machine}:

@@ -14,9 +14,11 @@ import sys
 import time
 
 from edgenas.errors import MissingOps
+from edgenas.spaces.build import build_space
 from edgenas.system.progress import PlainReporter
-from edgenas.workflows import api
 from edgenas.workflows.config import make_config
+from edgenas.workflows.predict import predict
+from edgenas.workflows.profile import profile
 from tests.benchmarks._common import record
 
 SHAPE, CLASSES, SAMPLES = (1, 32, 32), 10, 10_000
@@ -26,9 +28,9 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     config = make_config({})
     try:
-        list(api.predict(config, shape=SHAPE, classes=CLASSES, samples=200))
+        list(predict(config, build_space(config.space, SHAPE, CLASSES), samples=200))
     except MissingOps:
-        api.profile(config, PlainReporter(sys.stderr), shape=SHAPE, classes=CLASSES)
+        profile(config, PlainReporter(sys.stderr), shape=SHAPE, classes=CLASSES)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     command = [sys.executable, "-m", "edgenas", "predict", "--samples", str(SAMPLES), "--csv"]

@@ -20,8 +20,8 @@ from edgenas.devices.this_host import time_graphs
 from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 from edgenas.system.progress import PlainReporter
-from edgenas.workflows import api
 from edgenas.workflows.config import make_config
+from edgenas.workflows.profile import profile
 from tests.benchmarks._common import record
 from tests.benchmarks._predictors import comparison
 
@@ -34,7 +34,7 @@ def main() -> None:
     reporter = PlainReporter(sys.stderr)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.csv"
-        _, table = api.profile(make_config({}), reporter, shape=SHAPE, classes=CLASSES, out=path)
+        _, table = profile(make_config({}), reporter, shape=SHAPE, classes=CLASSES, out=path)
     space = build_space("mbconv", SHAPE, CLASSES)
     rng = np.random.default_rng(12345)
     archs = [sample(space, rng) for _ in range(TEST_NETS)]

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 
 from edgenas.system.progress import PlainReporter, Reporter
-from edgenas.workflows import api
 from edgenas.workflows.config import make_config
 from edgenas.workflows.result import Result
+from edgenas.workflows.search import search
 from tests.benchmarks._common import accuracy, record, result_of, spread
 from tests.benchmarks._fashion_part import TRAIN_IMAGES
 
@@ -92,7 +92,7 @@ def run(output: Path, reporter: Reporter, **settings: Any) -> Result:
     if (done := result_of(output)) is not None:
         return done
     given = {"output": str(output), "resume": output.exists()}
-    return api.search(make_config({**SETTINGS, **given, **settings}), reporter)
+    return search(make_config({**SETTINGS, **given, **settings}), reporter)
 
 
 def report(rows: Mapping[str, Sequence[Result]], budget: float) -> list[str]:

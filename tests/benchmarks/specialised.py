@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from edgenas.system.progress import PlainReporter, Reporter
-from edgenas.workflows import api, inherited
 from edgenas.workflows.result import Result
+from edgenas.workflows.source_run import settings
+from edgenas.workflows.specialize import specialize
 from tests.benchmarks import sharing
 from tests.benchmarks._common import record, result_of
 
@@ -70,7 +71,7 @@ def pair(folder: Path, reporter: Reporter, strategy: str, seed: int, precision: 
     if (done := result_of(output)) is not None:
         return done, own
     given = {"output": str(output), "resume": output.exists(), **BRIEF, **goal}
-    return api.specialize(inherited.settings(source, given), source, reporter), own
+    return specialize(settings(source, given), source, reporter), own
 
 
 def figures(results: Sequence[Result], precision: str) -> tuple[float, ...]:

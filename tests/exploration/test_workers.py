@@ -11,7 +11,6 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from edgenas.workflows.run import Run
 
 from edgenas.cost.memory import PeakBytes
 from edgenas.data.base import Augment
@@ -25,10 +24,11 @@ from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import Study
 from edgenas.strategies.random import Random
 from edgenas.system.progress import SilentReporter
-from edgenas.system.run_folder import RunFolder
 from edgenas.training.settings import Settings
-from edgenas.workflows import api, pipeline
 from edgenas.workflows.config import make_config
+from edgenas.workflows.context import never
+from edgenas.workflows.search import search
+from edgenas.workflows.setup import keep_config, run_in
 from tests._on_workers import ARCHS, ROOMY, SPACE, Diary, hangs, refuses
 from tests.strategies._synthetic import load_json, save_json
 
@@ -165,7 +165,7 @@ def test_evaluators_that_share_weights_are_refused_by_name(tmp_path, where, eval
         np.savez(scores["scores"], op_codes=np.zeros((1, 6), dtype=np.uint8), acc_val=np.array([90.0]))
     config = make_config({"budget_ms": 5, "evaluator": evaluator, "output": tmp_path / "run", **scores, **where})
     with pytest.raises(UsageError, match=rf"^--{next(iter(where))}.*evaluator {evaluator} .*--evaluator scratch"):
-        api.search(config, SilentReporter())
+        search(config, SilentReporter())
     assert not (tmp_path / "run" / "config.toml").exists()
 
 
@@ -173,14 +173,14 @@ def test_a_missing_ray_is_named_before_anything_else_happens(tmp_path, monkeypat
     monkeypatch.setitem(sys.modules, "ray", None)
     config = make_config({"budget_ms": 5, "evaluator": "scratch", "workers": 2, "output": tmp_path / "run"})
     with pytest.raises(UsageError, match=r"pip install 'edgenas\[ray\]'"):
-        api.search(config, SilentReporter())
+        search(config, SilentReporter())
 
 
 def test_a_cluster_that_is_not_there_is_refused_at_once(tmp_path):
     output, address = tmp_path / "run", "127.0.0.1:1"
     config = make_config({"budget_ms": 5, "evaluator": "scratch", "ray": address, "output": output})
     for begin in (
-        partial(api.search, config, SilentReporter()),
+        partial(search, config, SilentReporter()),
         partial(workers._connect, workers.import_ray(), 1, address),
     ):
         with pytest.raises(EnvironmentFault, match=r"--ray 127\.0\.0\.1:1: cannot join"):
@@ -191,9 +191,8 @@ def test_a_cluster_that_is_not_there_is_refused_at_once(tmp_path):
 def test_a_run_may_go_on_with_other_workers(tmp_path):
     for change in ({}, {"workers": 2}, {"ray": "auto"}):
         config = make_config({"budget_ms": 5, "evaluator": "scratch", "output": tmp_path, **change})
-        run = Run(config, RunFolder(tmp_path, resume=True), SilentReporter(), api.never)
-        pipeline.keep_config(run)
-        run.folder.unlock()
+        with run_in(replace(config, resume=True), SilentReporter(), never) as ctx:
+            keep_config(config, ctx)
 
 
 def test_sigterm_stays_with_whoever_had_it_and_is_handed_on_if_it_comes_while_ray_starts():
