@@ -30,11 +30,16 @@ def general_ops(limit: int = 400, seed: int = 0) -> list[Node]:
     """Draw at most `limit` distinct ops of every kind: up to 224x224 pixels and 2048 channels, maps from 4 pixels on.
 
     Each kind has a fixed share; sizes are uniform in their logarithm, most channels multiples of 8.
+
+    Args:
+        limit: how many ops.
+        seed: equal seeds draw equal ops.
     """
     rng = np.random.default_rng(seed)
     found: dict[str, Node] = {}
     total = sum(share for _, share in _KINDS)
     for number, (draw, _) in enumerate(_KINDS, start=1):
+        # Cumulative, so that rounding never adds up: the kinds together are `limit`.
         wanted = round(limit * sum(share for _, share in _KINDS[:number]) / total)
         while len(found) < wanted:
             node = _node(*draw(rng))
@@ -49,7 +54,12 @@ def general_space() -> SearchSpace:
 
 
 def general_nets(limit: int = NETS, seed: int = 0) -> list[tuple[SearchSpace, Arch]]:
-    """Draw at most `limit` whole networks of all usual blocks, evenly over the logarithm of their MACs."""
+    """Draw whole networks of all usual blocks, evenly over the logarithm of their MACs.
+
+    Args:
+        limit: how many networks at most; levels that no drawn network is near to are left out.
+        seed: equal seeds draw equal networks.
+    """
     rng = np.random.default_rng(seed)
     space = general_space()
     drawn = {arch: _macs(space.graph(arch)) for arch in (sample(space, rng) for _ in range(4 * limit))}

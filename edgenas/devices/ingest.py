@@ -41,7 +41,11 @@ class Results:
 
 
 def read_results(path: Path, manifest: Json | None = None) -> Results:
-    """Read and check a results file; `manifest` is the kit's, where it is at hand.
+    """Read and check a results file.
+
+    Args:
+        path: the file that the kit's runner or page wrote.
+        manifest: the kit's, where it is at hand; by default the one that the file holds.
 
     Raises:
         TableError: of another kit, of two devices, damaged, or with a figure that is none, with its line.
@@ -70,6 +74,7 @@ def read_results(path: Path, manifest: Json | None = None) -> Results:
 def _parsed(where: str, text: str, last: bool) -> Json | None:
     """Return a line's object; None for a last line that a power cut has torn."""
     try:
+        # Python reads NaN and Infinity, which are no JSON: as nan they fail the check of the figure, with its line.
         line = json.loads(text, parse_constant=lambda name: math.nan)
         if isinstance(line, dict):
             return line
@@ -134,6 +139,7 @@ def tables(results: Results) -> list[LatencyTable]:
     """
     found = []
     for table, tests in fitted_and_tests(results):
+        # Tests are not fitted on here, so that the header's word on them is honest; the written table holds them too.
         if (error := float(table.header["repeat_error"])) > WORST_REPEAT_ERROR:
             raise NoisyMachine(
                 f"repeat error {error:.1%}, over {WORST_REPEAT_ERROR:.0%}: measure again on a quiet device, or "

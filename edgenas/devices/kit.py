@@ -73,6 +73,7 @@ def write_kit(
             entries.append({**head, **probe.entry})
             _add(archive, file, probe.model)
             progress(number + 1, f"{probe.precision} {probe.kind}")
+        # The hash stands first, where a person looks for it; it is of everything but itself.
         manifest = {"kit": "", **facts, "probes": entries}
         manifest["kit"] = kit_hash(manifest)
         _add(archive, MANIFEST, json.dumps(manifest, indent=1).encode())

@@ -62,7 +62,12 @@ def probes(
 def reduced_probes(
     chosen: Mapping[str, tuple[Sequence[Node], Sequence[Net]]], rng: np.random.Generator
 ) -> Iterator[Probe]:
-    """Make the probes of a reduced kit, where each precision has ops and networks of its own."""
+    """Make the probes of a reduced kit.
+
+    Args:
+        chosen: ops and networks of each precision.
+        rng: draws the weights.
+    """
     yield reference_probe()
     for precision, (nodes, nets) in chosen.items():
         distinct = {node.key: node for node in nodes}
@@ -106,7 +111,13 @@ def _pairs(node: Node) -> list[list[str]]:
 
 
 def random_model(graph: Graph, precision: str, rng: np.random.Generator) -> bytes:
-    """Write a graph as ONNX with random weights and calibration inputs: a kernel's time depends on neither."""
+    """Write a graph as ONNX with random weights and calibration inputs: a kernel's time depends on neither.
+
+    Args:
+        graph: the network, or an op alone.
+        precision: fp32 or int8.
+        rng: draws weights and inputs.
+    """
     model = to_bytes(to_onnx(graph, random_weights(graph, rng)))
     if precision == "fp32":
         return model

@@ -149,6 +149,7 @@ class _Work:
             self._open(i, range(first, first + len(due)))
         for number, these in enumerate(due, start=first):
             order = [i for i in these if i in self.sessions]
+            # Seeded by the round: started again after a reboot, the order of a round is the same.
             random.Random(number).shuffle(order)
             rows = self._clean_round(order)
             _append(self.file, [{"probe": i, "session": session, "slot": number, **row} for i, row in rows.items()])
@@ -278,6 +279,7 @@ class ProgressLine:
             return
         self.shown = now
         finished = self.total - self.left + self.done
+        # Rounds that were measured before this start say nothing of its pace.
         rest = (now - self.started) / self.done * (self.left - self.done) if self.done else 0
         left = f", {rest / 60:.0f} min {rest % 60:02.0f} s left" if self.done else ""
         line = f"{finished} of {self.total} rounds ({finished / max(1, self.total):.0%}){left} {text}"

@@ -35,7 +35,12 @@ class Scope:
         return replace(table, ops=ops, nets=tuple(net for net in table.nets if self._holds(net)))
 
     def choose(self, sources: Sequence[LatencyTable], count: int) -> tuple[list[Node], list[Net]]:
-        """Choose `count` ops and networks of the source devices' tables, those that tell most about a new device."""
+        """Choose the ops and networks that tell most about a new device.
+
+        Args:
+            sources: tables of source devices, restricted to this scope.
+            count: how many, ops and networks together.
+        """
         chosen = choose_probes(sources, count)
         nets = [(self.space, self.space.parse(code)) for _, code in chosen.nets]
         return [self.nodes[key] for key in chosen.ops], nets
@@ -77,7 +82,12 @@ def source_tables(
 
 
 def check_replaceable(path: Path, measured: LatencyTable) -> None:
-    """Raise TableError if a table at `path` holds more measured rows than these: predictions must not replace them."""
+    """Raise TableError if predictions would replace more measured rows than they are made from.
+
+    Args:
+        path: where the adapted table is to be written.
+        measured: the rows that it is made from.
+    """
     try:
         there = read_table(path)
     except TableError:  # there is none, or none that anybody can use
@@ -128,6 +138,7 @@ def _overlapping(tables: Sequence[LatencyTable]) -> list[LatencyTable]:
 
 def _share(a: LatencyTable, b: LatencyTable) -> bool:
     """Tell whether two tables have enough ops, and enough networks, in common."""
+    # Of networks the space must agree as well: equal codes of two spaces are two networks.
     nets = [{(net.spec, net.code) for net in table.nets} for table in (a, b)]
     return all(
         len(mine & theirs) >= LEAST_SHARE * max(len(mine), len(theirs))

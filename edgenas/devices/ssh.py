@@ -76,7 +76,11 @@ class Remote:
         self._check_facts(facts)
 
     def copy(self, kit: Path, folder: str) -> None:
-        """Unpack a kit into `folder` there, unless it is there.
+        """Unpack a kit on the device, unless it is there.
+
+        Args:
+            kit: the zip.
+            folder: where to, relative to the home there.
 
         Raises:
             EnvironmentFault: no connection, or no room.
@@ -182,7 +186,7 @@ class Remote:
                 words = self._listen(child, progress)
                 code = child.wait()
             finally:
-                child.kill()
+                child.kill()  # on Ctrl-C too: the runner there notices, and what it wrote stays
         if code == BROKEN or code < 0:
             raise EnvironmentFault(
                 f"{self.host}: no connection ({words or 'it broke'}); once `ssh {self.host}` works, the same command "

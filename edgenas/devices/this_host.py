@@ -16,7 +16,6 @@ from edgenas.devices.probes import pair_model, quantised_shapes, random_model
 from edgenas.errors import NoisyMachine
 from edgenas.exporters.onnx import identity, probe, to_bytes, to_onnx
 from edgenas.graph.graph import Arch, Graph, Node
-from edgenas.graph.ops import shape_text
 from edgenas.latency.registry import own_tables
 from edgenas.latency.table import LatencyTable, NetRow, hidden, net_of, read_table
 from edgenas.runtimes import host, reference
@@ -83,7 +82,7 @@ def extend_table(
     precision = table.header["precision"]
     pairs = quantised_shapes(distinct.values()) if precision == "int8" else []
     models = {EMPTY: to_bytes(to_onnx(identity((1, 1, 1)), {}))}
-    models |= {f"pair {shape_text(shape)}": pair_model(shape) for shape in pairs}
+    models |= {f"pair {shape}": pair_model(shape) for shape in pairs}
     graphs: dict[str, Graph] = {f"op {key}": probe(node) for key, node in distinct.items()}
     graphs |= {f"net {space.spec} {space.code(arch)}": space.graph(arch) for space, arch in nets}
     timings = time_graphs(
@@ -101,7 +100,7 @@ def extend_table(
         progress=progress,
     )
     empty_ms = timings[EMPTY].ms
-    pair_ms = {shape: timings[f"pair {shape_text(shape)}"].ms for shape in pairs}
+    pair_ms = {shape: timings[f"pair {shape}"].ms for shape in pairs}
     counts = count_ops(distinct.values())
     ops = {}
     for key, node in distinct.items():
@@ -120,6 +119,7 @@ def extend_table(
         date=datetime.date.today().isoformat(),
         repeat_error=f"{repeat_error_of_table(timings):.4f}",
         empty_call_ms=f"{empty_ms:.6f}",
+        # At its quietest: a later run on a busy machine is told by it.
         reference_ms=f"{min(table.reference_ms, timings[reference.NAME].ms):.6f}",
     )
 
@@ -170,6 +170,7 @@ def time_graphs(
         sessions[name] = [open_session(model, threads) for _ in range(SESSIONS)]
         progress(i, 2 * len(graphs), "building")
     sessions[reference.NAME] = [open_session(reference.reference_model(), threads)]
+    # The reference is one more item, but short beside most: it is left out of the count.
     count = len(graphs) + len(models)
     rounds = int(np.clip(seconds * 1000 / (ROUND_MS * count), FEWEST_ROUNDS, MOST_ROUNDS))
 

@@ -90,6 +90,7 @@ def fit_correction(rows: Sequence[np.ndarray], ms: Sequence[float]) -> Correctio
         return Correction(tuple(PRIOR.tolist()), 0.0, 0.5, len(y), rate)
     scale = np.median(y)
     best: tuple[float, float, np.ndarray] | None = None
+    # From hardly any pull to nearly the prior alone.
     for strength in (0.003, 0.01, 0.03, 0.1, 0.3):
         residuals = _leave_one_out(x, y, strength, scale)
         error = float(np.mean(residuals))
@@ -97,6 +98,7 @@ def fit_correction(rows: Sequence[np.ndarray], ms: Sequence[float]) -> Correctio
             best = error, strength, residuals
     assert best is not None
     solution = _solve(x, y, best[1], scale)
+    # The conformal quantile of n residuals: one network more than were measured.
     rank = min(len(y), int(np.ceil((len(y) + 1) * COVERAGE)))
     margin = float(np.sort(best[2])[rank - 1])
     return Correction(tuple(solution[:-1].tolist()), float(solution[-1]), margin, len(y), rate)
@@ -119,6 +121,7 @@ def _solve(x: np.ndarray, y: np.ndarray, strength: float, scale: float) -> np.nd
     """
     from scipy.optimize import lsq_linear
 
+    # Dividing by y makes errors relative: a network of 1 ms counts as much as one of 50.
     design = np.column_stack([x, np.ones(len(y))]) / y[:, None]
     # The intercept may stray by about a fifth of a typical network.
     typical = np.append(x.mean(axis=0), scale * 0.2) / scale

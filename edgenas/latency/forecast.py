@@ -116,6 +116,7 @@ class Forecaster:
         measured = np.array([kernel.exact and kernel.key in self.table.ops for kernel in kernels])
         ms = np.array([self._part_ms(kernel) for kernel in kernels])
         margin = self.correction.margin + self.table.adapted_margin
+        # The correction errs for all kernels, the estimator only for those without a row.
         width = margin + np.where(measured, 0.0, self.estimator.error)
         # Fitted on other networks, the intercept may be below zero, but a small network is no gift.
         rest_ms = max(self.correction.intercept, -MOST_REBATE * float(ms.sum()))

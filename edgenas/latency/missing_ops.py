@@ -113,6 +113,7 @@ def fit_estimator(table: LatencyTable) -> Estimator:
     for key in table.ops:
         for name in _families(key):
             families.setdefault(name, []).append(key)
+    # The family of all rows, "", stays however few there are: it is the last resort.
     families = {name: keys for name, keys in families.items() if len(keys) >= FEWEST_ROWS or name == ""}
     block = min(BLOCKS, key=lambda block: _misfit(table, families, block))
     rates, errors = {}, []
@@ -150,6 +151,7 @@ def _system(table: LatencyTable, keys: Sequence[str], block: int) -> tuple[np.nd
 def _fit(features: np.ndarray, ms: np.ndarray) -> tuple[float, float, float]:
     from scipy.optimize import nnls
 
+    # Columns of MACs and of ones differ by ten orders of magnitude; scaled, the solver tells them apart.
     scale = features.max(axis=0).clip(1e-12)
     coefficients, _ = nnls(features / scale / ms[:, None], np.ones(len(ms)))
     a, b, c = coefficients / scale

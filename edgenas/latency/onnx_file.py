@@ -78,7 +78,7 @@ def _values(model: onnx.ModelProto) -> dict[str, Value]:
     from edgenas.runtimes import onnxruntime as runtime
 
     watched = ModelProto()
-    watched.CopyFrom(model)
+    watched.CopyFrom(model)  # with every tensor as an output, one run shows the shapes that inference may not know
     declared = {output.name for output in model.graph.output}
     made = dict.fromkeys(name for node in model.graph.node for name in node.output if name and name not in declared)
     watched.graph.output.extend(ValueInfoProto(name=name) for name in made)

@@ -74,13 +74,23 @@ class Match:
 
 
 def match(node: onnx.NodeProto, values: Values) -> Match | None:
-    """Return the op of ours for one node; None if none is like it."""
+    """Return the op of ours for one node; None if none is like it.
+
+    Args:
+        node: of a graph that a runtime has fused.
+        values: every tensor by name.
+    """
     read = _READERS.get(node.op_type)
     return read(node, values) if read else None
 
 
 def macs(node: onnx.NodeProto, values: Values) -> int:
-    """Return the MACs of one node: its outputs times the products that each sums."""
+    """Return the MACs of one node: its outputs times the products that each sums.
+
+    Args:
+        node: any node; what neither convolves nor multiplies matrices has none.
+        values: every tensor by name.
+    """
     output = values.get(node.output[0], NOTHING).shape
     if node.op_type in _WEIGHT:
         weight = values.get(node.input[_WEIGHT[node.op_type]], NOTHING).shape

@@ -16,6 +16,7 @@ from edgenas.system.run_folder import cache_folder
 def shipped_tables() -> Path:
     """Return the folder `latency_tables` of the package, or of its source."""
     package = plugins.PACKAGE
+    # An installed package holds its tables; in a checkout they lie beside it.
     return next((f for f in (package / "latency_tables", package.parent / "latency_tables") if f.is_dir()), package)
 
 

@@ -78,7 +78,14 @@ class LatencyTable:
         return float(self.header.get("adapted_margin", 0.0))
 
     def extended(self, ops: Mapping[str, OpRow], nets: Iterable[NetRow], **header: str) -> LatencyTable:
-        """Return a table with more rows and header fields; a row measured again replaces the old one."""
+        """Return a table with more rows and header fields; a row measured again replaces the old one.
+
+        Args:
+            ops: rows by op key.
+            nets: rows of whole networks.
+            header: fields by name.
+        """
+        # Later rows win, in the place of the earlier ones.
         by_name = {(net.spec, net.code): net for net in (*self.nets, *nets)}
         return replace(self, header={**self.header, **header}, ops={**self.ops, **ops}, nets=tuple(by_name.values()))
 
@@ -96,6 +103,10 @@ def hidden(empty_ms: float, pairs_ms: Iterable[float]) -> float:
     """Return what an op's model takes beside the op: an empty call, and in int8 the pairs of its shapes.
 
     A pair quantises and dequantises one shape, and holds an empty call too; half of the rest counts for either.
+
+    Args:
+        empty_ms: the time of an empty call.
+        pairs_ms: the time of a pair for each shape that the op reads or writes.
     """
     return empty_ms + sum(0.5 * max(0.0, ms - empty_ms) for ms in pairs_ms)
 
@@ -218,6 +229,7 @@ def _number(where: str, cell: str) -> float:
         value = float(cell)
     except ValueError:
         value = math.nan
+    # Python reads 1_000 as a number, which no other reader of the file does.
     if not math.isfinite(value) or "_" in cell:
         raise TableError(f"{where}: {cell!r} is not a number")
     return value

@@ -79,12 +79,22 @@ class Adapted:
 
 
 def relative_error(predicted: np.ndarray, ms: np.ndarray) -> float:
-    """Return the mean relative error; none counts for more than 100 %, as an item of almost no time has a huge one."""
+    """Return the mean relative error; none counts for more than 100 %, as an item of almost no time has a huge one.
+
+    Args:
+        predicted: latencies (n,) in ms.
+        ms: measured latencies (n,).
+    """
     return float(np.mean(np.minimum(np.abs(predicted / ms - 1), 1.0)))
 
 
 def rank_error(predicted: np.ndarray, ms: np.ndarray) -> float:
-    """Return 1 - Spearman's rank correlation; ties keep their order."""
+    """Return 1 - Spearman's rank correlation; ties keep their order.
+
+    Args:
+        predicted: latencies (n,) in ms.
+        ms: measured latencies (n,).
+    """
     first, second = (np.argsort(np.argsort(x, kind="stable")) for x in (predicted, ms))
     return 1.0 - float(np.corrcoef(first, second)[0, 1])
 
@@ -133,6 +143,7 @@ def choose(prior: Prior, count: int = PROBES, allowed: np.ndarray | None = None)
         allowed: indices of the items that may be measured, by default all.
     """
     allowed = np.arange(len(prior.regressors)) if allowed is None else np.asarray(allowed)
+    # The unknown constant is one more regressor, of nearly infinite prior variance.
     every = np.column_stack([prior.regressors, np.full(len(prior.regressors), FREE)])
     gram, rows, noise = every.T @ every, every[allowed], prior.constants.noise
     covariance = np.eye(rows.shape[1])
@@ -142,7 +153,7 @@ def choose(prior: Prior, count: int = PROBES, allowed: np.ndarray | None = None)
         variance = np.sum(reach * rows, axis=1)
         explained = np.sum((reach @ gram) * reach, axis=1)  # squared covariance with all items, summed
         gain = variance if prior.constants.criterion == "D" else explained / (variance + noise)
-        gain[chosen] = -np.inf
+        gain[chosen] = -np.inf  # measuring an item twice would tell of noise only
         best = int(np.argmax(gain))
         chosen.append(best)
         covariance = covariance - np.outer(reach[best], reach[best]) / (variance[best] + noise)
@@ -163,6 +174,7 @@ def adapt(prior: Prior, measured: Mapping[int, float]) -> Adapted:
     ms = np.array([measured[i] for i in index], dtype=float)
     if len(index) < LEAST_PROBES or not (np.isfinite(ms) & (ms > 0)).all():
         raise UsageError(f"adapting needs {LEAST_PROBES} probes or more above 0 ms, got {len(index)}; measure more")
+    # How much slower than typical the new device is; all else is learned in this unit.
     unit = float(np.median(ms / prior.typical[index]))
     mean, deviation = _posterior(prior, index, ms / unit / prior.level[index])
     least = LEAST_SHARE * prior.typical

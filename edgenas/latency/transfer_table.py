@@ -70,6 +70,10 @@ def adapted_table(sources: Sequence[LatencyTable], probes: LatencyTable) -> Late
     Predicted rows have 0 runs. The header says `adapted`, and `adapted_margin`: the half width of the 90 % interval of
     predicted rows, by which `latency_interval` is wider than for a measured table.
 
+    Args:
+        sources: measured tables of other devices, all under the same conditions.
+        probes: what was measured on the new device.
+
     Raises:
         UsageError: no source table, or fewer than three measured rows.
         TableError: the probes come from an adapted table.
@@ -84,6 +88,7 @@ def adapted_table(sources: Sequence[LatencyTable], probes: LatencyTable) -> Late
         times[net.spec, net.code] = net.ms
     measured = {places[name]: ms for name, ms in times.items() if name in places}
     result = adapt(items.fit(len(measured)), measured)
+    # What no table may hold would be refused when the written table is read.
     ms = np.clip(result.ms, LEAST_MS, LARGEST_MS).tolist()
     ops = {key: _op_row(ms[places[key]], counts) for key, counts in items.ops.items()}
     nets = [NetRow(*name, ms[places[name]], ms[places[name]], 0) for name in items.nets]
@@ -110,6 +115,7 @@ def _items(sources: Sequence[LatencyTable], more: Mapping[str, OpRow]) -> _Items
         raise UsageError("adapting needs the table of a source device; see `edgenas list devices`")
     if adapted := [table.device for table in sources if "adapted" in table.header]:
         raise TableError(f"{adapted[0]}: this table is adapted itself; learn from measured tables alone")
+    # Counts of an op are the same in every table; the first source's row wins, as it does for latencies.
     rows = {**more, **{key: row for table in reversed(sources) for key, row in table.ops.items()}}
     ops = {key: Counts(row.macs, row.params, row.bytes) for key, row in rows.items()}
     op_ms = [_op_ms(table, ops) for table in sources]

@@ -66,9 +66,13 @@ class Session(Protocol):
         """
 
     def rounds(self, n: int, ms: float) -> Sequence[float]:
-        """Time `n` rounds of about `ms` milliseconds; return the median time of one run in ms, nan if none was clean.
+        """Time rounds; return the median time of one run in ms for each, nan if no sample was clean.
 
         Each may be a `Round`, which also says what it was made of; a plain number counts as one run.
+
+        Args:
+            n: how many rounds.
+            ms: about how long each lasts.
         """
 
     def close(self) -> None:
@@ -84,7 +88,11 @@ class Runtime(Protocol):
         """Return the version that runs here, as tables record it."""
 
     def open(self, model: Path | bytes, threads: int = 1) -> Session:
-        """Open an ONNX model on at most `threads` threads.
+        """Open an ONNX model.
+
+        Args:
+            model: a file, or its bytes.
+            threads: the most that it may use.
 
         Raises:
             DataError: the runtime cannot load the model.

@@ -223,7 +223,7 @@ def _repeatable(
 
     Noise ends the tries, and is an error only in the first.
     """
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(0)  # it only orders the rounds
     best: dict[str, tuple[Timing, float]] = {}
     due = list(items)
     for _ in range(tries):
@@ -243,6 +243,7 @@ def _repeatable(
             break
         for name in due:
             found = timings[name], timings[NAME].ms
+            # By the repeat error, not by the time: the fastest try would be the luckiest.
             best[name] = min(best.get(name, found), found, key=lambda pair: pair[0].repeat_error)
         due = [name for name in due if best[name][0].repeat_error > max_repeat_error]
         if not due:

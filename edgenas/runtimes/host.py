@@ -18,7 +18,12 @@ ROOT = Path("/")  # tests lay out another one
 
 
 def host(threads: int, root: Path = ROOT) -> dict[str, str | int | float]:
-    """Return processor, cores, clocks, temperature and system; threads as requested and as this machine can give."""
+    """Return processor, cores, clocks, temperature and system; threads as requested and as this machine can give.
+
+    Args:
+        threads: as requested.
+        root: where files of the system are looked for.
+    """
     facts: dict[str, str | int | float | None] = {
         "processor": processor(root),
         "machine": platform.machine(),
@@ -42,6 +47,7 @@ def host_name(root: Path = ROOT) -> str:
     """
     slug = re.sub(r"\((r|tm)\)|@.*|\b(cpu|processor)\b|\d+-core", " ", processor(root).lower())
     slug = re.sub(r"[^a-z0-9]+", "-", slug).strip("-") or "unknown"
+    # Two boards of one kind are two devices: cooling, memory and firmware differ.
     identity = _text(root / "etc/machine-id") or platform.node()
     return f"{slug}-{hashlib.sha256(identity.encode()).hexdigest()[:8]}"
 
@@ -61,6 +67,7 @@ def processor(root: Path = ROOT) -> str:
 def usable_cores(root: Path = ROOT) -> int:
     """Return how many cores this process may use at once, at least 1: its affinity, within its container's quota."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # A container sees all cores of its host, and may use a part of their time.
     quota = _cpu_quota(root)
     return allowed if quota is None else max(1, min(allowed, math.floor(quota)))
 

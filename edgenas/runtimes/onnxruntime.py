@@ -144,9 +144,11 @@ def _load(model: Path | bytes, threads: int, fused_path: Path | None = None) -> 
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # Threads that spin take the core from whatever else an app does, and a table's figures from an app that does not.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 4  # fatal: what else it says is in its exceptions, which become our errors
     if fused_path:
+        # The level above, `all`, also takes the layout of this processor, which would hide the ops.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = os.fspath(fused_path)
     label, source = ("the model", model) if isinstance(model, bytes) else (str(model), os.fspath(model))

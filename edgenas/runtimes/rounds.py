@@ -77,7 +77,13 @@ def _tick_ns(clock: Callable[[], int]) -> int:
 
 
 def timed_round(run: Callable[[], object], ms: float, using: Gauges) -> Round:
-    """Run for about `ms` milliseconds, at least one sample, and return the median of the clean samples."""
+    """Time one round of at least one sample, and return the median of its clean samples.
+
+    Args:
+        run: runs the model once.
+        ms: about how long the round lasts.
+        using: what samples are read from.
+    """
     batch = _runs_per_sample(run, using)
     now = using.wall_ns()
     end = now + ms * 1e6

@@ -76,7 +76,12 @@ def summarise_rounds(rounds: Sequence[Mapping[K, float]], reference: K | None) -
 
 
 def slow_rounds(rounds: Sequence[Mapping[K, float]], reference: K | None) -> list[int]:
-    """Return the rounds in which the reference had no clean sample, or was far above its own low quantile."""
+    """Return the numbers of the rounds in which the reference had no clean sample, or was far slower than usual.
+
+    Args:
+        rounds: ms by item in each round.
+        reference: the item to go by; None finds no round slow.
+    """
     if reference is None:
         return []
     reference_ms = [row.get(reference, math.nan) for row in rounds]

@@ -55,7 +55,7 @@ def assets() -> Assets:
         raise EnvironmentFault(
             f"no folder to keep {PACKAGE} in; set XDG_CACHE_HOME, or {FOLDER} to the package's folder"
         )
-    package = root / f"{PACKAGE}-{VERSION}"
+    package = root / f"{PACKAGE}-{VERSION}"  # a new version of edgenas fetches its own, and leaves the old one be
     if not package.is_dir():
         _fetch(package)
     return _read(package)

@@ -46,7 +46,7 @@ class Channel:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         searched = 0
         while (at := self._received.find(self._end, searched)) < 0:
-            searched = len(self._received)
+            searched = len(self._received)  # a reply of megabytes comes in many chunks: none is searched twice
             self._await(deadline)
             chunk = os.read(self._reader, CHUNK_BYTES)
             if not chunk:

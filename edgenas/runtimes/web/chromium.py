@@ -88,6 +88,7 @@ class Browser:
         """Open a new page at `url`; it may not be loaded yet."""
         target = self.call("Target.createTarget", {"url": url})["targetId"]
         session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
+        # Without it nobody says that a page has crashed.
         self.call("Inspector.enable", session=session)
         return Page(self, session)
 
@@ -146,6 +147,7 @@ class Browser:
             self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
             pass
+        # Its renderers are processes of their own, and would outlive it.
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -187,7 +189,15 @@ class Page:
         return reply["result"].get("value")
 
     def wait_for(self, expression: str, timeout_s: float = START_S) -> Any:
-        """Wait until an expression is true, and return its value. Raises EnvironmentFault after `timeout_s`."""
+        """Wait until an expression of JavaScript is true, and return its value.
+
+        Args:
+            expression: evaluated again and again.
+            timeout_s: how long to wait.
+
+        Raises:
+            EnvironmentFault: it is not true by then, or the browser has ended.
+        """
         deadline = time.monotonic() + timeout_s
         while not (value := self._evaluate_while_loading(expression)):
             if time.monotonic() > deadline:
@@ -218,6 +228,7 @@ class ChromiumEngine:
         self._temporary = tempfile.TemporaryDirectory(prefix="edgenas-")
         self.folder = Path(self._temporary.name)
         self._server = make_server({"js": Path(__file__).parent, "ort": files.folder, "models": self.folder})
+        # Pages of files may load no modules; and only a server can send the headers that give threads and a fine clock.
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         try:
             self._browser = Browser()

@@ -51,12 +51,17 @@ class Pool:
         self._places: dict[int, list[Place]] = {}
 
     def place(self, threads: int, model_bytes: int = 0) -> Place:
-        """Return a working engine with room for a model of this size; a very large model gets one of its own.
+        """Return a working engine with room for a model; a very large model gets one of its own.
+
+        Args:
+            threads: that the engine runs models on.
+            model_bytes: the size of the model's file.
 
         Raises:
             EnvironmentFault: no engine can be started.
         """
         places = self._places.setdefault(threads, [])
+        # An engine that stopped took its models along; their sessions say so when they are used.
         places[:] = [place for place in places if place.engine.working]
         for place in places:
             if place.loaded_bytes + model_bytes <= MAX_LOADED_BYTES or not place.loaded_bytes:

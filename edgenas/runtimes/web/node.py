@@ -46,7 +46,7 @@ class NodeEngine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
-            bufsize=0,
+            bufsize=0,  # the channel reads the descriptor itself, so nothing may wait in a buffer
             cwd=self.folder,
             start_new_session=True,  # Ctrl-C is for us, who then stop at a safe point
         )

@@ -154,7 +154,7 @@ def _ask(place: Place, command: Mapping[str, Any], failure: str) -> Message:
     reply = place.engine.ask(command)
     if "error" not in reply:
         return reply
-    if reply["broken"]:
+    if reply["broken"]:  # broken off in the middle of a run
         place.engine.stop()
     raise DataError(f"{failure}: {' '.join(reply['error'].split())[:200]}")
 
