@@ -102,8 +102,8 @@ class Priced:
     config: Config
     data: Data
     torch_device: str
-    costs: SimpleNamespace = COSTS
-    task: SimpleNamespace = SimpleNamespace(inherited=None)
+    costs: SimpleNamespace = field(default_factory=lambda: COSTS)
+    task: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(inherited=None))
     identity: Mapping[str, Any] = field(default_factory=dict)
 
     @property
