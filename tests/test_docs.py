@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 import subprocess
@@ -82,6 +83,12 @@ def test_commands_and_flags_exist(page):
 def test_benchmarks_exist(page):
     named = set(BENCHMARK.findall(read(page).split("## The record")[0]))
     assert {name for name in named if not (ROOT / "tests" / "benchmarks" / f"{name}.py").exists()} == set()
+
+
+@pytest.mark.parametrize("name", [f.stem for f in sorted((ROOT / "tests" / "benchmarks").glob("[!_]*.py"))])
+def test_benchmarks_can_be_started(name):
+    """Their imports exist: they are run by hand, and too seldom to be noticed otherwise."""
+    importlib.import_module(f"tests.benchmarks.{name}")
 
 
 def test_the_readme_is_short():
