@@ -70,11 +70,12 @@ class Model:
         Raises:
             DataError: something is no image.
         """
-        found = [self._tensor(image) for image in _several(images)]
-        logits = np.concatenate([self._session.run(x[None])[0] for x in found]) if found else np.zeros((0, 0))
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True)) if found else logits
+        found = [self._tensor(image) for image in _several(images, self.shape[0])]
+        none = np.zeros((0, len(self.classes)), dtype=np.float32)
+        logits = np.concatenate([none, *(self._session.run(x[None])[0] for x in found)])
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
-        return Predictions(tuple(self.classes[i] for i in shares.argmax(axis=1)) if found else (), shares)
+        return Predictions(tuple(self.classes[i] for i in shares.argmax(axis=1)), shares)
 
     def _tensor(self, image: Any) -> NDArray[np.float32]:
         """Return one image as the network takes it: (C, H, W) float32."""
@@ -83,13 +84,17 @@ class Model:
         return np.ascontiguousarray((np.stack(planes) / 255 - self._mean) / self._std, dtype=np.float32)
 
 
-def _several(images: Any) -> Iterable[Any]:
-    """The images, one or many, one at a time."""
+def _several(images: Any, channels: int) -> Iterable[Any]:
+    """Return the images, one or many, one at a time.
+
+    An array of three axes is one image if its last axis is that of colours, or its first has as many entries as the
+    model takes channels; else it holds grey images.
+    """
     if isinstance(images, str | os.PathLike | Image.Image):
         return [images]
     if isinstance(images, np.ndarray):
-        is_one = images.ndim == 2 or (images.ndim == 3 and 3 in (images.shape[0], images.shape[-1]))
-        is_one = is_one or (images.ndim == 3 and 1 in (images.shape[0], images.shape[-1]))
+        shape = images.shape
+        is_one = images.ndim == 2 or (images.ndim == 3 and (shape[-1] in (1, 3) or shape[0] in (1, channels)))
         return [images] if is_one else list(images)
     if isinstance(images, Sequence):
         return images
