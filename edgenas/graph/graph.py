@@ -40,6 +40,11 @@ class Choice:
 
     Shape choices, such as width and resolution, are `static`: they change shapes downstream, so that their alternatives
     cannot be mixed, and a program is written for one combination of their options.
+
+    >>> Choice("kernel", (3, 5)).options[1]
+    5
+    >>> Choice("width", (0.5, 1.0), static=True).static
+    True
     """
 
     name: str
@@ -107,6 +112,14 @@ class Builder:
 
     Every method appends one node under a unique `name` and returns it. Nodes that name the same `weights` share one
     group of parameters, of which smaller nodes take a slice; by default a node has a group of its own.
+
+    >>> g = Builder((3, 32, 32), (Choice("kernel", (3, 5)),), {})
+    >>> kernels = {k: g.conv(f"conv{k}", g.input, out=16, kernel=k, stride=2, weights="conv") for k in (3, 5)}
+    >>> x = g.choose("kernel", kernels)
+    >>> x.shape
+    (16, 16, 16)
+    >>> [node.name for node in g.graph()]
+    ['input', 'conv3', 'conv5', 'kernel']
     """
 
     def __init__(self, input_shape: Shape, choices: tuple[Choice, ...], statics: Mapping[str, int]) -> None:

@@ -284,16 +284,10 @@ class SearchSpace(ABC):
 
 
 def check_square(name: str, shape: Shape, least: int, most: int) -> None:
-    """Check that images of `shape` are square.
-
-    Args:
-        name: of the space that takes them.
-        shape: (C, H, W).
-        least: pixels a side.
-        most: pixels a side.
+    """Check that the images (C, H, W) of space `name` are square, with `least` to `most` pixels a side.
 
     Raises:
-        UsageError: they are not, or their side is less or more.
+        UsageError: they are not.
     """
     if shape[1] != shape[2] or not least <= shape[1] <= most:
         raise UsageError(
