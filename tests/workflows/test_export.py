@@ -1,0 +1,20 @@
+"""A trained network as a file."""
+
+import pytest
+
+from edgenas.errors import UsageError
+from edgenas.system.progress import SilentReporter
+from edgenas.workflows.export import export
+
+
+def test_the_delivered_network_is_exported_as_it_was(searched, tmp_path):
+    out = export(searched, SilentReporter(), out=tmp_path / "again.onnx")
+    assert out.read_bytes() == (searched / "model.onnx").read_bytes()
+
+
+def test_what_is_not_trained_there_is_named(searched, tmp_path):
+    with pytest.raises(UsageError, match="0000 is not trained there; trained are "):
+        export(searched, SilentReporter(), arch="0000", out=tmp_path / "a.onnx")
+    with pytest.raises(UsageError, match="holds no run"):
+        export(tmp_path, SilentReporter(), out=tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()

@@ -1,0 +1,44 @@
+"""Predictions from a table file."""
+
+import pytest
+
+from edgenas.errors import MissingOps, UsageError
+from edgenas.latency.table import write_table
+from edgenas.workflows.config import make_config
+from edgenas.workflows.predict import predict, predict_ops, table_of
+from tests.workflows._tasks import ARCHS, SPACE, table
+
+
+@pytest.fixture
+def file(tmp_path):
+    write_table(tmp_path / "bench.csv", table())
+    return tmp_path / "bench.csv"
+
+
+def test_rows_are_in_the_order_of_the_codes_and_agree_with_their_ops(file):
+    codes = [SPACE.code(arch) for arch in ARCHS[::5]]
+    rows = list(predict(make_config({}), SPACE, archs=codes, table=file))
+    assert [row.arch for row in rows] == codes
+    assert all(row.low_ms <= row.latency_ms <= row.high_ms and row.estimated_share == 0 for row in rows)
+    _, forecasts = predict_ops(make_config({}), SPACE, archs=codes, table=file)
+    assert [f.latency_ms for f in forecasts] == pytest.approx([row.latency_ms for row in rows])
+
+
+def test_samples_are_those_of_the_seed(file):
+    drawn = [[row.arch for row in predict(make_config({"seed": s}), SPACE, samples=9, table=file)] for s in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_table_that_lacks_ops_is_not_guessed_from_unless_allowed(tmp_path):
+    part = table().ops
+    write_table(tmp_path / "part.csv", type(table())(table().header, dict(list(part.items())[: len(part) // 2])))
+    config, codes = make_config({}), [SPACE.code(ARCHS[-1])]
+    with pytest.raises(MissingOps, match="unprofiled"):
+        list(predict(config, SPACE, archs=codes, table=tmp_path / "part.csv"))
+    (row,) = predict(config, SPACE, archs=codes, table=tmp_path / "part.csv", estimate_missing=True)
+    assert 0 < row.estimated_share <= 1
+
+
+def test_one_table_is_named(file):
+    with pytest.raises(UsageError, match="give one of them"):
+        table_of(make_config({"device": "amd-epyc-zen4"}), file)

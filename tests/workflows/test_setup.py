@@ -1,0 +1,93 @@
+"""Names are checked before anything is done, and a refused run leaves its folder free."""
+
+import pytest
+
+from edgenas.errors import BudgetError, UnknownName, UsageError
+from edgenas.system.progress import SilentReporter
+from edgenas.system.run_folder import check_format, write_format
+from edgenas.workflows.config import make_config
+from edgenas.workflows.context import never
+from edgenas.workflows.given import Given
+from edgenas.workflows.setup import (
+    completed,
+    has_own_weights,
+    keep_config,
+    output_path,
+    roll_back_if_refused,
+    run_in,
+)
+
+
+@pytest.mark.parametrize(
+    "settings, error, message",
+    [
+        ({}, UsageError, "--budget-ms: say how many"),
+        ({"budget_ms": 1, "data": "digitz"}, UnknownName, "digits"),
+        ({"budget_ms": 1, "space": "mbconw"}, UnknownName, "mbconv"),
+        ({"budget_ms": 1, "strategy": "randum"}, UnknownName, "random"),
+        ({"budget_ms": 1, "evaluator": "supernetz"}, UnknownName, "supernet"),
+        ({"budget_ms": 1, "runtime": "onnxruntimes"}, UnknownName, "onnxruntime"),
+        (
+            {"budget_ms": 1, "strategy": "gdas", "evaluator": "scratch"},
+            UsageError,
+            "trains its own weights",
+        ),
+        ({"budget_ms": 1, "evaluator": "shared"}, UsageError, "the strategy trains no weights"),
+    ],
+)
+def test_a_wrong_name_is_refused_at_once(settings, error, message):
+    with pytest.raises(error, match=message):
+        completed(make_config(settings), Given())
+
+
+@pytest.mark.parametrize("strategy, evaluator", [("random", "supernet"), ("gdas", "shared"), ("oneshot", "shared")])
+def test_the_evaluator_is_the_strategy_s(strategy, evaluator):
+    config = completed(make_config({"budget_ms": 1, "strategy": strategy}), Given())
+    assert config.evaluator == evaluator
+
+
+@pytest.mark.parametrize(
+    "evaluator, own", [("scratch", True), ("supernet", False), ("shared", False), ("tabular", False)]
+)
+def test_which_evaluators_can_run_anywhere(evaluator, own):
+    assert has_own_weights(evaluator) is own
+
+
+def test_a_resumed_run_needs_the_same_settings(tmp_path):
+    config = make_config({"budget_ms": 1, "output": tmp_path})
+    with run_in(config, SilentReporter(), never) as ctx:
+        assert keep_config(config, ctx) is True
+    check_format(tmp_path)
+    again = make_config({"budget_ms": 1, "output": tmp_path, "resume": True, "workers": 2})
+    with run_in(again, SilentReporter(), never) as ctx:
+        assert keep_config(again, ctx) is False, "where it works is not what it is"
+        with pytest.raises(UsageError, match="seed"):
+            keep_config(make_config({"budget_ms": 1, "output": tmp_path, "resume": True, "seed": 1}), ctx)
+
+
+def test_a_refused_run_is_rolled_back_and_a_resumed_one_is_not(tmp_path):
+    for resume in (False, True):
+        folder = tmp_path / str(resume)
+        config = make_config({"budget_ms": 1, "output": folder, "resume": resume})
+        forgotten = []
+        with run_in(config, SilentReporter(), never) as ctx, pytest.raises(BudgetError):
+            with roll_back_if_refused(config, ctx, forgotten.append):
+                keep_config(config, ctx)
+                (folder / "device-1.csv").write_text("a table")
+                raise BudgetError("nothing fits")
+        assert bool(list(folder.iterdir())) is resume and bool(forgotten) is not resume
+
+
+def test_a_run_without_a_name_is_named_by_the_time():
+    assert output_path(make_config({})).parent.name == "runs"
+    with pytest.raises(UsageError, match="--resume needs --output"):
+        output_path(make_config({"resume": True}))
+
+
+def test_a_run_of_another_format_is_refused_by_number_and_version(tmp_path):
+    with pytest.raises(
+        UsageError, match=r"its format is 1, written by edgenas 0\.1\.0, and this version reads"
+    ):
+        check_format(tmp_path)
+    write_format(tmp_path, "0.2.0")
+    check_format(tmp_path)
