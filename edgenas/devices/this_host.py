@@ -41,7 +41,13 @@ ENGINE = "engine"
 
 
 def empty_table(runtime: str, threads: int, precision: str = "fp32") -> LatencyTable:
-    """Return a table of this machine without rows; its header holds everything that decides a number."""
+    """Return a table of this machine without rows; its header holds everything that decides a number.
+
+    Args:
+        runtime: the plugin's name.
+        threads: as requested; the header says how many the machine gives.
+        precision: fp32 or int8.
+    """
     facts = plugins.load("runtimes", runtime).host(threads)
     header = {
         "unit": "ms",

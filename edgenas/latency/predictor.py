@@ -162,9 +162,13 @@ def relative_errors(table: LatencyTable, nets: Sequence[NetRow]) -> list[float]:
 
 
 def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], list[float]]:
-    """Summed features and measured ms of the table's networks of a space, as far as their ops can be priced.
+    """Return summed features and measured ms of the table's networks of a space, as far as their ops can be priced.
 
     Where estimates are allowed they count here too: the correction and its interval then answer for their errors.
+
+    Args:
+        prices: of a table's ops.
+        space_name: networks of any size and number of classes of this space count.
     """
     rows, ms = [], []
     for net, graph in net_graphs(net for net in prices.table.nets if net.spec.split()[0] == space_name):

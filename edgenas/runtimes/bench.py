@@ -52,6 +52,11 @@ class Bench:
 def met(ms: float, repeat_error: float, budget_ms: float) -> bool:
     """Tell whether a measured latency keeps the budget, its repeat error counted against it.
 
+    Args:
+        ms: measured latency.
+        repeat_error: its relative error, 0.04 for 4 %.
+        budget_ms: the most that is allowed.
+
     >>> met(19.0, 0.04, budget_ms=20.0), met(19.5, 0.04, budget_ms=20.0)
     (True, False)
     """

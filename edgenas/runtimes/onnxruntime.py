@@ -43,7 +43,11 @@ def version() -> str:
 
 
 def open(model: Path | bytes, threads: int = 1) -> OnnxruntimeSession:
-    """Open an ONNX file, or its bytes, on at most `threads` threads.
+    """Open an ONNX model for running and timing.
+
+    Args:
+        model: a file, or its bytes.
+        threads: the most that it may use; more than there are cores are capped.
 
     Raises:
         DataError: the model cannot be loaded, or has an input of a type that cannot be made up.

@@ -50,19 +50,28 @@ def test_its_rows_price_its_networks(path):
     assert sum(a <= ms <= b for a, ms, b in bounds) >= 0.85 * len(archs)
 
 
+def predict(name, code, form, capsys):
+    """What `edgenas predict` prints of one architecture."""
+    assert cli.main(["predict", code, "--device", name, *form]) == 0
+    return capsys.readouterr().out
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_predict_names_it(name, capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     table = device_table(name, runtime="", threads=0)
-    code = table.nets[0].code
-    assert cli.main(["predict", code, "--device", name, "--ops", "--json"]) == 0
-    (model,) = json.loads(capsys.readouterr().out)
+    (model,) = json.loads(predict(name, table.nets[0].code, ["--ops", "--json"], capsys))
     assert model["estimated_share"] == 0 and model["latency_ms"] == pytest.approx(table.nets[0].ms, rel=0.2)
-    assert cli.main(["predict", code, "--device", name]) == 0
-    shown = capsys.readouterr().out
+
+
+def test_predict_says_the_same_in_each_form(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    name = NAMES[0]
+    code = device_table(name, runtime="", threads=0).nets[0].code
+    (model,) = json.loads(predict(name, code, ["--json"], capsys))
+    shown = predict(name, code, [], capsys)
     assert "where the time goes" in shown and "0 % of it estimated" in shown and "which alone would say" in shown
-    assert cli.main(["predict", code, "--device", name, "--csv"]) == 0
-    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    (row,) = csv.DictReader(io.StringIO(predict(name, code, ["--csv"], capsys)))
     assert float(row["latency_ms"]) == pytest.approx(model["latency_ms"], rel=1e-4)
     assert float(row["macs_only_ms"]) == pytest.approx(model["macs_only_ms"], rel=1e-4)
 

@@ -17,7 +17,7 @@ HEADER = {"unit": "ms", "device": "bench", "runtime": "onnxruntime", "threads": 
 
 
 def op_row(node: Node) -> OpRow:
-    """ms = 1 per 10^7 multiply-adds + 1 per 10^8 bytes + 0.004."""
+    """ms = 1 per 10^7 MACs + 1 per 10^8 bytes + 0.004."""
     params = sum(math.prod(shape) for shape in node.parameters.values())
     macs = params * math.prod(node.shape[1:]) if isinstance(node.op, Conv) else params
     ms = macs / 1e7 + moved_bytes(node) / 1e8 + 0.004

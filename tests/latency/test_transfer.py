@@ -151,7 +151,7 @@ def test_too_few_probes_are_refused(rng):
         adapt(fit_prior(devices(rng, 3)), {0: 1.0, 1: 2.0})
 
 
-def test_items_that_are_all_alike_are_no_fault():
+def test_items_that_are_all_equal_are_no_fault():
     result = learn(fit_prior(np.ones((20, 3)), [np.ones((20, 2))]), np.full(20, 4.0))
     np.testing.assert_allclose(result.ms, 4.0, rtol=1e-6)
 

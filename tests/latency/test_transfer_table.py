@@ -23,7 +23,7 @@ NETS = [sample(SPACE, _rng) for _ in range(50)]
 
 
 def rates(rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """A device: ms per 10^7 multiply-adds, per 10^7 bytes and per op, by kind of op, all in a unit of its own."""
+    """A device: ms per 10^7 MACs, per 10^7 bytes and per op, by kind of op, all in a unit of its own."""
     unit = rng.lognormal(0.0, 1.0)
     common = rng.lognormal(0.0, 0.5, 3) * [1.0, 0.5, 0.004]
     kinds = ("pointwise", "depthwise", "conv", "se", "add", "linear", "global_pool", "act")

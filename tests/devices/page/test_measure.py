@@ -100,7 +100,7 @@ def test_a_kit_says_how_many_rounds_it_wants(measured):
     assert [sum(line["session"] == s for line in lines) for s in range(3)] == [50, 50, 50]
 
 
-def test_the_order_is_drawn_anew_in_each_slot(measured):
+def test_the_order_is_drawn_again_in_each_round(measured):
     lines = measured(12)["lines"]
     orders = {tuple(line["probe"] for line in lines if line["slot"] == slot) for slot in range(SLOTS)}
     assert len(orders) > SLOTS / 2
