@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from edgenas.system.records import Json
 
 # The most that a process that trains on a CPU holds in all, unless told otherwise: a machine with 8 GB can give it.
 CEILING_BYTES = 6_000_000_000
@@ -25,7 +26,7 @@ class TrainingContext:
     """
 
     checkpoint: Path | None = None
-    identity: dict[str, Any] = field(default_factory=dict)
+    identity: Json = field(default_factory=dict)
     progress: Callable[[int, int, str], None] = lambda done, total, text: None
     stop: Callable[[], bool] = lambda: False
     log: Callable[[str], None] = lambda text: None
@@ -33,5 +34,5 @@ class TrainingContext:
 
     @property
     def name(self) -> str:
-        """What the training is called: as its checkpoint is."""
+        """The name of the training: that of its checkpoint's file."""
         return self.checkpoint.stem if self.checkpoint else "training"

@@ -24,14 +24,15 @@ from edgenas.system import distributed
 from edgenas.system.free_memory import free_bytes, resident_bytes
 from edgenas.system.run_folder import read_artefact, write_artefact
 from edgenas.training.context import TrainingContext
-from edgenas.training.ghost_batch import Ghosts, cut
+from edgenas.training.ghost_batch_norm import GhostBatches, split_batch
 
 PROBED = 2  # images of the step that is measured: batch norm has no variance of one value
 SMALLEST = 4  # images of a micro-batch, at least: the statistics of fewer are noise to batch norm
 FREE_SHARE = 0.9  # of what is free may be used: other programs grow, too
-# The resident set grows by more than what is kept: gradients of activations, memory that kernels pad and reorder in,
-# holes between blocks. Measured for every strategy and space by `python -m tests.benchmarks.memory`.
-OVERHEAD, WORKSPACE_BYTES = 1.2, 32_000_000
+# The resident set grows by more than what is kept: code that is loaded at the first step, gradients of activations,
+# memory that kernels pad and reorder in, holes between blocks: `python -m tests.benchmarks.memory` measures by how much
+# for every strategy and space.
+OVERHEAD, WORKSPACE_BYTES = 1.2, 180_000_000
 COPIES = 3  # tensors as large as each parameter: its gradient, and the two moments of AdamW
 
 Step = Callable[[Tensor, Tensor], object]  # computes the gradients of one batch (x, y)
@@ -47,7 +48,7 @@ class MicroBatch:
     usable_bytes: int
 
 
-def fit(ghosts: Ghosts, module: nn.Module, step: Step, shape: Shape, context: TrainingContext) -> Ghosts:
+def fit(ghosts: GhostBatches, module: nn.Module, step: Step, shape: Shape, context: TrainingContext) -> GhostBatches:
     """Return the ghost batches of a step that fits in memory: `ghosts` where they do, else smaller ones.
 
     What was decided is kept beside the checkpoint, so that a resumed training computes what it would have.
@@ -76,7 +77,7 @@ def fit(ghosts: Ghosts, module: nn.Module, step: Step, shape: Shape, context: Tr
         free = min(distributed.gather(_free(device)))
         _check(record, free, f"{context.name} was begun with {record.images} images at once, which need")
     context.log(f"{context.name}: {described(record, whole)}")
-    return ghosts if record.images >= whole else cut(ghosts.edges[-1], record.images)
+    return ghosts if record.images >= whole else split_batch(ghosts.edges[-1], record.images)
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class StepMemory:
 
 
 def choose(memory: StepMemory, whole: int, parts: int, usable: int) -> MicroBatch:
-    """Return the largest of `whole`, its half, its quarter ... that fits; the smallest one if none does.
+    """Choose the largest of `whole`, its half, its quarter and so on that fits; the smallest one if none does.
 
     Args:
         memory: what a step needs.
@@ -188,7 +189,7 @@ def usable_bytes(device: torch.device, ceiling_bytes: int) -> int:
 
 
 def described(record: MicroBatch, whole: int) -> str:
-    """Say what training will take, and in which micro-batches, if in any."""
+    """Say what a training takes, and in which micro-batches, if its batches do not fit."""
     text = f"a step needs about {_gigabytes(record.needed_bytes)} of {_gigabytes(record.usable_bytes)} that may be used"
     if record.images >= whole:
         return text

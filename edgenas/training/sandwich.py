@@ -15,18 +15,24 @@ from edgenas.training.train import Gradients
 
 
 def sandwich(supernet: Supernet, settings: Settings, archs_of: Callable[[int], Sequence[Arch]]) -> Gradients:
-    """Gradients of several architectures on one batch: `archs_of(step)` gives the teacher first, then the others.
+    """Return a function that adds the gradients of several architectures on one batch.
 
     The teacher learns from the labels, the others from the teacher's soft predictions. Each runs at its own resolution.
-    """
 
-    archs_of_step = lru_cache(maxsize=1)(archs_of)  # the same for all ghost batches of a step, and asked for once
+    Args:
+        supernet: whose weights are trained.
+        settings: of the training; its label smoothing is the teacher's.
+        archs_of: gives the architectures of a step, the teacher first.
+    """
+    # All ghost batches of a step train the same architectures. Drawing them may consume random numbers: once a step.
+    archs_of_step = lru_cache(maxsize=1)(archs_of)
 
     def gradients(x: Tensor, y: Tensor, step: int) -> Tensor:
         teacher, *students = archs_of_step(step)
         logits = supernet(resized(x, supernet, teacher), teacher)
         loss = F.cross_entropy(logits, y, label_smoothing=settings.label_smoothing)
         loss.backward()  # type: ignore[no-untyped-call]
+        # The teacher's logits are detached: it is not to come closer to what its students can do.
         target = logits.detach().float().softmax(1)
         for arch in students:
             F.cross_entropy(supernet(resized(x, supernet, arch), arch), target).backward()  # type: ignore[no-untyped-call]
@@ -36,7 +42,7 @@ def sandwich(supernet: Supernet, settings: Settings, archs_of: Callable[[int], S
 
 
 def resized(x: Tensor, supernet: Supernet, arch: Arch) -> Tensor:
-    """A batch of full-size images at the resolution of `arch`."""
+    """Return full-size images (N, C, H, W) at the resolution of an architecture."""
     _, side, _ = supernet.space.graph(arch).input.shape
     if x.shape[-1] == side:
         return x

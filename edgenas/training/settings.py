@@ -48,7 +48,10 @@ RECIPES: dict[str, Settings | None] = {
 
 
 def batch_size_for(images: int) -> int:
-    """64 for small sets, so that an epoch still has steps enough; 128 else, which cores and cards use better."""
+    """Return the default batch size for a training set of `images`.
+
+    A small set gets smaller batches, so that an epoch still has steps enough; cores and cards use larger ones better.
+    """
     return 64 if images < 10_000 else 128
 
 
@@ -64,12 +67,23 @@ def epochs_for(images: int, at_least: int, train_images: int) -> int:
 
 
 def steps_of(settings: Settings, images: int) -> int:
-    """Steps of a whole training on so many images; what does not fill a batch is left out, unless there is no other."""
+    """Return the steps of a whole training; images that do not fill a batch are left out, unless there is no other.
+
+    Args:
+        settings: of the training.
+        images: of the training set.
+    """
     return max(1, images // settings.batch_size) * settings.epochs
 
 
 def rate(settings: Settings, step: int, steps: int) -> float:
-    """Learning rate of `step` of `steps`: linear warm-up, then half a cosine (arXiv:1608.03983, without restarts)."""
+    """Return the learning rate of a step: linear warm-up, then half a cosine (arXiv:1608.03983, without restarts).
+
+    Args:
+        settings: of the training; the rate is at most its `learning_rate`.
+        step: the first one is 0.
+        steps: of the whole training.
+    """
     warm_up = max(1, round(settings.warm_up * steps))
     if step < warm_up:
         return settings.learning_rate * (step + 1) / warm_up

@@ -18,14 +18,14 @@ from edgenas.nn.auxiliary import TrainedNetwork
 from edgenas.system import distributed
 from edgenas.system.checkpoint import check_identity, load, save
 from edgenas.training.context import TrainingContext
-from edgenas.training.ghost_batch import cut
+from edgenas.training.ghost_batch_norm import split_batch
 from edgenas.training.memory import fit
 from edgenas.training.settings import Settings, rate, steps_of
 
-BAD_STEPS_IN_A_ROW = 20
+BAD_STEPS_IN_A_ROW = 20  # without a finite gradient: one is bad luck, and so many never end
 READ_EVERY = 10  # steps between two looks at what the device has computed: a GPU is not waited for in between
-SAVE_EVERY_S = 45.0
-DROP_STREAM = 13  # first word of a random stream's seed
+SAVE_EVERY_S = 45.0  # what a killed training has to do again, at most
+DROP_STREAM = 13  # first word of a random stream's seed: no other stream has it
 
 # Adds the gradients of one batch (x, y) of one step to the module's parameters; returns the loss.
 Gradients = Callable[[Tensor, Tensor, int], Tensor]
@@ -33,7 +33,7 @@ Gradients = Callable[[Tensor, Tensor, int], Tensor]
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one network on one split."""
+    """What one network scores on one split: top-1 accuracy in 0..1, mean cross-entropy, and the number of images."""
 
     accuracy: float
     loss: float
@@ -50,14 +50,24 @@ def train(
     seed: int,
     context: TrainingContext,
 ) -> None:
-    """Train `module` in place on augmented images of `size` pixels a side.
+    """Train `module` in place on augmented images.
 
     Batches, their augmentation and whatever `gradients` draws follow from (seed, step) alone, so a checkpoint is
     weights, optimiser and step number, and a resumed training equals an uninterrupted one bit for bit on a CPU. Several
     processes share the ghost batches of each step; a checkpoint is read by all of them, and written by the first.
 
+    Args:
+        module: what is trained.
+        gradients: adds the gradients of one batch to the module's parameters, and returns its loss.
+        data: the training split.
+        settings: of the training.
+        size: side of the images, in pixels.
+        seed: of the order of images and their augmentation.
+        context: keeps the checkpoint, hears of progress, and may stop the training.
+
     Raises:
         EdgeNASError: twenty steps in a row had no finite gradient.
+        EnvironmentFault: a step does not fit in memory; nothing was trained.
         Interrupted: `stop` said so; the checkpoint is written.
     """
     steps = steps_of(settings, len(data))
@@ -69,7 +79,7 @@ def train(
     stepper = Stepper(module, optimizer, settings.clip)
     image, _ = next(data.batches(1, size=size))
     ghosts = fit(
-        cut(min(settings.batch_size, len(data)), settings.ghost_batch),
+        split_batch(min(settings.batch_size, len(data)), settings.ghost_batch),
         module.train(),
         lambda x, y: gradients(x, y, steps - 1),  # in the last step drop-path, which takes memory, has risen
         (image.shape[1], size, size),
@@ -103,13 +113,19 @@ def train(
 
 
 class Stepper:
-    """Clipped steps of an optimiser; one whose gradient is not finite is skipped, which only the device knows at once.
+    """Makes clipped steps of an optimiser, and skips one whose gradient is not finite.
 
-    One overflowing batch must not poison the weights.
+    One overflowing batch must not poison the weights. Only the device knows of it at once, and it is not waited for.
     """
 
     def __init__(self, module: nn.Module, optimizer: torch.optim.Optimizer, clip: float) -> None:
-        """`optimizer` as `make_optimizer` makes it: fused kernels look at `found_inf`, meant for scaled gradients."""
+        """Start with no bad step.
+
+        Args:
+            module: whose gradients are clipped.
+            optimizer: as `make_optimizer` makes it: fused kernels look at `found_inf`, meant for scaled gradients.
+            clip: largest norm of all gradients together.
+        """
         self.parameters, self.optimizer, self.clip = list(module.parameters()), optimizer, clip
         self.bad = torch.zeros((), device=self.parameters[0].device)  # steps without a finite gradient in a row
         self.most = self.bad
@@ -125,7 +141,11 @@ class Stepper:
         self.most = torch.maximum(self.most, self.bad)
 
     def check(self) -> None:
-        """Wait for the device. Raises EdgeNASError if too many steps in a row were skipped."""
+        """Wait for the device.
+
+        Raises:
+            EdgeNASError: too many steps in a row were skipped.
+        """
         if self.most.item() >= BAD_STEPS_IN_A_ROW:
             raise EdgeNASError(
                 f"training diverged: {BAD_STEPS_IN_A_ROW} steps without a finite gradient; lower the rate"
@@ -133,9 +153,9 @@ class Stepper:
 
 
 def make_optimizer(module: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """AdamW or SGD with Nesterov momentum; weight decay on tensors of two or more dimensions.
+    """Return AdamW, or SGD with Nesterov momentum; weights of two or more dimensions decay.
 
-    Fused: one kernel for all tensors, three times as fast on a CPU too.
+    It is fused: one kernel for all tensors is three times as fast, on a CPU too.
     """
     kernels = [p for p in module.parameters() if p.dim() > 1]
     others = [p for p in module.parameters() if p.dim() <= 1]
@@ -150,7 +170,7 @@ def make_optimizer(module: nn.Module, settings: Settings) -> torch.optim.Optimiz
 
 
 def supervised(network: nn.Module, settings: Settings) -> Gradients:
-    """Gradients of cross-entropy with label smoothing."""
+    """Return a function that adds the gradients of cross-entropy with label smoothing."""
 
     def gradients(x: Tensor, y: Tensor, step: int) -> Tensor:
         loss = F.cross_entropy(network(x), y, label_smoothing=settings.label_smoothing)
@@ -161,7 +181,14 @@ def supervised(network: nn.Module, settings: Settings) -> Gradients:
 
 
 def regularised(trained: TrainedNetwork, settings: Settings, *, steps: int, seed: int) -> Gradients:
-    """As `supervised`, with drop-path and the loss of the auxiliary head; what is dropped follows from (seed, step)."""
+    """Return a function as `supervised` does, with drop-path and the loss of the auxiliary head.
+
+    Args:
+        trained: the network, with what only its training has.
+        settings: of the training.
+        steps: of the whole training, over which drop-path rises.
+        seed: what is dropped follows from it and the step.
+    """
 
     def gradients(x: Tensor, y: Tensor, step: int) -> Tensor:
         rng = np.random.default_rng((DROP_STREAM, seed, step))
@@ -179,7 +206,7 @@ def regularised(trained: TrainedNetwork, settings: Settings, *, steps: int, seed
 
 @torch.no_grad()
 def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Scores:
-    """Top-1 accuracy (0..1) and mean cross-entropy, in evaluation mode."""
+    """Return how well a network does in evaluation mode, in which it is left."""
     network.eval()
     correct, loss, images = 0, 0.0, 0
     for x, y in batches:

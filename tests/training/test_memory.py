@@ -14,7 +14,7 @@ from edgenas.errors import EnvironmentFault, Interrupted
 from edgenas.nn.network import Network
 from edgenas.training import memory
 from edgenas.training.context import TrainingContext
-from edgenas.training.ghost_batch import cut
+from edgenas.training.ghost_batch_norm import split_batch
 from edgenas.training.memory import WORKSPACE_BYTES, MicroBatch, StepMemory, choose, fit, measure
 from edgenas.training.settings import Settings
 from edgenas.training.train import supervised, train
@@ -106,7 +106,7 @@ def test_sums_of_gradients_need_memory_too():
 
 
 def test_where_memory_suffices_nothing_changes(free):
-    ghosts = cut(16, None)
+    ghosts = split_batch(16, None)
     module = plain()
     assert fit(ghosts, module, backward(module), SHAPE, TrainingContext()) is ghosts
 
@@ -116,9 +116,9 @@ def test_gradients_of_micro_batches_are_those_of_the_batch(free):
     x, y = torch.randn(16, *SHAPE), torch.randint(4, (16,))
     whole, parts = plain(), plain()
     free(measure(parts, backward(parts), SHAPE).of(5, 4))
-    ghosts = fit(cut(16, None), parts, backward(parts), SHAPE, TrainingContext())
+    ghosts = fit(split_batch(16, None), parts, backward(parts), SHAPE, TrainingContext())
     assert ghosts.count == 4
-    cut(16, None).step(whole, backward(whole), x, y, 0)
+    split_batch(16, None).step(whole, backward(whole), x, y, 0)
     ghosts.step(parts, backward(parts), x, y, 0)
     for a, b in zip(whole.parameters(), parts.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad)
@@ -128,15 +128,15 @@ def test_ghost_batches_that_fit_stay_and_others_shrink(free):
     module = normalised()
     needed = measure(module, backward(module), SHAPE).of
     free(needed(8, 4))
-    assert fit(cut(32, 8), module, backward(module), SHAPE, TrainingContext()).count == 4
+    assert fit(split_batch(32, 8), module, backward(module), SHAPE, TrainingContext()).count == 4
     free(needed(7, 8))
-    assert fit(cut(32, 8), module, backward(module), SHAPE, TrainingContext()).count == 8
+    assert fit(split_batch(32, 8), module, backward(module), SHAPE, TrainingContext()).count == 8
 
 
 def test_the_ceiling_holds_where_more_is_free(free):
     module = normalised()
     ceiling = measure(module, backward(module), SHAPE).of(8, 4)
-    ghosts = fit(cut(32, None), module, backward(module), SHAPE, TrainingContext(ceiling_bytes=ceiling))
+    ghosts = fit(split_batch(32, None), module, backward(module), SHAPE, TrainingContext(ceiling_bytes=ceiling))
     assert ghosts.count == 4
 
 
@@ -196,6 +196,6 @@ def test_a_resumed_training_that_does_not_fit_any_more_is_refused(free, images, 
 
 def test_the_record_says_what_was_decided(free, tmp_path):
     module = normalised()
-    fit(cut(8, None), module, backward(module), SHAPE, TrainingContext(tmp_path / "a.pt"))
+    fit(split_batch(8, None), module, backward(module), SHAPE, TrainingContext(tmp_path / "a.pt"))
     record = memory.read_artefact(tmp_path, "a-memory", MicroBatch)
     assert record.images == 8 and record.needed_bytes == needed(8) <= record.usable_bytes

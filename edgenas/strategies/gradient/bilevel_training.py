@@ -18,13 +18,13 @@ from edgenas.exploration.problem import Problem
 from edgenas.nn.mixture import Mixture, mixed
 from edgenas.nn.supernet import Supernet
 from edgenas.strategies.gradient.alphas import Alphas
-from edgenas.strategies.gradient.augmented_lagrangian import Steering, SteeringSettings
+from edgenas.strategies.gradient.augmented_lagrangian import AugmentedLagrangian, LagrangianSettings
 from edgenas.strategies.gradient.relaxations import Relaxation
 from edgenas.strategies.one_shot.parts import reopen, train_part
 from edgenas.system import distributed
 from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
-from edgenas.training.ghost_batch import Found, cut
+from edgenas.training.ghost_batch_norm import Found, split_batch
 from edgenas.training.memory import fit
 from edgenas.training.settings import Settings, rate
 from edgenas.training.train import Stepper, make_optimizer
@@ -46,7 +46,7 @@ class BilevelSettings:
     floor: float = 0.995  # least probability of the likeliest option in the end: discretising then changes nothing
     anneal_from: float = 0.25  # when that floor begins to rise
     anneal_to: float = 0.8  # what is left makes the weights those of one path
-    steering: SteeringSettings = field(default_factory=SteeringSettings)
+    lagrangian: LagrangianSettings = field(default_factory=LagrangianSettings)
     skip: float = 1.0  # weight of the auxiliary skip connection at first; it decays to zero (DARTS-, arXiv:2009.01027)
     largest_first: bool = False  # whether warm-up trains the largest network, else mixtures as later on
 
@@ -107,7 +107,7 @@ class BilevelTraining:
         self.certain = {name: Mixture(options, one) for name, options in single.items()}
         self.halves = halves(training, seed)
         self.batch_size = min(settings.weights.batch_size, *map(len, self.halves))
-        self.ghosts = cut(self.batch_size, settings.weights.ghost_batch)
+        self.ghosts = split_batch(self.batch_size, settings.weights.ghost_batch)
         self.steps = len(self.halves[0]) // self.batch_size * settings.weights.epochs
         self.step = 0
         self.optimizer = make_optimizer(self.supernet, settings.weights)
@@ -118,7 +118,7 @@ class BilevelTraining:
             betas=(0.5, 1 - min(max(MEMORY / self.steps, 0.001), 0.1)),
             weight_decay=settings.alpha_decay,
         )
-        self.steering = Steering(problem, settings.steering, self.steps, torch.device(device))
+        self.lagrangian = AugmentedLagrangian(problem, settings.lagrangian, self.steps, torch.device(device))
         self.learns = True  # whether alphas do, from images: the budget steers them in any case
         self._whole = self.ghosts  # how batches are cut if memory suffices
         self._fits = False  # whether that is known
@@ -171,9 +171,9 @@ class BilevelTraining:
         ramp = (self.progress - s.anneal_from) / (s.anneal_to - s.anneal_from)
         return self.alphas.probabilities(s.floor * min(1.0, max(0.0, ramp)))
 
-    def alpha_gradient(self, batch: Batch, *, sharpened: bool = True) -> Tensor:
+    def alpha_gradient(self, batch: Batch, *, annealed: bool = True) -> Tensor:
         """Of the loss on a batch, without costs; of alphas as sharp as they are to be by now, or as they are."""
-        probabilities = None if sharpened else self.alphas.probabilities()
+        probabilities = None if annealed else self.alphas.probabilities()
         (gradient,) = self._gradients(self._mixtures(True, probabilities), batch, [self.alphas.logits])
         return torch.zeros_like(self.alphas.logits) if gradient is None else gradient  # all that was drawn is zero
 
@@ -204,7 +204,7 @@ class BilevelTraining:
         return F.cross_entropy(self.logits(mixtures, x), y, label_smoothing=self.settings.weights.label_smoothing)
 
     def _step_alphas(self, batch: Batch) -> None:
-        logits, pull = self.alphas.logits, self.steering.loss(self.alphas.rows(self.probabilities()))
+        logits, pull = self.alphas.logits, self.lagrangian.loss(self.alphas.rows(self.probabilities()))
         if not (self.learns or pull.requires_grad):
             return
         gradient = self.alpha_gradient(batch) if self.learns else torch.zeros_like(logits)
@@ -255,7 +255,7 @@ class BilevelTraining:
             "alphas": copy.deepcopy(self.alphas.state_dict()),
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "alpha_optimizer": copy.deepcopy(self.alpha_optimizer.state_dict()),
-            "steering": self.steering.state(),
+            "steering": self.lagrangian.state(),
             "learns": self.learns,
             "rng": self.rng.bit_generator.state,
             "step": self.step,
@@ -268,7 +268,7 @@ class BilevelTraining:
         self.alphas.refresh()
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.alpha_optimizer.load_state_dict(copy.deepcopy(state["alpha_optimizer"]))
-        self.steering.load(state["steering"])
+        self.lagrangian.load(state["steering"])
         self.rng.bit_generator.state = state["rng"]
         self.learns, self.step = state["learns"], state["step"]
 

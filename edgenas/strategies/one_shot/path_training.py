@@ -21,7 +21,7 @@ from edgenas.strategies.one_shot.parts import reopen, train_part
 from edgenas.system import distributed
 from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
-from edgenas.training.ghost_batch import cut
+from edgenas.training.ghost_batch_norm import split_batch
 from edgenas.training.memory import fit
 from edgenas.training.sandwich import resized
 from edgenas.training.settings import Settings, rate, steps_of
@@ -46,7 +46,7 @@ class PathTraining:
         self.optimizer = make_optimizer(supernet, settings)
         self.stepper = Stepper(supernet, self.optimizer, settings.clip)
         self.batch_size = min(settings.batch_size, len(images))
-        self.ghosts = cut(self.batch_size, settings.ghost_batch)
+        self.ghosts = split_batch(self.batch_size, settings.ghost_batch)
         self.steps = steps_of(settings, len(images))
         self.step = 0
         self._fits = False  # whether the memory of a step is known

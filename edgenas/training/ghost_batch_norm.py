@@ -1,7 +1,7 @@
-"""Ghost batches: a step on parts of its batch, one after another and on several processes, with one gradient.
+"""Ghost batch norm: a step computes parts of its batch one after another, on one or several processes.
 
-Batch norm sees one part at a time (Hoffer et al., 2017, arXiv:1705.08741), so what a step computes depends on how its
-batch is cut, and not on how many processes share the parts.
+The parts, ghost batches, have one gradient together, and batch norm sees one of them at a time (Hoffer et al., 2017,
+arXiv:1705.08741). So what a step computes depends on how its batch is split, and not on how many processes share it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,14 @@ Found = tuple[Tensor, list[Tensor | None]]  # the mean loss of some images, and 
 
 
 @dataclass(frozen=True)
-class Ghosts:
-    """A batch cut at `edges` into ghost batches; those from `first` up to `last` are this process's."""
+class GhostBatches:
+    """A batch split into ghost batches, of which this process computes some.
+
+    Args:
+        edges: image numbers where ghost batches begin, and where the last one ends.
+        first: number of this process's first ghost batch.
+        last: number of the one behind its last.
+    """
 
     edges: tuple[int, ...]
     first: int
@@ -28,24 +34,30 @@ class Ghosts:
 
     @property
     def rows(self) -> slice:
-        """This process's part of the batch."""
+        """The images of the batch that this process computes."""
         return slice(self.edges[self.first], self.edges[self.last])
 
     @property
     def count(self) -> int:
-        """Ghost batches of all processes."""
+        """The number of ghost batches of all processes."""
         return len(self.edges) - 1
 
     def mean(self, compute: Callable[[Tensor, Tensor], Found], x: Tensor, y: Tensor) -> Found:
-        """Means over all ghost batches, on all processes, of what `compute` finds; x and y are this process's `rows`.
+        """Return the means over all ghost batches, on all processes, of what `compute` finds.
 
-        Sums are those of halves of halves. Where processes share the ghost batches evenly, one and two of them give the
-        same bits. A gradient is None on one ghost batch only if it is on all.
+        A gradient is None on one ghost batch only if it is on all.
+
+        Args:
+            compute: gives the mean loss () of some images, and gradients of it.
+            x: this process's `rows` of the images (N, C, H, W).
+            y: their classes (N,).
         """
         if self.count == 1:
             return compute(x, y)
         start = self.edges[self.first]
 
+        # Halves are added up before they are added to each other: where one process does so, and where two share the
+        # ghost batches evenly and exchange their sums, roundings and thus bits are the same.
         def sums(first: int, last: int) -> Found:
             if last - first == 1:
                 part = slice(self.edges[first] - start, self.edges[last] - start)
@@ -61,9 +73,14 @@ class Ghosts:
     def step(
         self, module: nn.Module, backward: Callable[[Tensor, Tensor, int], Tensor], x: Tensor, y: Tensor, step: int
     ) -> Tensor:
-        """Mean loss of a step, whose number `backward` gets.
+        """Compute the gradients of a step, and return its mean loss ().
 
-        `module` gets the mean of the gradients that `backward` adds, and of what it makes of the running statistics.
+        Args:
+            module: gets the mean of the gradients that `backward` adds, and of what it makes of running statistics.
+            backward: adds the gradients of one ghost batch to the module's parameters, and returns its loss.
+            x: this process's `rows` of the images (N, C, H, W).
+            y: their classes (N,).
+            step: number of the step, for `backward`.
         """
         if self.count == 1:
             return backward(x, y, step)
@@ -84,10 +101,12 @@ class Ghosts:
         return loss
 
 
-def cut(images: int, ghost_batch: int | None) -> Ghosts:
-    """A batch of so many images in ghost batches of `ghost_batch`, or one for each process.
+def split_batch(images: int, ghost_batch: int | None) -> GhostBatches:
+    """Split a batch into ghost batches whose sizes differ by an image at most.
 
-    They differ by an image at most where the batch cannot be divided.
+    Args:
+        images: of the batch.
+        ghost_batch: the most images of a ghost batch; None makes one ghost batch for each process.
 
     Raises:
         UsageError: there are fewer of them than processes.
@@ -100,7 +119,7 @@ def cut(images: int, ghost_batch: int | None) -> Ghosts:
             "start fewer processes, or make --ghost-batch smaller"
         )
     edges = tuple(i * images // count for i in range(count + 1))
-    return Ghosts(edges, place * count // world, (place + 1) * count // world)
+    return GhostBatches(edges, place * count // world, (place + 1) * count // world)
 
 
 def _restore(buffers: list[Tensor], values: list[Tensor]) -> None:
