@@ -10,6 +10,7 @@ import pytest
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.config import make_config
 from edgenas.workflows.kit import KitOptions, kit
+from tests.conftest import built_once
 
 ROUNDS = 6
 OPTIONS = {"shape": (3, 8, 8), "classes": 4, "nets": 5, "tests": 3, "only": {"width": ["4"]}}
@@ -39,18 +40,24 @@ def write(path, lines):
 @pytest.fixture(scope="session")
 def kit_folder(tmp_path_factory):
     """A kit, unpacked."""
-    folder = tmp_path_factory.mktemp("kit")
-    make_kit(folder / "kit.zip")
-    with zipfile.ZipFile(folder / "kit.zip") as archive:
-        archive.extractall(folder / "unpacked")
-    return folder / "unpacked"
+
+    def build(folder):
+        make_kit(folder / "kit.zip")
+        with zipfile.ZipFile(folder / "kit.zip") as archive:
+            archive.extractall(folder / "unpacked")
+
+    return built_once(tmp_path_factory, "kit", build) / "unpacked"
 
 
 @pytest.fixture(scope="session")
 def kit_results(kit_folder, tmp_path_factory):
     """What the kit's runner measured in a process of its own."""
-    out = tmp_path_factory.mktemp("results") / "results.jsonl"
-    done = subprocess.run(command(kit_folder, out), capture_output=True, text=True, cwd=kit_folder.parent)
-    assert done.returncode == 0, done.stderr
-    assert "edgenas ingest results.jsonl" in done.stdout and "100%" in done.stderr
-    return out
+
+    def build(folder):
+        folder.mkdir()
+        out = folder / "results.jsonl"
+        done = subprocess.run(command(kit_folder, out), capture_output=True, text=True, cwd=folder)
+        assert done.returncode == 0, done.stderr
+        assert "edgenas ingest results.jsonl" in done.stdout and "100%" in done.stderr
+
+    return built_once(tmp_path_factory, "kit results", build) / "results.jsonl"
