@@ -34,7 +34,7 @@ def training_archs(problem: Problem, seed: int, step: int, teacher: Arch, cheape
     rng = np.random.default_rng((seed, STREAM, step))
     most = max(SCORED_UP_TO.values()) - 1
     drawn = [sample(problem.space, rng) for _ in range(DRAWN)]
-    within = [arch for arch, excess in zip(drawn, problem.excess(drawn), strict=True) if excess <= most]
+    within = [arch for arch, violation in zip(drawn, problem.violation(drawn), strict=True) if violation <= most]
     return distributed.broadcast([teacher, cheapest, *(within or [cheapest])[:STUDENTS]])
 
 

@@ -23,7 +23,7 @@ class Map(Protocol):
     """The built-in `map`, or one that spreads the calls over workers. Results come in the order of the inputs."""
 
     def __call__(self, function: Callable[[Arch], Outcome], archs: Sequence[Arch], /) -> Iterable[Outcome]:
-        """One outcome per architecture; an error without metrics if the call was lost with its worker."""
+        """Return one outcome per architecture; an error without metrics if the call was lost with its worker."""
         ...
 
 
@@ -133,7 +133,7 @@ def run_search(
 
 
 def _bound(room: int, late: bool, stop: Callable[[], bool]) -> Ending | None:
-    """The bound that ends the search here, if any."""
+    """Return the bound that ends the search here, if any does."""
     if room <= 0:
         return "trials"
     if stop():

@@ -1,6 +1,6 @@
-"""Inside the budget: samples, repair, growth, children, founders, and a memory of the networks already proposed.
+"""Inside the budget: samples, repair, filling the budget, children, and an archive of the networks already proposed.
 
-All look at costs alone and cost a few milliseconds per step: one vectorised preview of many architectures.
+All of it looks at costs alone, and takes a few milliseconds per step: one vectorised preview of many architectures.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from edgenas.spaces.sampling import crossover, mutate, neighbours, within
 
 # Rejection sampling draws twice as many each time, 4,080 in all, before repair takes over.
 DRAWS = (16, 32, 64, 128, 256, 512, 1024, 2048)
-REPAIRS = 16
+REPAIRS = 16  # uniform samples that are repaired before a budget is taken to be out of reach
 LARGEST_TRIES = 4  # at the largest scored architecture: each fills the budget in a random order
-ATTEMPTS = 16  # at a network not proposed before
-WORK = "macs"
-NOT_ASKED = 255  # no option's number
+ATTEMPTS = 16  # at a network that was not proposed before, until a strategy takes the space to be exhausted
+SIZE = "macs"  # the cost that stands for the size of a network
+INACTIVE = 255  # stands for the option of a choice that decides nothing: no option has this index
 
 
 def uniform(space: SearchSpace, rng: Generator, n: int) -> list[Arch]:
-    """`n` independent uniformly random allowed architectures."""
+    """Return `n` independent uniformly random allowed architectures."""
     columns = [rng.choice(allowed, size=n) for allowed in space.allowed]
     return list(map(tuple, np.stack(columns, axis=1).tolist()))
 
 
 def feasible_samples(problem: Problem, rng: Generator, draws: int) -> list[Arch]:
-    """The feasible ones of so many uniform samples: uniform over the feasible architectures. May be empty."""
+    """Return the feasible ones among `draws` uniform samples: uniform over what is feasible, and perhaps none."""
     archs = uniform(problem.space, rng, draws)
     return [arch for arch, kept in zip(archs, problem.feasible(archs), strict=True) if kept]
 
 
 def random_feasible(problem: Problem, rng: Generator) -> Arch | None:
-    """A random feasible architecture, uniform unless the budget is very tight: then repaired samples.
+    """Return a random feasible architecture, uniform unless the budget is very tight: then a repaired sample.
 
-    None if repair fails too: the budget is out of reach, or reached only by changing several choices at once.
+    None if repair fails too: the budget cannot be met, or only by changing several choices at once.
     """
     for draws in DRAWS:
         if found := feasible_samples(problem, rng, draws):
@@ -53,53 +53,61 @@ def random_feasible(problem: Problem, rng: Generator) -> Arch | None:
 
 
 def repaired_samples(problem: Problem, rng: Generator) -> Iterator[Arch]:
-    """The results of at most `REPAIRS` repairs of uniform samples, one at a time."""
+    """Yield what at most `REPAIRS` repairs of uniform samples give."""
     for arch in uniform(problem.space, rng, REPAIRS):
         if (repaired := repair(problem, arch, rng)) is not None:
             yield repaired
 
 
 def repair(problem: Problem, arch: Arch, rng: Generator) -> Arch | None:
-    """A feasible architecture near `arch`, by changing one choice at a time; `arch` itself if it is feasible.
+    """Return a feasible architecture near `arch`, by changing one choice at a time; `arch` itself if it is feasible.
 
-    Each step lowers the excess: at random in proportion to the reduction, until some change reaches the budget. Of
-    those that do, the one that is left with most work is taken, so that a repair gives up no more than it must. None
-    if no single change helps any more.
+    Each step lowers the violation: at random in proportion to the reduction, until some change meets the budget. Of
+    those that do, the one that leaves the largest network is taken, so that a repair gives up no more than it must.
+    None if no single change helps any more.
     """
-    excess = problem.excess([arch])[0]
-    while excess > 0:
+    violation = problem.violation([arch])[0]
+    while violation > 0:
         nearby = neighbours(problem.space, arch)
-        work, left = survey(problem, nearby)
+        sizes, left = size_and_violation(problem, nearby)
         if (left == 0).any():
-            return nearby[int(np.argmax(np.where(left == 0, work, -np.inf)))]
-        gains = np.maximum(0.0, excess - left)
+            return nearby[int(np.argmax(np.where(left == 0, sizes, -np.inf)))]
+        gains = np.maximum(0.0, violation - left)
         if not gains.any():
             return None
         chosen = int(rng.choice(len(nearby), p=gains / gains.sum()))
-        arch, excess = nearby[chosen], left[chosen]
+        arch, violation = nearby[chosen], left[chosen]
     return arch
 
 
-def grow(problem: Problem, arch: Arch, rng: Generator) -> Arch:
-    """A feasible `arch` made larger, one random choice at a time, until no single change fits the budget any more."""
+def fill_budget(problem: Problem, arch: Arch, rng: Generator) -> Arch:
+    """Enlarge a feasible `arch`, one random choice at a time, until no larger neighbour meets the budget."""
     while True:
         nearby = neighbours(problem.space, arch)
-        work, excess = survey(problem, [arch, *nearby])
-        fitting = np.flatnonzero((work[1:] > work[0]) & (excess[1:] == 0))
+        sizes, violations = size_and_violation(problem, [arch, *nearby])
+        fitting = np.flatnonzero((sizes[1:] > sizes[0]) & (violations[1:] == 0))
         if not len(fitting):
             return arch
         arch = nearby[int(rng.choice(fitting))]
 
 
-def sometimes_grown(problem: Problem, arch: Arch, rng: Generator, share: float) -> Arch:
-    """A feasible `arch`, grown so large a share of the time."""
-    return grow(problem, arch, rng) if share and rng.random() < share else arch
+def maybe_filled(problem: Problem, arch: Arch, rng: Generator, share: float) -> Arch:
+    """Return a feasible `arch`, which fills the budget with probability `share`."""
+    return fill_budget(problem, arch, rng) if share and rng.random() < share else arch
 
 
 def child(
     problem: Problem, parent: Callable[[], Arch], rng: Generator, crossover_share: float, mutations: int
 ) -> Arch | None:
-    """A child of one parent, or a share of the time of two, mutated so often and repaired; None if repair fails."""
+    """Return a feasible child, or None if it cannot be repaired.
+
+    Args:
+        problem: whose space and budgets it keeps.
+        parent: draws a parent each time it is called.
+        rng: for everything that is drawn here.
+        crossover_share: probability that the child has two parents.
+        mutations: choices that are redrawn, one after the other.
+    """
     arch = parent()
     if rng.random() < crossover_share:
         arch = crossover(arch, parent(), rng)
@@ -109,79 +117,88 @@ def child(
     return repair(problem, arch, rng)
 
 
-def survey(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Work and excess (len(archs),) each. Work is multiply-adds if they are a cost, else the first budgeted metric."""
+def size_and_violation(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return sizes and violations (len(archs),) each. A size is in MACs, or without these the first budgeted cost."""
     budgeted = list(problem.objective.budgets)
-    metric = WORK if any(cost.metric == WORK for cost in problem.costs) else next(iter(budgeted), "")
+    metric = SIZE if any(cost.metric == SIZE for cost in problem.costs) else next(iter(budgeted), "")
     previews = problem.preview(archs, [metric, *budgeted])
-    work = np.array([metrics.get(metric, 0.0) for metrics in previews])
-    return work, np.array([problem.objective.excess(metrics) for metrics in previews])
+    sizes = np.array([metrics.get(metric, 0.0) for metrics in previews])
+    return sizes, np.array([problem.objective.violation(metrics) for metrics in previews])
 
 
-def networks(space: SearchSpace, archs: Sequence[Arch]) -> list[bytes]:
-    """One key per architecture; equal keys mean the same network: options of blocks that are not there do not count."""
+def network_keys(space: SearchSpace, archs: Sequence[Arch]) -> list[bytes]:
+    """Return a key per architecture; equal keys mean the same network, as choices that decide nothing do not count."""
     rows = space.rows(archs)
-    return [row.tobytes() for row in np.where(space.active_choices(rows), rows, NOT_ASKED)]
+    return [row.tobytes() for row in np.where(space.active_choices(rows), rows, INACTIVE)]
 
 
-class Proposed:
-    """The architectures proposed so far, one per network."""
+class Archive:
+    """The architectures seen so far, one per network."""
 
     def __init__(self, space: SearchSpace) -> None:
-        """None yet."""
+        """Start empty."""
         self._space = space
         self._archs: dict[bytes, Arch] = {}
 
     def add(self, archs: Iterable[Arch], most: int) -> list[Arch]:
-        """Remember and return the first architectures whose networks are new, at most so many."""
+        """Remember and return the first architectures whose networks are new, `most` at most."""
         added = self._new(list(archs), most)
         self._archs |= added
         return list(added.values())
 
     def new(self, archs: Iterable[Arch], most: int) -> list[Arch]:
-        """As `add`, without remembering them."""
+        """Return what `add` would, without remembering it."""
         return list(self._new(list(archs), most).values())
 
     def _new(self, archs: list[Arch], most: int) -> dict[bytes, Arch]:
         new: dict[bytes, Arch] = {}
-        for key, arch in zip(networks(self._space, archs), archs, strict=True):
+        for key, arch in zip(network_keys(self._space, archs), archs, strict=True):
             if len(new) < most and key not in self._archs:
                 new.setdefault(key, arch)
         return new
 
     def state(self) -> list[Arch]:
-        """The architectures, in order."""
+        """Return the architectures, in the order in which they came."""
         return list(self._archs.values())
 
     def load(self, archs: Sequence[Arch]) -> None:
-        """Inverse of `state`."""
-        self._archs = dict(zip(networks(self._space, archs), map(tuple, archs), strict=True))
+        """Become the archive whose `state` this was."""
+        self._archs = dict(zip(network_keys(self._space, archs), map(tuple, archs), strict=True))
 
 
-def founder(
-    problem: Problem, proposed: Proposed, rng: Generator, grown_share: float, attempts: int = ATTEMPTS
+def initial_individual(
+    problem: Problem, proposed: Archive, rng: Generator, fill_share: float, attempts: int = ATTEMPTS
 ) -> list[Arch]:
-    """A random feasible architecture of a new network, a share of the time grown; [] when nothing new turns up."""
+    """Return a random feasible architecture of a new network; [] when nothing new turns up.
+
+    Args:
+        problem: whose budgets it meets.
+        proposed: networks that are not new; it joins them.
+        rng: for everything that is drawn here.
+        fill_share: probability that it fills the budget.
+        attempts: how often a new network is sought.
+    """
     for _ in range(attempts):
         arch = random_feasible(problem, rng)
         if arch is None:
             break
-        if new := proposed.add([sometimes_grown(problem, arch, rng, grown_share)], 1):
+        if new := proposed.add([maybe_filled(problem, arch, rng, fill_share)], 1):
             return new
     return []
 
 
-def new_samples(problem: Problem, proposed: Proposed, rng: Generator, n: int, *, to_grow: int = 0) -> list[Arch]:
-    """At most `n` random feasible architectures of new networks, the first so many of the samples grown.
+def new_samples(problem: Problem, proposed: Archive, rng: Generator, n: int, *, to_fill: int = 0) -> list[Arch]:
+    """Return at most `n` random feasible architectures of new networks, which join `proposed`.
 
-    Repaired ones if thousands of samples hold no new feasible one; [] when nothing new turns up.
+    The first `to_fill` samples fill the budget. Where thousands of samples hold no new feasible one, repaired ones are
+    returned; [] when nothing new turns up.
     """
     archs: list[Arch] = []
     for draws in DRAWS:
         samples = feasible_samples(problem, rng, draws)
-        grown = [grow(problem, arch, rng) for arch in samples[:to_grow]]
-        to_grow -= len(grown)
-        archs += proposed.add(grown + samples[len(grown) :], n - len(archs))
+        filled = [fill_budget(problem, arch, rng) for arch in samples[:to_fill]]
+        to_fill -= len(filled)
+        archs += proposed.add(filled + samples[len(filled) :], n - len(archs))
         if len(archs) == n:
             break
     return archs or proposed.add(repaired_samples(problem, rng), n)
@@ -193,15 +210,16 @@ def scored_bounds(problem: Problem, rng: Generator) -> tuple[Arch, Arch]:
     The largest is the best of `LARGEST_TRIES` that fill the widened budgets, by their MACs; the cheapest is so by the
     first budget's cost, which holds the latency that must be met.
     """
-    reach = max(SCORED_UP_TO.values())
-    budgets = {metric: reach * bound for metric, bound in problem.objective.budgets.items()}
+    widest = max(SCORED_UP_TO.values())
+    budgets = {metric: widest * bound for metric, bound in problem.objective.budgets.items()}
     roomy = replace(problem, objective=Objective(budgets))
     cheapest = cheapest_arch(problem.space, _cost(problem, next(iter(budgets))))
     cheapest = repair(roomy, cheapest, rng) or cheapest  # the fastest need not meet the other budgets
     start = random_feasible(roomy, rng) or cheapest
-    grown = [grow(roomy, start, rng) for _ in range(LARGEST_TRIES)] if roomy.feasible([start])[0] else [start]
-    macs = _cost(problem, WORK).many(problem.space, grown)
-    return grown[int(np.argmax(macs))], cheapest
+    tries = LARGEST_TRIES if roomy.feasible([start])[0] else 0
+    filled = [fill_budget(roomy, start, rng) for _ in range(tries)] or [start]
+    macs = _cost(problem, SIZE).many(problem.space, filled)
+    return filled[int(np.argmax(macs))], cheapest
 
 
 def _cost(problem: Problem, metric: str) -> CostModel:

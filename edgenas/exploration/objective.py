@@ -24,17 +24,22 @@ FORMS = ("hard", "soft", "absolute")
 EXPONENTS = {"hard": 0.0, "soft": -0.07, "absolute": -0.10}
 # With shared weights an accuracy just above the budget costs little and tells a policy which way is back.
 SCORED_UP_TO = {"hard": 1.0, "soft": 1.5, "absolute": 1.5}
-# Rewards bottom out at this excess: one hopeless architecture must not drown the differences between the others.
-WORST_EXCESS = 100.0
-# Excess of a cost that is not a number.
-NO_NUMBER = 1e9
+# Rewards bottom out at this violation, a hundred budgets too much: one hopeless architecture must not drown the
+# differences between the others.
+WORST_VIOLATION = 100.0
+# Violation of a budget by a cost that is not a number: more than any number of overrun budgets.
+NOT_FINITE = 1e9
 
 
 @dataclass(frozen=True)
 class Limit:
     """A budget as the user gave it: an upper bound on `metric`, by a flag that takes multiples of `unit`.
 
-    `flag` ends where its value begins; `what` says what there are so many of.
+    `flag` ends where its value begins; `what` says what the value counts.
+
+    >>> limit = Limit("peak_bytes", 2e6, "--max-memory-mb ", "of activations", 1e6)
+    >>> str(limit), limit.flag_for(2.3456e6)
+    ('2 MB of activations', '--max-memory-mb 2.35')
     """
 
     metric: str
@@ -44,33 +49,39 @@ class Limit:
     unit: float = 1.0
 
     def __str__(self) -> str:
-        """`1 M parameters`."""
+        """Return the budget as a person reads it: `1 M parameters`."""
         return f"{text.figure(self.metric, self.bound)} {self.what}".rstrip()
 
-    def asked(self, value: float) -> str:
-        """The flag that asks for so much, rounded up to three digits."""
+    def flag_for(self, value: float) -> str:
+        """Return the flag that allows `value`, rounded up to three digits."""
         step = 10.0 ** (math.floor(math.log10(value / self.unit)) - 2)
         return f"{self.flag}{math.ceil(value / self.unit / step) * step:g}"
 
 
 def in_words(limits: Sequence[Limit]) -> str:
-    """`20 ms, 1 M parameters and 2 MB of activations`."""
+    """Join limits as a person says them: `20 ms, 1 M parameters and 2 MB of activations`."""
     *others, last = map(str, limits)
     return f"{', '.join(others)} and {last}" if others else last
 
 
 @dataclass(frozen=True)
 class Objective:
-    """The most of `quality` within `budgets` (metric to upper bound, in the metric's unit).
+    """Asks for the most of `quality` within `budgets` (metric to upper bound, in the metric's unit).
 
     `form` is how the budget enters the reward:
         hard      quality where feasible; an infeasible architecture is not scored
-        soft      quality x product of (value / budget)^w, above the budget and below alike (MnasNet, arXiv:1807.11626)
+        soft      quality x product of (value / budget)^w, above and below the budget (MnasNet, arXiv:1807.11626)
         absolute  quality + w |value / budget - 1| of the tightest budget (TuNAS, arXiv:2008.06120)
     `exponent` is w, at most 0; None takes the paper's.
 
+    >>> objective = Objective({"latency_ms@pi5": 20.0}, form="soft")
+    >>> round(objective.reward({"latency_ms@pi5": 40.0, "accuracy": 0.7}), 3)  # twice the budget: not scored
+    -1.0
+    >>> round(objective.reward({"latency_ms@pi5": 10.0, "accuracy": 0.7}), 3)
+    0.735
+
     Raises:
-        UsageError: unknown form, a budget that is not a positive number, an exponent that rewards excess.
+        UsageError: unknown form, a budget that is not a positive number, an exponent that rewards violation.
     """
 
     budgets: Mapping[str, float] = field(default_factory=dict)
@@ -79,7 +90,7 @@ class Objective:
     exponent: float | None = None
 
     def __post_init__(self) -> None:
-        """Checks the fields."""
+        """Check the fields."""
         if self.form not in FORMS:
             raise UsageError(f"no reward form {self.form!r}; there are {', '.join(FORMS)}")
         for metric, budget in self.budgets.items():
@@ -93,35 +104,38 @@ class Objective:
         """The exponent w."""
         return EXPONENTS[self.form] if self.exponent is None else self.exponent
 
-    def excess(self, metrics: Mapping[str, float]) -> float:
-        """Sum over the budgets of how far each is exceeded, relative: 0 if feasible, 0.5 at one and a half budgets."""
+    def violation(self, metrics: Mapping[str, float]) -> float:
+        """Return the constraint violation: relative overruns, summed; 0 if feasible, 0.5 at one and a half budgets."""
         total = 0.0
         for metric, budget in self.budgets.items():
             value = metrics[metric]
-            total += max(0.0, value - budget) / budget if math.isfinite(value) else NO_NUMBER
+            total += max(0.0, value - budget) / budget if math.isfinite(value) else NOT_FINITE
         return total
 
     def feasible(self, metrics: Mapping[str, float]) -> bool:
-        """Whether every budget is met. A cost that is not a number meets none."""
+        """Return whether every budget is met. A cost that is not a number meets none."""
         return all(metrics[metric] <= budget for metric, budget in self.budgets.items())
 
     def scored(self, metrics: Mapping[str, float]) -> bool:
-        """Whether the reward needs the quality: from the costs alone, before anything is trained."""
-        reach = SCORED_UP_TO[self.form]
-        return all(metrics[metric] <= reach * budget for metric, budget in self.budgets.items())
+        """Return whether the reward needs the quality: from the costs alone, before anything is trained."""
+        widest = SCORED_UP_TO[self.form]
+        return all(metrics[metric] <= widest * budget for metric, budget in self.budgets.items())
 
     def reward(self, metrics: Mapping[str, float]) -> float:
-        """What a strategy maximises; always finite.
+        """Return what a strategy maximises; always finite.
 
-        A trial that is not scored gets minus its relative excess, one whose quality is missing or not a number gets one
-        less, both below every scored trial. Raises KeyError if the metric of a budget is missing.
+        A trial that is not scored gets minus its violation, one whose quality is missing or not a number gets one less,
+        both below every scored trial.
+
+        Raises:
+            KeyError: the metric of a budget is missing.
         """
-        excess = min(self.excess(metrics), WORST_EXCESS)
+        violation = min(self.violation(metrics), WORST_VIOLATION)
         if not self.scored(metrics):
-            return self._floor - excess
+            return self._floor - violation
         quality = metrics.get(self.quality, math.nan)
         if not math.isfinite(quality):
-            return self._floor - excess - 1.0
+            return self._floor - violation - 1.0
         ratios = [metrics[metric] / budget for metric, budget in self.budgets.items()]
         if self.form == "soft":
             # A cost of 0 would make the reward infinite; no real network is a millionth of its budget.

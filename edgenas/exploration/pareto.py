@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
-    """Mask (n,) of the rows of `points` (n, m) that no other row dominates. Equal rows do not dominate each other.
+    """Return a mask (n,) of the rows of `points` (n, m) that no other dominates; equal rows do not dominate each other.
 
     A row dominates another if it is nowhere larger and somewhere smaller. O(n^2 m) in time and memory.
     """
@@ -16,7 +16,7 @@ def non_dominated(points: ArrayLike) -> NDArray[np.bool_]:
 
 
 def fronts(points: ArrayLike) -> NDArray[np.int64]:
-    """Front (n,) of each row of `points` (n, m): 0 if no other dominates it, 1 if then no other is left that does, ...
+    """Return the front (n,) of each row of `points` (n, m): 0 if none dominates it, 1 if none beyond front 0 does, ...
 
     The non-dominated sorting of NSGA-II (Deb et al., 2002, doi:10.1109/4235.996017). O(n^2 m) in memory, and in time
     O(n^2) a front besides.
@@ -31,7 +31,7 @@ def fronts(points: ArrayLike) -> NDArray[np.int64]:
 
 
 def crowding(points: ArrayLike, front: ArrayLike) -> NDArray[np.float64]:
-    """Crowding distance (n,) of each row of `points` (n, m) among those of the same `front` (n,) (Deb et al., 2002).
+    """Return the crowding distance (n,) of each row of `points` (n, m) within its `front` (n,) (Deb et al., 2002).
 
     The sum over the objectives of the gap between its two neighbours, as a share of the front's span; infinite at both
     ends. An objective in which a front does not differ adds nothing to it.
@@ -52,7 +52,7 @@ def crowding(points: ArrayLike, front: ArrayLike) -> NDArray[np.float64]:
 
 
 def _dominates(points: ArrayLike) -> NDArray[np.bool_]:
-    """Which row dominates which other: (n, n)."""
+    """Return which row dominates which other: (n, n)."""
     rows = np.asarray(points, dtype=np.float64)
     if len(rows) == 0:
         return np.zeros((0, 0), dtype=bool)
@@ -63,7 +63,7 @@ def _dominates(points: ArrayLike) -> NDArray[np.bool_]:
 
 
 def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
-    """Volume that `points` (n, m) dominate below `reference` (m,); a point not below it everywhere adds nothing.
+    """Return the volume that `points` (n, m) dominate below `reference` (m,); points beyond it somewhere add nothing.
 
     Up to three objectives it slices along the last: between two neighbouring values of it, the volume is that of the
     points up to there in the other objectives, times the gap. Beyond, it sums what each point adds to those before it
@@ -86,7 +86,7 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
 
 
 def _added(rows: NDArray[np.float64], corner: NDArray[np.float64]) -> float:
-    """What each of the rows, which ascend in the last objective, adds to those before it; summed."""
+    """Sum what each of the rows, which ascend in the last objective, adds to those before it."""
     total = 0.0
     for i, row in enumerate(rows):
         # Rows before it reach as deep in the last objective: what is theirs already is so in the others.

@@ -15,7 +15,7 @@ from edgenas.exploration.objective import Metrics, Objective
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 
-Evaluator = Callable[[Arch], Metrics]
+Score = Callable[[Arch], Metrics]
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Problem:
-    """Costs are computed first, and the evaluator is called only if the objective scores the architecture.
+    """What is searched: costs are computed first, and the evaluator is called only if the objective wants a score.
+
+    Args:
+        space: the architectures.
+        costs: what is known of each before it is trained; every budget needs one.
+        objective: budgets and reward.
+        evaluator: gives an architecture its quality; an `Evaluator`, or any function from an architecture to metrics.
 
     Raises:
         UsageError: a budget on a metric that none of the costs computes.
@@ -38,34 +44,34 @@ class Problem:
     space: SearchSpace
     costs: tuple[CostModel, ...]
     objective: Objective
-    evaluator: Evaluator
+    evaluator: Score
 
     def __post_init__(self) -> None:
-        """Checks that every budget has its cost."""
+        """Check that every budget has its cost."""
         known = [cost.metric for cost in self.costs]
         for metric in self.objective.budgets:
             if metric not in known:
                 raise UsageError(f"a budget on {metric!r}, which no cost computes; there are {', '.join(known)}")
 
     def preview(self, archs: Sequence[Arch], metrics: Sequence[str] | None = None) -> list[Metrics]:
-        """Costs of each architecture, without evaluating any: all of them, or `metrics` only."""
+        """Return the costs of each architecture, without evaluating any: all of them, or `metrics` only."""
         costs = [cost for cost in self.costs if metrics is None or cost.metric in metrics]
         columns = many_metrics(costs, self.space, archs)
         rows = np.array(list(columns.values())).reshape(len(columns), len(archs)).T.tolist()
         return [dict(zip(columns, row, strict=True)) for row in rows]
 
-    def excess(self, archs: Sequence[Arch]) -> NDArray[np.float64]:
-        """How far each architecture exceeds the budgets (len(archs),): `Objective.excess`, 0 if feasible."""
+    def violation(self, archs: Sequence[Arch]) -> NDArray[np.float64]:
+        """Return how far each architecture is above the budgets (len(archs),): `Objective.violation`, 0 if feasible."""
         previews = self.preview(archs, list(self.objective.budgets))
-        return np.array([self.objective.excess(metrics) for metrics in previews])
+        return np.array([self.objective.violation(metrics) for metrics in previews])
 
     def feasible(self, archs: Sequence[Arch]) -> NDArray[np.bool_]:
-        """Which architectures meet every budget (len(archs),)."""
+        """Return which architectures meet every budget (len(archs),)."""
         previews = self.preview(archs, list(self.objective.budgets))
         return np.array([self.objective.feasible(metrics) for metrics in previews], dtype=bool)
 
     def evaluate(self, arch: Arch) -> Metrics:
-        """All costs of one architecture and, if the objective scores it, what the evaluator adds."""
+        """Return all costs of one architecture and, if the objective scores it, what the evaluator adds."""
         # The same route as `preview`: a strategy and the record never disagree about feasibility.
         metrics = self.preview([arch])[0]
         if self.objective.scored(metrics):
@@ -73,10 +79,10 @@ class Problem:
         return metrics
 
     def attempt(self, arch: Arch) -> Outcome:
-        """`evaluate`, timed; what goes wrong with this architecture alone becomes the outcome's error.
+        """Evaluate and time; what goes wrong with this architecture alone becomes the outcome's error.
 
         Raises:
-            UsageError, DataError, EnvironmentFault, Interrupted: they would hit every architecture alike.
+            UsageError, DataError, EnvironmentFault, Interrupted: they would hit every other architecture as well.
         """
         started = time.monotonic()
         try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.random import Generator
 
-from edgenas.exploration.feasible import networks, uniform
+from edgenas.exploration.feasible import network_keys, uniform
 from edgenas.exploration.pareto import non_dominated
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
@@ -22,12 +22,13 @@ from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 
-POINTS = (0.0, 0.25, 0.5, 0.75)  # shares of the planned trials
-BEST = 0.25  # of the feasible trials, those of highest quality
-CHANCE = 0.01  # below which the absence of an option from the best is not put down to it
+POINTS = (0.0, 0.25, 0.5, 0.75)  # shares of the planned trials after which a search is pruned
+BEST = 0.25  # share of the feasible trials that count as the best
+CHANCE = 0.01  # an option is dropped if its absence from the best is less likely than this by chance
 ROOM = 10  # feasible networks that must be left for each trial to come: a search must not run dry
-SAMPLES, ROOM_SAMPLES = 4096, 512
-BLOCK = 512  # trials that are compared pairwise at a time
+SAMPLES = 4096  # architectures in which options without any feasible network are looked for: some milliseconds
+ROOM_SAMPLES = 512  # architectures by which the feasible networks that are left are counted, after each drop
+BLOCK = 512  # trials that are compared pairwise at a time: a matrix of megabytes, not of gigabytes
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,10 @@ class Absence:
 
 
 def absences(space: SearchSpace, archs: Sequence[Arch], best: Sequence[Arch]) -> list[Absence]:
-    """Allowed options that none of `best`, a part of `archs`, has, by more than chance; the least likely first.
+    """Return allowed options that none of `best`, a part of `archs`, has; those whose absence is least likely first.
 
-    The chance is that so many draws without replacement miss every architecture that has the option.
+    Only those that are absent by more than chance: `len(best)` draws from `archs` without replacement would hardly ever
+    miss every architecture that has the option.
     """
     options = [(i, option) for i, allowed in enumerate(space.allowed) if len(allowed) > 1 for option in allowed]
     tried, among_best = (np.array(rows).reshape(len(rows), len(space.choices)) for rows in (archs, best))
@@ -58,23 +60,23 @@ def absences(space: SearchSpace, archs: Sequence[Arch], best: Sequence[Arch]) ->
 
 
 def _all_missed(total: int, marked: int, drawn: int) -> float:
-    """Probability that `drawn` of `total`, without replacement, hold none of the `marked` (hypergeometric)."""
+    """Return the probability that `drawn` of `total` hold none of the `marked` (hypergeometric distribution)."""
 
     def log_falling(n: int) -> float:
-        """log n (n - 1) ... (n - drawn + 1)."""
+        """Return log n (n - 1) ... (n - drawn + 1)."""
         return math.lgamma(n + 1) - math.lgamma(n - drawn + 1)
 
     return math.exp(log_falling(total - marked) - log_falling(total))
 
 
 def comparable(trials: Sequence[Trial], quality: str) -> list[Trial]:
-    """The feasible, scored trials of the newest weights among them."""
+    """Return the feasible, scored trials of the newest weights among them."""
     newest = max((trial.weights_version for trial in trials), default=0)
     return [t for t in trials if t.feasible and t.weights_version == newest and quality in t.metrics]
 
 
 def best_of(trials: Sequence[Trial], quality: str, costs: Sequence[str]) -> list[Trial]:
-    """The best share by quality, and whatever no other trial beats in quality and costs: cheap ones are results too."""
+    """Return the best share by quality, and the front of quality and costs: cheap trials are results too."""
     ranked = sorted(trials, key=lambda trial: -trial.metrics[quality])
     front: list[Trial] = []
     for start in range(0, len(ranked), BLOCK):
@@ -89,21 +91,29 @@ class Pruning:
     """Called with a study, it narrows what `strategy` proposes by every point of the schedule that has been reached."""
 
     def __init__(
-        self, problem: Problem, strategy: Strategy, planned: int, rng: Generator, say: Callable[[str], None]
+        self, problem: Problem, strategy: Strategy, planned: int, rng: Generator, log: Callable[[str], None]
     ) -> None:
-        """For a search of so many `planned` trials; `say` is told the schedule and every drop."""
-        self.problem, self.strategy, self.planned, self.rng, self.say = problem, strategy, planned, rng, say
+        """Follow the schedule of a search.
+
+        Args:
+            problem: what is searched.
+            strategy: what is narrowed.
+            planned: trials of the whole search.
+            rng: for the samples by which options are judged.
+            log: called with the schedule and with every option that is dropped.
+        """
+        self.problem, self.strategy, self.planned, self.rng, self.log = problem, strategy, planned, rng, log
         self.space = problem.space
         self.due = [math.ceil(share * planned) for share in POINTS]
         counts = ", ".join(map(str, self.due[1:]))
-        say(f"pruning before the search and after {counts} trials (--no-prune: not at all)")
+        log(f"pruning before the search and after {counts} trials (--no-prune: not at all)")
 
     def __call__(self, study: Study) -> None:
         """Prune at each point that `study` has reached, by the trials up to there."""
         self.advance(study.trials)
 
     def advance(self, trials: Sequence[Trial]) -> None:
-        """The same for the trials of a study."""
+        """Prune at each point that these trials of a study have reached."""
         while self.due and self.due[0] <= len(trials):
             point = self.due.pop(0)
             narrowed = self._before() if point == 0 else self._during(trials[:point])
@@ -112,14 +122,14 @@ class Pruning:
                 self.strategy.narrow(narrowed)
 
     def _before(self) -> SearchSpace:
-        """Without options that no feasible sample has; one option of a choice may be all that is left."""
+        """Return the space without options that no feasible sample has; a choice may be left with one option."""
         archs = uniform(self.space, self.rng, SAMPLES)
         feasible = [arch for arch, kept in zip(archs, self.problem.feasible(archs), strict=True) if kept]
         found = absences(self.space, archs, feasible)
         return self._without(found, 1, self.planned, f"of {len(archs)} samples, none of the {len(feasible)} feasible")
 
     def _during(self, trials: Sequence[Trial]) -> SearchSpace:
-        """Without options that none of the best trials has; two options of each choice stay.
+        """Return the space without options that none of the best trials has; two options of each choice stay.
 
         What looks bad may be so only in the company it was tried in, and where one option is left nothing is compared.
         """
@@ -132,7 +142,14 @@ class Pruning:
         )
 
     def _without(self, found: Sequence[Absence], least: int, to_come: int, text: str) -> SearchSpace:
-        """The space without these options, as far as `least` of each choice stay, and room for the trials to come."""
+        """Return the space without these options.
+
+        Args:
+            found: options that may be dropped, the clearest cases first.
+            least: how many options of each choice stay.
+            to_come: trials that must find enough feasible networks in what is left.
+            text: why they are dropped, for the log.
+        """
         space = self.space
         for absence in found:
             choice = space.choices[absence.choice]
@@ -142,11 +159,11 @@ class Pruning:
             part = space.restrict({choice.name: others})
             if self._room(part) >= ROOM * to_come:
                 space = part
-                self.say(f"pruned: {choice.name} {choice.options[absence.option]} (in {absence.tried} {text})")
+                self.log(f"pruned: {choice.name} {choice.options[absence.option]} (in {absence.tried} {text})")
         return space
 
     def _room(self, space: SearchSpace) -> float:
-        """About how many feasible networks there are; fewer than there are where the sample covers the space."""
+        """Estimate how many feasible networks there are, from below where the sample covers the space."""
         archs = uniform(space, self.rng, ROOM_SAMPLES)
         feasible = [arch for arch, kept in zip(archs, self.problem.feasible(archs), strict=True) if kept]
-        return len(set(networks(space, feasible))) / len(archs) * math.prod(map(len, space.allowed))
+        return len(set(network_keys(space, feasible))) / len(archs) * math.prod(map(len, space.allowed))

@@ -62,7 +62,7 @@ class Strategy(ABC):
         """
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
-        """The at most `k` architectures to make finalists of, best first, feasible and without repeats.
+        """Return at most `k` architectures to make finalists of, best first, feasible and without repeats.
 
         Default: the best trials. A strategy whose result is more than its trials, such as a learned policy, adds
         architectures that were never evaluated.
@@ -79,10 +79,10 @@ class Strategy(ABC):
 
     @abstractmethod
     def state_dict(self) -> State:
-        """All that the next `ask` depends on: generators, populations, optimisers. Called between `tell` and `ask`.
+        """Return all that the next `ask` depends on: generators, populations, optimisers.
 
-        Built of dicts, lists, tuples, numbers, strings, None and torch tensors, which a safe loader reads back. Later
-        calls of the strategy must not change it.
+        Called between `tell` and `ask`. Built of dicts, lists, tuples, numbers, strings, None and torch tensors, which
+        a safe loader reads back. Later calls of the strategy must not change it.
         """
 
     @abstractmethod

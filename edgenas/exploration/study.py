@@ -45,12 +45,12 @@ class Trial:
     seconds: float = 0.0
 
     def line(self) -> str:
-        """The trial as a line of JSON."""
+        """Return the trial as a line of JSON."""
         return json.dumps(asdict(self), allow_nan=False) + "\n"
 
     @classmethod
     def parse(cls, line: bytes) -> Trial:
-        """Inverse of `line`. Raises ValueError, KeyError or TypeError for anything else."""
+        """Return the trial that `line` wrote. Raises ValueError, KeyError or TypeError for anything else."""
         fields = json.loads(line)
         return cls(**(fields | {"arch": tuple(fields["arch"])}))
 
@@ -75,7 +75,7 @@ class Stateful(Protocol):
     """What a checkpoint keeps: a strategy."""
 
     def state_dict(self) -> State:
-        """All that its future depends on."""
+        """Return all that its future depends on."""
         ...
 
     def load_state_dict(self, state: State) -> None:
@@ -84,7 +84,16 @@ class Stateful(Protocol):
 
 
 class Study:
-    """The trials of one search, in order."""
+    """The trials of one search, in order, in a folder.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     study = Study(Path(folder), Objective({"macs": 1e6}))
+    ...     _ = study.add((0, 1), {"macs": 9e5, "accuracy": 0.8})
+    ...     _ = study.add((1, 1), {"macs": 2e6, "accuracy": 0.9})
+    ...     [trial.arch for trial in study.best(2)]
+    [(0, 1)]
+    """
 
     def __init__(
         self,
@@ -99,10 +108,17 @@ class Study:
     ) -> None:
         """Open `folder`, new or with an earlier search in it; `restore` then brings the strategy to the same point.
 
-        `save` writes a checkpoint atomically; `load` reads one back, or raises FileNotFoundError. `every_s` is the
-        least time between two checkpoints that are not forced. `notices` says what was dropped, for the user.
-        `seconds` is how long the search took up to the checkpoint; whoever searches counts it. Of several processes
-        that search together one `writes`, and opens the folder before the others.
+        Afterwards `notices` says what was dropped, for the user, and `seconds` how long the search took up to the
+        checkpoint; whoever searches counts it.
+
+        Args:
+            folder: where trials and checkpoints are kept; it is made if it is not there.
+            objective: which judges the trials.
+            save: writes a checkpoint atomically.
+            load: reads one back, or raises FileNotFoundError.
+            every_s: least time between two checkpoints that are not forced, in s.
+            clock: seconds, for tests.
+            writes: False for all but one of several processes that search together; that one opens the folder first.
 
         Raises:
             CheckpointError: the trials that the checkpoint counts are missing or damaged.
@@ -130,7 +146,15 @@ class Study:
         error: str | None = None,
         weights_version: int = 0,
     ) -> Trial:
-        """Judge and append one trial. A metric that is not a finite number makes it a failed one, and is left out."""
+        """Judge and append one trial; a metric that is not a finite number makes it a failed one, and is left out.
+
+        Args:
+            arch: what was evaluated.
+            metrics: costs, and the quality if it was scored.
+            seconds: how long the evaluation took.
+            error: why it failed, if it did.
+            weights_version: which weights the quality is of.
+        """
         finite = {metric: float(value) for metric, value in metrics.items() if math.isfinite(value)}
         if error is None and len(finite) < len(metrics):
             error = "not a number: " + ", ".join(f"{m} = {v}" for m, v in metrics.items() if m not in finite)
@@ -178,7 +202,7 @@ class Study:
         return max((trial.weights_version for trial in self.trials), default=0)
 
     def candidates(self, weights_version: int | None = None) -> list[Trial]:
-        """Feasible, scored trials of one weights version (default: the newest), the last one of each architecture."""
+        """Return the last feasible, scored trial of each architecture; of the newest weights, or of another version."""
         version = self.weights_version if weights_version is None else weights_version
         latest = {
             trial.arch: trial
@@ -188,7 +212,7 @@ class Study:
         return list(latest.values())
 
     def best(self, k: int = 1, weights_version: int | None = None) -> list[Trial]:
-        """The at most `k` feasible trials of highest quality; of equals the cheaper, then the earlier."""
+        """Return at most `k` feasible trials of highest quality; among equal ones the cheaper, then the earlier."""
 
         def rank(trial: Trial) -> tuple[float, ...]:
             costs = (trial.metrics[metric] for metric in self.objective.budgets)
@@ -197,7 +221,7 @@ class Study:
         return sorted(self.candidates(weights_version), key=rank)[:k]
 
     def front(self, weights_version: int | None = None) -> list[Trial]:
-        """Feasible trials that none beats in quality and every budgeted cost; best quality first."""
+        """Return feasible trials that none beats in quality and every budgeted cost; best quality first."""
         ranked = self.best(len(self.trials), weights_version)
         metrics = list(self.objective.budgets)
         points = [[-t.metrics[self.objective.quality], *(t.metrics[m] for m in metrics)] for t in ranked]
@@ -228,7 +252,7 @@ class Study:
 
 
 def read_trials(folder: Path) -> list[Trial]:
-    """The trials of a run folder, for looking only: nothing is cut, a torn last line is left out.
+    """Return the trials of a run folder, for looking only: nothing is cut, a torn last line is left out.
 
     Raises:
         CheckpointError: a line is damaged.
@@ -238,7 +262,7 @@ def read_trials(folder: Path) -> list[Trial]:
 
 
 def _parsed(path: Path, lines: list[bytes], expected: int) -> list[Trial]:
-    """The trials of `lines`, which must be as many as expected and numbered from 0."""
+    """Return the trials of `lines`, which must be as many as expected and numbered from 0."""
     if len(lines) < expected:
         raise CheckpointError(f"{path} has {len(lines)} trials, the checkpoint {expected}; start with a new --output")
     trials = []

@@ -28,9 +28,10 @@ from edgenas.runtimes import host
 from edgenas.system import distributed
 from edgenas.system.threads import configure_threads
 
-RETRIES = 2
-ANSWERS_S = 10.0
-HANGING_S, HANGING = 600.0, 20.0  # a trial hangs after this many times the longest so far, and so many seconds at least
+RETRIES = 2  # of a trial whose process died: a network that runs out of memory does so every time
+ANSWERS_S = 10.0  # until a cluster's address is taken to be dead
+# A trial hangs that takes this many times as long as the longest so far, and at least these seconds.
+HANGING, HANGING_S = 20.0, 600.0
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_task_oom_retries": str(RETRIES),  # by itself Ray retries for ever what runs out of memory
@@ -43,12 +44,12 @@ Attempt = Callable[[Arch], Outcome]
 
 
 @contextmanager
-def trial_map(workers: int, address: str | None, say: Callable[[str], None]) -> Iterator[Map]:
-    """What maps trials: the built-in `map` for one worker, else Ray, started here or joined at `address`, to the end.
+def trial_map(workers: int, address: str | None, log: Callable[[str], None]) -> Iterator[Map]:
+    """Yield what maps trials: the built-in `map` for one worker, else Ray, started here or joined at `address`.
 
     Where torchrun started several processes, these share the trials out among them.
 
-    A process that has Ray running uses that, and leaves it running. `say` is told what is used.
+    A process that has Ray running uses that, and leaves it running. `log` is told what is used.
 
     Raises:
         UsageError: Ray is not installed.
@@ -59,7 +60,7 @@ def trial_map(workers: int, address: str | None, say: Callable[[str], None]) -> 
         return
     used = workers if address else min(workers, host.usable_cores())
     if used < workers:
-        say(f"--workers {workers}: capped at {used}, the cores that there are here")
+        log(f"--workers {workers}: capped at {used}, the cores that there are here")
     if used == 1 and address is None:
         yield map
         return
@@ -68,15 +69,20 @@ def trial_map(workers: int, address: str | None, say: Callable[[str], None]) -> 
     try:
         if not there:
             _connect(ray, used, address)
-        say(f"trials on {ray.cluster_resources().get('CPU', 0):.0f} workers with one thread each, by Ray")
+        log(f"trials on {ray.cluster_resources().get('CPU', 0):.0f} workers with one thread each, by Ray")
         yield RayMap(ray)
     finally:
         if not there:
             ray.shutdown()
 
 
-def check(address: str | None) -> None:
-    """Raises UsageError if Ray is not installed, EnvironmentFault if nobody answers at `address`."""
+def check_ray(address: str | None) -> None:
+    """Check that Ray can be used, without starting it.
+
+    Raises:
+        UsageError: it is not installed.
+        EnvironmentFault: nobody answers at `address`.
+    """
     import_ray()
     if address and address != "auto":
         try:
@@ -86,7 +92,7 @@ def check(address: str | None) -> None:
 
 
 def import_ray() -> Any:
-    """The module. Raises UsageError, naming what to install, if there is none."""
+    """Return the module. Raises UsageError, naming what to install, if there is none."""
     for name, value in SETTINGS.items():  # some are read at the import
         os.environ.setdefault(name, value)
     try:
@@ -104,7 +110,7 @@ class RayMap:
     """
 
     def __init__(self, ray: Any) -> None:
-        """Ray is running."""
+        """Use `ray`, the module, which is running."""
         self._ray = ray
         self._remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_attempt)
         self._function: Attempt | None = None
@@ -112,7 +118,7 @@ class RayMap:
         self._done: dict[Arch, Outcome] = {}
 
     def __call__(self, function: Attempt, archs: Sequence[Arch], /) -> Iterator[Outcome]:
-        """One outcome per architecture, in their order. `function` depends on the architecture alone.
+        """Yield one outcome per architecture, in their order. `function` depends on the architecture alone.
 
         Raises:
             EdgeNASError: what the function raises.
@@ -135,7 +141,7 @@ class RayMap:
             yield outcome
 
     def _outcome(self, task: Any, limit_s: float | None) -> Outcome:
-        """Wait for a task."""
+        """Wait for a task and return what became of it; one that hangs or dies is an outcome with an error."""
         faults = self._ray.exceptions
         begun = time.monotonic()
         try:
@@ -154,7 +160,7 @@ class RayMap:
 
 
 def _attempt(sent: Sequence[Any], arch: Arch, limit_s: float | None) -> Outcome:
-    """The task. Its process ends if it takes longer than that, whatever it is busy with."""
+    """Try an architecture in a worker, whose process ends after `limit_s` seconds, whatever it is busy with."""
     function = _unpacked(*sent)
     if limit_s is not None:
         faulthandler.dump_traceback_later(limit_s, exit=True, file=2)
@@ -166,7 +172,7 @@ def _attempt(sent: Sequence[Any], arch: Arch, limit_s: float | None) -> Outcome:
 
 @lru_cache(maxsize=1)
 def _unpacked(reference: Any) -> Attempt:
-    """What all tasks of a process share."""
+    """Return what all tasks of a process share."""
     configure_threads()  # torch comes with it
     import ray
 
@@ -181,7 +187,7 @@ def _connect(ray: Any, workers: int, address: str | None) -> None:
         # A secret of this process: Ray's ports are open to the network, and its own one would go to the user's home.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         options |= {"num_cpus": workers, "num_gpus": 0, "include_dashboard": False}
-    check(address)
+    check_ray(address)
     try:
         with _own_sigterm():
             ray.init(address=address or "local", **options)
@@ -191,14 +197,14 @@ def _connect(ray: Any, workers: int, address: str | None) -> None:
 
 
 def _knock(address: str) -> None:
-    """Raises OSError if nobody answers, for which Ray itself would wait some minutes."""
+    """Raise OSError if nobody answers, for which Ray itself would wait some minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS_S).close()
 
 
 @contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Ray's start takes SIGTERM over, to exit at once: give it back, and with it one that came meanwhile."""
+    """Give SIGTERM back, which Ray's start takes over to exit at once, and with it one that came meanwhile."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

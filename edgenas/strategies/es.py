@@ -15,13 +15,13 @@ from edgenas.exploration.strategy import Context, Priced
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import free_choices
-from edgenas.strategies.populations.generations import Generational, Plan, decoded, founders_for
+from edgenas.strategies.populations.generations import Generational, Plan, decoded, initial_for
 
 PLAN = Plan(parents=4, patience=4)
 # Step size by attempt, when all children of smaller steps are known.
 WIDER = 1.5
 
-Scores = NDArray[np.float64]  # (choices, most options), after the number of architectures if there are several
+Keys = NDArray[np.float64]  # (choices, most options), after the number of architectures if there are several
 
 
 class EvolutionStrategy(Generational):
@@ -33,7 +33,7 @@ class EvolutionStrategy(Generational):
 
     - Parents compete with their children, so the learning rates are 1: the memory is in the parents.
     - A parent enters as one-hot scores of its architecture, not as its sample: what `decode` did not read is noise, and
-      founders and repaired architectures have a place too.
+      initial and repaired architectures have a place too.
     - `decode` does not see a common scale, so there is no path for the step size. A lower margin of the variance (the
       idea of arXiv:2205.13482) keeps samples about `changes` choices away from parents that agree; the step is
       lengthened when all that it reaches is known.
@@ -49,8 +49,8 @@ class EvolutionStrategy(Generational):
 
     @classmethod
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> EvolutionStrategy:
-        """Return it with as many founders as suit the planned trials."""
-        return cls(priced.problem, ctx.rng("es"), replace(PLAN, founders=founders_for(priced.config.trials)))
+        """Return it with as many initial as suit the planned trials."""
+        return cls(priced.problem, ctx.rng("es"), replace(PLAN, initial=initial_for(priced.config.trials)))
 
     def _bred(self, n: int, attempt: int) -> list[Arch]:
         """Samples of the distribution that the survivors describe."""
@@ -60,7 +60,7 @@ class EvolutionStrategy(Generational):
         return decoded(space, mean + deviation * self.rng.normal(size=(n, *mean.shape)))
 
 
-def distribution(space: SearchSpace, parents: Sequence[Arch]) -> tuple[Scores, Scores]:
+def distribution(space: SearchSpace, parents: Sequence[Arch]) -> tuple[Keys, Keys]:
     """Mean and variance of the scores, from the parents, best first."""
     weights = np.log(len(parents) + 0.5) - np.log(np.arange(1, len(parents) + 1))
     weights /= weights.sum()

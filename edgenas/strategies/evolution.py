@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from edgenas.exploration.feasible import ATTEMPTS, Proposed, child, founder, sometimes_grown
+from edgenas.exploration.feasible import ATTEMPTS, Archive, child, initial_individual, maybe_filled
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.exploration.study import Trial
@@ -26,7 +26,7 @@ class Evolution(Strategy):
     """Regularised evolution: the oldest dies, not the worst (Real et al., 2019, arXiv:1802.01548, Alg. 1).
 
     Constrained as it stands, it loses to random search where feasible architectures are rare. So infeasible children
-    are repaired instead of dropped, a share of founders and children is grown until it fills the budget, children may
+    are repaired instead of dropped, a share of initial and children is grown until it fills the budget, children may
     have two parents, and no network is evaluated twice.
     """
 
@@ -40,17 +40,17 @@ class Evolution(Strategy):
         population_size: int = 32,
         tournament_size: int = 8,
         crossover_share: float = 0.5,
-        grown_share: float = 0.25,
+        fill_share: float = 0.25,
     ) -> None:
-        """The first `population_size` proposals are founders; then the best of each tournament has a child."""
+        """The first `population_size` proposals are initial; then the best of each tournament has a child."""
         self.problem = problem
         self.rng = rng
         self.population_size = population_size
         self.tournament_size = tournament_size
         self.crossover_share = crossover_share
-        self.grown_share = grown_share
+        self.fill_share = fill_share
         self.population: deque[tuple[Arch, float]] = deque(maxlen=population_size)
-        self.proposed = Proposed(problem.space)
+        self.proposed = Archive(problem.space)
 
     @classmethod
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> Evolution:
@@ -76,15 +76,15 @@ class Evolution(Strategy):
         for mutations in range(1, children + 1):
             arch = child(self.problem, self._parent, self.rng, self.crossover_share, mutations)
             if arch is not None:
-                arch = sometimes_grown(self.problem, arch, self.rng, self.grown_share)
+                arch = maybe_filled(self.problem, arch, self.rng, self.fill_share)
                 if new := self.proposed.add([arch], 1):
                     return new
-        return founder(self.problem, self.proposed, self.rng, self.grown_share, ATTEMPTS - children)
+        return initial_individual(self.problem, self.proposed, self.rng, self.fill_share, ATTEMPTS - children)
 
     def _parent(self) -> Arch:
         """The winner of a tournament: the best of a few members drawn with replacement."""
-        entrants = self.rng.integers(len(self.population), size=self.tournament_size)
-        return max((self.population[i] for i in entrants), key=lambda member: member[1])[0]
+        contestants = self.rng.integers(len(self.population), size=self.tournament_size)
+        return max((self.population[i] for i in contestants), key=lambda member: member[1])[0]
 
     def state_dict(self) -> State:
         """Generator, population and what was proposed."""

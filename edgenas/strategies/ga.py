@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from edgenas.exploration.feasible import ATTEMPTS, Proposed, child, founder, sometimes_grown
+from edgenas.exploration.feasible import ATTEMPTS, Archive, child, initial_individual, maybe_filled
 from edgenas.exploration.objective import Metrics
 from edgenas.exploration.pareto import crowding, fronts
 from edgenas.exploration.problem import Problem
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # circle widens. The others start afresh.
 BROODS = 8
 
-Member = tuple[Arch, float, list[float]]  # an architecture, its quality and its costs
+Individual = tuple[Arch, float, list[float]]  # an architecture, its quality and its costs
 
 
 class GA(Strategy):
@@ -35,7 +35,7 @@ class GA(Strategy):
     Differences. One child at a time joins the population and the last leaves it (steady state: Durillo et al., 2009,
     doi:10.1007/978-3-642-01020-0_18). Crossover takes each choice from either parent, mutation redraws one. What is
     above a budget is repaired, which leaves constraint-domination nothing to decide; failed trials are no members.
-    Under budgets a share of founders and children is grown until it fills them, and costs below a share of the budget
+    Under budgets a share of initial and children is grown until it fills them, and costs below a share of the budget
     count as equal, or most of the front would be far from what is asked for. No network is evaluated twice. Costs are
     free, and quality can be guessed from the trials so far (ridge models on options and their pairs): of several
     children the one is evaluated that would come first among the survivors.
@@ -50,13 +50,13 @@ class GA(Strategy):
         *,
         metrics: Sequence[str] | None = None,
         population_size: int = 20,
-        founders: int = 32,
+        initial: int = 32,
         children: int = 8,
         crossover_share: float = 0.5,
-        grown_share: float = 0.25,
+        fill_share: float = 0.25,
         floor: float = 0.5,
     ) -> None:
-        """Quality against the costs `metrics`; the first `founders` proposals are random.
+        """Quality against the costs `metrics`; the first `initial` proposals are random.
 
         Default metrics: those with a budget, since they are what the device limits; without any, the first cost. More
         of them, and nearly all trials are on the front. `children` compete for each evaluation; with 1 nothing is
@@ -67,13 +67,13 @@ class GA(Strategy):
         budgeted, costs = list(problem.objective.budgets), [cost.metric for cost in problem.costs]
         self.metrics = list(metrics) if metrics is not None else budgeted or costs[:1]
         self.population_size = population_size
-        self.founders = founders
+        self.initial = initial
         self.children = children
         self.crossover_share = crossover_share
-        self.grown_share = grown_share if problem.objective.budgets else 0.0
+        self.fill_share = fill_share if problem.objective.budgets else 0.0
         self.floor = floor
-        self.proposed = Proposed(problem.space)
-        self.members: list[Member] = []  # all that were told
+        self.proposed = Archive(problem.space)
+        self.members: list[Individual] = []  # all that were told
         self.population: list[int] = []  # those that live, best first
         self.weights_version = 0
         self.seed = int(rng.integers(2**62))
@@ -82,14 +82,14 @@ class GA(Strategy):
 
     @classmethod
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> GA:
-        """Return it with as many founders as leave most of the planned trials to children."""
-        return cls(priced.problem, ctx.rng("ga"), founders=min(32, max(8, priced.config.trials // 5)))
+        """Return it with as many initial as leave most of the planned trials to children."""
+        return cls(priced.problem, ctx.rng("ga"), initial=min(32, max(8, priced.config.trials // 5)))
 
     def ask(self, n: int = 1) -> list[Arch]:
         """At most `n` new feasible architectures; [] when nothing new turns up."""
         archs: list[Arch] = []
         for _ in range(n):
-            archs += self._new(len(self.members) + len(archs) < self.founders)
+            archs += self._new(len(self.members) + len(archs) < self.initial)
         return archs
 
     def tell(self, trials: Sequence[Trial]) -> None:
@@ -111,19 +111,19 @@ class GA(Strategy):
         budgets = self.problem.objective.budgets
         return [max(metrics[m], self.floor * budgets[m]) if m in budgets else metrics[m] for m in self.metrics]
 
-    def _new(self, founding: bool) -> list[Arch]:
+    def _new(self, is_initial: bool) -> list[Arch]:
         """One architecture whose network was not proposed before, or none."""
-        broods = 0 if founding or not self.population else BROODS
+        broods = 0 if is_initial or not self.population else BROODS
         for mutations in range(1, broods + 1):
             if new := self.proposed.add(self._ranked(self._brood(mutations)), 1):
                 return new
-        return founder(self.problem, self.proposed, self.rng, self.grown_share, ATTEMPTS - broods)
+        return initial_individual(self.problem, self.proposed, self.rng, self.fill_share, ATTEMPTS - broods)
 
     def _brood(self, mutations: int) -> list[Arch]:
         """Feasible children, a share of them grown."""
         problem, rng = self.problem, self.rng
         born = [child(problem, self._parent, rng, self.crossover_share, mutations) for _ in range(self.children)]
-        return [sometimes_grown(problem, arch, rng, self.grown_share) for arch in born if arch is not None]
+        return [maybe_filled(problem, arch, rng, self.fill_share) for arch in born if arch is not None]
 
     def _parent(self) -> Arch:
         """The winner of a tournament of two: the population is in order."""

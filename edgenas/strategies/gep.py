@@ -14,7 +14,7 @@ from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
-from edgenas.strategies.populations.generations import Generational, Plan, decoded, founders_for
+from edgenas.strategies.populations.generations import Generational, Plan, decoded, initial_for
 
 if TYPE_CHECKING:
     from edgenas.system.checkpoint import State
@@ -172,8 +172,8 @@ class GeneExpression(Generational):
 
     @classmethod
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> GeneExpression:
-        """Return it with as many founders as suit the planned trials."""
-        return cls(priced.problem, ctx.rng("gep"), replace(PLAN, founders=founders_for(priced.config.trials)))
+        """Return it with as many initial as suit the planned trials."""
+        return cls(priced.problem, ctx.rng("gep"), replace(PLAN, initial=initial_for(priced.config.trials)))
 
     def _bred(self, n: int, attempt: int) -> list[Arch]:
         """Children of winners of tournaments, after one more round of variation with every attempt."""

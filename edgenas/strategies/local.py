@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from edgenas.exploration.feasible import Proposed, founder, repair
+from edgenas.exploration.feasible import Archive, initial_individual, repair
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Trial
@@ -29,12 +29,12 @@ class Local(Strategy):
 
     reward_form = "hard"
 
-    def __init__(self, problem: Problem, rng: Generator, *, grown_share: float = 0.5) -> None:
+    def __init__(self, problem: Problem, rng: Generator, *, fill_share: float = 0.5) -> None:
         """Starts are random feasible architectures, such a share of them grown."""
         self.problem = problem
         self.rng = rng
-        self.grown_share = grown_share if problem.objective.budgets else 0.0
-        self.proposed = Proposed(problem.space)
+        self.fill_share = fill_share if problem.objective.budgets else 0.0
+        self.proposed = Archive(problem.space)
         self.centre: tuple[Arch, float] | None = None
         self.ahead: list[Arch] = []  # the centre's neighbours that were not looked at, in random order
         self.weights_version = 0
@@ -45,7 +45,7 @@ class Local(Strategy):
             return archs
         self.centre = None
         for _ in range(n):
-            archs += founder(self.problem, self.proposed, self.rng, self.grown_share)
+            archs += initial_individual(self.problem, self.proposed, self.rng, self.fill_share)
         return archs
 
     def tell(self, trials: Sequence[Trial]) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.random import Generator
 
-from edgenas.exploration.feasible import Proposed, feasible_samples, new_samples
+from edgenas.exploration.feasible import Archive, feasible_samples, new_samples
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.sampling import one_hot
-from edgenas.strategies.integer_program.network_flow import Scores
+from edgenas.strategies.integer_program.network_flow import OptionScores
 from edgenas.strategies.integer_program.program import SECONDS, Program, Solution
 
 if TYPE_CHECKING:
@@ -37,17 +37,17 @@ class Milp(Strategy):
 
     reward_form = "hard"
 
-    def __init__(self, problem: Problem, rng: Generator, *, founders: int = 16, seconds: float = SECONDS) -> None:
+    def __init__(self, problem: Problem, rng: Generator, *, initial: int = 16, seconds: float = SECONDS) -> None:
         """No proposal is sought for longer than about so many `seconds`; `notes` says it if one is not the best then.
 
         Raises UsageError for a budget on a metric that is no sum over the network's kernels.
         """
         self.problem = problem
         self.rng = rng
-        self.founders = founders
+        self.initial = initial
         self.seconds = seconds
         self.program = Program(problem.space, problem.costs, problem.objective.budgets)
-        self.proposed = Proposed(problem.space)
+        self.proposed = Archive(problem.space)
         self.passed: list[Arch] = []
         self.rewards: list[tuple[Arch, float]] = []
         self.weights_version = 0
@@ -56,8 +56,8 @@ class Milp(Strategy):
 
     @classmethod
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> Milp:
-        """Return it with a sixth of the planned trials as founders."""
-        return cls(priced.problem, ctx.rng("milp"), founders=min(32, max(8, priced.config.trials // 6)))
+        """Return it with a sixth of the planned trials as initial."""
+        return cls(priced.problem, ctx.rng("milp"), initial=min(32, max(8, priced.config.trials // 6)))
 
     def ask(self, n: int = 1) -> list[Arch]:
         """At most `n` new feasible architectures; [] when it is proven that there is none."""
@@ -83,12 +83,12 @@ class Milp(Strategy):
             return trials
         solution = self.program.solve(self.problem.space, self._scores(draw=False), seconds=self.seconds)
         self.notes = [describe(solution, self.seconds), *self._unproven()]
-        return Proposed(self.problem.space).add([arch for arch in (solution.arch, *trials) if arch is not None], k)
+        return Archive(self.problem.space).add([arch for arch in (solution.arch, *trials) if arch is not None], k)
 
     def _new(self) -> list[Arch]:
         """The next architecture, or none: while there are few, a sample with options that were seldom proposed."""
         proposed = self.proposed.state()
-        if len(proposed) >= self.founders and self.rewards:
+        if len(proposed) >= self.initial and self.rewards:
             return self._best(self._scores(draw=True))
         rarity = self._rarity(proposed)
         samples = feasible_samples(self.problem, self.rng, POOL)
@@ -96,14 +96,14 @@ class Milp(Strategy):
         return self.proposed.add(samples, 1) or self._best(rarity)
 
     def _rarity(self, archs: Sequence[Arch]) -> list[list[float]]:
-        """Scores that prefer options by how few of `archs` have them, at random among equals."""
+        """OptionScores that prefer options by how few of `archs` have them, at random among equals."""
         counts = [[0] * len(choice.options) for choice in self.problem.space.choices]
         for arch in archs:
             for row, option in zip(counts, arch, strict=True):
                 row[option] += 1
         return [[1.0 / (1 + count) + 0.1 * self.rng.random() for count in row] for row in counts]
 
-    def _best(self, scores: Scores) -> list[Arch]:
+    def _best(self, scores: OptionScores) -> list[Arch]:
         """The best new architecture by these scores; where the time does not suffice to find one, a feasible one."""
         excluded = [*self.proposed.state(), *self.passed]
         solution = self.program.solve(self.problem.space, scores, excluded=excluded, seconds=self.seconds)

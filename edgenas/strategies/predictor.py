@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.random import Generator
 
-from edgenas.exploration.feasible import Proposed, feasible_samples, founder, repaired_samples
+from edgenas.exploration.feasible import Archive, feasible_samples, initial_individual, repaired_samples
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.exploration.study import Trial
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SAMPLES, CHILDREN = 1024, 256  # candidates per proposal: uniform ones, and children of the best trials
 PARENTS, CLIMBERS, STEPS = 16, 8, 3  # best trials with children; candidates whose neighbours join, and how often
-GROWN_SHARE, ATTEMPTS = 0.5, 8  # of the founders; at a founder not proposed before
+GROWN_SHARE, ATTEMPTS = 0.5, 8  # of the initial; at a founder not proposed before
 EXPLORATION = 0.5  # mean number of standard deviations that a candidate is given
 REFIT, REFIT_SLOW = 0.04, 0.15  # more trials than a model has seen, as a share, before it learns again
 SCREENED = 64  # candidates that a model other than the first ranks: the best by the first, which is fast
@@ -43,18 +43,18 @@ class PredictorGuided(Strategy):
     reward_form = "hard"
 
     def __init__(
-        self, problem: Problem, rng: Generator, *, models: Sequence[ModelMaker] = (Pairs,), founders: int = 16
+        self, problem: Problem, rng: Generator, *, models: Sequence[ModelMaker] = (Pairs,), initial: int = 16
     ) -> None:
-        """The first `founders` proposals are random feasible ones, half of them grown until they fill the budget.
+        """The first `initial` proposals are random feasible ones, half of them grown until they fill the budget.
 
         The first of `models` ranks all candidates. Where another one predicts the trials better, it ranks the best of
         them again: compared by cross-validation whenever the number of trials has doubled.
         """
         self.problem = problem
         self.rng = rng
-        self.founders = founders
+        self.initial = initial
         self.makers = tuple(models)
-        self.proposed = Proposed(problem.space)
+        self.proposed = Archive(problem.space)
         self.trials: list[tuple[Arch, float]] = []
         self.weights_version = 0
         self.seed = int(rng.integers(2**62))
@@ -65,15 +65,15 @@ class PredictorGuided(Strategy):
 
     @classmethod
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> PredictorGuided:
-        """Return it with both models, and fewer founders where few trials are planned."""
-        founders = min(16, max(4, priced.config.trials // 5))
-        return cls(priced.problem, ctx.rng("predictor"), models=(Pairs, graphs), founders=founders)
+        """Return it with both models, and fewer initial where few trials are planned."""
+        initial = min(16, max(4, priced.config.trials // 5))
+        return cls(priced.problem, ctx.rng("predictor"), models=(Pairs, graphs), initial=initial)
 
     def ask(self, n: int = 1) -> list[Arch]:
         """At most `n` new feasible architectures; [] when nothing new turns up."""
         archs: list[Arch] = []
         for _ in range(n):
-            new = self._founder() if len(self.trials) + len(archs) < self.founders else self._predicted()
+            new = self._initial() if len(self.trials) + len(archs) < self.initial else self._predicted()
             if not new:
                 break
             archs += new
@@ -90,9 +90,9 @@ class PredictorGuided(Strategy):
             if self.problem.objective.quality in trial.metrics and trial.error is None:
                 self.trials.append((trial.arch, trial.reward))
 
-    def _founder(self) -> list[Arch]:
+    def _initial(self) -> list[Arch]:
         """One new random architecture, or none."""
-        return founder(self.problem, self.proposed, self.rng, GROWN_SHARE, ATTEMPTS)
+        return initial_individual(self.problem, self.proposed, self.rng, GROWN_SHARE, ATTEMPTS)
 
     def _predicted(self) -> list[Arch]:
         """The new candidate of the highest bound, or none."""
@@ -105,7 +105,7 @@ class PredictorGuided(Strategy):
         if self._choose():
             new = self.proposed.new(ranked, SCREENED)
             ranked = self._ranked(self._learned(self.chosen), factor, new)
-        return self.proposed.add(ranked, 1) or self._founder()
+        return self.proposed.add(ranked, 1) or self._initial()
 
     def _ranked(self, model: QualityPredictor, factor: float, archs: Sequence[Arch]) -> list[Arch]:
         """Highest bound first, none twice: the prediction plus so many of its standard deviations."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from numpy.random import Generator
 
-from edgenas.exploration.feasible import Proposed, new_samples
+from edgenas.exploration.feasible import Archive, new_samples
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Trial
@@ -29,7 +29,7 @@ class Random(Strategy):
         """`rng` is all its randomness."""
         self.problem = problem
         self.rng = rng
-        self.proposed = Proposed(problem.space)
+        self.proposed = Archive(problem.space)
 
     def ask(self, n: int = 1) -> list[Arch]:
         """At most `n` new feasible architectures; [] when nothing new turns up."""

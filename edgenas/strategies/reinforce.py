@@ -11,7 +11,7 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from edgenas.exploration.feasible import Proposed, networks, random_feasible, repair
+from edgenas.exploration.feasible import Archive, network_keys, random_feasible, repair
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study, Trial
@@ -133,7 +133,7 @@ class Reinforce(Strategy):
         repaired = [arch for arch in (repair(self.problem, arch, rng) for arch in ranked[:k]) if arch is not None]
         trials = [trial.arch for trial in study.best(k)]
         in_turn = (arch for arch in chain.from_iterable(zip_longest(trials, repaired)) if arch is not None)
-        return Proposed(self.problem.space).add(in_turn, k)
+        return Archive(self.problem.space).add(in_turn, k)
 
     def _draw(self) -> None:
         """A new round: first what needs an evaluation, then what has its reward already."""
@@ -186,7 +186,7 @@ class Reinforce(Strategy):
         return []
 
     def _keys(self, archs: Sequence[Arch]) -> list[bytes]:
-        return networks(self.problem.space, archs)
+        return network_keys(self.problem.space, archs)
 
     def state_dict(self) -> State:
         """Generator, policy, optimiser, round and memory."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-
 from edgenas.cost.counts import CountCost
 from edgenas.exploration.objective import Metrics
+from edgenas.exploration.strategy import Context, Priced
 from edgenas.graph.graph import Arch
 from edgenas.nn.network import Network, fresh_network
-from edgenas.exploration.strategy import Context, Priced
 
 _MOST_MACS = 1e12  # an accuracy is at most 1
 

@@ -49,12 +49,12 @@ def optuna_searched(name: str, problem: Problem, seed: int, trials: int) -> list
             break
         asked = study.ask()
         arch = suggested(problem, asked)
-        excess = float(problem.excess([arch])[0])
-        asked.set_constraint("excess", excess)
-        if excess == 0 and arch not in known:
+        violation = float(problem.violation([arch])[0])
+        asked.set_constraint("violation", violation)
+        if violation == 0 and arch not in known:
             metrics = problem.evaluate(arch)
             known[arch] = Trial(len(known), arch, metrics, problem.objective.reward(metrics), True)
-        study.tell(asked, known[arch].metrics["accuracy"] if excess == 0 else 0.0)
+        study.tell(asked, known[arch].metrics["accuracy"] if violation == 0 else 0.0)
     return list(known.values())
 
 

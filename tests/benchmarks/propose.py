@@ -132,7 +132,9 @@ def _problem() -> tuple[Problem, float]:
 def _searched(name: str, problem: Problem, seed: int) -> float:
     """ms a proposal in one search, with the reward form of the strategy."""
     plugin = plugins.load("strategies", name)
-    problem = replace(problem, space=_fresh(problem.space), objective=replace(problem.objective, form=plugin.reward_form))
+    problem = replace(
+        problem, space=_fresh(problem.space), objective=replace(problem.objective, form=plugin.reward_form)
+    )
     strategy = Timed(built(name, problem, seed, trials=TRIALS))
     with tempfile.TemporaryDirectory() as folder:
         study = Study(Path(folder), problem.objective, forget, load_json)

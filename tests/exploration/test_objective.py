@@ -49,7 +49,7 @@ def test_two_budgets(form, reward):
 
 def test_excess_adds_up_over_the_budgets_that_are_exceeded():
     objective = Objective({MS: 20.0, KB: 100.0, "macs": 10.0})
-    assert objective.excess({MS: 30.0, KB: 200.0, "macs": 1.0}) == pytest.approx(1.5)
+    assert objective.violation({MS: 30.0, KB: 200.0, "macs": 1.0}) == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("form, reach", [("hard", 1.0), ("soft", 1.5), ("absolute", 1.5)])
@@ -119,7 +119,7 @@ def test_a_cost_of_zero_keeps_the_soft_reward_finite():
 
 @given(st.floats(1e-3, 1e12), st.sampled_from([1.0, 1e6]))
 def test_what_a_limit_asks_for_is_enough_and_not_much_more(value, unit):
-    asked = replace(PARAMS, unit=unit).asked(value)
+    asked = replace(PARAMS, unit=unit).flag_for(value)
     assert value * (1 - 1e-9) <= unit * float(asked.removeprefix("--max-params ")) <= 1.02 * value
 
 

@@ -45,7 +45,7 @@ def test_feasible_and_excess_agree_with_the_objective(rng):
     p = synthetic(SPACE, 0.2)
     archs = [SMALLEST, LARGEST, *(sample(SPACE, rng) for _ in range(50))]
     assert p.feasible(archs).tolist() == [p.objective.feasible(m) for m in p.preview(archs)]
-    assert np.array_equal(p.excess(archs) == 0, p.feasible(archs))
+    assert np.array_equal(p.violation(archs) == 0, p.feasible(archs))
     assert p.feasible(archs)[0] and not p.feasible(archs)[1]
 
 

@@ -78,7 +78,7 @@ def test_beats_random(tmp_path, budget_share):
     """Mean of 8 seeds at equal evaluations, under a tight and a loose budget."""
     leads = leads_over_random(
         tmp_path,
-        lambda problem, rng: EvolutionStrategy(problem, rng, replace(PLAN, founders=8)),
+        lambda problem, rng: EvolutionStrategy(problem, rng, replace(PLAN, initial=8)),
         Toy(6),
         budget_share,
         seeds=8,

@@ -28,12 +28,12 @@ def test_a_tournament_of_many_is_won_by_the_best(rng):
 
 def test_children_are_feasible_mutations_of_the_population(rng):
     problem = synthetic(SPACE, 0.5)
-    strategy = Evolution(problem, rng, population_size=6, crossover_share=0.0, grown_share=0.0)
-    founders = strategy.ask(6)
-    strategy.tell(rewarded(founders, [0.5] * 6))
+    strategy = Evolution(problem, rng, population_size=6, crossover_share=0.0, fill_share=0.0)
+    initial = strategy.ask(6)
+    strategy.tell(rewarded(initial, [0.5] * 6))
     distances = []
     for child in strategy.ask(20):
-        distances.append(min(sum(a != b for a, b in zip(child, parent, strict=True)) for parent in founders))
+        distances.append(min(sum(a != b for a, b in zip(child, parent, strict=True)) for parent in initial))
     assert problem.feasible([arch for arch, _ in strategy.population]).all()
     assert np.median(distances) <= 2 and min(distances) == 1
 

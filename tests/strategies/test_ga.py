@@ -88,7 +88,7 @@ def test_qualities_on_older_weights_are_forgotten(rng):
 
 def test_a_restored_model_is_the_same(rng):
     problem = unbounded()
-    strategy, again = GA(problem, rng, founders=8, population_size=6), GA(problem, np.random.default_rng(1))
+    strategy, again = GA(problem, rng, initial=8, population_size=6), GA(problem, np.random.default_rng(1))
     for _ in range(12):
         strategy.tell([Trial(0, a, problem.evaluate(a), 0.5, True) for a in strategy.ask(2)])
     again.load_state_dict(strategy.state_dict())
@@ -114,7 +114,7 @@ def test_beats_random_in_hypervolume(tmp_path, children):
     margins = []
     for seed in range(12):
         problem, rngs = unbounded(seed), np.random.default_rng(seed).spawn(2)
-        ours = searched(tmp_path / f"{seed}g", problem, GA(problem, rngs[0], children=children, founders=16), 48)
+        ours = searched(tmp_path / f"{seed}g", problem, GA(problem, rngs[0], children=children, initial=16), 48)
         control = searched(tmp_path / f"{seed}r", problem, Random(problem, rngs[1]), 48)
         fronts = [[(-t.metrics["accuracy"], t.metrics[GATE]) for t in trials] for trials in (ours, control)]
         corner = np.max(np.concatenate(fronts), axis=0)
@@ -124,5 +124,5 @@ def test_beats_random_in_hypervolume(tmp_path, children):
 
 def test_beats_random_under_a_budget(tmp_path):
     """Mean of 20 seeds at equal evaluations."""
-    leads = leads_over_random(tmp_path, partial(GA, founders=12), SPACE, 0.3, seeds=20, trials=36)
+    leads = leads_over_random(tmp_path, partial(GA, initial=12), SPACE, 0.3, seeds=20, trials=36)
     assert leads.mean() > 2 * leads.std() / np.sqrt(20)

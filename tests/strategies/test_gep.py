@@ -160,11 +160,11 @@ def test_a_genome_can_be_written_for_any_architecture(rng, allowed):
 def test_children_resemble_the_best(rng):
     problem = synthetic(SPACE, 2.0)
     strategy = GeneExpression(problem, rng, replace(PLAN, parents=1))
-    founders = strategy.ask(16)
-    strategy.tell(rewarded(founders, [float(i == 7) for i in range(16)]))
+    initial = strategy.ask(16)
+    strategy.tell(rewarded(initial, [float(i == 7) for i in range(16)]))
     strategy.ask()
     distances = [
-        np.count_nonzero(np.array(strategy._bred(500, attempt)) != np.array(founders[7]), axis=1).mean()
+        np.count_nonzero(np.array(strategy._bred(500, attempt)) != np.array(initial[7]), axis=1).mean()
         for attempt in (0, 2, 5)
     ]
     assert distances == sorted(distances) and distances[0] < 1.5 and distances[2] < len(SPACE.choices) / 2
@@ -185,7 +185,7 @@ def test_beats_random(tmp_path, budget_share):
     """Mean of 8 seeds at equal evaluations, under a tight and a loose budget."""
     leads = leads_over_random(
         tmp_path,
-        lambda problem, rng: GeneExpression(problem, rng, replace(PLAN, founders=8)),
+        lambda problem, rng: GeneExpression(problem, rng, replace(PLAN, initial=8)),
         Toy(6),
         budget_share,
         seeds=8,

@@ -7,7 +7,7 @@ import pytest
 
 from edgenas.cost.memory import PeakBytes
 from edgenas.errors import UsageError
-from edgenas.exploration.feasible import networks
+from edgenas.exploration.feasible import network_keys
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import Study, Trial
@@ -56,7 +56,7 @@ def test_costs_without_a_budget_may_be_anything(rng):
 
 
 def test_founders_show_every_option_that_fits(rng):
-    strategy = Milp(synthetic(SPACE, 1.0), rng, founders=8)
+    strategy = Milp(synthetic(SPACE, 1.0), rng, initial=8)
     columns = zip(*strategy.ask(8), strict=True)
     assert [set(column) for column in columns] == [set(allowed) for allowed in SPACE.allowed]
 
@@ -66,7 +66,7 @@ def test_the_optimum_of_additive_qualities_is_found_and_proven(tmp_path, rng):
     problem = Problem(SPACE, COSTS, problem.objective, Additive(SPACE))
     archs = np.array(all_archs(SPACE))[problem.feasible(all_archs(SPACE))].tolist()
     best = max(problem.evaluator(tuple(arch))["accuracy"] for arch in archs)
-    strategy = Milp(problem, rng, founders=12)
+    strategy = Milp(problem, rng, initial=12)
     asked = told(strategy, problem, 24)
     assert max(problem.evaluator(arch)["accuracy"] for arch in asked) == pytest.approx(best)
     first = strategy.recommend(empty_study(tmp_path, problem), 3)[0]
@@ -79,7 +79,7 @@ def test_the_optimum_of_additive_qualities_is_found_and_proven(tmp_path, rng):
 @pytest.mark.parametrize("budget_share", [0.15, 0.6])
 def test_does_not_lose_to_random(tmp_path, budget_share):
     """Mean of 3 seeds at equal evaluations, under a tight and a loose budget."""
-    leads = leads_over_random(tmp_path, partial(Milp, founders=8), Toy(4), budget_share, seeds=3, trials=20)
+    leads = leads_over_random(tmp_path, partial(Milp, initial=8), Toy(4), budget_share, seeds=3, trials=20)
     assert leads.mean() > 0
 
 
@@ -87,11 +87,11 @@ def test_does_not_lose_to_random(tmp_path, budget_share):
 def test_a_feasible_set_in_fragments_is_found_whole(space, rng):
     """The few cheapest networks: samples rarely meet any, and one is no neighbour of the other."""
     archs = all_archs(space)
-    keys, costs = np.array(networks(space, archs), dtype=object), COSTS[0].many(space, archs)
+    keys, costs = np.array(network_keys(space, archs), dtype=object), COSTS[0].many(space, archs)
     budget = next(b for b in np.unique(costs)[::-1] if len(set(keys[costs <= b])) <= 16)
     problem = Problem(space, COSTS, Objective({GATE: budget * (1 + 1e-6)}), Additive(space))
-    strategy = Milp(problem, rng, founders=4)
-    asked = networks(space, told(strategy, problem, 20))
+    strategy = Milp(problem, rng, initial=4)
+    asked = network_keys(space, told(strategy, problem, 20))
     assert set(asked) == set(keys[costs <= budget]) and len(asked) == len(set(asked)) > 1
     assert strategy.ask(1) == [] and strategy.notes == ["milp: proven that no other network meets the budgets"]
 
@@ -103,7 +103,7 @@ def test_a_budget_out_of_reach_is_proven_to_be(rng):
 
 def test_out_of_time_it_proposes_what_is_feasible_and_says_so(tmp_path, rng):
     problem = synthetic(SPACE, 0.3)
-    strategy = Milp(problem, rng, founders=2, seconds=0.0)
+    strategy = Milp(problem, rng, initial=2, seconds=0.0)
     asked = told(strategy, problem, 5)
     assert len(asked) == 5 and problem.feasible(asked).all()
     study = empty_study(tmp_path, problem)
@@ -116,7 +116,7 @@ def test_out_of_time_it_proposes_what_is_feasible_and_says_so(tmp_path, rng):
 
 def test_newer_weights_make_older_rewards_nothing(rng):
     problem = synthetic(SPACE, 0.5)
-    strategy = Milp(problem, rng, founders=2)
+    strategy = Milp(problem, rng, initial=2)
     told(strategy, problem, 4)
     newer = told(strategy, problem, 2, weights_version=1)
     assert [arch for arch, _ in strategy.rewards] == newer
@@ -130,7 +130,7 @@ def test_failed_trials_teach_nothing(rng):
 
 def test_narrowed_it_proposes_from_what_is_left(rng):
     problem = synthetic(SPACE, 0.5)
-    strategy = Milp(problem, rng, founders=3)
+    strategy = Milp(problem, rng, initial=3)
     told(strategy, problem, 5)
     space = SPACE.restrict({"k0": [2], "depth": [0]})
     strategy.narrow(space)

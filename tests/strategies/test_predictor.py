@@ -62,7 +62,7 @@ def test_models_are_compared_when_trials_have_doubled(rng):
 
 
 def test_new_weights_begin_afresh(rng):
-    strategy = PredictorGuided(synthetic(SPACE, 0.5), rng, founders=4)
+    strategy = PredictorGuided(synthetic(SPACE, 0.5), rng, initial=4)
     run(strategy, 12)
     archs = strategy.ask(2)
     strategy.tell([Trial(0, arch, {"accuracy": 0.1}, 0.1, True, weights_version=1) for arch in archs])
@@ -77,10 +77,10 @@ def test_failed_trials_teach_nothing(rng):
 
 
 def test_no_budget_no_founder_below_it(rng):
-    """Half of the founders are grown until nothing larger is left."""
+    """Half of the initial are grown until nothing larger is left."""
     problem = Problem(SPACE, COSTS, Objective({GATE: 1e6}), Accuracy(SPACE, 0))
-    founders = PredictorGuided(problem, rng, founders=16).ask(16)
-    work = COSTS[1].many(SPACE, founders)
+    initial = PredictorGuided(problem, rng, initial=16).ask(16)
+    work = COSTS[1].many(SPACE, initial)
     assert (work == work.max()).any() and len(set(work)) > 4
 
 

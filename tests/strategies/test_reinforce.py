@@ -112,10 +112,10 @@ def test_the_budget_is_found_without_evaluations(rng):
     """By the time the first `ask` under a tight budget returns, the policy has learnt from costs alone."""
     problem = synthetic(Toy(8), 1e-3)
     strategy = Reinforce(problem, rng)
-    untrained = np.mean(problem.excess(strategy.controller.sample(200, rng)))
+    untrained = np.mean(problem.violation(strategy.controller.sample(200, rng)))
     archs = strategy.ask(1)
     assert all(problem.objective.scored(metrics) for metrics in problem.preview(archs))
-    assert np.mean(problem.excess(strategy.controller.sample(200, rng))) < untrained / 2
+    assert np.mean(problem.violation(strategy.controller.sample(200, rng))) < untrained / 2
 
 
 def test_rewards_on_older_weights_are_forgotten(rng):

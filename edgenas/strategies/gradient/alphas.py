@@ -42,7 +42,7 @@ class Alphas(nn.Module):
     def probabilities(self, floor: float = 0.0) -> Tensor:
         """(choices, width), 0 where an option is not offered."""
         logits = self.logits.masked_fill(~self.offered, -torch.inf)
-        probabilities: Tensor = (logits * _sharpness(logits.detach(), floor)).softmax(1)
+        probabilities: Tensor = (logits * _inverse_temperature(logits.detach(), floor)).softmax(1)
         return probabilities
 
     def rows(self, probabilities: Tensor) -> list[Tensor]:
@@ -122,7 +122,7 @@ class Alphas(nn.Module):
         return self.space.decode(scores)
 
 
-def _sharpness(logits: Tensor, floor: float) -> Tensor:
+def _inverse_temperature(logits: Tensor, floor: float) -> Tensor:
     """(choices, 1): the least factor, at least 1, that gives the likeliest option a probability of `floor`."""
     low, high = torch.ones_like(logits[:, :1]), torch.ones_like(logits[:, :1])
     if floor <= 0:

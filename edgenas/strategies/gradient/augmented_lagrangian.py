@@ -14,21 +14,21 @@ from edgenas.strategies.gradient.expected_cost import expected_cost
 
 
 @dataclass(frozen=True)
-class SteeringSettings:
+class LagrangianSettings:
     """How hard a search is steered, each with its reason."""
 
-    pull: float = 30.0  # on the squared excess of the expected cost over the budget: it damps the multiplier
+    pull: float = 30.0  # on the squared violation of the expected cost over the budget: it damps the multiplier
     rate: float = 60.0  # of the multiplier, over the whole search
     target: float = 0.97  # of the budget: discretising takes the rest
 
 
-class Steering:
-    """The method of multipliers on the tightest budget: `excess` is its expected cost over the target, less 1.
+class AugmentedLagrangian:
+    """The method of multipliers on the tightest budget: `violation` is its expected cost over the target, less 1.
 
     The multiplier takes both signs, so that what a budget allows is used. Where no budget is given nothing is added.
     """
 
-    def __init__(self, problem: Problem, settings: SteeringSettings, steps: int, device: torch.device) -> None:
+    def __init__(self, problem: Problem, settings: LagrangianSettings, steps: int, device: torch.device) -> None:
         """For a problem with one combination of static options, and so many steps of the alphas."""
         self.settings, self.steps = settings, steps
         (statics,) = problem.space.all_statics()
@@ -40,7 +40,7 @@ class Steering:
         }
         self.multiplier = torch.zeros((), device=device)
 
-    def excess(self, rows: Sequence[Tensor]) -> Tensor:
+    def violation(self, rows: Sequence[Tensor]) -> Tensor:
         """() with gradients, for the probabilities of every choice's options."""
         return torch.stack([cost(rows) / target - 1 for cost, target in self._costs.values()]).amax()
 
@@ -53,9 +53,9 @@ class Steering:
         """What is added to the loss of the alphas; the multiplier learns from it."""
         if not self._costs:
             return self.multiplier
-        excess = self.excess(rows)
-        loss = self.multiplier * excess + self.settings.pull / 2 * excess.square()
-        self.multiplier = self.multiplier + self.settings.rate / self.steps * excess.detach()
+        violation = self.violation(rows)
+        loss = self.multiplier * violation + self.settings.pull / 2 * violation.square()
+        self.multiplier = self.multiplier + self.settings.rate / self.steps * violation.detach()
         return loss
 
     def state(self) -> Any:

@@ -16,7 +16,7 @@ from numpy.random import Generator
 
 from edgenas.data.base import Data
 from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
-from edgenas.exploration.feasible import Proposed, feasible_samples, founder, random_feasible, repair
+from edgenas.exploration.feasible import Archive, feasible_samples, initial_individual, random_feasible, repair
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.exploration.study import Study, Trial
@@ -24,7 +24,7 @@ from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.gradient.alphas import entropy
 from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining, largest_first
-from edgenas.strategies.gradient.collapse import Guard, full_cells
+from edgenas.strategies.gradient.collapse import CollapseDetector, full_cells
 from edgenas.strategies.gradient.notes import notes
 from edgenas.strategies.gradient.relaxations import Relaxation
 from edgenas.system.checkpoint import State
@@ -35,7 +35,7 @@ from edgenas.training.settings import Settings, batch_size_for, epochs_for
 # `largest` lets the weights of the largest network learn for a third of them before alphas do.
 OPTIONS = {"guards": ("on", "off"), "warm-up": ("mixed", "largest")}
 SAMPLES = 256  # of the final probabilities, ranked for the recommendation
-SHARPENED = 0.5  # floor of the probabilities that they are drawn with
+ANNEALED = 0.5  # floor of the probabilities that they are drawn with
 NOTED_BATCH, NOTED_IMAGES = 128, 24 * 128  # validation images that the supernet's accuracy is noted on
 ROUNDS = 20  # parts of the training at most, each with a trial
 
@@ -75,8 +75,8 @@ class Bilevel(Strategy):
         self.problem, self.training, self.context = problem, training, context
         self.evaluator = SupernetEvaluator(training.supernet, data)
         self.rounds = max(1, min(trials // 2, ROUNDS, training.steps))
-        self.guard = Guard(training) if guarded else None
-        self.proposed = Proposed(problem.space)  # on the final weights
+        self.collapse = CollapseDetector(training) if guarded else None
+        self.proposed = Archive(problem.space)  # on the final weights
         self.entropies: list[float] = []  # of the alphas, after each round
 
     @classmethod
@@ -119,14 +119,14 @@ class Bilevel(Strategy):
             self._advance()
             best = self._best()
             return self.proposed.add(best, 1) if t.step >= t.steps else best
-        return self.proposed.add(self._likely(t.rng), n) or founder(self.problem, self.proposed, t.rng, 0.0)
+        return self.proposed.add(self._likely(t.rng), n) or initial_individual(self.problem, self.proposed, t.rng, 0.0)
 
     def _advance(self) -> None:
         t = self.training
         done = t.step * self.rounds // t.steps
         t.advance(-(-(done + 1) * t.steps // self.rounds) if t.alphas.free else t.steps, self.context)
-        if self.guard is not None:
-            self.guard.check()
+        if self.collapse is not None:
+            self.collapse.check()
         self.entropies.append(entropy(t.probabilities()))
         self.evaluator.weights_version += 1
 
@@ -144,8 +144,8 @@ class Bilevel(Strategy):
         """What the final alphas say, then the best trials."""
         best = self._best()
         archs = [*best, *(trial.arch for trial in study.best(k))]
-        self.notes = [*self._notes(best or archs[:1]), *(self.guard.notes if self.guard else [])]
-        return Proposed(self.problem.space).add(archs, k)
+        self.notes = [*self._notes(best or archs[:1]), *(self.collapse.notes if self.collapse else [])]
+        return Archive(self.problem.space).add(archs, k)
 
     def _notes(self, own: Sequence[Arch]) -> list[str]:
         size = self.training.supergraph.input.shape[1]
@@ -160,7 +160,7 @@ class Bilevel(Strategy):
         """The training's, the guard's, and which weights the last scores were of."""
         return {
             "training": self.training.state(),
-            "guard": self.guard and self.guard.state(),
+            "guard": self.collapse and self.collapse.state(),
             "proposed": self.proposed.state(),
             "entropies": list(self.entropies),
             "weights_version": self.evaluator.weights_version,
@@ -169,8 +169,8 @@ class Bilevel(Strategy):
     def load_state_dict(self, state: State) -> None:
         """Go on from there."""
         self.training.load(state["training"])
-        if self.guard is not None:
-            self.guard.load(state["guard"])
+        if self.collapse is not None:
+            self.collapse.load(state["guard"])
         self.proposed.load(state["proposed"])
         self.entropies = list(state["entropies"])
         self.evaluator.weights_version = state["weights_version"]
@@ -186,9 +186,9 @@ class Bilevel(Strategy):
         alphas = self.training.alphas
         own = repair(self.problem, alphas.decode(), rng)
         with torch.no_grad():
-            samples = alphas.sample(alphas.probabilities(SHARPENED), SAMPLES, rng)
+            samples = alphas.sample(alphas.probabilities(ANNEALED), SAMPLES, rng)
         feasible = [arch for arch, fits in zip(samples, self.problem.feasible(samples), strict=True) if fits]
-        if self.guard is not None:
+        if self.collapse is not None:
             feasible = [arch for arch in feasible if not full_cells(alphas.space, arch)] or feasible
         likelihood = dict(zip(feasible, alphas.log_likelihoods(feasible), strict=True))
         likely = sorted(likelihood, key=lambda arch: (-likelihood[arch], arch))

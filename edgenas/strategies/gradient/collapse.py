@@ -73,7 +73,7 @@ class Eigenvalue:
         self.values = deque(values, maxlen=WINDOW + 1)
 
 
-class Guard:
+class CollapseDetector:
     """Ends what alphas learn where the loss sharpens in them, and withdraws skip connections that are too many.
 
     RobustDARTS (arXiv:1909.09656) stops at the alphas before the eigenvalue rose. Deviations: here weights are trained
@@ -129,7 +129,7 @@ class Guard:
 
         def gradient(logits: Tensor) -> Tensor:
             self._set(logits)
-            return self.training.alpha_gradient(batch, sharpened=False)
+            return self.training.alpha_gradient(batch, annealed=False)
 
         try:
             return self.eigenvalue.rises(gradient, here)

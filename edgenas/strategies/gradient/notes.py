@@ -35,7 +35,7 @@ def notes(
     if entropies:
         lines.append(f"alphas: entropy as training went on, 1 where nothing is preferred: {_course(entropies)}")
     found = problem.preview([arch])[0]
-    for metric, expected in training.steering.expected(alphas.rows(probabilities)).items():
+    for metric, expected in training.lagrangian.expected(alphas.rows(probabilities)).items():
         lines.append(f"alphas: {metric} {expected:.4g} expected, {found[metric]:.4g} after discretising")
     return lines
 

@@ -15,11 +15,11 @@ Branch = tuple[int, frozenset[int]]  # the test that follows, and the conditions
 END = 0
 
 
-class Walks:
+class DecisionDiagrams:
     """Hash-consed tests; equal ids collect equal conditions."""
 
     def __init__(self, diagrams: Diagrams) -> None:
-        """Walks for conditions that are ids of `diagrams`, which is not changed."""
+        """DecisionDiagrams for conditions that are ids of `diagrams`, which is not changed."""
         self.diagrams = diagrams
         self.tests: list[tuple[int, tuple[Branch, ...]]] = [(len(diagrams.sizes), ())]
         self._ids: dict[tuple[int, tuple[Branch, ...]], int] = {}

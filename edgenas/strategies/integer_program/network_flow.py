@@ -14,9 +14,9 @@ from edgenas.graph.conditions import FALSE, TRUE
 from edgenas.graph.graph import Arch
 from edgenas.graph.ops import Choose
 from edgenas.spaces.base import SearchSpace, Statics
-from edgenas.strategies.integer_program.decision_diagram import END, Walks
+from edgenas.strategies.integer_program.decision_diagram import END, DecisionDiagrams
 
-Scores = Sequence[Sequence[float]]  # one number per option per choice
+OptionScores = Sequence[Sequence[float]]  # one number per option per choice
 Prices = NDArray[np.float64]  # one number per budget
 
 # The budgets are wider by this share: sums in another order differ in their last digits. Results are priced again.
@@ -79,7 +79,7 @@ class FlowProgram:
 
     def _add_walks(self, prices: Mapping[int, Prices]) -> tuple[list[int], list[Prices]]:
         """Rows of the flows through all walks; returns the columns of the branches that cost something, and prices."""
-        walks = Walks(self.conditions.diagrams)
+        walks = DecisionDiagrams(self.conditions.diagrams)
         columns: list[int] = []
         values: list[Prices] = []
         for root in walks.roots(prices):
@@ -132,7 +132,13 @@ class FlowProgram:
         return values
 
     def solve(
-        self, allowed: Sequence[Sequence[int]], scores: Scores, cuts: Sequence[Row], *, whole: bool, seconds: float
+        self,
+        allowed: Sequence[Sequence[int]],
+        scores: OptionScores,
+        cuts: Sequence[Row],
+        *,
+        whole: bool,
+        seconds: float,
     ) -> tuple[Arch | None, float]:
         """The best architecture that was found, if any, and the bound; fractions are allowed unless `whole`."""
         from scipy import optimize

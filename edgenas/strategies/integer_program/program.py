@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from edgenas.cost.base import AdditiveCost, CostModel, many_additive
 from edgenas.errors import UsageError
-from edgenas.exploration.feasible import networks
+from edgenas.exploration.feasible import network_keys
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace, Statics
-from edgenas.strategies.integer_program.network_flow import FlowProgram, Row, Scores
+from edgenas.strategies.integer_program.network_flow import FlowProgram, OptionScores, Row
 
 SECONDS = 10.0
 # HiGHS stops at an absolute gap of 1e-6, which cannot be set; scores are scaled to spread so far.
@@ -45,7 +45,7 @@ def solve(
     space: SearchSpace,
     costs: Sequence[CostModel],
     budgets: Mapping[str, float],
-    scores: Scores,
+    scores: OptionScores,
     *,
     excluded: Iterable[Arch] = (),
     seconds: float = SECONDS,
@@ -72,7 +72,7 @@ class Program:
         self._parts: dict[Statics, FlowProgram] = {}
 
     def solve(
-        self, space: SearchSpace, scores: Scores, *, excluded: Iterable[Arch] = (), seconds: float = SECONDS
+        self, space: SearchSpace, scores: OptionScores, *, excluded: Iterable[Arch] = (), seconds: float = SECONDS
     ) -> Solution:
         """The best architecture that `space`, the same or narrower, allows and whose network is none of `excluded`.
 
@@ -118,13 +118,13 @@ class _Search:
     """One call of `Program.solve`."""
 
     def __init__(
-        self, program: Program, space: SearchSpace, scores: Scores, excluded: Sequence[Arch], deadline: float
+        self, program: Program, space: SearchSpace, scores: OptionScores, excluded: Sequence[Arch], deadline: float
     ) -> None:
         self.program, self.space, self.scores, self.deadline = program, space, scores, deadline
         self.spread = max((max(row) - min(row) for row in scores), default=0.0) or 1.0
         self.top = math.fsum(map(max, scores))
         self.statics = list(space.all_statics())
-        self.excluded = set(networks(space, excluded))
+        self.excluded = set(network_keys(space, excluded))
         self.cuts: dict[Statics, list[Row]] = {statics: [] for statics in self.statics}
         for arch in excluded:
             self.cut(arch)
@@ -152,7 +152,7 @@ class _Search:
             if arch is None:
                 break
             # Within the budgets by rounding alone, or an excluded network by options that make no difference.
-            if not self.program.meets(arch) or networks(self.space, [arch])[0] in self.excluded:
+            if not self.program.meets(arch) or network_keys(self.space, [arch])[0] in self.excluded:
                 self.cut(arch)
                 self.passed.append(arch)
                 continue

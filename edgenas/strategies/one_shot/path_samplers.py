@@ -58,12 +58,12 @@ def uniform_paths(problem: Problem, rng: Generator, step: int) -> Iterator[list[
 def fair_paths(problem: Problem, rng: Generator, step: int) -> Iterator[list[Arch]]:
     """Groups in which every option is trained alike (FairNAS, Chu et al., 2021, arXiv:1907.01845, strict fairness).
 
-    Of several groups the one of least excess over the budget: to leave out what is beyond it would not be fair.
+    Of several groups the one of least violation over the budget: to leave out what is beyond it would not be fair.
     """
     while True:
         groups = [fair_group(problem.space, rng) for _ in range(DRAWS)]
-        excess = problem.excess([arch for group in groups for arch in group]).reshape(DRAWS, -1)
-        yield groups[int(excess.sum(axis=1).argmin())]
+        violation = problem.violation([arch for group in groups for arch in group]).reshape(DRAWS, -1)
+        yield groups[int(violation.sum(axis=1).argmin())]
 
 
 def fair_group(space: SearchSpace, rng: Generator) -> list[Arch]:

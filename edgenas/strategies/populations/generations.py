@@ -1,4 +1,4 @@
-"""What generational strategies share: founders, preselection of children by cost, survivors, restarts."""
+"""What generational strategies share: initial, preselection of children by cost, survivors, restarts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.random import Generator
 
-from edgenas.exploration.feasible import Proposed, new_samples, repair, survey, uniform
+from edgenas.exploration.feasible import Archive, new_samples, repair, size_and_violation, uniform
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Trial
@@ -29,19 +29,19 @@ CANDIDATES, RANDOM_EVERY = 32, 10
 LARGE_EVERY = 4
 # Infeasible children that are repaired where none is feasible.
 REPAIRED = 8
-# Times that children are bred, each time further from their parents, before new founders are sought.
+# Times that children are bred, each time further from their parents, before new initial are sought.
 ATTEMPTS = 6
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How large generations are; a share of the founders is grown; `patience` counts generations without progress."""
+    """How large generations are; a share of the initial is grown; `patience` counts generations without progress."""
 
     parents: int
     patience: int
     children: int = 8
-    founders: int = 16
-    grown_share: float = 0.25
+    initial: int = 16
+    fill_share: float = 0.25
 
 
 class Generational(Strategy):
@@ -49,11 +49,11 @@ class Generational(Strategy):
 
     Costs are free, so children are bred in large numbers, a few feasible ones of new networks proposed, and a
     generation's costs are computed in one go. When so many generations in a row as the plan has patience for bring
-    nothing better than their parents, new founders start again; what was proposed stays known.
+    nothing better than their parents, new initial start again; what was proposed stays known.
     """
 
     def __init__(self, problem: Problem, rng: Generator, plan: Plan) -> None:
-        """The first proposals are founders."""
+        """The first proposals are initial."""
         self.problem = problem
         self.rng = rng
         self.plan = plan
@@ -62,7 +62,7 @@ class Generational(Strategy):
         self.survivors: list[tuple[Arch, float]] = []  # best first
         self.stale = 0
         self.weights_version = 0
-        self.proposed = Proposed(problem.space)
+        self.proposed = Archive(problem.space)
 
     @abstractmethod
     def _bred(self, n: int, attempt: int) -> list[Arch]:
@@ -72,7 +72,7 @@ class Generational(Strategy):
         """At most `n` of the current generation; [] when nothing new turns up."""
         if not self.waiting:
             self._select()
-            self.waiting = (self._offspring() if self.survivors else []) or self._founders()
+            self.waiting = (self._offspring() if self.survivors else []) or self._initial()
         asked, self.waiting = self.waiting[:n], self.waiting[n:]
         return asked
 
@@ -105,10 +105,10 @@ class Generational(Strategy):
         if self.stale >= self.plan.patience:
             self.survivors, self.stale = [], 0
 
-    def _founders(self) -> list[Arch]:
+    def _initial(self) -> list[Arch]:
         """New random feasible architectures, a share of them grown; [] when nothing new turns up."""
-        to_grow = round(self.plan.grown_share * self.plan.founders)
-        return new_samples(self.problem, self.proposed, self.rng, self.plan.founders, to_grow=to_grow)
+        to_fill = round(self.plan.fill_share * self.plan.initial)
+        return new_samples(self.problem, self.proposed, self.rng, self.plan.initial, to_fill=to_fill)
 
     def _offspring(self) -> list[Arch]:
         """New feasible children; [] when nothing new turns up."""
@@ -121,8 +121,8 @@ class Generational(Strategy):
 
     def _preferred(self, archs: Sequence[Arch]) -> list[Arch]:
         """The feasible ones in order, with large ones in between; where none is feasible, a few repaired."""
-        work, excess = survey(self.problem, archs)
-        feasible = np.flatnonzero(excess == 0)
+        work, violation = size_and_violation(self.problem, archs)
+        feasible = np.flatnonzero(violation == 0)
         if not len(feasible):
             repaired = (repair(self.problem, arch, self.rng) for arch in archs[:REPAIRED])
             return [arch for arch in repaired if arch is not None]
@@ -164,6 +164,6 @@ def decoded(space: SearchSpace, scores: np.ndarray) -> list[Arch]:
     return list(map(tuple, np.stack(columns, axis=1).tolist()))
 
 
-def founders_for(trials: int) -> int:
+def initial_for(trials: int) -> int:
     """Founders of a search planned for so many trials: enough to see the space, few enough to breed for long."""
     return min(16, max(6, trials // 6))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.predictors.graph_features import Part, network_features, node_features, parts
-from edgenas.strategies.predictors.interface import normal_scores, shown_options
+from edgenas.strategies.predictors.interface import active_options, normal_scores
 
 HIDDEN, ROUNDS = 48, 4
 MEMBERS = 3
@@ -198,7 +198,7 @@ class Graphs:
 
     def _parts(self, archs: Sequence[Arch]) -> list[list[Part]]:
         """The parts of each; a network met before is not derived again."""
-        keys = [row.tobytes() for row in shown_options(self.space, archs).astype(np.int8)]
+        keys = [row.tobytes() for row in active_options(self.space, archs).astype(np.int8)]
         for key, arch in zip(keys, archs, strict=True):
             if key not in self._read:
                 self._read[key] = parts(self.space.graph(arch))

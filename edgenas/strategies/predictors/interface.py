@@ -41,7 +41,7 @@ def rank_correlation(a: Sequence[float] | np.ndarray, b: Sequence[float] | np.nd
     return float(x @ y / norm) if norm > 0 else 0.0
 
 
-def shown_options(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
+def active_options(space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
     """Options (n, choices) as the network shows them: `ABSENT` where a choice decides nothing, or decides for zeros."""
     rows = space.rows(archs)
     return np.where(space.active_choices(rows), rows.astype(np.int64), ABSENT)

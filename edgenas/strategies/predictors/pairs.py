@@ -15,10 +15,10 @@ from numpy.random import Generator
 
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
-from edgenas.strategies.predictors.interface import ABSENT, normal_scores, shown_options
+from edgenas.strategies.predictors.interface import ABSENT, active_options, normal_scores
 
 # Shares of variance of each member: options, pairs, triples, occurrences, pairs of occurrences.
-MIXES = (
+KERNEL_WEIGHTS = (
     (1.0, 0.0, 0.0, 0.0, 0.0),
     (1.0, 1.0, 0.0, 0.0, 0.0),
     (1.0, 1.0, 1.0, 1.0, 1.0),
@@ -26,7 +26,7 @@ MIXES = (
     (0.3, 0.3, 1.0, 1.0, 3.0),
 )
 STRENGTHS = 10.0 ** np.arange(-3.0, 2.1, 0.25)  # noise over mean variance
-MOST_FOR_MIXES = 300  # labels that members are compared on: an eigendecomposition costs their cube
+MOST_COMPARED = 300  # labels that members are compared on: an eigendecomposition costs their cube
 LEAST_WEIGHT = 0.02  # members of less are left out
 TINY = 1e-12
 ROUNDING = 1e-5  # of kernels in single precision
@@ -108,53 +108,55 @@ class Shared:
         """Between some of the labels only."""
         return Shared(self.options[np.ix_(part, part)], self.occurrences[np.ix_(part, part)])
 
-    def kernel(self, mix: Sequence[float] | np.ndarray) -> np.ndarray:
+    def kernel(self, weights: Sequence[float] | np.ndarray) -> np.ndarray:
         """Options, their pairs and triples, occurrences and their pairs, by these factors; shaped as `options`."""
         m, common = self.options, self.occurrences
-        one, two, three, once, twice = (np.float32(factor) for factor in mix)
+        one, two, three, once, twice = (np.float32(factor) for factor in weights)
         kernel: np.ndarray = m * (one + (m - 1) / 2 * (two + (m - 2) / 3 * three)) if two or three else m * one
         return kernel + common * (once + common * twice) if once or twice else kernel
 
 
 @dataclass(frozen=True)
-class Member:
-    """A ridge model on a mix of kernels, and its weight in the ensemble.
+class EnsembleMember:
+    """A ridge model on a weights of kernels, and its weight in the ensemble.
 
     The features behind the kernel have mean 0 over the labels: `columns` (n,) are its means before, `total` their mean.
     """
 
     weight: float
-    mix: tuple[float, ...]
+    weights: tuple[float, ...]
     columns: np.ndarray
     total: float
     ridge: Ridge
 
     def __call__(self, shared: Shared, own: Shared) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance (m,) of labels of those that share (m, n) with the labels, (m,) with themselves."""
-        kernel = shared.kernel(self.mix)
+        kernel = shared.kernel(self.weights)
         rows = kernel.mean(axis=1)
         kernel -= (rows - np.float32(self.total))[:, None]
         kernel -= self.columns
-        return self.ridge(kernel, own.kernel(self.mix) - 2 * rows + self.total)
+        return self.ridge(kernel, own.kernel(self.weights) - 2 * rows + self.total)
 
 
-def fit_member(shared: Shared, mix: tuple[float, ...], targets: np.ndarray, weight: float = 1.0) -> Member:
+def fit_member(shared: Shared, weights: tuple[float, ...], targets: np.ndarray, weight: float = 1.0) -> EnsembleMember:
     """From what the labels share with each other (n, n)."""
-    kernel = shared.kernel(mix).astype(float)
+    kernel = shared.kernel(weights).astype(float)
     columns = kernel.mean(axis=0)
     total = float(columns.mean())
     ridge = fit_ridge(kernel - columns - columns[:, None] + total, targets)
-    return Member(weight, mix, columns.astype(np.float32), total, ridge)
+    return EnsembleMember(weight, weights, columns.astype(np.float32), total, ridge)
 
 
-def scaled_mixes(shared: Shared) -> list[tuple[float, ...]]:
-    """`MIXES` as factors of kernels, each of variance 1 over the labels; a kernel without variance is left out."""
+def scaled_kernel_weights(shared: Shared) -> list[tuple[float, ...]]:
+    """Return `KERNEL_WEIGHTS` for kernels scaled to variance 1 over the labels; one without variance is left out."""
     factors = []
-    for single in np.eye(len(MIXES[0])):
+    for single in np.eye(len(KERNEL_WEIGHTS[0])):
         kernel = shared.kernel(single)
         variance = float(np.mean(np.diag(kernel), dtype=float) - np.mean(kernel, dtype=float))
         factors.append(1 / variance if variance > ROUNDING else 0.0)
-    return [tuple(share * f / sum(mix) for share, f in zip(mix, factors, strict=True)) for mix in MIXES]
+    return [
+        tuple(share * f / sum(weights) for share, f in zip(weights, factors, strict=True)) for weights in KERNEL_WEIGHTS
+    ]
 
 
 class Pairs:
@@ -163,32 +165,32 @@ class Pairs:
     def __init__(self, space: SearchSpace) -> None:
         """Knows nothing yet: all are alike."""
         self.space = space
-        self._members: list[Member] = []
+        self._members: list[EnsembleMember] = []
 
     def fit(self, archs: Sequence[Arch], qualities: Sequence[float], rng: Generator) -> None:
         """Learn from these alone; some ten milliseconds for 200. `rng` draws those that members are compared on."""
         self._members = []
         if len(archs) < 2:
             return
-        shown = shown_options(self.space, archs)
+        shown = active_options(self.space, archs)
         self._varying = np.flatnonzero((shown != shown[0]).any(axis=0))
         self._labels = self._features(shown)
         shared, targets = self._labels.with_labels(self._labels), normal_scores(qualities)
-        mixes, few = scaled_mixes(shared), len(archs) <= MOST_FOR_MIXES
-        part = np.arange(len(archs)) if few else rng.choice(len(archs), MOST_FOR_MIXES, replace=False)
+        kernel_weights, few = scaled_kernel_weights(shared), len(archs) <= MOST_COMPARED
+        part = np.arange(len(archs)) if few else rng.choice(len(archs), MOST_COMPARED, replace=False)
         some = shared.among(part)
-        compared = [fit_member(some, mix, targets[part]) for mix in mixes]
+        compared = [fit_member(some, weights, targets[part]) for weights in kernel_weights]
         for weight, member in zip(_weights(compared, len(part)), compared, strict=True):
             if weight and few:
                 self._members.append(replace(member, weight=weight))
             elif weight:
-                self._members.append(fit_member(shared, member.mix, targets, weight))
+                self._members.append(fit_member(shared, member.weights, targets, weight))
 
     def predict(self, archs: Sequence[Arch]) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation (n,) of normal scores; the latter holds the members' disagreement too."""
         if not self._members:
             return np.zeros(len(archs)), np.ones(len(archs))
-        features = self._features(shown_options(self.space, archs))
+        features = self._features(active_options(self.space, archs))
         shared, own = features.with_labels(self._labels), features.with_themselves()
         mean, square = np.zeros(len(archs)), np.zeros(len(archs))
         for member in self._members:
@@ -209,7 +211,7 @@ class Pairs:
         return Features(np.concatenate(hot, axis=1), np.concatenate(list(alike.values()), axis=1))
 
 
-def _weights(members: Sequence[Member], labels: int) -> list[float]:
+def _weights(members: Sequence[EnsembleMember], labels: int) -> list[float]:
     """Summing to 1, by the likelihood of normal errors of each member's size; 0 for those that hardly count."""
     errors = np.array([member.ridge.error for member in members]) + TINY
     weights = (errors / errors.min()) ** (-labels / 2)

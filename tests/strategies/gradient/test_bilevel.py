@@ -23,7 +23,7 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import build_space
 from edgenas.strategies.gradient.bilevel import one_size
 from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining, halves, largest_first
-from edgenas.strategies.gradient.collapse import MOST_SKIPS, Eigenvalue, Guard, full_cells, skips_by_cell
+from edgenas.strategies.gradient.collapse import MOST_SKIPS, CollapseDetector, Eigenvalue, full_cells, skips_by_cell
 from edgenas.strategies.gradient.relaxations import BinaryGates, Gumbel, HardConcrete, Softmax
 from edgenas.system import plugins
 from edgenas.training.context import TrainingContext
@@ -107,13 +107,13 @@ def test_the_expected_cost_is_steered_to_the_budget_from_both_sides(share):
     problem = synthetic(Toy(5).restrict({"width": [0]}), share)
     t = training(Gumbel(), problem, epochs=24, warm_up=0.1)
     t.advance(t.steps, TrainingContext())
-    expected = t.steering.expected(t.alphas.rows(t.probabilities()))[GATE]
-    assert expected == pytest.approx(t.settings.steering.target * problem.objective.budgets[GATE], rel=0.15)
+    expected = t.lagrangian.expected(t.alphas.rows(t.probabilities()))[GATE]
+    assert expected == pytest.approx(t.settings.lagrangian.target * problem.objective.budgets[GATE], rel=0.15)
 
 
 def test_without_a_budget_nothing_is_added():
     t = training(problem=replace(synthetic(TINY, 0.4), objective=Objective({})))
-    assert float(t.steering.loss(t.alphas.rows(t.probabilities()))) == 0
+    assert float(t.lagrangian.loss(t.alphas.rows(t.probabilities()))) == 0
 
 
 def test_alphas_that_ceased_to_learn_follow_the_budget_and_nothing_else():
@@ -125,7 +125,7 @@ def test_alphas_that_ceased_to_learn_follow_the_budget_and_nothing_else():
     before = free.alphas.logits.detach().clone()
     steered.advance(steered.steps, TrainingContext())
     with torch.no_grad():
-        assert abs(float(steered.steering.excess(steered.alphas.rows(steered.probabilities())))) < 0.15
+        assert abs(float(steered.lagrangian.violation(steered.alphas.rows(steered.probabilities())))) < 0.15
     free.advance(free.steps, TrainingContext())
     assert torch.equal(free.alphas.logits, before)
 
@@ -148,7 +148,7 @@ def test_a_full_cell_loses_its_least_likely_skips_and_no_others(learns):
     with torch.no_grad():
         t.alphas.logits[:, 0] = 3.0 + torch.arange(6)
     assert len(skips_by_cell(space, t.alphas.decode())[""]) == 6
-    guard = Guard(t)
+    guard = CollapseDetector(t)
     guard.check()
     assert skips_by_cell(space, t.alphas.decode())[""] == ["k3", "k4", "k5"] and len(guard.notes) >= 1
     assert guard.withdrawn == 6 - MOST_SKIPS
@@ -158,7 +158,7 @@ def test_skips_that_nothing_else_is_offered_for_stay():
     space = skipping(**{f"k{i}": [0] for i in range(5)})
     t = training(problem=synthetic(space, 0.4))
     t.step = t.steps - 1
-    Guard(t).check()
+    CollapseDetector(t).check()
     assert skips_by_cell(space, t.alphas.decode())[""] == [f"k{i}" for i in range(5)]
 
 

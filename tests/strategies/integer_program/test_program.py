@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from edgenas.cost.lookup import LookupCost
 from edgenas.cost.memory import PeakBytes
 from edgenas.errors import UsageError
-from edgenas.exploration.feasible import networks
+from edgenas.exploration.feasible import network_keys
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import is_allowed
-from edgenas.strategies.integer_program.decision_diagram import END, Walks
+from edgenas.strategies.integer_program.decision_diagram import END, DecisionDiagrams
 from edgenas.strategies.integer_program.program import Program, Solution, solve
 from tests._toys import Cell, Recipe, Shared, all_archs, recipes
 from tests.strategies._synthetic import COSTS, GATE, PerNode, Toy
@@ -49,7 +49,7 @@ def brute(space: SearchSpace, costs, budgets, scores) -> list[float]:
     archs = all_archs(space)
     fits = np.all([cost.many(space, archs) <= budgets[cost.metric] for cost in costs if cost.metric in budgets], axis=0)
     best: dict[bytes, float] = {}
-    for key, arch, fit in zip(networks(space, archs), archs, np.broadcast_to(fits, len(archs)), strict=True):
+    for key, arch, fit in zip(network_keys(space, archs), archs, np.broadcast_to(fits, len(archs)), strict=True):
         if fit:
             quality = sum(row[option] for row, option in zip(scores, arch, strict=True))
             best[key] = max(quality, best.get(key, -math.inf))
@@ -112,7 +112,7 @@ def test_excluded_networks_are_followed_by_the_next_best_until_none_is_left(spac
         archs.append(solution.arch)
         found.append(solution.quality)
     assert found == pytest.approx(qualities[:12], abs=1e-6)
-    assert len(set(networks(space, archs))) == len(archs)
+    assert len(set(network_keys(space, archs))) == len(archs)
 
 
 def test_a_program_serves_a_space_that_was_narrowed(rng):
@@ -123,11 +123,11 @@ def test_a_program_serves_a_space_that_was_narrowed(rng):
     assert_optimal(space, COSTS[:1], budgets, scores, program.solve(space, scores, excluded=[best]))
 
 
-@pytest.mark.parametrize("excess", [0.0, 1e-15, 1e-11])
-def test_what_meets_a_budget_by_rounding_alone_is_cut_off(excess, rng):
+@pytest.mark.parametrize("violation", [0.0, 1e-15, 1e-11])
+def test_what_meets_a_budget_by_rounding_alone_is_cut_off(violation, rng):
     """All but the cheapest architectures cost a trifle more than the budget, or exactly as much."""
     values = np.unique(COSTS[0].many(SMALL, all_archs(SMALL)))
-    budgets = {GATE: float(values[len(values) // 2] * (1 - excess))}
+    budgets = {GATE: float(values[len(values) // 2] * (1 - violation))}
     scores = random_scores(SMALL, rng)
     assert_optimal(SMALL, COSTS[:1], budgets, scores, solve(SMALL, COSTS, budgets, scores))
 
@@ -168,7 +168,7 @@ def test_the_optimum_of_mbconv_is_proven(rng):
 @given(recipes())
 def test_walks_collect_what_holds(space: Recipe):
     conditions = space.conditions(())
-    walks = Walks(conditions.diagrams)
+    walks = DecisionDiagrams(conditions.diagrams)
     wanted = set(conditions.live) - {0, 1}
     roots = walks.roots(conditions.live)
     for arch in itertools.islice(all_archs(space), 40):
@@ -185,7 +185,7 @@ def test_walks_collect_what_holds(space: Recipe):
 
 def test_walks_join_where_that_is_smaller():
     conditions = SMALL.conditions((0,))
-    walks = Walks(conditions.diagrams)
+    walks = DecisionDiagrams(conditions.diagrams)
     alone = sum(walks.size(root) for live in set(conditions.live) for root in walks.roots([live]))
     together = sum(map(walks.size, walks.roots(conditions.live)))
     assert together < alone / 2

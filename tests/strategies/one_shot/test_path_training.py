@@ -56,12 +56,12 @@ def test_a_fair_group_has_every_option_of_the_widest_choices_once(kernels, expan
 
 
 def test_fair_groups_are_those_nearest_to_the_budget():
-    def excess(groups):
-        return np.mean([PROBLEM.excess(group).sum() for group in groups])
+    def violation(groups):
+        return np.mean([PROBLEM.violation(group).sum() for group in groups])
 
     rng = np.random.default_rng(0)
     chosen = list(islice(fair_paths(PROBLEM, rng, 0), 50))
-    assert excess(chosen) < excess([fair_group(SPACE, rng) for _ in range(50)])
+    assert violation(chosen) < violation([fair_group(SPACE, rng) for _ in range(50)])
 
 
 @pytest.mark.parametrize("form", ["hard", "absolute"])

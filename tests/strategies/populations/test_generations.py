@@ -27,7 +27,7 @@ class Mutants(Generational):
 
 
 def mutants(rng, budget_share: float = 0.4, **options) -> Mutants:
-    plan = Plan(parents=3, children=5, founders=6, grown_share=0.5, patience=2)
+    plan = Plan(parents=3, children=5, initial=6, fill_share=0.5, patience=2)
     return Mutants(synthetic(SPACE, budget_share), rng, replace(plan, **options))
 
 
@@ -38,22 +38,22 @@ def test_decoded_is_decode_of_many(rng):
 
 
 def test_a_share_of_the_founders_fills_the_budget(rng):
-    strategy = mutants(rng, founders=20)
-    founders = strategy.ask(20)
-    work = COSTS[1].many(SPACE, founders)
-    assert len(founders) == 20 and strategy.problem.feasible(founders).all()
+    strategy = mutants(rng, initial=20)
+    initial = strategy.ask(20)
+    work = COSTS[1].many(SPACE, initial)
+    assert len(initial) == 20 and strategy.problem.feasible(initial).all()
     assert np.mean(work[:10]) > 1.2 * np.mean(work[10:])
 
 
 def test_the_best_of_all_generations_survive(rng):
     strategy = mutants(rng)
-    founders = strategy.ask(6)
-    strategy.tell(rewarded(founders, [0.1, 0.6, 0.3, 0.5, 0.2, 0.4]))
+    initial = strategy.ask(6)
+    strategy.tell(rewarded(initial, [0.1, 0.6, 0.3, 0.5, 0.2, 0.4]))
     children = strategy.ask(5)
-    assert [arch for arch, _ in strategy.survivors] == [founders[1], founders[3], founders[5]]
+    assert [arch for arch, _ in strategy.survivors] == [initial[1], initial[3], initial[5]]
     strategy.tell(rewarded(children, [0.0, 0.55, 0.0, 0.7, 0.0]))
     strategy.ask(1)
-    assert [arch for arch, _ in strategy.survivors] == [children[3], founders[1], children[1]]
+    assert [arch for arch, _ in strategy.survivors] == [children[3], initial[1], children[1]]
 
 
 def test_of_equals_the_newer_survive(rng):
@@ -113,12 +113,12 @@ def test_where_nothing_is_feasible_a_few_are_repaired(rng):
 
 def test_a_share_of_the_candidates_is_random(rng, monkeypatch):
     strategy = mutants(rng)
-    strategy.tell(rewarded(founders := strategy.ask(6), range(6)))
+    strategy.tell(rewarded(initial := strategy.ask(6), range(6)))
     seen = []
     monkeypatch.setattr(strategy, "_preferred", lambda archs: seen.append(archs) or list(archs))
     strategy.ask(1)
     (archs,) = seen
-    distances = np.count_nonzero(np.array(archs) != np.array(founders[-1]), axis=1)
+    distances = np.count_nonzero(np.array(archs) != np.array(initial[-1]), axis=1)
     assert len(archs) == CANDIDATES * 5
     assert (np.delete(distances, np.s_[::RANDOM_EVERY]) == 1).all() and np.mean(distances[::RANDOM_EVERY]) > 3
 
@@ -142,7 +142,7 @@ def test_children_are_found_beyond_a_known_neighbourhood(rng):
         {choice.name: [0] for choice in SPACE.choices if choice.name not in ("k0", "k1", "e0", "e1")}
     )
     problem = Problem(small, (), Objective(), lambda arch: {})
-    strategy = Mutants(problem, rng, Plan(parents=1, children=2, founders=1, grown_share=0.0, patience=100))
+    strategy = Mutants(problem, rng, Plan(parents=1, children=2, initial=1, fill_share=0.0, patience=100))
     found = []
     while archs := strategy.ask(2):
         strategy.tell(rewarded(archs, [1.0 - len(found)] * len(archs)))

@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from edgenas.exploration.feasible import networks, uniform
+from edgenas.exploration.feasible import network_keys, uniform
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import build_space
-from edgenas.strategies.predictors.interface import normal_scores, shown_options
+from edgenas.strategies.predictors.interface import active_options, normal_scores
 from edgenas.strategies.predictors.pairs import STRENGTHS, Pairs, Shared, fit_ridge, left_out
 from tests._ranks import spearman
 from tests._toys import Cell
@@ -71,7 +71,7 @@ def test_kernels_are_products_of_the_features_they_stand_for(rng):
 def test_equal_networks_show_equal_options(space, rng):
     """Two networks show the same options exactly where nothing that is alive was chosen differently."""
     archs = uniform(space, rng, 300)
-    shown, keys = shown_options(space, archs), networks(space, archs)
+    shown, keys = active_options(space, archs), network_keys(space, archs)
     for (a, first), (b, second) in itertools.combinations(zip(keys, shown.tolist(), strict=True), 2):
         assert (a == b) == (first == second)
 
@@ -82,15 +82,15 @@ def test_equal_networks_are_predicted_alike(space, rng):
     model = Pairs(space)
     model.fit(archs[:50], rng.random(50), rng)
     mean, spread = model.predict(archs)
-    of = dict(zip(networks(space, archs), zip(mean, spread, strict=True), strict=True))
-    for key, *both in zip(networks(space, archs), mean, spread, strict=True):
+    of = dict(zip(network_keys(space, archs), zip(mean, spread, strict=True), strict=True))
+    for key, *both in zip(network_keys(space, archs), mean, spread, strict=True):
         assert both == pytest.approx(of[key], abs=1e-4)
 
 
 def qualities(space: SearchSpace, archs: list[Arch], rng: np.random.Generator, pairs: float = 0.0) -> np.ndarray:
     """A taste for each option that is shown, and for options next to each other."""
     sizes = [len(choice.options) + 1 for choice in space.choices]  # the last one is for an absent option
-    shown = shown_options(space, archs)
+    shown = active_options(space, archs)
     single = sum(rng.standard_normal(size)[column] for size, column in zip(sizes, shown.T, strict=True))
     together = [rng.standard_normal(both) for both in itertools.pairwise(sizes)]
     return single + pairs * sum(t[a, b] for t, (a, b) in zip(together, itertools.pairwise(shown.T), strict=True))
