@@ -28,11 +28,11 @@ from edgenas.training.ghost_batch_norm import GhostBatches, split_batch
 
 PROBED = 2  # images of the step that is measured: batch norm has no variance of one value
 SMALLEST = 4  # images of a micro-batch, at least: the statistics of fewer are noise to batch norm
-FREE_SHARE = 0.9  # of what is free may be used: other programs grow, too
+FREE_SHARE = 0.9  # of what is free may be used: other programs grow, and estimates are off by a tenth
 # The resident set grows by more than what is kept: code that is loaded at the first step, gradients of activations,
 # memory that kernels pad and reorder in, holes between blocks: `python -m tests.benchmarks.memory` measures by how much
 # for every strategy and space.
-OVERHEAD, WORKSPACE_BYTES = 1.2, 180_000_000
+OVERHEAD, WORKSPACE_BYTES = 1.3, 180_000_000
 COPIES = 3  # tensors as large as each parameter: its gradient, and the two moments of AdamW
 
 Step = Callable[[Tensor, Tensor], object]  # computes the gradients of one batch (x, y)
@@ -178,14 +178,14 @@ def _unchanged(module: nn.Module) -> Iterator[None]:
 
 
 def usable_bytes(device: torch.device, ceiling_bytes: int) -> int:
-    """Return by how much this process may grow: a share of what is free; on a CPU, up to a ceiling in all.
+    """Return by how much this process may grow: a share of what is free, or of what is left up to a ceiling.
 
     Args:
         device: where it trains.
         ceiling_bytes: the most that the process may hold in all, if it trains on a CPU.
     """
-    share = int(FREE_SHARE * _free(device))
-    return share if device.type == "cuda" else max(0, min(share, ceiling_bytes - resident_bytes()))
+    free = _free(device)
+    return int(FREE_SHARE * (free if device.type == "cuda" else max(0, min(free, ceiling_bytes - resident_bytes()))))
 
 
 def described(record: MicroBatch, whole: int) -> str:

@@ -135,7 +135,7 @@ def test_ghost_batches_that_fit_stay_and_others_shrink(free):
 
 def test_the_ceiling_holds_where_more_is_free(free):
     module = normalised()
-    ceiling = measure(module, backward(module), SHAPE).of(8, 4)
+    ceiling = int(measure(module, backward(module), SHAPE).of(8, 4) / memory.FREE_SHARE) + 1
     ghosts = fit(split_batch(32, None), module, backward(module), SHAPE, TrainingContext(ceiling_bytes=ceiling))
     assert ghosts.count == 4
 
