@@ -1,4 +1,4 @@
-"""`edgenas adapt`: a whole latency table of a new device from few measured probes and the tables of known devices."""
+"""`edgenas adapt`: a whole latency table of a new device from few measured probes and the tables of source devices."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def add_known(parser: ArgumentParser) -> None:
         dest="known",
         action="append",
         metavar="DEVICE",
-        help="known device, as `edgenas list devices` names it, or a table's file; again for more; all: every one "
+        help="source device, as `edgenas list devices` names it, or a table's file; again for more; all: every one "
         "that has enough rows in common (default: all)",
     )
 

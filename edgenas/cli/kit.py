@@ -34,7 +34,7 @@ def configure(parser: ArgumentParser) -> None:
         "--probes",
         type=flags.ranged(int, LEAST_PROBES, 1000),
         metavar="N",
-        help="only the N ops and networks that tell most, by the tables of known devices, for `edgenas adapt`; "
+        help="only the N ops and networks that tell most, by the tables of source devices, for `edgenas adapt`; "
         "then --nets and --tests do not count",
     )
     flags.add_known(parser)

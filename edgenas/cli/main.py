@@ -36,7 +36,7 @@ COMMANDS = {
     "bench": "time ONNX files on this machine",
     "kit": "make a kit that measures a space's ops on another device",
     "ingest": "check a kit's results file and write the device's latency tables",
-    "adapt": "predict a new device's latency tables from few probes and known devices",
+    "adapt": "predict a new device's latency tables from few probes and source devices",
     "list": "list spaces, strategies, evaluators, data, runtimes, presets and devices",
 }
 TOGETHER = ("search", "train")  # may run in several processes of torchrun

@@ -57,7 +57,7 @@ def _verdict(result: Result) -> str:
     if result.measured_ms is None:
         low, high = text.ms(result.predicted_low_ms), text.ms(result.predicted_high_ms)
         return (
-            f"Budget not settled: {text.ms(result.predicted_ms)} ms predicted ({low} to {high}), "
+            f"Budget not confirmed: {text.ms(result.predicted_ms)} ms predicted ({low} to {high}), "
             f"{result.budget_ms:g} ms allowed; nothing was measured on {text.printable(result.device)}."
         )
     measured = f"{_latency(result)} measured"

@@ -102,7 +102,7 @@ def reduced_kit(
         known: devices that they are chosen by, as in `adapt`.
 
     Raises:
-        UsageError: the space has no such choice or option; no known table is of use.
+        UsageError: the space has no such choice or option; no table of a source device is of use.
     """
     facts = options.facts(config)
     scope = scope_of(facts)

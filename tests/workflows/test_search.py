@@ -1,4 +1,7 @@
-"""One real search from end to end, as small as it can be, and what a person then does with its folder."""
+"""One real search from end to end, as small as it can be, and what a person then does with its folder.
+
+It is by a shipped table, which times nothing; and once more, slowly, by what this machine takes.
+"""
 
 import json
 import subprocess
@@ -29,7 +32,10 @@ from edgenas.workflows.stages.artefacts import Report
 from edgenas.workflows.stages.bounds import measured_bounds
 from edgenas.workflows.train import train
 
+pytestmark = pytest.mark.slow  # it measures this machine, which takes minutes
+
 TINY = {
+    "data": "tests._few_digits",
     "shape_choices": 1,
     "trials": 12,
     "batch": 4,
@@ -51,13 +57,23 @@ def quick_profile(tmp_path_factory):
         yield
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished run under a budget that binds on most machines, yet leaves room for noise."""
+BY_A_TABLE = {"space": "tests._toys", "device": "amd-epyc-zen4", "budget_ms": 0.03}
+HERE = pytest.param({}, marks=pytest.mark.slow, id="measured here")
+measured_here = pytest.mark.parametrize("finished", [HERE], indirect=True)
+
+
+@pytest.fixture(scope="module", params=[pytest.param(BY_A_TABLE, id="by a table"), HERE])
+def finished(request, tmp_path_factory):
+    """A finished run; of this machine, under a budget that binds on most machines, yet leaves room for noise."""
     folder = tmp_path_factory.mktemp("runs") / "first run"
-    bounds = _bounds(folder.parent / "bounds")
-    budget_ms = round(0.6 * bounds.largest_ms, 4)
-    return folder, search(make_config({**TINY, "budget_ms": budget_ms, "output": folder}), SilentReporter())
+    given = request.param or {"budget_ms": round(0.6 * _bounds(folder.parent / "bounds").largest_ms, 4)}
+    return folder, search(make_config({**TINY, **given, "output": folder}), SilentReporter())
+
+
+def like(result, **changes):
+    """A configuration like that of a run."""
+    given = BY_A_TABLE if result.device == BY_A_TABLE["device"] else {}
+    return make_config({**TINY, **given, "budget_ms": result.budget_ms, **changes})
 
 
 def _bounds(folder):
@@ -67,13 +83,18 @@ def _bounds(folder):
         return measured_bounds(make_task(plain_task(config, Given()), Given(), ctx), ctx)
 
 
+@measured_here
 def test_result_is_measured_within_the_budget(finished):
     folder, result = finished
     assert result.met_budget
     assert result.measured_ms * (1 + result.repeat_error) <= result.budget_ms < result.largest_ms
     assert result.predicted_low_ms <= result.predicted_ms <= result.predicted_high_ms <= result.budget_ms
-    assert result.feasible_trials > 0 and result.trials == TINY["trials"]
-    assert result.onnx_test_accuracy == pytest.approx(result.test_accuracy, abs=0.003)
+
+
+def test_the_result_is_kept(finished):
+    folder, result = finished
+    assert 0 < result.feasible_trials <= result.trials <= TINY["trials"]  # of the toys, few fit
+    assert result.onnx_test_accuracy == pytest.approx(result.test_accuracy, abs=0.01)  # one image of the few
     assert result.test_reads == 1
     kept = json.loads((folder / "result.json").read_text())
     assert list(kept) == [field.name for field in fields(Result)]
@@ -104,23 +125,21 @@ def test_the_example_runs_the_bundle(finished):
 
 def test_resuming_a_finished_run_gives_the_same_result(finished):
     folder, result = finished
-    config = make_config({**TINY, "budget_ms": result.budget_ms, "output": folder, "resume": True})
-    again = search(config, SilentReporter())
+    again = search(like(result, output=folder, resume=True), SilentReporter())
     assert again.arch == result.arch and again.test_accuracy == result.test_accuracy
     assert again.measured_ms == result.measured_ms and again.test_reads == 1
 
 
 def test_a_run_begun_with_other_settings_is_not_resumed(finished):
     folder, result = finished
-    config = make_config({**TINY, "budget_ms": result.budget_ms, "output": folder, "resume": True, "seed": 7})
     with pytest.raises(UsageError, match="seed"):
-        search(config, SilentReporter())
+        search(like(result, output=folder, resume=True, seed=7), SilentReporter())
 
 
 def test_a_run_is_not_overwritten(finished):
     folder, result = finished
     with pytest.raises(UsageError, match="--resume"):
-        search(make_config({**TINY, "budget_ms": result.budget_ms, "output": folder}), SilentReporter())
+        search(like(result, output=folder), SilentReporter())
 
 
 def test_export_of_the_run_equals_the_bundle(finished, tmp_path):
@@ -131,52 +150,58 @@ def test_export_of_the_run_equals_the_bundle(finished, tmp_path):
 
 def test_another_strategy_reuses_the_supernet(finished, tmp_path):
     folder, result = finished
-    config = {**TINY, "budget_ms": result.budget_ms, "output": tmp_path / "second", "reuse": folder, "int8": False}
-    second = search(make_config({**config, "strategy": "random"}), SilentReporter())
-    assert second.met_budget and second.int8_measured_ms is None
+    config = like(result, output=tmp_path / "second", reuse=folder, int8=False, strategy="evolution")
+    second = search(config, SilentReporter())
+    assert second.met_budget == result.met_budget and second.int8_measured_ms is None
     assert (tmp_path / "second" / "table.csv").read_bytes() == (folder / "table.csv").read_bytes()
 
 
 def test_an_impossible_budget_is_refused_before_training(finished, tmp_path):
-    config = make_config({**TINY, "budget_ms": 0.001, "output": tmp_path / "impossible"})
-    with pytest.raises(BudgetError, match=r"fastest takes 0\.\d+ ms"):
-        search(config, SilentReporter())
+    _, result = finished
+    with pytest.raises(BudgetError, match=r"fastest (takes|is predicted to take) 0\.\d+ ms"):
+        search(like(result, budget_ms=0.001, output=tmp_path / "impossible"), SilentReporter())
     assert not (tmp_path / "impossible" / "supernet.pt").exists()
 
 
-def test_a_search_that_is_refused_after_its_profile_leaves_the_folder_free(tmp_path, monkeypatch):
+@pytest.mark.parametrize("given", [pytest.param(BY_A_TABLE, id="by a table"), HERE])
+def test_a_search_that_is_refused_after_its_profile_leaves_the_folder_free(tmp_path, monkeypatch, given):
     def refuse(priced, ctx, options):
         assert (ctx.folder.path / "table.csv").exists()
         raise UsageError("not like this")
 
     monkeypatch.setattr(Random, "build", refuse)
     with pytest.raises(UsageError, match="not like this"):
-        search(make_config({**TINY, "budget_ms": 100, "output": tmp_path / "run"}), SilentReporter())
+        search(make_config({**TINY, **given, "budget_ms": 100, "output": tmp_path / "run"}), SilentReporter())
     assert not list((tmp_path / "run").iterdir())
 
 
 def test_a_size_that_the_data_cannot_come_in_is_refused(tmp_path):
     with pytest.raises(UsageError, match="--image-size 64: digits comes in 32 x 32"):
-        search(make_config({**TINY, "budget_ms": 1, "image_size": 64, "output": tmp_path / "sized"}), SilentReporter())
+        search(
+            make_config({**TINY, "data": "digits", "budget_ms": 1, "image_size": 64, "output": tmp_path / "sized"}),
+            SilentReporter(),
+        )
 
 
 def test_train_and_export_one_architecture(finished, tmp_path):
     _, result = finished
-    config = make_config({"final_epochs": 1, "output": tmp_path / "one", "validation_share": 0.2})
+    config = like(result, final_epochs=1, output=tmp_path / "one")
     trained = train(config, result.arch, SilentReporter())
     assert trained.arch == result.arch and 0 < trained.validation_accuracy <= 1
-    assert export(tmp_path / "one", SilentReporter(), out=tmp_path / "one.onnx").stat().st_size > 10_000
+    assert export(tmp_path / "one", SilentReporter(), out=tmp_path / "one.onnx").stat().st_size > 5_000
 
 
 def test_predict_agrees_with_the_search(finished):
     folder, result = finished
-    space = build_space("mbconv", (1, 32, 32), 10)
-    (row,) = predict(make_config({}), space, archs=[result.arch], table=folder / "table.csv")
+    space = build_space(like(result).space, (1, 32, 32), 10)
+    table = {"table": folder / "table.csv", "estimate_missing": True}  # of the toys the shipped one lacks most
+    (row,) = predict(make_config({}), space, archs=[result.arch], **table)
     assert row.latency_ms == pytest.approx(result.predicted_ms, rel=0.02)
     assert row.macs == result.macs and row.params == result.params
-    assert row.peak_bytes == result.peak_bytes and row.estimated_share == 0
+    assert row.peak_bytes == result.peak_bytes and (row.estimated_share == 0) == (space.name == "mbconv")
 
 
+@measured_here
 def test_when_every_finalist_misses_the_next_ones_are_tried(finished, tmp_path, monkeypatch):
     """The first measurement says too slow; another architecture is trained, and the misses are told."""
     folder, result = finished
@@ -188,8 +213,8 @@ def test_when_every_finalist_misses_the_next_ones_are_tried(finished, tmp_path, 
         return [replace(row, ms=max(row.ms, slow_ms if is_first else 0.0)) for row in real(paths, **settings)]
 
     monkeypatch.setattr(verdict, "bench_in_fresh_process", slow_at_first)
-    config = {**TINY, "budget_ms": result.budget_ms, "output": tmp_path / "run", "reuse": folder, "int8": False}
-    second = search(make_config({**config, "finalists": 1}), SilentReporter())
+    config = like(result, output=tmp_path / "run", reuse=folder, int8=False, finalists=1)
+    second = search(config, SilentReporter())
     assert second.met_budget and len(set(measured)) >= 2
     first_arch = json.loads((tmp_path / "run" / "finalists.json").read_text())["finalists"]
     assert second.arch not in first_arch

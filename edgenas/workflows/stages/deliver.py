@@ -40,7 +40,7 @@ from edgenas.workflows.stages.finalists import Finalist
 from edgenas.workflows.stages.verdict import measure, verdict
 from edgenas.workflows.task import Priced
 
-CONFIRMED = "settled"  # artefact: what a kit measured of the finalists on a device that is not this machine
+CONFIRMED = "confirmed"  # artefact: what a kit measured of the finalists on a device that is not this machine
 GOLDEN_IMAGES = 16  # examples in the bundle
 
 
@@ -94,7 +94,7 @@ def none_met(priced: Priced, missed: Sequence[Verdict]) -> BudgetError:
 
 
 def choose_unmeasured(priced: Priced, finalists: Sequence[Finalist], selection: Selection, ctx: Context) -> Chosen:
-    """Choose for a device whose measurements are to come, or have come into the artefact `settled`.
+    """Choose for a device whose measurements are to come, or have come into the artefact `confirmed`.
 
     Of finalists that all missed the fastest is delivered, as a miss.
 
