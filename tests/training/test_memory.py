@@ -12,6 +12,11 @@ from edgenas.data.storage.splits import split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import EnvironmentFault, Interrupted
 from edgenas.nn.network import Network
+from edgenas.nn.supernet import Supernet
+from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining
+from edgenas.strategies.gradient.relaxations import BinaryGates, Gumbel, HardConcrete, Softmax
+from edgenas.strategies.one_shot.path_samplers import uniform_paths
+from edgenas.strategies.one_shot.path_training import PathTraining
 from edgenas.training import memory
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch_norm import split_batch
@@ -19,6 +24,7 @@ from edgenas.training.memory import WORKSPACE_BYTES, MicroBatch, StepMemory, cho
 from edgenas.training.settings import Settings
 from edgenas.training.train import supervised, train
 from tests._toys import Shared
+from tests.strategies._synthetic import Toy, noise, synthetic
 
 SHAPE = (3, 8, 8)
 GB = 1_000_000_000
@@ -199,3 +205,67 @@ def test_the_record_says_what_was_decided(free, tmp_path):
     fit(split_batch(8, None), module, backward(module), SHAPE, TrainingContext(tmp_path / "a.pt"))
     record = memory.read_artefact(tmp_path, "a-memory", MicroBatch)
     assert record.images == 8 and record.needed_bytes == needed(8) <= record.usable_bytes
+
+
+# The loops of strategies, which train in parts
+
+SPACE = Toy(3).restrict({"width": [0]})
+IMAGES = noise(SPACE.shape, SPACE.classes).train
+LOOPS = ["paths", "Softmax", "Gumbel", "HardConcrete", "BinaryGates"]
+
+
+def loop(name):
+    """Return a training of two epochs, what advances it by a number of steps, and the bytes of a batch in eights."""
+    problem, settings = synthetic(SPACE, 0.5), Settings(2, batch_size=32)
+    if name == "paths":
+        supernet = Supernet(SPACE, torch.Generator().manual_seed(0))
+        made = PathTraining(supernet, IMAGES, settings, seed=3)
+
+        def advance(steps, context):
+            made.advance(made.step + steps, lambda rng, step: uniform_paths(problem, rng, step), context)
+
+        return made, advance
+    relaxation = {"Softmax": Softmax, "Gumbel": Gumbel, "HardConcrete": HardConcrete, "BinaryGates": BinaryGates}[name]
+    bilevel, rng = BilevelSettings(settings, warm_up=0.0), np.random.default_rng(0)
+    made = BilevelTraining(problem, IMAGES, relaxation(), bilevel, rng, seed=0, device="cpu")
+    return made, lambda steps, context: made.advance(made.step + steps, context)
+
+
+def limit(monkeypatch, usable):
+    """Let a step use so much, and measure one as if the process itself needed nothing."""
+    monkeypatch.setattr(memory, "WORKSPACE_BYTES", 0)
+    monkeypatch.setattr(memory, "usable_bytes", lambda device, ceiling: usable)
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_every_loop_fits_its_batches_once_and_a_resumed_one_keeps_them(name, monkeypatch, tmp_path):
+    found = []
+    monkeypatch.setattr(memory, "measure", lambda *args: found.append(measure(*args)) or found[-1])
+    _, advance = loop(name)
+    advance(1, TrainingContext())
+    limit(monkeypatch, found[0].of(9, 4) - WORKSPACE_BYTES)
+    whole, advance = loop(name)
+    for steps in (2, 1):
+        advance(steps, TrainingContext(tmp_path / "whole.pt"))
+    assert whole.ghosts.count == 4 and len(found) == 2
+    first, advance = loop(name)
+    advance(2, TrainingContext(tmp_path / "a.pt"))
+    second, advance = loop(name)
+    second.load(first.state())
+    limit(monkeypatch, 64 * GB)  # more is free by now
+    advance(1, TrainingContext(tmp_path / "a.pt"))
+    states = (whole.supernet.state_dict(), second.supernet.state_dict())
+    assert all(torch.equal(a, b) for a, b in zip(*(state.values() for state in states), strict=True))
+
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_measuring_draws_nothing_and_a_refused_loop_has_not_begun(name, monkeypatch):
+    made, advance = loop(name)
+    before = copy.deepcopy(made.state())
+    limit(monkeypatch, 0)
+    with pytest.raises(EnvironmentFault, match="even 4 images at once"):
+        advance(1, TrainingContext())
+    after = made.state()
+    assert after["step"] == 0 and after.get("rng") == before.get("rng")
+    for key, value in before["supernet"].items():
+        assert torch.equal(value, after["supernet"][key])
