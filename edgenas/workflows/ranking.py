@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgenas.errors import BudgetError
 from edgenas.evaluators.scratch import ScratchEvaluator
-from edgenas.exploration.feasible import Proposed, new_samples, repaired_samples
+from edgenas.exploration.feasible import Archive, new_samples, repaired_samples
 from edgenas.exploration.problem import Problem
 from edgenas.graph.graph import Arch
 from edgenas.system.progress import Reporter
@@ -116,7 +116,7 @@ def stratified(problem: Problem, latency: str, networks: int, rng: Generator) ->
         latency: the metric.
         networks: how many parts there are, which hold equally many of the samples.
     """
-    proposed = Proposed(problem.space)
+    proposed = Archive(problem.space)
     unique = new_samples(problem, proposed, rng, SAMPLES)
     if len(unique) < networks:  # the budget is tight
         unique += proposed.add(repaired_samples(problem, rng), networks - len(unique))

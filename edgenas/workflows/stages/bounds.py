@@ -127,6 +127,6 @@ def attainable_minimum(task: Task, ctx: Context) -> AttainableMinimum:
         if found[limit.metric] > limit.bound:
             raise BudgetError(
                 f"no {task.space.name} network keeps to {limit}: the least is "
-                f"{text.figure(limit.metric, found[limit.metric])}; ask for {limit.asked(found[limit.metric])} or more"
+                f"{text.figure(limit.metric, found[limit.metric])}; ask for {limit.flag_for(found[limit.metric])} or more"
             )
     return AttainableMinimum(found)

@@ -10,7 +10,7 @@ import numpy as np
 from edgenas.devices.this_host import time_graphs
 from edgenas.errors import BudgetError
 from edgenas.exploration.evaluator import Evaluator
-from edgenas.exploration.feasible import grow, networks, repair
+from edgenas.exploration.feasible import fill_budget, network_keys, repair
 from edgenas.exploration.objective import Metrics, in_words
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study
@@ -104,8 +104,8 @@ def candidates(
     if attempt:
         proposed = [arch for arch in (repair(problem, a, rng) for a in proposed) if arch is not None]
     proposed = [arch for arch, fits in zip(proposed, problem.feasible(proposed), strict=True) if fits]
-    proposed += [grow(problem, arch, rng) for arch in proposed[:wanted] for _ in range(GROWN)]
-    unique = dict(zip(networks(priced.space, proposed), proposed, strict=True))
+    proposed += [fill_budget(problem, arch, rng) for arch in proposed[:wanted] for _ in range(GROWN)]
+    unique = dict(zip(network_keys(priced.space, proposed), proposed, strict=True))
     known = {trial.arch: trial.metrics for trial in study.candidates()} if evaluator.own_weights else {}
     scores = {}
     for i, arch in enumerate(unique.values()):

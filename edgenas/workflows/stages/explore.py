@@ -37,7 +37,7 @@ def check_workers(config: Config) -> None:
         )
     if torch_device(config) != "cpu":
         raise UsageError(f"{asked}: trials in parallel are trained on processors only; add --train-device cpu")
-    workers.check(config.ray)
+    workers.check_ray(config.ray)
 
 
 def build_evaluator(priced: Priced, strategy: Strategy, ctx: Context) -> Evaluator:

@@ -84,7 +84,7 @@ def _score(task: Task, statics: Statics, costs: Costs, ctx: Context) -> float:
     macs = costs.macs.metric
     metrics = many_metrics([cost for cost in every if cost.metric in {*objective.budgets, macs}], part, archs)
     rows = [dict(zip(metrics, row, strict=True)) for row in zip(*metrics.values(), strict=True)]
-    excess = np.array([objective.excess(row) for row in rows])
+    excess = np.array([objective.violation(row) for row in rows])
     within = metrics[macs][excess == 0]
     if not len(within) and len(task.limits) > 1:
         problem = Problem(part, every, objective, unevaluated)
