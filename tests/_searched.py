@@ -14,7 +14,14 @@ from edgenas.workflows.search import search as run_workflow
 # Both widths fit with kernel 3; of the larger one with kernel 5 even one and a half budgets leave nothing.
 BUDGET_MS = 0.03
 FEW = {"trials": 6, "batch": 2, "finalists": 1, "final_epochs": 1, "int8": False}
-TOY = {**FEW, "space": "tests._toys", "device": "amd-epyc-zen4", "budget_ms": BUDGET_MS, "supernet_epochs": 1}
+TOY = {
+    **FEW,
+    "data": "tests._few_digits",
+    "space": "tests._toys",
+    "device": "amd-epyc-zen4",
+    "budget_ms": BUDGET_MS,
+    "supernet_epochs": 1,
+}
 
 
 def search(folder: Path, **changes: Any) -> Result:
