@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgenas.errors import UsageError
 from edgenas.system.progress import make_reporter
-from edgenas.workflows.config import resolve
+from edgenas.workflows.config import Config, resolve
 from edgenas.workflows.limits import split_budgets
 
 if TYPE_CHECKING:
@@ -133,7 +135,7 @@ def search(
     named, given = settings_of(locals())
     from edgenas.workflows.search import search as run
 
-    return run(resolve(named), make_reporter(quiet=not progress), given=given)
+    return run(_resolve(named, given), make_reporter(quiet=not progress), given=given)
 
 
 def specialize(
@@ -214,10 +216,32 @@ def specialize(
     from edgenas.workflows.specialize import specialize as specialise
 
     source = Path(run)
-    for name in ("data", "space"):  # they are those of the source, which the objects stand for
-        named.pop(name, None)
+    for name in ("data", "space"):  # the run itself says their names; objects only stand for them
+        if getattr(given, name) is not None:
+            named.pop(name)
     config = resolve(named) if resume else settings(source, named)
     return specialise(config, source, make_reporter(quiet=not progress), given=given)
+
+
+def objects(data: DataLike | None, space: SpaceLike | None) -> Given:
+    """Return the objects that a run was begun with, for a function that opens it again.
+
+    Raises:
+        UsageError: one is a name; the run itself says its names.
+    """
+    named, given = settings_of({"data": data, "space": space})
+    for name in named:
+        if getattr(given, name) is None:
+            raise UsageError(f"{name}: {named[name]!r} is no object; what has a name, the run knows: leave it out")
+    return given
+
+
+def _resolve(named: Mapping[str, Any], given: Given) -> Config:
+    """The effective settings; of a run that is resumed, those that it was begun with."""
+    if given.data is None:
+        return resolve(named)
+    without = {name: value for name, value in named.items() if name != "data"}  # its name is that of no plugin
+    return replace(resolve(without), data=named["data"])
 
 
 def settings_of(arguments: Mapping[str, Any], *others: str) -> tuple[dict[str, Any], Given]:

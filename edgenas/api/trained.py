@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenas.api.search import settings_of
+from edgenas.api.search import objects, settings_of
 from edgenas.system.progress import make_reporter
 from edgenas.workflows.config import resolve
 
@@ -21,6 +21,8 @@ def ranking(
     *,
     networks: int = 16,
     epochs: int | None = None,
+    data: DataLike | None = None,
+    space: SpaceLike | None = None,
     data_root: str | os.PathLike[str] | None = None,
     train_device: str | None = None,
     progress: bool = False,
@@ -31,6 +33,7 @@ def ranking(
         run: folder of a search with shared weights.
         networks: how many, spread over the latencies within the budget.
         epochs: of each network by itself; by default those of the evaluator scratch.
+        data, space: the objects that the search was given, if it was given objects.
         data_root: where the data set is now.
         train_device: auto, cpu or cuda.
         progress: whether stderr shows what is under way.
@@ -51,8 +54,8 @@ def ranking(
 
     reporter = make_reporter(quiet=not progress)
     moved = {"data_root": data_root and os.fspath(data_root), "train_device": train_device}
-    given = {name: value for name, value in moved.items() if value is not None}
-    return rank(Path(run), reporter, networks=networks, epochs=epochs, moved=given)
+    moved = {name: value for name, value in moved.items() if value is not None}
+    return rank(Path(run), reporter, networks=networks, epochs=epochs, given=objects(data, space), moved=moved)
 
 
 def train(
@@ -115,6 +118,8 @@ def export(
     *,
     arch: str | None = None,
     dynamic_batch: bool = False,
+    data: DataLike | None = None,
+    space: SpaceLike | None = None,
     progress: bool = False,
 ) -> Path:
     """Write a trained network of a run as one ONNX file; return its path.
@@ -124,6 +129,7 @@ def export(
         out: the file to write.
         arch: code of one of the run's trained architectures; by default the one that it delivered.
         dynamic_batch: whether the model takes any number of images at once, rather than one.
+        data, space: the objects that the run was given, if it was given objects.
         progress: whether stderr shows what is under way.
 
     Raises:
@@ -140,4 +146,5 @@ def export(
     from edgenas.workflows.export import export as run_export
 
     reporter = make_reporter(quiet=not progress)
-    return run_export(Path(run), reporter, arch=arch, out=Path(out), dynamic_batch=dynamic_batch)
+    given = objects(data, space)
+    return run_export(Path(run), reporter, arch=arch, out=Path(out), dynamic_batch=dynamic_batch, given=given)

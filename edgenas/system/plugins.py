@@ -126,7 +126,7 @@ def check_contract(kind: str, plugin: object, name: str) -> None:
     lacking = [attribute for attribute in ATTRIBUTES.get(kind, ()) if not hasattr(plugin, attribute)]
     for function, (positional, keywords) in FUNCTIONS[kind].items():
         found = getattr(plugin, function, None)
-        if not callable(found):
+        if not callable(found) or getattr(found, "__isabstractmethod__", False):
             lacking.append(
                 f"{function}({', '.join((*positional, *keywords))})".replace("(self, ", "(").replace("self", "")
             )

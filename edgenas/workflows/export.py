@@ -14,7 +14,7 @@ from edgenas.system.run_folder import read_artefact, write_atomically
 from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import read_run, resolve
 from edgenas.workflows.context import never
-from edgenas.workflows.given import Given
+from edgenas.workflows.given import Given, objects_again
 from edgenas.workflows.result import Result
 from edgenas.workflows.setup import plain_task, run_in
 from edgenas.workflows.stages.choice import trained_codes
@@ -22,7 +22,13 @@ from edgenas.workflows.stages.files import onnx_file
 
 
 def export(
-    run_folder: Path, reporter: Reporter, *, arch: str | None = None, out: Path, dynamic_batch: bool = False
+    run_folder: Path,
+    reporter: Reporter,
+    *,
+    arch: str | None = None,
+    out: Path,
+    dynamic_batch: bool = False,
+    given: Given | None = None,
 ) -> Path:
     """Write a trained architecture of a run as one ONNX file; return its path.
 
@@ -30,6 +36,7 @@ def export(
         arch: code of the architecture; by default the one that the run delivered.
         out: the file to write.
         dynamic_batch: whether the model takes any number of images at once, rather than one.
+        given: objects that stand for names of the configuration.
 
     Raises:
         UsageError: the run has no such trained architecture.
@@ -49,7 +56,8 @@ def export(
             raise UsageError(f"{run_folder}: {chosen} is not trained there; trained are {', '.join(codes)}")
         number = codes.index(chosen)
         with ctx.stage("export", "export"):
-            task = plain_task(config, Given())
+            with objects_again():
+                task = plain_task(config, given or Given())
             network = Network(task.space.graph(task.space.parse(chosen)))
             network.load_state_dict(network_state(load(run_folder / f"finalist-{number}.pt")["module"]))
             rejected = run_folder / f"finalist-{number}.onnx.rejected"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.random import Generator
 
-from edgenas.errors import UsageError
+from edgenas.errors import UnknownName, UsageError
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.graph.ops import Shape
@@ -85,8 +86,25 @@ def split_given(values: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
         settings["space"], given["space"] = _name(space), space
     strategy = values.get("strategy")
     if strategy is not None and not isinstance(strategy, str):
-        settings["strategy"], given["strategy"] = _name(strategy), _builder(strategy)
+        builder, own = _builder(strategy), _own_strategy(strategy)
+        settings["strategy"] = own or _name(strategy)
+        given |= {} if own else {"strategy": builder}
     return settings, Given(**given)
+
+
+@contextmanager
+def objects_again() -> Iterator[None]:
+    """Say, where a name of a run that is opened means nothing, that an object from Python may have stood for it.
+
+    Raises:
+        UsageError: there is no plugin of a name.
+    """
+    try:
+        yield
+    except UnknownName as error:
+        raise UsageError(
+            f"{error}; if the run was begun with objects from Python, give them again, as data= and space="
+        ) from error
 
 
 def build_given_space(config: Config, given: Given, shape: Shape, classes: int) -> SearchSpace:
@@ -97,6 +115,8 @@ def build_given_space(config: Config, given: Given, shape: Shape, classes: int) 
 def strategy_of(config: Config, given: Given) -> type[Strategy] | StrategyBuilder:
     """Return what builds the strategy that was given, or that of the configuration's name."""
     builder: type[Strategy] | StrategyBuilder = given.strategy or plugins.load("strategies", config.strategy)
+    if inspect.isclass(builder):
+        _check_constructor(builder)
     return builder
 
 
@@ -129,6 +149,31 @@ def _builder(strategy: Any) -> Any:
             "pass the class, or functools.partial of it with its settings"
         )
     return StrategyBuilder(strategy)
+
+
+def _check_constructor(strategy: type[Any]) -> None:
+    """Check that the contract's own `build` can make this strategy, where it has no other.
+
+    Raises:
+        UsageError: it cannot be called with a problem and a generator.
+    """
+    if next(base for base in strategy.__mro__ if "build" in vars(base)) is not Strategy:
+        return
+    try:
+        inspect.signature(strategy).bind("problem", "rng")
+    except TypeError as error:
+        raise UsageError(
+            f"{strategy.__name__} is no strategy of edgenas: it cannot be made with (problem, rng) ({error}); take "
+            "both in __init__, or write build(priced, ctx, options)"
+        ) from error
+
+
+def _own_strategy(strategy: Any) -> str | None:
+    """The name of the plugin whose class this is, if it is one of those that come with edgenas."""
+    room, _, name = getattr(strategy, "__module__", "").rpartition(".")
+    if inspect.isclass(strategy) and room == "edgenas.strategies" and name in plugins.names("strategies"):
+        return name if plugins.load("strategies", name) is strategy else None
+    return None
 
 
 def _data_name(data: Any) -> str:

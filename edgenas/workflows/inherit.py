@@ -27,7 +27,8 @@ def inherit(config: Config, given: Given, ctx: Context) -> tuple[Task, SupernetE
     folder = ctx.folder
     moved = {"data_root": config.data_root, "download": config.download, "train_device": config.train_device}
     with ctx.stage("source", "open the weights of the other run"):
-        source = open_trained_run(folder.path, ctx.reporter, given, moved)
+        objects = replace(given, strategy=None)  # the strategy is of this run, not of the other
+        source = open_trained_run(folder.path, ctx.reporter, objects, moved)
         trained = source.finalists()
         for network in reversed(trained.values()):  # the delivered one last: slices overlap
             source.supernet.load_subnet(network)

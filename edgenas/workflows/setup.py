@@ -44,6 +44,8 @@ def completed(config: Config, given: Given) -> Config:
     if config.budget_ms is None and not config.budgets_ms:
         raise UsageError("--budget-ms: say how many milliseconds the model may take, for example --budget-ms 20")
     config = _with_evaluator(config, given)
+    if given.strategy is not None and config.reward is None:  # whoever opens the run later has only the name
+        config = replace(config, reward=given.strategy.reward_form)
     config = checked_names(config, given)
     _check_scores(config)
     return with_devices(config)

@@ -11,10 +11,10 @@ from edgenas.system.progress import Reporter
 from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import never
-from edgenas.workflows.given import Given, options_of, strategy_of
+from edgenas.workflows.given import Given, objects_again, options_of, strategy_of
 from edgenas.workflows.inherit import inherit
 from edgenas.workflows.result import Result
-from edgenas.workflows.setup import completed, keep_config, output_path, roll_back_if_refused, run_in
+from edgenas.workflows.setup import checked_names, completed, keep_config, output_path, roll_back_if_refused, run_in
 from edgenas.workflows.source_run import SOURCE, forget, take_over
 from edgenas.workflows.stages.choice import deliver
 from edgenas.workflows.stages.explore import explore
@@ -46,6 +46,8 @@ def specialize(
     if kind.trains_weights:
         raise UsageError(f"--strategy {config.strategy}: it trains weights of its own; name one that trains none")
     options = options_of(config, kind)
+    with objects_again():  # data and space are those of the other run
+        config = checked_names(config, given)
     config = completed(config, given)
     with run_in(config, reporter, stop) as ctx:
         with roll_back_if_refused(config, ctx, forget):

@@ -16,7 +16,7 @@ from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import KeptFolder, read_artefact
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
-from edgenas.workflows.given import Given
+from edgenas.workflows.given import Given, objects_again
 from edgenas.workflows.setup import make_task, plain_task
 from edgenas.workflows.source_run import SOURCE, begun_with, kept_files
 from edgenas.workflows.stages.artefacts import Narrowing
@@ -77,7 +77,8 @@ def open_trained_run(
     kept_files(folder, begun_with(folder))
     config = replace(begun_with(folder), **moved)
     ctx = Context(KeptFolder(folder), config.seed, reporter)
-    task = make_task(plain_task(config, given), given, ctx)
+    with objects_again():
+        task = make_task(plain_task(config, given), given, ctx)
     task = narrowed(task, read_artefact(folder, "narrow", Narrowing).allowed)
     priced = price(task, read_table(folder / "table.csv"))
     return TrainedRun(priced, ctx, *trained_weights(priced, given, ctx))

@@ -36,8 +36,9 @@ def test_data_as_objects(data, name):
 
 def test_a_space_and_a_strategy_as_classes():
     named, given = split_given({"space": Shared, "strategy": Evolution})
-    assert named == {"space": "tests._toys.Shared", "strategy": "edgenas.strategies.evolution.Evolution"}
-    assert given.space is Shared and strategy_of(make_config(named), given) is Evolution
+    assert named == {"space": "tests._toys.Shared", "strategy": "evolution"}, "a class of edgenas has its name"
+    assert given.space is Shared and given.strategy is None
+    assert strategy_of(make_config(named), given) is Evolution
 
 
 def test_a_function_makes_a_strategy_that_trains_nothing():
