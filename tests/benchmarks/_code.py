@@ -87,8 +87,8 @@ class Module:
 
     @property
     def is_wiring(self) -> bool:
-        """Whether the file only names things: it has no function and no class of its own."""
-        return not any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in ast.walk(self.tree))
+        """Whether the file only names things: plugins made of parts, contracts. It has no function that does anything."""
+        return not any(isinstance(node, ast.FunctionDef) and _does_something(node) for node in ast.walk(self.tree))
 
     def functions(self) -> Iterator[Function]:
         yield from _functions(self.tree.body, public=True)
@@ -281,6 +281,14 @@ def _functions(body: list[ast.stmt], *, public: bool) -> Iterator[Function]:
                 (node.end_lineno or node.lineno) - node.lineno + 1,
                 ast.get_docstring(node) or "",
             )
+
+
+def _does_something(function: ast.FunctionDef) -> bool:
+    """Whether there is more in a function than a docstring, as in those of a Protocol or an abstract class."""
+    return any(
+        not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) and not isinstance(node, ast.Pass)
+        for node in function.body
+    )
 
 
 def _classes(module: Module | None) -> Iterator[ast.ClassDef]:
