@@ -87,7 +87,7 @@ class Module:
 
     @property
     def is_wiring(self) -> bool:
-        """Whether the file only names things: plugins made of parts, contracts. It has no function that does anything."""
+        """Whether the file only names things, as plugins made of parts and contracts do: no function does anything."""
         return not any(isinstance(node, ast.FunctionDef) and _does_something(node) for node in ast.walk(self.tree))
 
     def functions(self) -> Iterator[Function]:
