@@ -30,18 +30,18 @@ class ScratchEvaluator:
         self._scores: dict[Arch, Metrics] = {}
 
     def __call__(self, arch: Arch) -> Metrics:
-        """`accuracy` and `loss` on the whole validation split after the short training."""
+        """Return `accuracy` and `loss` on the whole validation split after the short training."""
         if arch not in self._scores:
             with _one_thread():
                 self._scores[arch] = self._trained(arch)
         return dict(self._scores[arch])
 
     def final(self, arch: Arch) -> Metrics:
-        """The same score: every architecture has weights of its own."""
+        """Return the same score: every architecture has weights of its own."""
         return self(arch)
 
     def network(self, arch: Arch) -> Network:
-        """Fresh weights."""
+        """Return fresh weights."""
         return fresh_network(self.space.graph(arch), self.seed, self.device)
 
     def _trained(self, arch: Arch) -> Metrics:
@@ -62,7 +62,7 @@ class ScratchEvaluator:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Threads add up in another order: with one, a score is the same wherever it comes from, and cores serve trials."""
+    """Use one thread: more add up in another order, so a score would not be the same everywhere; cores serve trials."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -45,13 +45,27 @@ class ScoreTable:
             raise UsageError(f"--scores: its architectures are of another space than {space.name} ({error})") from error
 
     def latency(self, device: str) -> LookupCost:
-        """The latency on a device as a cost, `latency_ms@<device>`. Raises UsageError if the file does not have it."""
+        """Return the latency on a device as a cost, `latency_ms@<device>`.
+
+        Raises:
+            UsageError: the file does not have it.
+        """
         if device not in self.latency_ms:
             raise UsageError(f"no latencies of {device!r} among the scores; there are {', '.join(self.latency_ms)}")
         return LookupCost(str(Metric("latency_ms", device)), self.archs, self.latency_ms[device])
 
     def evaluator(self, name: str, space: SearchSpace, seed: int = 0, device: str = "cpu") -> TabularEvaluator:
-        """Looks accuracies up. Raises UsageError if the file does not have `name`, or is of another space."""
+        """Return an evaluator that looks accuracies up.
+
+        Args:
+            name: of the accuracies.
+            space: whose architectures they are of.
+            seed: of the finalists' fresh weights.
+            device: of the finalists, cpu or cuda.
+
+        Raises:
+            UsageError: the file does not have `name`, or is of another space.
+        """
         if name not in self.accuracy:
             raise UsageError(f"no accuracies {name!r} among the scores; there are {', '.join(self.accuracy)}")
         self.check(space)
@@ -59,7 +73,7 @@ class ScoreTable:
 
 
 def read_scores(path: Path) -> ScoreTable:
-    """The content of a file.
+    """Read a file of scores.
 
     Raises:
         DataError: it cannot be read, or is not of the form above.
@@ -84,7 +98,7 @@ def read_scores(path: Path) -> ScoreTable:
 
 
 def _archs(codes: NDArray[np.int64]) -> tuple[Arch, ...]:
-    """One row per architecture, none twice."""
+    """Return one row per architecture, none twice."""
     if codes.ndim != 2 or not np.issubdtype(codes.dtype, np.integer):
         raise ValueError(f"op_codes of shape {codes.shape} and type {codes.dtype}, not whole numbers in rows")
     archs = tuple(map(tuple, codes.astype(int).tolist()))
@@ -94,7 +108,7 @@ def _archs(codes: NDArray[np.int64]) -> tuple[Arch, ...]:
 
 
 def _column(values: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """One finite number per architecture."""
+    """Return one finite number per architecture."""
     column = np.asarray(values, dtype=np.float64)
     if column.shape != codes.shape[:1] or not np.isfinite(column).all():
         raise ValueError(f"a column of shape {column.shape} with {codes.shape[0]} architectures, or not numbers")
@@ -108,28 +122,28 @@ class TabularEvaluator:
     own_weights = False
 
     def __init__(self, space: SearchSpace, accuracy: Mapping[Arch, float], seed: int, device: str) -> None:
-        """`accuracy` in 0..1."""
+        """Look up `accuracy`, in 0..1; finalists get fresh weights by `seed`, on `device` (cpu or cuda)."""
         self.space, self.accuracy, self.seed, self.device = space, accuracy, seed, device
 
     def __call__(self, arch: Arch) -> Metrics:
-        """`accuracy`. Raises UsageError if the file does not have the architecture."""
+        """Return `accuracy`. Raises UsageError if the file does not have the architecture."""
         if arch not in self.accuracy:
             raise UsageError(f"the scores hold no {self.space.name} {self.space.code(arch)}; use another --scores")
         return {"accuracy": self.accuracy[arch]}
 
     def final(self, arch: Arch) -> Metrics:
-        """The same."""
+        """Return the same."""
         return self(arch)
 
     def network(self, arch: Arch) -> Network:
-        """Fresh weights."""
+        """Return fresh weights."""
         from edgenas.nn.network import fresh_network
 
         return fresh_network(self.space.graph(arch), self.seed, self.device)
 
 
 def accuracies(config: Settings) -> tuple[ScoreTable, str]:
-    """What `--scores` holds, and `--scores-name`.
+    """Return what `--scores` holds, and `--scores-name`.
 
     Raises:
         UsageError: there is no file or name, or no such accuracies.
@@ -142,7 +156,7 @@ def accuracies(config: Settings) -> tuple[ScoreTable, str]:
 
 
 def _name(scores: ScoreTable, config: Settings) -> str:
-    """Which accuracies are meant. Raises UsageError if they are not named, or not there."""
+    """Return which accuracies are meant. Raises UsageError if they are not named, or not there."""
     name = config.scores_name or (next(iter(scores.accuracy)) if len(scores.accuracy) == 1 else None)
     if name is None:
         raise UsageError(f"--scores-name: say which accuracies, one of {', '.join(scores.accuracy)}")

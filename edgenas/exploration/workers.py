@@ -128,7 +128,7 @@ class RayMap:
             self._function, self._sent, self._done = function, [self._ray.put(function)], {}
         longest_s = max((outcome.seconds for outcome in self._done.values()), default=None)
         limit_s = None if longest_s is None else max(HANGING_S, HANGING * longest_s)
-        # A reference in a list is passed on as it is: Ray would unpack it anew for every task.
+        # A reference in a list is passed on as it is: Ray would unpack it again for every task.
         fresh = dict.fromkeys(arch for arch in archs if arch not in self._done)
         tasks = {arch: self._remote.remote(self._sent, arch, limit_s) for arch in fresh}
         for arch in archs:

@@ -21,7 +21,9 @@ PLAN = Plan(parents=4, patience=4)
 # Step size by attempt, when all children of smaller steps are known.
 WIDER = 1.5
 
-Keys = NDArray[np.float64]  # (choices, most options), after the number of architectures if there are several
+Keys = NDArray[
+    np.float64
+]  # random keys (choices, most options), after the number of architectures if there are several
 
 
 class EvolutionStrategy(Generational):
@@ -37,23 +39,23 @@ class EvolutionStrategy(Generational):
     - `decode` does not see a common scale, so there is no path for the step size. A lower margin of the variance (the
       idea of arXiv:2205.13482) keeps samples about `changes` choices away from parents that agree; the step is
       lengthened when all that it reaches is known.
-    - Samples are picked by cost before any is evaluated, a share is uniformly random, and a stalled search starts anew.
+    - Samples are picked by cost before any is evaluated, a share is random, and a stalled search starts again.
     """
 
     reward_form = "hard"
 
     def __init__(self, problem: Problem, rng: Generator, plan: Plan = PLAN, *, changes: float = 1.0) -> None:
-        """`changes` is the number of choices in which children of equal parents differ."""
+        """Breed children that differ in `changes` choices, on average, where all parents are equal."""
         super().__init__(problem, rng, plan)
         self.changes = changes
 
     @classmethod
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> EvolutionStrategy:
-        """Return it with as many initial as suit the planned trials."""
+        """Return it with as many initial individuals as suit the planned trials."""
         return cls(priced.problem, ctx.rng("es"), replace(PLAN, initial=initial_for(priced.config.trials)))
 
     def _bred(self, n: int, attempt: int) -> list[Arch]:
-        """Samples of the distribution that the survivors describe."""
+        """Return samples of the distribution that the survivors describe."""
         space = self.problem.space
         mean, variance = distribution(space, [arch for arch, _ in self.survivors])
         deviation = WIDER**attempt * np.sqrt(np.maximum(variance, margin(space, self.changes)))
@@ -61,7 +63,7 @@ class EvolutionStrategy(Generational):
 
 
 def distribution(space: SearchSpace, parents: Sequence[Arch]) -> tuple[Keys, Keys]:
-    """Mean and variance of the scores, from the parents, best first."""
+    """Return mean and variance of the keys that describe `parents`, best first."""
     weights = np.log(len(parents) + 0.5) - np.log(np.arange(1, len(parents) + 1))
     weights /= weights.sum()
     widest = max(len(choice.options) for choice in space.choices)
@@ -71,7 +73,7 @@ def distribution(space: SearchSpace, parents: Sequence[Arch]) -> tuple[Keys, Key
 
 
 def margin(space: SearchSpace, changes: float) -> float:
-    """The variance at which so many choices are expected to change where all parents agree."""
+    """Return the variance at which `changes` choices are expected to change where all parents agree."""
     others = sum(len(space.allowed[i]) - 1 for i in free_choices(space))
     # Two scores whose means differ by 1 swap with these odds; never more than the odds of a random order.
     odds = min(0.4, changes / max(1, others))

@@ -17,8 +17,8 @@ from edgenas.graph.graph import Arch
 if TYPE_CHECKING:
     from edgenas.system.checkpoint import State
 
-# Of the attempts at a network not proposed before, so many are children: each mutates once more than the last, so the
-# circle widens. The others start afresh.
+# Attempts at a network not proposed before that are children: each mutates once more than the last, so the circle
+# widens. The attempts that are left begin with a random architecture.
 CHILDREN = 8
 
 
@@ -26,8 +26,8 @@ class Evolution(Strategy):
     """Regularised evolution: the oldest dies, not the worst (Real et al., 2019, arXiv:1802.01548, Alg. 1).
 
     Constrained as it stands, it loses to random search where feasible architectures are rare. So infeasible children
-    are repaired instead of dropped, a share of initial and children is grown until it fills the budget, children may
-    have two parents, and no network is evaluated twice.
+    are repaired instead of dropped, some initial individuals and children are enlarged until they fill the budget,
+    children may have two parents, and no network is evaluated twice.
     """
 
     reward_form = "hard"
@@ -42,7 +42,16 @@ class Evolution(Strategy):
         crossover_share: float = 0.5,
         fill_share: float = 0.25,
     ) -> None:
-        """The first `population_size` proposals are initial; then the best of each tournament has a child."""
+        """Begin with `population_size` random individuals; then the best of each tournament has a child.
+
+        Args:
+            problem: what is searched.
+            rng: all its randomness.
+            population_size: individuals that live; each new one replaces the oldest.
+            tournament_size: individuals of which the best becomes a parent.
+            crossover_share: probability that a child has two parents.
+            fill_share: probability that an initial individual or a child fills the budget.
+        """
         self.problem = problem
         self.rng = rng
         self.population_size = population_size
@@ -60,7 +69,7 @@ class Evolution(Strategy):
         return cls(priced.problem, rng, population_size=population, tournament_size=population // 4)
 
     def ask(self, n: int = 1) -> list[Arch]:
-        """At most `n` new feasible architectures; [] when nothing new turns up."""
+        """Return at most `n` new feasible architectures; [] when nothing new turns up."""
         archs: list[Arch] = []
         for _ in range(n):
             archs += self._new()
@@ -71,7 +80,7 @@ class Evolution(Strategy):
         self.population.extend((trial.arch, trial.reward) for trial in trials)
 
     def _new(self) -> list[Arch]:
-        """One architecture whose network was not proposed before, or none."""
+        """Return one architecture whose network was not proposed before, or none."""
         children = CHILDREN if len(self.population) == self.population_size else 0
         for mutations in range(1, children + 1):
             arch = child(self.problem, self._parent, self.rng, self.crossover_share, mutations)
@@ -82,12 +91,12 @@ class Evolution(Strategy):
         return initial_individual(self.problem, self.proposed, self.rng, self.fill_share, ATTEMPTS - children)
 
     def _parent(self) -> Arch:
-        """The winner of a tournament: the best of a few members drawn with replacement."""
+        """Return the winner of a tournament: the best of a few members drawn with replacement."""
         contestants = self.rng.integers(len(self.population), size=self.tournament_size)
         return max((self.population[i] for i in contestants), key=lambda member: member[1])[0]
 
     def state_dict(self) -> State:
-        """Generator, population and what was proposed."""
+        """Return generator, population and what was proposed."""
         return {
             "rng": self.rng.bit_generator.state,
             "population": list(self.population),

@@ -22,8 +22,8 @@ from edgenas.strategies.predictors.pairs import Pairs
 if TYPE_CHECKING:
     from edgenas.system.checkpoint import State
 
-# Of the attempts at a network not proposed before, so many are broods: each mutates once more than the last, so the
-# circle widens. The others start afresh.
+# Attempts at a network not proposed before that are broods: each mutates once more than the last, so the circle
+# widens. The attempts that are left begin with a random architecture.
 BROODS = 8
 
 Individual = tuple[Arch, float, list[float]]  # an architecture, its quality and its costs
@@ -35,10 +35,10 @@ class GA(Strategy):
     Differences. One child at a time joins the population and the last leaves it (steady state: Durillo et al., 2009,
     doi:10.1007/978-3-642-01020-0_18). Crossover takes each choice from either parent, mutation redraws one. What is
     above a budget is repaired, which leaves constraint-domination nothing to decide; failed trials are no members.
-    Under budgets a share of initial and children is grown until it fills them, and costs below a share of the budget
-    count as equal, or most of the front would be far from what is asked for. No network is evaluated twice. Costs are
-    free, and quality can be guessed from the trials so far (ridge models on options and their pairs): of several
-    children the one is evaluated that would come first among the survivors.
+    Under budgets some initial individuals and children are enlarged until they fill them, and costs below a share of
+    the budget count as equal, or most of the front would be far from what is asked for. No network is evaluated twice.
+    Costs are free, and quality can be guessed from the trials so far (ridge models on options and their pairs): of
+    several children the one is evaluated that would come first among the survivors.
     """
 
     reward_form = "hard"
@@ -56,11 +56,19 @@ class GA(Strategy):
         fill_share: float = 0.25,
         floor: float = 0.5,
     ) -> None:
-        """Quality against the costs `metrics`; the first `initial` proposals are random.
+        """Search the front of quality against the costs `metrics`.
 
-        Default metrics: those with a budget, since they are what the device limits; without any, the first cost. More
-        of them, and nearly all trials are on the front. `children` compete for each evaluation; with 1 nothing is
-        guessed. `floor` is the share of the budget below which costs do not differ.
+        Args:
+            problem: what is searched.
+            rng: all its randomness.
+            metrics: by default those with a budget, since they are what the device limits; without any, the first cost.
+                With more of them nearly all trials are on the front.
+            population_size: individuals that live.
+            initial: proposals at first that are random.
+            children: how many compete for each evaluation; with 1 nothing is guessed.
+            crossover_share: probability that a child has two parents.
+            fill_share: probability that an initial individual or a child fills the budget.
+            floor: share of the budget below which costs do not differ.
         """
         self.problem = problem
         self.rng = rng
@@ -82,11 +90,11 @@ class GA(Strategy):
 
     @classmethod
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> GA:
-        """Return it with as many initial as leave most of the planned trials to children."""
+        """Return it with as many initial individuals as leave most of the planned trials to children."""
         return cls(priced.problem, ctx.rng("ga"), initial=min(32, max(8, priced.config.trials // 5)))
 
     def ask(self, n: int = 1) -> list[Arch]:
-        """At most `n` new feasible architectures; [] when nothing new turns up."""
+        """Return at most `n` new feasible architectures; [] when nothing new turns up."""
         archs: list[Arch] = []
         for _ in range(n):
             archs += self._new(len(self.members) + len(archs) < self.initial)
@@ -107,12 +115,12 @@ class GA(Strategy):
         self.population = [self.population[i] for i in order[: self.population_size]]
 
     def _costs(self, metrics: Metrics) -> list[float]:
-        """Costs as objectives."""
+        """Return the costs as objectives, equal where they are below a share of the budget."""
         budgets = self.problem.objective.budgets
         return [max(metrics[m], self.floor * budgets[m]) if m in budgets else metrics[m] for m in self.metrics]
 
     def _new(self, is_initial: bool) -> list[Arch]:
-        """One architecture whose network was not proposed before, or none."""
+        """Return one architecture whose network was not proposed before, or none."""
         broods = 0 if is_initial or not self.population else BROODS
         for mutations in range(1, broods + 1):
             if new := self.proposed.add(self._ranked(self._brood(mutations)), 1):
@@ -120,18 +128,18 @@ class GA(Strategy):
         return initial_individual(self.problem, self.proposed, self.rng, self.fill_share, ATTEMPTS - broods)
 
     def _brood(self, mutations: int) -> list[Arch]:
-        """Feasible children, a share of them grown."""
+        """Return feasible children, of which some fill the budget."""
         problem, rng = self.problem, self.rng
         born = [child(problem, self._parent, rng, self.crossover_share, mutations) for _ in range(self.children)]
         return [maybe_filled(problem, arch, rng, self.fill_share) for arch in born if arch is not None]
 
     def _parent(self) -> Arch:
-        """The winner of a tournament of two: the population is in order."""
+        """Return the winner of a tournament of two: the population is in order."""
         place = int(self.rng.integers(len(self.population), size=2).min())
         return self.members[self.population[place]][0]
 
     def _ranked(self, archs: Sequence[Arch]) -> Sequence[Arch]:
-        """In the order in which they would stand among those that live, as far as can be guessed."""
+        """Sort `archs` as they would stand among those that live, as far as can be guessed."""
         if len(archs) < 2:
             return archs
         model = self._learned()
@@ -145,7 +153,7 @@ class GA(Strategy):
         return [archs[i] for i in order if i >= 0]
 
     def _learned(self) -> Pairs:
-        """The model, fitted anew with each generation, and more rarely where that takes long."""
+        """Return the model, which is fitted again with each generation, and more rarely where that takes long."""
         if self.fitted == 0 or len(self.members) - self.fitted >= max(self.population_size, self.fitted // 10):
             self.model, self.fitted = None, len(self.members)
         if self.model is None:
@@ -156,7 +164,7 @@ class GA(Strategy):
         return self.model
 
     def state_dict(self) -> State:
-        """Generator, members, who lives, what was proposed and how much the model has learned from."""
+        """Return generator, members, who lives, what was proposed and how much the model has learned from."""
         return {
             "rng": self.rng.bit_generator.state,
             "proposed": self.proposed.state(),
@@ -178,7 +186,7 @@ class GA(Strategy):
 
 
 def _order(qualities: Sequence[float], costs: Sequence[Sequence[float]]) -> NDArray[np.int64]:
-    """Positions, best first: by front, then by crowding distance, largest first; of equals the earlier."""
+    """Return positions, best first: by front, then by crowding distance, largest first, then by position."""
     points = np.column_stack([-np.asarray(qualities), np.asarray(costs)])
     front = fronts(points)
     return np.lexsort((-crowding(points, front), front))

@@ -23,10 +23,10 @@ PLAN = Plan(parents=6, patience=5)
 
 # A symbol below 0 is a function x + w y or x - w y, any other one a terminal: an option, modulo the number of options.
 PLUS, MINUS = -1, -2
-TERMINALS = 60  # a multiple of 1 to 6: options are equally likely
-# With w below 1, trees hardly ever score two options alike.
+TERMINALS = 60  # a multiple of 1 to 6, so that the options of every choice are equally likely
+# With w below 1, trees hardly ever give two options one score.
 WEIGHT = 0.6
-FUNCTION_SHARE = 0.5  # of the symbols drawn for a head
+FUNCTION_SHARE = 0.5  # of the symbols drawn for a head are functions
 
 # Rates per genome in the paper's examples; of mutations, the expected number.
 MUTATIONS = 2.0
@@ -50,21 +50,21 @@ class Genetics:
     """
 
     def __init__(self, space: SearchSpace, head: int, rng: Generator) -> None:
-        """Heads of so many symbols, two at least."""
+        """Draw genes with `head` symbols in their heads, two at least."""
         self.head, self.length = head, 2 * head + 1
         self.rng = rng
         self.sizes = np.array([len(choice.options) for choice in space.choices])
-        self.alike = [[j for j, b in enumerate(space.choices) if b.options == a.options] for a in space.choices]
+        self.same_options = [[j for j, b in enumerate(space.choices) if b.options == a.options] for a in space.choices]
 
     def random(self, n: int) -> Genomes:
-        """`n` genomes of random symbols."""
+        """Return `n` genomes of random symbols."""
         shape = (n, len(self.sizes), self.length)
         functions = self.rng.random(shape) < FUNCTION_SHARE
         functions[..., self.head :] = False
         return np.where(functions, self.rng.integers(MINUS, 0, size=shape), self.rng.integers(TERMINALS, size=shape))
 
     def scores(self, genomes: Genomes) -> NDArray[np.float64]:
-        """What the trees of `genomes` make of every option: (genomes, choices, most options)."""
+        """Return what the trees of `genomes` make of every option: (genomes, choices, most options)."""
         distance = (np.arange(self.sizes.max()) - genomes[..., None]) % self.sizes[:, None, None]
         values = 1.0 / (1.0 + distance)
         functions = np.cumsum(genomes < 0, axis=-1)
@@ -78,11 +78,11 @@ class Genetics:
         return root
 
     def express(self, space: SearchSpace, genomes: Genomes) -> list[Arch]:
-        """The architectures of `genomes`."""
+        """Return the architectures of `genomes`."""
         return decoded(space, self.scores(genomes))
 
     def write(self, space: SearchSpace, genomes: Genomes, archs: Sequence[Arch]) -> Genomes:
-        """`genomes`, turned to express `archs`; a gene that only another tree can turn becomes a single terminal."""
+        """Turn `genomes` to express `archs`; a gene that only another tree can turn becomes a single terminal."""
         wanted = np.array(archs)
         by = (wanted - np.array(self.express(space, genomes)))[..., None]
         turned = np.where(genomes < 0, genomes, (genomes + by) % TERMINALS)
@@ -91,7 +91,7 @@ class Genetics:
         return turned
 
     def vary(self, genomes: Genomes) -> Genomes:
-        """A child of each genome by mutation and transposition, recombined two by two."""
+        """Return a child of each genome by mutation and transposition; children are recombined two by two."""
         children = genomes.copy()
         mutated = self.rng.random(genomes.shape) < MUTATIONS / genomes[0].size
         children[mutated] = self.random(len(genomes))[mutated]
@@ -104,13 +104,13 @@ class Genetics:
         return children
 
     def transpose(self, genome: Genomes) -> None:
-        """IS transposition: a short sequence from anywhere is inserted in a head, behind the root."""
+        """Do an IS transposition: a short sequence from anywhere is inserted in a head, behind the root."""
         start = int(self.rng.integers(genome.size))
         transposon = genome.ravel()[start : start + self._transposon_length()]
         self._insert(genome[self.rng.integers(len(genome))], transposon, int(self.rng.integers(1, self.head)))
 
     def root(self, genome: Genomes) -> None:
-        """RIS transposition: a short sequence that begins with a function of a head becomes that head's beginning."""
+        """Do a RIS transposition: a short sequence from a function of a head on becomes that head's beginning."""
         gene = genome[self.rng.integers(len(genome))]
         start = int(self.rng.integers(self.head))
         functions = start + np.flatnonzero(gene[start : self.head] < 0)
@@ -118,12 +118,12 @@ class Genetics:
             self._insert(gene, gene[functions[0] : functions[0] + self._transposon_length()], 0)
 
     def transpose_gene(self, genome: Genomes) -> None:
-        """A gene replaces that of a choice with the same options."""
+        """Let a gene replace that of a choice with the same options."""
         gene = int(self.rng.integers(len(genome)))
-        genome[int(self.rng.choice(self.alike[gene]))] = genome[gene]
+        genome[int(self.rng.choice(self.same_options[gene]))] = genome[gene]
 
     def recombine(self, a: Genomes, b: Genomes) -> None:
-        """One-point, two-point and gene recombination, each at its rate."""
+        """Do one-point, two-point and gene recombination, each at its rate."""
         if self.rng.random() < ONE_POINT:
             self._exchange(a, b, int(self.rng.integers(a.size)), a.size)
         if self.rng.random() < TWO_POINT:
@@ -134,12 +134,12 @@ class Genetics:
             self._exchange(a, b, start, start + self.length)
 
     def _insert(self, gene: Symbols, transposon: Symbols, place: int) -> None:
-        """Inserted in the head at `place`; what it pushes out of the head is lost, the tail stays."""
+        """Insert it in the head at `place`; what it pushes out of the head is lost, the tail stays."""
         head = np.concatenate([gene[:place], transposon, gene[place : self.head]])
         gene[: self.head] = head[: self.head]
 
     def _exchange(self, a: Genomes, b: Genomes, start: int, end: int) -> None:
-        """Symbols `start` to `end` change places."""
+        """Exchange the symbols from `start` to `end`."""
         part = np.s_[start:end]
         a.ravel()[part], b.ravel()[part] = b.ravel()[part].copy(), a.ravel()[part].copy()
 
@@ -155,8 +155,8 @@ class GeneExpression(Generational):
     - There is no linking function: each gene's tree decides one choice, so every genome expresses a valid architecture.
     - As the place of a gene means something here, a transposed gene overwrites one of its kind, and moves no others.
     - Parents compete with their children and win tournaments, instead of a roulette wheel that keeps the best.
-    - Founders and repaired children are architectures first: a random genome is turned to express them.
-    - Children are picked by cost before any is evaluated, a share is random, and a stalled search starts anew.
+    - Initial individuals and repaired children are architectures first: a random genome is turned to express them.
+    - Children are picked by cost before any is evaluated, a share is random, and a stalled search starts again.
     """
 
     reward_form = "hard"
@@ -164,7 +164,7 @@ class GeneExpression(Generational):
     def __init__(
         self, problem: Problem, rng: Generator, plan: Plan = PLAN, *, head: int = 3, tournament_size: int = 3
     ) -> None:
-        """Heads of so many symbols, two at least."""
+        """Breed genomes with `head` symbols in their heads, two at least, from the winners of tournaments."""
         super().__init__(problem, rng, plan)
         self.genetics = Genetics(problem.space, head, rng)
         self.tournament_size = tournament_size
@@ -172,11 +172,11 @@ class GeneExpression(Generational):
 
     @classmethod
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> GeneExpression:
-        """Return it with as many initial as suit the planned trials."""
+        """Return it with as many initial individuals as suit the planned trials."""
         return cls(priced.problem, ctx.rng("gep"), replace(PLAN, initial=initial_for(priced.config.trials)))
 
     def _bred(self, n: int, attempt: int) -> list[Arch]:
-        """Children of winners of tournaments, after one more round of variation with every attempt."""
+        """Return children of winners of tournaments, after one more round of variation with every attempt."""
         parents = np.stack([self._genome(arch) for arch, _ in self.survivors])
         # Survivors are sorted: the best of a tournament has the lowest number.
         winners = self.rng.integers(len(parents), size=(n, self.tournament_size)).min(axis=1)
@@ -189,13 +189,13 @@ class GeneExpression(Generational):
         return archs
 
     def _genome(self, arch: Arch) -> Genomes:
-        """The genome that was bred as `arch`, or for a founder, random or repaired one a new one."""
+        """Return the genome that was bred as `arch`; an initial, random or repaired architecture gets a new one."""
         if arch not in self.genomes:
             self.genomes[arch] = self.genetics.write(self.problem.space, self.genetics.random(1), [arch])[0]
         return self.genomes[arch]
 
     def state_dict(self) -> State:
-        """The genomes of all that may still become a parent as well."""
+        """Return the state of a generational strategy, and the genomes of all that may still become a parent."""
         alive = dict.fromkeys([*self.waiting, *(arch for arch, _ in [*self.told, *self.survivors])])
         genomes = [(arch, self.genomes[arch].tolist()) for arch in alive if arch in self.genomes]
         return super().state_dict() | {"genomes": genomes}

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 class Local(Strategy):
-    """Local search: climb from neighbour to better neighbour, start afresh where none is better (arXiv:2005.02960).
+    """Local search: climb from neighbour to better neighbour, start again where none is better (arXiv:2005.02960).
 
     White et al., 2020, Alg. 1, with differences. The first better neighbour is the next centre, or the best of a batch;
     to look at all of them and take the best is measurably worse. A neighbour above the budget is repaired, which leads
-    further than one step: a feasible set in pieces is no trap. Under a budget a share of the starts is grown until it
-    fills it. No network is evaluated twice, so a climb also ends where all that is near is known.
+    further than one step: a feasible set in pieces is no trap. Under a budget a share of the starts is enlarged until
+    it fills it. No network is evaluated twice, so a climb also ends where all that is near is known.
     """
 
     reward_form = "hard"
 
     def __init__(self, problem: Problem, rng: Generator, *, fill_share: float = 0.5) -> None:
-        """Starts are random feasible architectures, such a share of them grown."""
+        """Start from random feasible architectures, of which a share fills the budget."""
         self.problem = problem
         self.rng = rng
         self.fill_share = fill_share if problem.objective.budgets else 0.0
@@ -40,7 +40,7 @@ class Local(Strategy):
         self.weights_version = 0
 
     def ask(self, n: int = 1) -> list[Arch]:
-        """At most `n` new feasible neighbours of the centre, else new starts; [] when nothing new turns up."""
+        """Return at most `n` new feasible neighbours of the centre, else new starts; [] when nothing new turns up."""
         if archs := self._nearby(n):
             return archs
         self.centre = None
@@ -59,7 +59,7 @@ class Local(Strategy):
             self.ahead = [nearby[i] for i in self.rng.permutation(len(nearby))]
 
     def _nearby(self, n: int) -> list[Arch]:
-        """At most `n` new ones from those ahead, repaired where it takes that."""
+        """Return at most `n` new neighbours from those ahead, repaired where they are above the budget."""
         archs: list[Arch] = []
         while self.ahead and len(archs) < n:
             arch = within(self.problem.space, self.ahead.pop(), self.rng)
@@ -69,7 +69,7 @@ class Local(Strategy):
         return archs
 
     def state_dict(self) -> State:
-        """Generator, centre, what is ahead and what was proposed."""
+        """Return generator, centre, what is ahead and what was proposed."""
         return {
             "rng": self.rng.bit_generator.state,
             "proposed": self.proposed.state(),

@@ -20,7 +20,7 @@ from edgenas.strategies.integer_program.program import SECONDS, Program, Solutio
 if TYPE_CHECKING:
     from edgenas.system.checkpoint import State
 
-# Samples among which a founder is chosen.
+# Samples among which an initial individual is chosen.
 POOL = 64
 # Ridge penalty, and the least share of the rewards' deviation that counts as noise: few trials can be fitted exactly.
 PENALTY, LEAST_NOISE = 1.0, 0.05
@@ -38,9 +38,16 @@ class Milp(Strategy):
     reward_form = "hard"
 
     def __init__(self, problem: Problem, rng: Generator, *, initial: int = 16, seconds: float = SECONDS) -> None:
-        """No proposal is sought for longer than about so many `seconds`; `notes` says it if one is not the best then.
+        """Prepare the program.
 
-        Raises UsageError for a budget on a metric that is no sum over the network's kernels.
+        Args:
+            problem: what is searched.
+            rng: all its randomness.
+            initial: proposals at first that between them show every option.
+            seconds: for which a proposal is sought at most; `notes` says it if one is not proven the best by then.
+
+        Raises:
+            UsageError: a budget is on a metric that is no sum over the network's kernels.
         """
         self.problem = problem
         self.rng = rng
@@ -56,18 +63,18 @@ class Milp(Strategy):
 
     @classmethod
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> Milp:
-        """Return it with a sixth of the planned trials as initial."""
+        """Return it with a sixth of the planned trials as initial individuals."""
         return cls(priced.problem, ctx.rng("milp"), initial=min(32, max(8, priced.config.trials // 6)))
 
     def ask(self, n: int = 1) -> list[Arch]:
-        """At most `n` new feasible architectures; [] when it is proven that there is none."""
+        """Return at most `n` new feasible architectures; [] when it is proven that there is none."""
         archs: list[Arch] = []
         while len(archs) < n and (new := self._new()):
             archs += new
         return archs
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Rewards to learn from; those of older weights are forgotten, failed trials teach nothing."""
+        """Learn from the rewards; those of older weights are forgotten, failed trials teach nothing."""
         for trial in trials:
             if trial.weights_version > self.weights_version:
                 self.weights_version = trial.weights_version
@@ -76,7 +83,7 @@ class Milp(Strategy):
                 self.rewards.append((trial.arch, trial.reward))
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
-        """The optimum of the scores learned, with its proof in `notes`, then the best trials."""
+        """Return the optimum of the learned scores, with its proof in `notes`, then the best trials."""
         trials = [trial.arch for trial in study.best(k)]
         self.notes = []
         if not self.rewards:
@@ -86,7 +93,7 @@ class Milp(Strategy):
         return Archive(self.problem.space).add([arch for arch in (solution.arch, *trials) if arch is not None], k)
 
     def _new(self) -> list[Arch]:
-        """The next architecture, or none: while there are few, a sample with options that were seldom proposed."""
+        """Return the next architecture, or none; at first it is a sample with options that were seldom proposed."""
         proposed = self.proposed.state()
         if len(proposed) >= self.initial and self.rewards:
             return self._best(self._scores(draw=True))
@@ -96,7 +103,7 @@ class Milp(Strategy):
         return self.proposed.add(samples, 1) or self._best(rarity)
 
     def _rarity(self, archs: Sequence[Arch]) -> list[list[float]]:
-        """OptionScores that prefer options by how few of `archs` have them, at random among equals."""
+        """Return scores that prefer options by how few of `archs` have them, at random where counts are equal."""
         counts = [[0] * len(choice.options) for choice in self.problem.space.choices]
         for arch in archs:
             for row, option in zip(counts, arch, strict=True):
@@ -104,7 +111,7 @@ class Milp(Strategy):
         return [[1.0 / (1 + count) + 0.1 * self.rng.random() for count in row] for row in counts]
 
     def _best(self, scores: OptionScores) -> list[Arch]:
-        """The best new architecture by these scores; where the time does not suffice to find one, a feasible one."""
+        """Return the best new architecture by these scores; where the time does not suffice, a feasible one."""
         excluded = [*self.proposed.state(), *self.passed]
         solution = self.program.solve(self.problem.space, scores, excluded=excluded, seconds=self.seconds)
         self.passed += solution.passed
@@ -118,7 +125,7 @@ class Milp(Strategy):
         return [] if arch is None else self.proposed.add([arch], 1)
 
     def _scores(self, *, draw: bool) -> list[list[float]]:
-        """One score per option per choice, which add up to the reward that a ridge regression expects.
+        """Return one score per option per choice, which add up to the reward that a ridge regression expects.
 
         Or a draw from what the regression leaves open, on the rewards' ranks: there a network that does not train is
         one place behind the next, and no outlier.
@@ -148,7 +155,7 @@ class Milp(Strategy):
         return [f"milp: {self.unproven} proposals were not proven the best within {self.seconds:g} s each"]
 
     def state_dict(self) -> State:
-        """Generator, what was proposed, and rewards."""
+        """Return generator, what was proposed, and rewards."""
         return {
             "rng": self.rng.bit_generator.state,
             "proposed": self.proposed.state(),
@@ -169,7 +176,7 @@ class Milp(Strategy):
 
 
 def describe(solution: Solution, seconds: float) -> str:
-    """A line for the user: expected quality, bound, and whether the optimum is proven."""
+    """Return a line for the user: expected quality, bound, and whether the optimum is proven."""
     if solution.arch is None:
         return f"milp: no architecture was found within {seconds:g} s"
     found = f"milp: expected quality {solution.quality:.4f}, bound {solution.bound:.4f}"

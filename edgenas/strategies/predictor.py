@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SAMPLES, CHILDREN = 1024, 256  # candidates per proposal: uniform ones, and children of the best trials
 PARENTS, CLIMBERS, STEPS = 16, 8, 3  # best trials with children; candidates whose neighbours join, and how often
-GROWN_SHARE, ATTEMPTS = 0.5, 8  # of the initial; at a founder not proposed before
+FILL_SHARE = 0.5  # of the initial individuals fill the budget: the best networks are rarely small
+ATTEMPTS = 8  # at an initial individual that was not proposed before
 EXPLORATION = 0.5  # mean number of standard deviations that a candidate is given
 REFIT, REFIT_SLOW = 0.04, 0.15  # more trials than a model has seen, as a share, before it learns again
 SCREENED = 64  # candidates that a model other than the first ranks: the best by the first, which is fast
@@ -45,7 +46,7 @@ class PredictorGuided(Strategy):
     def __init__(
         self, problem: Problem, rng: Generator, *, models: Sequence[ModelMaker] = (Pairs,), initial: int = 16
     ) -> None:
-        """The first `initial` proposals are random feasible ones, half of them grown until they fill the budget.
+        """Propose `initial` random feasible architectures at first, of which half fill the budget.
 
         The first of `models` ranks all candidates. Where another one predicts the trials better, it ranks the best of
         them again: compared by cross-validation whenever the number of trials has doubled.
@@ -65,12 +66,12 @@ class PredictorGuided(Strategy):
 
     @classmethod
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> PredictorGuided:
-        """Return it with both models, and fewer initial where few trials are planned."""
+        """Return it with both models, and fewer initial individuals where few trials are planned."""
         initial = min(16, max(4, priced.config.trials // 5))
         return cls(priced.problem, ctx.rng("predictor"), models=(Pairs, graphs), initial=initial)
 
     def ask(self, n: int = 1) -> list[Arch]:
-        """At most `n` new feasible architectures; [] when nothing new turns up."""
+        """Return at most `n` new feasible architectures; [] when nothing new turns up."""
         archs: list[Arch] = []
         for _ in range(n):
             new = self._initial() if len(self.trials) + len(archs) < self.initial else self._predicted()
@@ -91,11 +92,11 @@ class PredictorGuided(Strategy):
                 self.trials.append((trial.arch, trial.reward))
 
     def _initial(self) -> list[Arch]:
-        """One new random architecture, or none."""
-        return initial_individual(self.problem, self.proposed, self.rng, GROWN_SHARE, ATTEMPTS)
+        """Return one new random architecture, or none."""
+        return initial_individual(self.problem, self.proposed, self.rng, FILL_SHARE, ATTEMPTS)
 
     def _predicted(self) -> list[Arch]:
-        """The new candidate of the highest bound, or none."""
+        """Return the new candidate of the highest bound, or none."""
         screen = self._learned(0)
         factor = EXPLORATION * self.rng.standard_exponential()
         ranked = self._ranked(screen, factor, self._candidates())
@@ -108,7 +109,7 @@ class PredictorGuided(Strategy):
         return self.proposed.add(ranked, 1) or self._initial()
 
     def _ranked(self, model: QualityPredictor, factor: float, archs: Sequence[Arch]) -> list[Arch]:
-        """Highest bound first, none twice: the prediction plus so many of its standard deviations."""
+        """Sort by the prediction plus `factor` of its standard deviations, the highest first; drop repeats."""
         unique = list(dict.fromkeys(archs))
         if not unique:
             return []
@@ -116,7 +117,7 @@ class PredictorGuided(Strategy):
         return [unique[i] for i in np.argsort(-(mean + factor * spread), kind="stable")]
 
     def _candidates(self) -> list[Arch]:
-        """Feasible architectures: random ones, and children of the best trials."""
+        """Return feasible architectures: random ones, and children of the best trials."""
         uniform = feasible_samples(self.problem, self.rng, SAMPLES) or list(repaired_samples(self.problem, self.rng))
         best = sorted(self.trials, key=lambda trial: -trial[1])[:PARENTS]
         return [*uniform, *self._feasible([self._child(best) for _ in range(CHILDREN if best else 0)])]
@@ -130,13 +131,13 @@ class PredictorGuided(Strategy):
         return [arch for arch, fits in zip(archs, self.problem.feasible(archs), strict=True) if fits]
 
     def _choose(self) -> int:
-        """The number of the model that predicts the trials best, by the last comparison, which may be due now."""
+        """Return the index of the model that predicts the trials best, by the last comparison, which may be due now."""
         if len(self.makers) > 1 and len(self.trials) >= 2 * self.compared:
             self.compared, self.chosen = len(self.trials), self._best_model()
         return self.chosen
 
     def _learned(self, maker: int) -> QualityPredictor:
-        """A model, fitted on the trials up to a few."""
+        """Return a model that was fitted on all trials but perhaps the last few."""
         news = len(self.trials) - self.fitted[maker]
         if news >= max(1.0, (REFIT_SLOW if maker else REFIT) * len(self.trials)):
             self.models.pop(maker, None)
@@ -155,7 +156,7 @@ class PredictorGuided(Strategy):
         return model
 
     def _best_model(self) -> int:
-        """The model of the highest mean rank correlation on folds that it has not seen; of equals the earlier."""
+        """Return the index of the model with the highest mean rank correlation on folds that it has not seen."""
         folds = np.random.default_rng([self.seed, len(self.trials)]).permutation(len(self.trials)) % FOLDS
         scores = []
         for maker in range(len(self.makers)):
@@ -169,7 +170,7 @@ class PredictorGuided(Strategy):
         return int(np.argmax(scores))
 
     def state_dict(self) -> State:
-        """Generator, trials, what was proposed, and which model has learned from how many trials."""
+        """Return generator, trials, what was proposed, and which model has learned from how many trials."""
         return {
             "rng": self.rng.bit_generator.state,
             "proposed": self.proposed.state(),
@@ -192,7 +193,7 @@ class PredictorGuided(Strategy):
 
 
 def graphs(space: SearchSpace) -> QualityPredictor:
-    """The graph network; torch starts with it."""
+    """Return the graph network, with which torch starts."""
     from edgenas.strategies.predictors.graph_network import Graphs
 
     return Graphs(space)

@@ -55,9 +55,17 @@ class Reinforce(Strategy):
         entropy_decay: float = 0.98,
         baseline: Baseline = "leave-one-out",
     ) -> None:
-        """Updates on rounds of so many `samples`, two at least.
+        """Start from a fresh policy.
 
-        The entropy bonus shrinks by `entropy_decay` with every `samples` evaluations.
+        Args:
+            problem: what is searched.
+            rng: all its randomness.
+            samples: of a round, two at least.
+            hidden: width of the LSTM.
+            learning_rate: of Adam.
+            entropy_weight: of the entropy bonus, in rewards per nat, at first.
+            entropy_decay: what the bonus shrinks by with every `samples` evaluations.
+            baseline: what rewards are compared with: the others of their round, or a moving average.
         """
         self.problem = problem
         self.rng = rng
@@ -74,7 +82,7 @@ class Reinforce(Strategy):
         self.weights_version = 0
 
     def ask(self, n: int = 1) -> list[Arch]:
-        """At most `n` samples of the policy that need an evaluation; new random ones when it repeats itself."""
+        """Return at most `n` samples of the policy that need an evaluation; new random ones when it repeats itself."""
         for _ in range(FREE_ROUNDS):
             if not self.learn():
                 return [arch for arch, reward in self.round if reward is None][:n]
@@ -91,7 +99,12 @@ class Reinforce(Strategy):
         return True
 
     def rehearse(self, accuracies: Callable[[Sequence[Arch]], Sequence[float]], rounds: int) -> None:
-        """So many updates between two rounds, on rewards too rough to be remembered, by `accuracies` (0..1)."""
+        """Update the policy `rounds` times between two rounds, on rewards too rough to be remembered.
+
+        Args:
+            accuracies: gives the accuracy (0..1) of each of some architectures.
+            rounds: how many updates.
+        """
         objective = self.problem.objective
         for _ in range(rounds):
             archs = self.controller.sample(self.samples, self.rng)
@@ -102,11 +115,11 @@ class Reinforce(Strategy):
             self._update(archs, [objective.reward(row) for row in rows])
 
     def forget(self) -> None:
-        """The weights are others from now on: known rewards hold no more. Between rounds."""
+        """Forget known rewards, as the weights are others from now on; called between rounds."""
         self.known.clear()
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Rewards for the current round, remembered as long as the weights stay the same."""
+        """Complete the current round; rewards are remembered as long as the weights stay the same."""
         self.evaluated += len(trials)
         for trial, key in zip(trials, self._keys([trial.arch for trial in trials]), strict=True):
             if trial.weights_version > self.weights_version:
@@ -124,7 +137,7 @@ class Reinforce(Strategy):
         self.round = within if len(within) > 1 else []
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
-        """The likeliest feasible samples of the final policy and the best trials, in turn, beginning with the best."""
+        """Return the best trials and the likeliest feasible samples of the final policy, in turn."""
         rng = copy.deepcopy(self.rng)  # asked twice, it answers the same
         samples = list(dict.fromkeys(self.controller.sample(FINAL_SAMPLES, rng)))
         with torch.no_grad():
@@ -136,7 +149,7 @@ class Reinforce(Strategy):
         return Archive(self.problem.space).add(in_turn, k)
 
     def _draw(self) -> None:
-        """A new round: first what needs an evaluation, then what has its reward already."""
+        """Begin a round: first what needs an evaluation, then what has its reward already."""
         objective = self.problem.objective
         archs = self.controller.sample(self.samples * DRAWS, self.rng)
         previews = self.problem.preview(archs, list(objective.budgets))
@@ -152,7 +165,7 @@ class Reinforce(Strategy):
         self.round = [*((arch, None) for arch in new.values()), *rewarded][: self.samples]
 
     def _update(self, archs: Sequence[Arch], rewards: Sequence[float]) -> None:
-        """One step of Adam on a complete round."""
+        """Do one step of Adam on a complete round."""
         log_prob, entropy = self.controller(archs)
         bonus = self.entropy_weight * self.entropy_decay ** (self.evaluated / self.samples)
         advantage = self._advantage(torch.tensor(rewards, dtype=torch.float64))
@@ -163,7 +176,7 @@ class Reinforce(Strategy):
             self.optimizer.step()
 
     def _advantage(self, rewards: Tensor) -> Tensor:
-        """Rewards (n,) over the baseline, divided by their spread: float32 (n,), all 0 if the rewards are equal."""
+        """Return rewards (n,) over the baseline, divided by their spread: float32 (n,), all 0 if they are equal."""
         n = len(rewards)
         spread = rewards.std(correction=0)
         if spread < 1e-9:
@@ -176,7 +189,7 @@ class Reinforce(Strategy):
         return ((rewards - mean) * n / (n - 1) / spread).float()
 
     def _elsewhere(self) -> list[Arch]:
-        """A random feasible architecture of a new network; it is remembered, and no part of the policy's rounds."""
+        """Return a random feasible architecture of a new network, which is no part of the policy's rounds."""
         for _ in range(FREE_ROUNDS):
             arch = random_feasible(self.problem, self.rng)
             if arch is None:
@@ -189,7 +202,7 @@ class Reinforce(Strategy):
         return network_keys(self.problem.space, archs)
 
     def state_dict(self) -> State:
-        """Generator, policy, optimiser, round and memory."""
+        """Return generator, policy, optimiser, round and memory."""
         return {
             "rng": self.rng.bit_generator.state,
             "controller": copy.deepcopy(self.controller.state_dict()),

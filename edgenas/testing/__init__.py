@@ -13,5 +13,6 @@ from edgenas.testing.data import data_contract
 from edgenas.testing.evaluators import evaluator_contract
 from edgenas.testing.spaces import space_contract
 from edgenas.testing.strategies import strategy_contract
+from edgenas.testing.tiny import Tiny
 
-__all__ = ["data_contract", "evaluator_contract", "space_contract", "strategy_contract"]
+__all__ = ["Tiny", "data_contract", "evaluator_contract", "space_contract", "strategy_contract"]

@@ -34,7 +34,7 @@ from edgenas.testing.toy import (
 )
 
 SPACE = ToySpace(4)
-TRIALS = 18  # enough for founders and for some generations after them
+TRIALS = 18  # enough for initial individuals and generations after them
 EPOCHS = 9  # of noise, for strategies that train weights: a step of alphas for each of their rounds
 
 

@@ -39,7 +39,7 @@ class ToySpace(SearchSpace):
     name = "toy"
 
     def __init__(self, blocks: int = 6) -> None:
-        """Classify images of 3 x 8 x 8 into 4 classes, by at most so many blocks."""
+        """Classify images of 3 x 8 x 8 into 4 classes, by at most `blocks` blocks."""
         super().__init__((3, 8, 8), 4)
         self.depths = (blocks - 2, blocks - 1, blocks)
         self.choices = (

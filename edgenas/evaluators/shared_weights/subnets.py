@@ -23,20 +23,20 @@ class SupernetEvaluator:
     own_weights = False
 
     def __init__(self, supernet: Supernet, data: Data) -> None:
-        """Batches are made once per resolution and kept."""
+        """Score slices of `supernet` on images of `data`; batches are made once per resolution and kept."""
         self.supernet, self.data = supernet, data
         self._batches: dict[tuple[int, bool], tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]]] = {}
 
     def __call__(self, arch: Arch) -> Metrics:
-        """`accuracy` and `loss` on the first validation images, which are shuffled."""
+        """Return `accuracy` and `loss` on the first validation images, which are shuffled."""
         return self._score(arch, whole=False)
 
     def final(self, arch: Arch) -> Metrics:
-        """The same on the whole validation split."""
+        """Return the same on the whole validation split."""
         return self._score(arch, whole=True)
 
     def network(self, arch: Arch) -> Network:
-        """The slice that `arch` is, batch norm re-estimated."""
+        """Return the slice that `arch` is, batch norm re-estimated."""
         network = self.supernet.subnet(arch).to(memory_format=torch.channels_last)
         reestimate_batch_norm(network, self._split(network.graph.input.shape[1], False)[0])
         return network

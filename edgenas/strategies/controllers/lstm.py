@@ -24,7 +24,7 @@ class Controller(nn.Module):
     missing: Tensor
 
     def __init__(self, allowed: Sequence[Sequence[int]], hidden: int, rng: Generator) -> None:
-        """`allowed[choice]` are option indices. Weights start uniform in -0.1..0.1, as in ENAS."""
+        """Draw weights uniformly from -0.1..0.1, as in ENAS; `allowed[choice]` are option indices."""
         super().__init__()
         self.allowed = [tuple(options) for options in allowed]
         self.free = [i for i, options in enumerate(self.allowed) if len(options) > 1]
@@ -46,7 +46,7 @@ class Controller(nn.Module):
             self.missing[step] = ~torch.tensor(offered + [False] * (self.width - len(offered)))
 
     def sample(self, n: int, rng: Generator) -> list[Arch]:
-        """`n` architectures drawn from the policy."""
+        """Return `n` architectures drawn from the policy."""
         uniform = torch.from_numpy(rng.random((n, self.steps, 1)))
         token = torch.zeros(n, 1, dtype=torch.long)
         script = torch.zeros(n, self.steps, dtype=torch.long)
@@ -62,7 +62,7 @@ class Controller(nn.Module):
         return [self._arch(row) for row in script.tolist()]
 
     def forward(self, archs: Sequence[Arch]) -> tuple[Tensor, Tensor]:
-        """Log-probability (n,) of each architecture, and entropy (n,) of the choices along its way, in nats."""
+        """Return log-probability (n,) of each architecture, and entropy (n,) of the choices along its way, in nats."""
         if not self.steps:
             return torch.zeros(len(archs)), torch.zeros(len(archs))
         script = torch.tensor([self._script(arch) for arch in archs])
@@ -75,22 +75,22 @@ class Controller(nn.Module):
         return taken, entropy
 
     def _log_probs(self, hidden: Tensor, steps: slice) -> Tensor:
-        """Log-probabilities (n, steps, width) of the options from LSTM outputs (n, steps, hidden)."""
+        """Return log-probabilities (n, steps, width) of the options from LSTM outputs (n, steps, hidden)."""
         logits = torch.einsum("nsh,sho->nso", hidden, self.heads[steps])
         logits = TANH_CONSTANT * torch.tanh(logits / TEMPERATURE)
         return logits.masked_fill(self.missing[steps], -torch.inf).log_softmax(-1)
 
     def _tokens(self, script: Tensor, first: int) -> Tensor:
-        """Embedding rows of the options (n, s) taken from step `first` on."""
+        """Return embedding rows of the options (n, s) taken from step `first` on."""
         return 1 + script + self.width * torch.arange(first, first + script.shape[1])
 
     def _arch(self, script: Sequence[int]) -> Arch:
-        """The architecture that a script describes."""
+        """Return the architecture that a script describes."""
         arch = [options[0] for options in self.allowed]
         for i, index in zip(self.free, script, strict=True):
             arch[i] = self.allowed[i][index]
         return tuple(arch)
 
     def _script(self, arch: Arch) -> list[int]:
-        """Inverse of `_arch`."""
+        """Return the script that describes an architecture."""
         return [self.allowed[i].index(arch[i]) for i in self.free]

@@ -12,21 +12,22 @@ from torch import Tensor, nn
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 
-SPREAD = 1e-3  # of the first alphas, as in DARTS: nothing is preferred, and no two are equal
-DOUBLINGS, HALVINGS = 40, 20
+SPREAD = 1e-3  # standard deviation of the first alphas, as in DARTS: nothing is preferred, and no two are equal
+DOUBLINGS, HALVINGS = 40, 20  # of the search for an inverse temperature: up to 10^12, to six digits
 
 
 class Alphas(nn.Module):
-    """Logits (choices, width) of the choices that are free; static ones have a single allowed option.
+    """Logits (choices, width) of the choices that are free; shape choices have a single allowed option.
 
-    Probabilities are a softmax of sharpened logits: `floor` is the least that the likeliest option of each choice is to
-    have. Rising, it anneals every choice to near one-hot by its own pace, and keeps their order.
+    Probabilities are an annealed softmax of the logits: each choice has a temperature of its own, the highest at which
+    its likeliest option has a probability of `floor`. A floor that rises takes every choice to near one-hot, and keeps
+    the order of its options.
     """
 
     offered: Tensor
 
     def __init__(self, space: SearchSpace, rng: Generator) -> None:
-        """Small random alphas."""
+        """Draw small random alphas."""
         super().__init__()
         self.space = space
         self.free = [i for i, options in enumerate(space.allowed) if len(options) > 1]
@@ -40,13 +41,13 @@ class Alphas(nn.Module):
         self.logits = nn.Parameter(start)
 
     def probabilities(self, floor: float = 0.0) -> Tensor:
-        """(choices, width), 0 where an option is not offered."""
+        """Return probabilities (choices, width), 0 where an option is not offered."""
         logits = self.logits.masked_fill(~self.offered, -torch.inf)
         probabilities: Tensor = (logits * _inverse_temperature(logits.detach(), floor)).softmax(1)
         return probabilities
 
     def rows(self, probabilities: Tensor) -> list[Tensor]:
-        """Probabilities (options,) of every choice of the space, for expected costs."""
+        """Return probabilities (options,) of every choice of the space, for expected costs."""
         rows = []
         place = {i: row for row, i in enumerate(self.free)}
         for i, choice in enumerate(self.space.choices):
@@ -59,15 +60,15 @@ class Alphas(nn.Module):
         return rows
 
     def names(self) -> list[str]:
-        """The choices, by row."""
+        """Return the choices, by row."""
         return [self.space.choices[i].name for i in self.free]
 
     def options(self) -> list[tuple[int, ...]]:
-        """What is offered, by row."""
+        """Return what is offered, by row."""
         return self._options
 
     def refresh(self) -> None:
-        """To be called once `offered` has changed: the options are known on the host, too."""
+        """Take note that `offered` has changed: the options are kept on the host, too."""
         self._options = [tuple(o for o, there in enumerate(row) if there) for row in self.offered.tolist()]
 
     def narrow(self, space: SearchSpace) -> None:
@@ -98,12 +99,12 @@ class Alphas(nn.Module):
         return True
 
     def _skip(self, row: int) -> int:
-        """The offered skip connection of a choice."""
+        """Return the offered skip connection of a choice."""
         values = self.space.choices[self.free[row]].options
         return next(o for o, v in enumerate(values) if v in self.space.skip_options and o in self._options[row])
 
     def sample(self, probabilities: Tensor, n: int, rng: Generator) -> list[Arch]:
-        """`n` architectures with independent choices."""
+        """Return `n` architectures with independent choices."""
         table = probabilities.detach().double().cpu().numpy()
         archs = np.tile([options[0] for options in self.space.allowed], (n, 1))
         for row, i in enumerate(self.free):
@@ -111,19 +112,19 @@ class Alphas(nn.Module):
         return list(map(tuple, archs.tolist()))
 
     def log_likelihoods(self, archs: Sequence[Arch]) -> list[float]:
-        """Of architectures, at the alphas' own sharpness."""
+        """Return the log-likelihood of each architecture, without annealing."""
         with torch.no_grad():
             logs = self.probabilities().log().cpu().numpy()
         return [float(sum(logs[row, arch[i]] for row, i in enumerate(self.free))) for arch in archs]
 
     def decode(self) -> Arch:
-        """The likeliest option of every choice."""
+        """Return the likeliest option of every choice."""
         scores = [row.tolist() for row in self.rows(self.probabilities())]
         return self.space.decode(scores)
 
 
 def _inverse_temperature(logits: Tensor, floor: float) -> Tensor:
-    """(choices, 1): the least factor, at least 1, that gives the likeliest option a probability of `floor`."""
+    """Return (choices, 1): the least factor of at least 1 that gives the likeliest option a probability of `floor`."""
     low, high = torch.ones_like(logits[:, :1]), torch.ones_like(logits[:, :1])
     if floor <= 0:
         return low
@@ -145,7 +146,7 @@ def _most(logits: Tensor) -> Tensor:
 
 
 def entropy(probabilities: Tensor) -> float:
-    """Mean entropy of the choices as a share of that of a uniform one, 0 to 1."""
+    """Return the mean entropy of the choices as a share of that of a uniform choice, 0 to 1."""
     offered = (probabilities > 0).sum(1).clamp(min=2).float()
     each = -(probabilities * probabilities.clamp(min=1e-12).log()).sum(1) / offered.log()
     return float(each.mean().detach())

@@ -1,4 +1,4 @@
-"""Steering of a gradient search to its budget: the expected cost in the loss, times a multiplier that learns."""
+"""Augmented Lagrangian of a gradient search: the expected cost in the loss, times a multiplier that learns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edgenas.strategies.gradient.expected_cost import expected_cost
 
 @dataclass(frozen=True)
 class LagrangianSettings:
-    """How hard a search is steered, each with its reason."""
+    """How hard a search is pulled to its budget, each with its reason."""
 
     pull: float = 30.0  # on the squared violation of the expected cost over the budget: it damps the multiplier
     rate: float = 60.0  # of the multiplier, over the whole search
@@ -23,13 +23,20 @@ class LagrangianSettings:
 
 
 class AugmentedLagrangian:
-    """The method of multipliers on the tightest budget: `violation` is its expected cost over the target, less 1.
+    """The method of multipliers on the tightest budget: the constraint is its expected cost over the target, less 1.
 
     The multiplier takes both signs, so that what a budget allows is used. Where no budget is given nothing is added.
     """
 
     def __init__(self, problem: Problem, settings: LagrangianSettings, steps: int, device: torch.device) -> None:
-        """For a problem with one combination of static options, and so many steps of the alphas."""
+        """Prepare expected costs.
+
+        Args:
+            problem: with one combination of shape choices.
+            settings: how hard it pulls.
+            steps: of the alphas in the whole search.
+            device: where the alphas are.
+        """
         self.settings, self.steps = settings, steps
         (statics,) = problem.space.all_statics()
         budgets = problem.objective.budgets
@@ -41,16 +48,16 @@ class AugmentedLagrangian:
         self.multiplier = torch.zeros((), device=device)
 
     def violation(self, rows: Sequence[Tensor]) -> Tensor:
-        """() with gradients, for the probabilities of every choice's options."""
+        """Return the constraint () with gradients, by the probabilities of all options; above 0 it is violated."""
         return torch.stack([cost(rows) / target - 1 for cost, target in self._costs.values()]).amax()
 
     @torch.no_grad()
     def expected(self, rows: Sequence[Tensor]) -> dict[str, float]:
-        """Expected costs by metric."""
+        """Return expected costs by metric."""
         return {metric: float(cost(rows)) for metric, (cost, _) in self._costs.items()}
 
     def loss(self, rows: Sequence[Tensor]) -> Tensor:
-        """What is added to the loss of the alphas; the multiplier learns from it."""
+        """Return what is added to the loss of the alphas; the multiplier learns from it."""
         if not self._costs:
             return self.multiplier
         violation = self.violation(rows)
@@ -59,9 +66,9 @@ class AugmentedLagrangian:
         return loss
 
     def state(self) -> Any:
-        """The multiplier."""
+        """Return the multiplier."""
         return self.multiplier.clone()
 
     def load(self, state: Any) -> None:
-        """Inverse of `state`."""
+        """Load what `state` returned."""
         self.multiplier = state.to(self.multiplier.device)

@@ -34,8 +34,8 @@ from edgenas.training.settings import Settings, batch_size_for, epochs_for
 # Options of every gradient strategy, the default first. Where steps are so few that choices without weights look best,
 # `largest` lets the weights of the largest network learn for a third of them before alphas do.
 OPTIONS = {"guards": ("on", "off"), "warm-up": ("mixed", "largest")}
-SAMPLES = 256  # of the final probabilities, ranked for the recommendation
-ANNEALED = 0.5  # floor of the probabilities that they are drawn with
+SAMPLES = 256  # architectures drawn by the final probabilities, of which the likeliest are evaluated
+ANNEALED = 0.5  # floor of the probabilities by which they are drawn: near the alphas' own choice, and not only it
 NOTED_BATCH, NOTED_IMAGES = 128, 24 * 128  # validation images that the supernet's accuracy is noted on
 ROUNDS = 20  # parts of the training at most, each with a trial
 
@@ -43,7 +43,7 @@ ROUNDS = 20  # parts of the training at most, each with a trial
 class Bilevel(Strategy):
     """A round of training each `ask`, and what the alphas say then; in the end, likely samples on the final weights.
 
-    The samples are there because alphas judge choices one by one, and in sums: the shared weights, at last nearly those
+    The samples are there because alphas judge choices one by one, and in sums; the shared weights, at last nearly those
     of single paths, see the likely ones together.
     """
 
@@ -65,7 +65,7 @@ class Bilevel(Strategy):
         """Its `evaluator` scores by the weights of `training`.
 
         Args:
-            problem: with one combination of static options, the same as that of `training`.
+            problem: with one combination of shape choices, the same as that of `training`.
             training: of weights and alphas.
             data: whose validation images score architectures.
             trials: how many the search is planned for.
@@ -108,7 +108,7 @@ class Bilevel(Strategy):
         return cls(problem, training, priced.data, config.trials, guarded=guarded, context=context)
 
     def ask(self, n: int = 1) -> list[Arch]:
-        """What the alphas have come to, after training on; once all steps are done, at most `n` new likely ones.
+        """Return what the alphas have come to, after training on; once all steps are done, at most `n` new likely ones.
 
         [] if nothing is within the budget. Where nothing is left to choose, all steps are one round.
         """
@@ -131,17 +131,17 @@ class Bilevel(Strategy):
         self.evaluator.weights_version += 1
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Nothing: what is learned is learned from images."""
+        """Learn nothing: what is learned is learned from images."""
 
     def narrow(self, space: SearchSpace) -> None:
-        """Fewer options get a probability from now on; the size stays what it was."""
+        """Give a probability to fewer options from now on; the size stays what it was."""
         mine = self.training.alphas.space
         sizes = {mine.choices[i].name: mine.allowed[i] for i in mine.static_indices}
         super().narrow(space.restrict(sizes))
         self.training.alphas.narrow(self.problem.space)
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
-        """What the final alphas say, then the best trials."""
+        """Return what the final alphas say, then the best trials."""
         best = self._best()
         archs = [*best, *(trial.arch for trial in study.best(k))]
         self.notes = [*self._notes(best or archs[:1]), *(self.collapse.notes if self.collapse else [])]
@@ -157,7 +157,7 @@ class Bilevel(Strategy):
         return notes(self.training, self.problem, own[0], self.entropies, batches)
 
     def state_dict(self) -> State:
-        """The training's, the guard's, and which weights the last scores were of."""
+        """Return the states of training and collapse detection, and which weights the last scores were of."""
         return {
             "training": self.training.state(),
             "guard": self.collapse and self.collapse.state(),
@@ -176,13 +176,13 @@ class Bilevel(Strategy):
         self.evaluator.weights_version = state["weights_version"]
 
     def _best(self) -> list[Arch]:
-        """The first of `_likely`, which are drawn only if the alphas' own cannot be repaired; the generator stays."""
+        """Return the alphas' own architecture, repaired, or else the first of `_likely`; the generator stays."""
         rng = self.training.rng
         own = repair(self.problem, self.training.alphas.decode(), copy.deepcopy(rng))
         return [own] if own is not None else self._likely(copy.deepcopy(rng))[:1]
 
     def _likely(self, rng: Generator) -> list[Arch]:
-        """Feasible architectures: the alphas' own, repaired if need be, then new samples, the likeliest first."""
+        """Return feasible architectures: the alphas' own, repaired, then samples by likelihood."""
         alphas = self.training.alphas
         own = repair(self.problem, alphas.decode(), rng)
         with torch.no_grad():
@@ -198,9 +198,9 @@ class Bilevel(Strategy):
 
 
 def one_size(problem: Problem, rng: Generator, draws: int = 2000) -> Problem:
-    """`problem` in the static options that hold the largest feasible networks: gradients need shapes that stay.
+    """Return `problem` in the shape choices that hold the largest feasible networks: gradients need shapes that stay.
 
-    By the 80 % quantile of multiply-adds, as sizes are narrowed.
+    Sizes are compared by the 80 % quantile of MACs, as where a search is narrowed.
     """
     space = problem.space
     if not space.static_indices:

@@ -81,7 +81,7 @@ class BilevelTraining:
         """Start from fresh weights and small random alphas.
 
         Args:
-            problem: with one combination of static options.
+            problem: with one combination of shape choices.
             training: images, of which weights learn on one half and alphas on the other.
             relaxation: how alphas weight branches.
             settings: of weights, alphas and budget.
@@ -125,7 +125,7 @@ class BilevelTraining:
 
     @property
     def progress(self) -> float:
-        """Share of the steps that are done."""
+        """The share of the steps that are done."""
         return self.step / self.steps
 
     def advance(self, until: int, context: TrainingContext) -> None:
@@ -161,18 +161,18 @@ class BilevelTraining:
         return None if self.ghosts is self._whole else self.ghosts.edges[1]
 
     def batches(self, half: int, step: int | None = None) -> Iterator[Batch]:
-        """Augmented batches of one half without end, this process's part, from the present step on or from another."""
+        """Yield augmented batches of one half without end, this process's part, from the present or another step on."""
         size, start = self.supergraph.input.shape[1], self.step if step is None else step
         return cycled(self.halves[half], self.batch_size, size, self.seed + half, start, self.ghosts.rows)
 
     def probabilities(self) -> Tensor:
-        """(choices, width), as sharp as they are to be by now."""
+        """Return probabilities (choices, width), annealed as far as they are to be by now."""
         s = self.settings
         ramp = (self.progress - s.anneal_from) / (s.anneal_to - s.anneal_from)
         return self.alphas.probabilities(s.floor * min(1.0, max(0.0, ramp)))
 
     def alpha_gradient(self, batch: Batch, *, annealed: bool = True) -> Tensor:
-        """Of the loss on a batch, without costs; of alphas as sharp as they are to be by now, or as they are."""
+        """Return the gradient of a batch's loss, without costs, by alphas: `annealed` as they are by now, or not."""
         probabilities = None if annealed else self.alphas.probabilities()
         (gradient,) = self._gradients(self._mixtures(True, probabilities), batch, [self.alphas.logits])
         return torch.zeros_like(self.alphas.logits) if gradient is None else gradient  # all that was drawn is zero
@@ -193,7 +193,7 @@ class BilevelTraining:
         return make(probabilities, self.alphas.options(), self.rng, self.progress)
 
     def logits(self, mixtures: Sequence[Mixture], x: Tensor) -> Tensor:
-        """Logits (N, classes) of the supernet with these mixtures of the free choices."""
+        """Return logits (N, classes) of the supernet with these mixtures of the free choices."""
         by_name = self.certain | dict(zip(self.alphas.names(), mixtures, strict=True))
         skip = self.settings.skip * max(0.0, 1 - self.progress / self.settings.anneal_to)
         with torch.autocast("cuda", torch.bfloat16, enabled=x.device.type == "cuda"):
@@ -249,7 +249,7 @@ class BilevelTraining:
                 break
 
     def state(self) -> State:
-        """Weights, alphas, optimisers, multiplier, generator and step."""
+        """Return weights, alphas, optimisers, multiplier, generator and step."""
         return {
             "supernet": copy.deepcopy(self.supernet.state_dict()),
             "alphas": copy.deepcopy(self.alphas.state_dict()),
@@ -262,7 +262,7 @@ class BilevelTraining:
         }
 
     def load(self, state: State) -> None:
-        """Inverse of `state`."""
+        """Load what `state` returned."""
         self.supernet.load_state_dict(state["supernet"])
         self.alphas.load_state_dict(state["alphas"])
         self.alphas.refresh()
@@ -274,13 +274,13 @@ class BilevelTraining:
 
 
 def _fix_scales(supernet: Supernet) -> None:
-    """Batch norm without scale and shift, as in DARTS: learned ones would undo whatever weight a branch has."""
+    """Fix scale and shift of batch norm, as in DARTS: learned ones would undo whatever weight a branch has."""
     for key, parameter in supernet.shared.items():
         if key.endswith((":scale", ":shift")):
             parameter.requires_grad_(False)
 
 
 def halves(training: Split, seed: int) -> tuple[Split, Split]:
-    """Two disjoint halves, each class in proportion."""
+    """Return two disjoint halves, each class in proportion."""
     first, second = stratified_split(training.labels.numpy(), (0.5, 0.5), seed)
     return subset(training, first), subset(training, second)

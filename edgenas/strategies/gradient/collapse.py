@@ -13,15 +13,15 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.gradient.bilevel_training import BilevelTraining
 from edgenas.system.checkpoint import State
 
-MOST_SKIPS = 3  # in one cell
-# RobustDARTS (arXiv:1909.09656), section 4.3: the eigenvalue over that of so many checks ago, at most.
+MOST_SKIPS = 3  # skip connections in one cell; with more of them a cell has collapsed
+# RobustDARTS (arXiv:1909.09656), section 4.3: the eigenvalue over that of `WINDOW` checks ago, at most.
 WINDOW, RISE = 5, 1 / 0.75
 CHECKS, EVERY = 10, 20  # of the eigenvalue over a search, and least steps between them: each costs four gradients
 STEP = 1e-2  # of the finite difference, relative to a direction of length 1
 
 
 def skips_by_cell(space: SearchSpace, arch: Arch) -> dict[str, list[str]]:
-    """The choices that take a skip connection, if they decide anything, by cell: their names up to the first dot."""
+    """Return the choices that take a skip connection and decide something, by cell: names up to the first dot."""
     if not space.skip_options:
         return {}
     asked = space.active_choices(space.rows([arch]))[0]
@@ -34,7 +34,7 @@ def skips_by_cell(space: SearchSpace, arch: Arch) -> dict[str, list[str]]:
 
 
 def full_cells(space: SearchSpace, arch: Arch) -> list[list[str]]:
-    """The skip connections of every cell that has too many of them."""
+    """Return the skip connections of every cell that has too many of them."""
     return [names for names in skips_by_cell(space, arch).values() if len(names) > MOST_SKIPS]
 
 
@@ -45,12 +45,12 @@ class Eigenvalue:
     """
 
     def __init__(self) -> None:
-        """Nothing known yet."""
+        """Start without any value."""
         self.direction: Tensor | None = None
         self.values: deque[float] = deque(maxlen=WINDOW + 1)
 
     def rises(self, gradient: Callable[[Tensor], Tensor], logits: Tensor, iterations: int = 2) -> bool:
-        """Whether it has risen too far since so many checks ago; `gradient` is that at some logits."""
+        """Return whether it has risen too far since `WINDOW` checks ago; `gradient` is a function of logits."""
         v = torch.ones_like(logits) if self.direction is None else self.direction
         v = v / v.norm()
         value = 0.0
@@ -64,11 +64,11 @@ class Eigenvalue:
         return len(self.values) > WINDOW and last > RISE * first
 
     def state(self) -> tuple[Tensor | None, list[float]]:
-        """Direction and values."""
+        """Return the direction and the values."""
         return (None if self.direction is None else self.direction.clone()), list(self.values)
 
     def load(self, state: tuple[Tensor | None, list[float]]) -> None:
-        """Inverse of `state`."""
+        """Load what `state` returned."""
         self.direction, values = state
         self.values = deque(values, maxlen=WINDOW + 1)
 
@@ -77,13 +77,13 @@ class CollapseDetector:
     """Ends what alphas learn where the loss sharpens in them, and withdraws skip connections that are too many.
 
     RobustDARTS (arXiv:1909.09656) stops at the alphas before the eigenvalue rose. Deviations: here weights are trained
-    on and the budget still steers; sharpening, which alone would raise it, is left out of the eigenvalue. Deviation
+    on and the budget still steers; annealing, which alone would raise it, is left out of the eigenvalue. Deviation
     from DARTS+ (arXiv:1909.06035), which stops at the skip connection that is one too many: the least likely ones of a
     full cell are not offered any more, as in P-DARTS (arXiv:1904.12760, section 3.3), and alphas learn on.
     """
 
     def __init__(self, training: BilevelTraining) -> None:
-        """Nothing objected to yet."""
+        """Watch a training."""
         self.training, self.eigenvalue = training, Eigenvalue()
         self.good = training.alphas.logits.detach().clone()
         self.checks = 0
@@ -105,7 +105,7 @@ class CollapseDetector:
 
     @property
     def notes(self) -> list[str]:
-        """What was done, a line each."""
+        """Return what was done, a line each."""
         lines = [f"guard: alphas ceased to learn {self.stopped}"] if self.stopped else []
         if self.withdrawn:
             lines.append(f"guard: {self.withdrawn} skip connections withdrawn: a cell was to have over {MOST_SKIPS}")
@@ -118,7 +118,7 @@ class CollapseDetector:
             self.withdrawn += 1
 
     def _is_due(self) -> bool:
-        """Whether the eigenvalue has not been looked at in this part of the search."""
+        """Return whether the eigenvalue has not been looked at in this part of the search."""
         due = int(self.training.progress * min(CHECKS, self.training.steps // EVERY))
         before, self.checks = self.checks, due
         return self.checks > before
@@ -141,7 +141,7 @@ class CollapseDetector:
             self.training.alphas.logits.copy_(logits)
 
     def state(self) -> State:
-        """Alphas that were good, eigenvalues, what was done."""
+        """Return the alphas that were good, eigenvalues, and what was done."""
         return {
             "good": self.good.clone(),
             "eigenvalue": self.eigenvalue.state(),
@@ -151,7 +151,7 @@ class CollapseDetector:
         }
 
     def load(self, state: State) -> None:
-        """Inverse of `state`."""
+        """Load what `state` returned."""
         self.good, self.checks = state["good"].to(self.good.device), state["checks"]
         self.withdrawn, self.stopped = state["withdrawn"], state["stopped"]
         self.eigenvalue.load(state["eigenvalue"])

@@ -16,20 +16,27 @@ from edgenas.graph.conditions import TRUE, CompiledDiagrams
 from edgenas.spaces.base import SearchSpace, Statics
 from edgenas.spaces.sampling import one_hot, sample
 
-SAMPLES = 1000  # that a cost which is no sum is fitted on
-TABULATED = 20_000  # architectures at most that are all priced: seconds for peak memory
+SAMPLES = 1000  # architectures on which a cost that is no sum is fitted
+TABULATED = 20_000  # architectures up to which all of them are priced: that takes seconds for peak memory
 
 
 class Expected(Protocol):
     """Expected cost (), `probabilities[choice]` (options,) being those of its options."""
 
     def __call__(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """With gradients."""
+        """Return the expected cost () with gradients."""
         ...
 
 
 def expected_cost(cost: CostModel, space: SearchSpace, statics: Statics, device: torch.device) -> Expected:
-    """Of the networks with these static options: exact for a sum over nodes, and where all of them can be priced."""
+    """Return the expected cost of networks with these shape choices, exact for sums and where all can be priced.
+
+    Args:
+        cost: of a network.
+        space: of the networks.
+        statics: the shape choices.
+        device: of the probabilities.
+    """
     if isinstance(cost, AdditiveCost):
         return ExactExpectation(cost, space, statics, device)
     fixed = {space.choices[i].name: [o] for i, o in zip(space.static_indices, statics, strict=True)}
@@ -42,7 +49,7 @@ class ExactExpectation:
     """What `AdditiveCost.expected` gives, for tensors."""
 
     def __init__(self, cost: AdditiveCost, space: SearchSpace, statics: Statics, device: torch.device) -> None:
-        """Prices every node once."""
+        """Price every node once."""
         conditions = space.conditions(statics)
         live = sorted(set(conditions.live))
         answers = CompiledDiagrams(conditions.diagrams, live)
@@ -55,7 +62,7 @@ class ExactExpectation:
         assert TRUE == 1  # and false comes before it
 
     def __call__(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """Expected cost ()."""
+        """Return the expected cost ()."""
         values = self._constants
         for choice, branches in self._levels:
             values = torch.cat([values, values[branches] @ probabilities[choice]])
@@ -64,17 +71,17 @@ class ExactExpectation:
 
 
 class TabulatedExpectation:
-    """Of any cost, in a space so small that every architecture has its price: what a look-up has, too."""
+    """The expectation of any cost in a space so small that every architecture is priced, such as one of a table."""
 
     def __init__(self, cost: CostModel, space: SearchSpace, device: torch.device) -> None:
-        """Prices every architecture once."""
+        """Price every architecture once."""
         self._offered = [torch.tensor(options, device=device) for options in space.allowed]
         prices = np.asarray(cost.many(space, list(itertools.product(*space.allowed))))
         shape = [len(options) for options in space.allowed]
         self._prices = torch.tensor(prices.reshape(shape), dtype=torch.float32, device=device)
 
     def __call__(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """Expected cost (), where what is not offered has no probability."""
+        """Return the expected cost (), where what is not offered has no probability."""
         left = self._prices
         for p, offered in zip(probabilities, self._offered, strict=True):
             left = torch.tensordot(p[offered], left, dims=1)
@@ -82,10 +89,10 @@ class TabulatedExpectation:
 
 
 class FittedExpectation:
-    """Of a cost that is no sum, such as peak memory, in a large space: the sum over choices that fits it best."""
+    """The expectation of a cost that is no sum, such as peak memory, by the sum over choices that fits it best."""
 
     def __init__(self, cost: CostModel, space: SearchSpace, device: torch.device) -> None:
-        """Least squares on random architectures."""
+        """Fit the sum by least squares on random architectures."""
         rng = np.random.default_rng(0)
         archs = [sample(space, rng) for _ in range(SAMPLES)]
         features = np.array([[*itertools.chain(*one_hot(space, arch)), 1.0] for arch in archs])
@@ -96,6 +103,6 @@ class FittedExpectation:
         self._costs = [torch.tensor(part, dtype=torch.float32, device=device) for part in parts]
 
     def __call__(self, probabilities: Sequence[Tensor]) -> Tensor:
-        """Expected cost ()."""
+        """Return the expected cost ()."""
         terms = [p @ costs for p, costs in zip(probabilities, self._costs, strict=True)]
         return self._intercept + torch.stack(terms).sum()

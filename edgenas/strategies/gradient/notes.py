@@ -1,4 +1,4 @@
-"""What a person should know of a gradient search: what discretising changed, and what the guards did."""
+"""What a person should know of a gradient search: what discretising changed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,21 @@ from edgenas.nn.mixture import Mixture
 from edgenas.strategies.gradient.bilevel_training import Batch, BilevelTraining
 from edgenas.strategies.gradient.relaxations import soft
 
-SHOWN = 6  # of the rounds, evenly
+SHOWN = 6  # rounds of which the entropy is shown, evenly spread
 
 
 def notes(
     training: BilevelTraining, problem: Problem, arch: Arch, entropies: Sequence[float], validation: Iterable[Batch]
 ) -> list[str]:
-    """Lines about the alphas and their `entropies` by round, and about `arch` against the mixture it was taken from."""
+    """Return lines for a person about the alphas, and about `arch` against the mixture it was taken from.
+
+    Args:
+        training: of the alphas.
+        problem: what was searched.
+        arch: what the alphas say in the end.
+        entropies: of the alphas after each round.
+        validation: batches on which both are scored.
+    """
     alphas = training.alphas
     if not alphas.free:
         return ["every choice had a single option: the alphas had nothing to decide"]
@@ -49,7 +57,7 @@ def _course(values: Sequence[float]) -> str:
 def accuracies(
     training: BilevelTraining, candidates: Sequence[Sequence[Mixture]], batches: Iterable[Batch]
 ) -> list[float]:
-    """Of several mixtures, normalised with each batch's own statistics, as they are trained."""
+    """Return the accuracy of each candidate, normalised with each batch's own statistics, as it is trained."""
     correct, images = torch.zeros(len(candidates)), 0
     for x, y in batches:
         hits: list[Tensor] = [(training.logits(mixtures, x).argmax(1) == y).sum() for mixtures in candidates]

@@ -1,7 +1,7 @@
 """Decision diagrams of many conditions at once, small enough to be the rows of an integer program.
 
-A walk starts at a root and takes, at each test, the branch of the option that was chosen. A branch carries the
-conditions that are certain to hold once it is taken, so a walk has collected, at its end, exactly those that hold.
+A path starts at a root and takes, at each test, the branch of the option that was chosen. A branch carries the
+conditions that are certain to hold once it is taken, so a path has collected, at its end, exactly those that hold.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ class DecisionDiagrams:
     """Hash-consed tests; equal ids collect equal conditions."""
 
     def __init__(self, diagrams: Diagrams) -> None:
-        """DecisionDiagrams for conditions that are ids of `diagrams`, which is not changed."""
+        """Make diagrams for conditions that are ids of `diagrams`, which is not changed."""
         self.diagrams = diagrams
         self.tests: list[tuple[int, tuple[Branch, ...]]] = [(len(diagrams.sizes), ())]
         self._ids: dict[tuple[int, tuple[Branch, ...]], int] = {}
         self._joined: dict[tuple[int, int], int] = {}
 
     def roots(self, conditions: Iterable[int]) -> list[int]:
-        """Roots of a few walks that settle all conditions between them; none of those that hold always or never.
+        """Return the roots of a few diagrams that settle all conditions, without those that hold always or never.
 
-        Two walks become one where that has no more branches: it is smaller, and the program tighter.
+        Two diagrams become one where that has no more branches: it is smaller, and the program tighter.
         """
         by_choices: dict[frozenset[int], list[int]] = {}
         for condition in sorted(set(conditions) - {FALSE, TRUE}):
             root = self._single(condition)
             by_choices.setdefault(frozenset(self.tests[test][0] for test in self.reached(root)), []).append(root)
         roots: list[tuple[frozenset[int], int]] = []
-        for choices, alike in by_choices.items():
-            root = reduce(self.join, alike)
+        for choices, same in by_choices.items():
+            root = reduce(self.join, same)
             for i, (others, other) in enumerate(roots):
                 joint = self.join(other, root) if choices & others else END
                 if joint != END and self.size(joint) <= self.size(other) + self.size(root):
@@ -47,7 +47,7 @@ class DecisionDiagrams:
         return [root for _, root in roots]
 
     def join(self, a: int, b: int) -> int:
-        """One walk that collects what two collect."""
+        """Return the root of one diagram whose paths collect what those of two collect."""
         if END in (a, b):
             return max(a, b)
         key = (min(a, b), max(a, b))
@@ -65,7 +65,7 @@ class DecisionDiagrams:
         return self._joined[key]
 
     def reached(self, root: int) -> list[int]:
-        """The tests that a walk may meet, the root first, each before those that follow it."""
+        """Return the tests that a path may meet, the root first, each before those that follow it."""
         found, waiting = {root}, [root]
         while waiting:
             for following, _ in self.tests[waiting.pop()][1]:
@@ -75,11 +75,11 @@ class DecisionDiagrams:
         return sorted(found, key=lambda test: (self.tests[test][0], test))
 
     def size(self, root: int) -> int:
-        """How many branches there are."""
+        """Return how many branches can be reached from a root."""
         return sum(len(self.tests[test][1]) for test in self.reached(root))
 
     def _single(self, condition: int) -> int:
-        """The walk down the diagram of one condition."""
+        """Return the root of a diagram that collects one condition."""
         ends = {FALSE: (END, frozenset[int]()), TRUE: (END, frozenset({condition}))}
 
         def branch(diagram: int) -> Branch:

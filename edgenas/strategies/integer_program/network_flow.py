@@ -1,4 +1,4 @@
-"""One integer program for HiGHS: everything about a space and its budgets but the scores, for one choice of statics."""
+"""One integer program for HiGHS: a space and its budgets without scores, for one combination of shape choices."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Row(NamedTuple):
 
 
 class FlowProgram:
-    """A column per option of every choice, then one per branch of the walks through the kernels' conditions.
+    """A column per option of every choice, then one per branch of the diagrams of the kernels' conditions.
 
-    A unit of flow walks from each root, and takes a branch as far as its option is chosen (Behle, 2007: the flows
+    A unit of flow leaves each root, and takes a branch as far as its option is chosen (Behle, 2007: the flows
     through a decision diagram are the convex hull of its solutions). Options are binary; flows are continuous, and
     whole as soon as the options are. A budget is then one row: a branch costs what becomes certain with it.
     """
@@ -45,7 +45,14 @@ class FlowProgram:
     def __init__(
         self, space: SearchSpace, statics: Statics, costs: Sequence[AdditiveCost], budgets: Sequence[float]
     ) -> None:
-        """`budgets` in the units of their `costs`."""
+        """Write the program.
+
+        Args:
+            space: what it chooses from.
+            statics: its shape choices.
+            costs: sums over nodes.
+            budgets: upper bounds in the units of `costs`.
+        """
         self.statics = dict(zip(space.static_indices, statics, strict=True))
         self.conditions = space.conditions(statics)
         graph = space.supergraph(statics)
@@ -67,9 +74,9 @@ class FlowProgram:
         self._add_budgets(budgets, prices)
 
     def _add_budgets(self, budgets: Sequence[float], prices: dict[int, Prices]) -> None:
-        """A row for each budget, in units of its dearest branch: HiGHS lets an excess of a millionth pass."""
+        """A row for each budget, in units of its dearest branch: HiGHS lets a violation of a millionth pass."""
         fixed = prices.pop(TRUE)
-        columns, values = self._add_walks(prices)
+        columns, values = self._add_diagrams(prices)
         for row, budget, constant in zip(
             np.reshape(values, (len(columns), len(budgets))).T, budgets, fixed, strict=True
         ):
@@ -77,16 +84,16 @@ class FlowProgram:
             room = budget + SLACK * abs(budget) - constant
             self.rows.append(Row(columns, (row / unit).tolist(), -np.inf, float(room / unit)))
 
-    def _add_walks(self, prices: Mapping[int, Prices]) -> tuple[list[int], list[Prices]]:
-        """Rows of the flows through all walks; returns the columns of the branches that cost something, and prices."""
-        walks = DecisionDiagrams(self.conditions.diagrams)
+    def _add_diagrams(self, prices: Mapping[int, Prices]) -> tuple[list[int], list[Prices]]:
+        """Add the rows of the flows through all diagrams; return columns and prices of branches that cost something."""
+        diagrams = DecisionDiagrams(self.conditions.diagrams)
         columns: list[int] = []
         values: list[Prices] = []
-        for root in walks.roots(prices):
+        for root in diagrams.roots(prices):
             flows: dict[int, dict[int, float]] = {}  # of each test: what leaves it, minus what comes in
             taken: dict[int, list[int]] = {}  # columns of the branches that want an option
-            for test in walks.reached(root):
-                choice, branches = walks.tests[test]
+            for test in diagrams.reached(root):
+                choice, branches = diagrams.tests[test]
                 for option, (following, certain) in zip(self.options[choice], branches, strict=True):
                     flows.setdefault(test, {})[self.columns] = 1.0
                     flows.setdefault(following, {})[self.columns] = -1.0
@@ -119,12 +126,12 @@ class FlowProgram:
         return self._cuts[arch]
 
     def _settle(self, arch: Arch, known: Set[int]) -> bool:
-        """Whether these choices of `arch` decide which nodes are live."""
+        """Return whether these choices of `arch` decide which nodes are live."""
         values = self._values(arch, known)
         return all(values[live] in (FALSE, TRUE) for live in self.conditions.live)
 
     def _values(self, arch: Arch, known: Set[int]) -> list[int]:
-        """What each diagram comes to by these choices of `arch` alone: FALSE, TRUE, or OPEN."""
+        """Return what each diagram comes to by these choices of `arch` alone: FALSE, TRUE, or OPEN."""
         values = [FALSE, TRUE]
         for choice, branches in self.conditions.diagrams.tests[2:]:
             ends = {values[branch] for branch in branches}
@@ -140,7 +147,7 @@ class FlowProgram:
         whole: bool,
         seconds: float,
     ) -> tuple[Arch | None, float]:
-        """The best architecture that was found, if any, and the bound; fractions are allowed unless `whole`."""
+        """Return the best architecture that was found, if any, and the bound; fractions are allowed unless `whole`."""
         from scipy import optimize
 
         flat = np.concatenate(scores)
@@ -165,7 +172,7 @@ class FlowProgram:
         return tuple(int(np.argmax(answer.x[list(columns)])) for columns in self.options), -bound
 
     def _constraints(self, cuts: Sequence[Row]) -> Any:
-        """Rows and cuts for HiGHS."""
+        """Return rows and cuts for HiGHS."""
         from scipy import optimize, sparse
 
         rows = [*self.rows, *cuts]

@@ -1,6 +1,6 @@
 """The best architecture by additive scores within additive budgets: integer programs, solved by HiGHS.
 
-One program per combination of static options; relaxations tell which of them are worth solving.
+One program per combination of shape choices; relaxations tell which of them are worth solving.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def solve(
     excluded: Iterable[Arch] = (),
     seconds: float = SECONDS,
 ) -> Solution:
-    """The allowed architecture of the highest sum of scores within all `budgets` (metric to upper bound), proven.
+    """Return the allowed architecture of the highest sum of scores within all `budgets` (metric to bound), proven.
 
     `scores[choice][option]` counts if the architecture has that option, whether or not its network asks for it. See
     `Program.solve` for the rest.
@@ -74,9 +74,9 @@ class Program:
     def solve(
         self, space: SearchSpace, scores: OptionScores, *, excluded: Iterable[Arch] = (), seconds: float = SECONDS
     ) -> Solution:
-        """The best architecture that `space`, the same or narrower, allows and whose network is none of `excluded`.
+        """Return the best architecture that `space`, the same or narrower, allows, and none of the networks `excluded`.
 
-        Ends after about so many `seconds` with what it has.
+        It ends after about `seconds` with what it has.
         """
         started = time.monotonic()
         search = _Search(self, space, scores, list(excluded), started + seconds)
@@ -86,19 +86,19 @@ class Program:
         return Solution(search.arch, search.quality, search.bound, proven, seconds_taken, tuple(search.passed))
 
     def part(self, statics: Statics) -> FlowProgram:
-        """The program of one combination of static options."""
+        """Return the program of one combination of shape choices."""
         if statics not in self._parts:
             self._parts[statics] = FlowProgram(self._space, statics, self.costs, self.budgets)
         return self._parts[statics]
 
     def meets(self, arch: Arch) -> bool:
-        """Whether the costs themselves find `arch` within the budgets."""
+        """Return whether `arch` is within the budgets by the costs themselves."""
         values = many_additive(self.costs, self._space, [arch])[:, 0] if self.costs else ()
         return all(value <= budget for value, budget in zip(values, self.budgets, strict=True))
 
 
 def _additive(costs: Sequence[CostModel], budgets: Iterable[str]) -> list[AdditiveCost]:
-    """The cost of each budgeted metric."""
+    """Return the cost of each budgeted metric."""
     by_metric = {cost.metric: cost for cost in costs}
     found = []
     for metric in budgets:
@@ -139,13 +139,13 @@ class _Search:
             self.cuts[statics].append(self.program.part(statics).cut(arch))
 
     def run(self) -> None:
-        """Relaxations of all statics, then programs in the order of what they promise, until none promises more."""
+        """Solve relaxations of all shape choices, then programs by their bounds, until none promises more."""
         promises = {statics: self._ask(statics, whole=False)[1] for statics in self.statics}
         for statics, promise in sorted(promises.items(), key=lambda item: -item[1]):
             self.bound = max(self.bound, self._best_of(statics, promise))
 
     def _best_of(self, statics: Statics, promise: float) -> float:
-        """Improve on what was found; returns the bound on the quality with these statics."""
+        """Improve on what was found; return the bound on the quality with these shape choices."""
         while promise > self.quality and time.monotonic() < self.deadline:
             arch, bound = self._ask(statics, whole=True)
             promise = min(promise, bound)
@@ -163,7 +163,7 @@ class _Search:
         return promise
 
     def _ask(self, statics: Statics, *, whole: bool) -> tuple[Arch | None, float]:
-        """HiGHS's architecture, if it has one, and its bound; fractions of options are allowed unless `whole`."""
+        """Return HiGHS's architecture, if any, and its bound; unless `whole`, fractions of options are allowed."""
         scale = SPREAD / self.spread
         arch, bound = self.program.part(statics).solve(
             self.space.allowed,

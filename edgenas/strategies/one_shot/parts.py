@@ -23,16 +23,16 @@ class Training(Protocol):
     stepper: Stepper
 
     def state(self) -> State:
-        """All that the next step depends on."""
+        """Return all that the next step depends on."""
         ...
 
     def load(self, state: State) -> None:
-        """Inverse of `state`."""
+        """Load what `state` returned."""
         ...
 
 
 def reopen(training: Training, context: TrainingContext) -> int:
-    """Go on within the part that begins at the present step, if it was interrupted; returns where it began."""
+    """Go on within the part that begins at the present step, if it was interrupted; return where it began."""
     begun = training.step
     if context.checkpoint is not None:
         try:

@@ -29,7 +29,7 @@ class PathSampler(Protocol):
     """A function of its arguments and of what the strategy has learned by now."""
 
     def __call__(self, problem: Problem, rng: Generator, step: int) -> Iterator[Sequence[Arch]]:
-        """The architectures of each step from `step` on, without end.
+        """Yield the architectures of each step from `step` on, without end.
 
         Raises:
             BudgetError: none is found that the objective scores.
@@ -38,13 +38,13 @@ class PathSampler(Protocol):
 
 
 def scored(problem: Problem, archs: Sequence[Arch]) -> list[Arch]:
-    """Those that the objective scores, in order."""
+    """Return those that the objective scores, in order."""
     previews = problem.preview(archs, list(problem.objective.budgets))
     return [arch for arch, metrics in zip(archs, previews, strict=True) if problem.objective.scored(metrics)]
 
 
 def uniform_paths(problem: Problem, rng: Generator, step: int) -> Iterator[list[Arch]]:
-    """One random architecture a step (SPOS, Guo et al., 2020, arXiv:1904.00420); repaired ones under tight budgets."""
+    """Yield one random architecture a step (SPOS, arXiv:1904.00420), repaired ones under tight budgets."""
     while True:
         found = scored(problem, uniform(problem.space, rng, BLOCK)) or list(repaired_samples(problem, rng))
         if not found:
@@ -56,9 +56,9 @@ def uniform_paths(problem: Problem, rng: Generator, step: int) -> Iterator[list[
 
 
 def fair_paths(problem: Problem, rng: Generator, step: int) -> Iterator[list[Arch]]:
-    """Groups in which every option is trained alike (FairNAS, Chu et al., 2021, arXiv:1907.01845, strict fairness).
+    """Yield groups in which every option is trained once (strict fairness of FairNAS, arXiv:1907.01845).
 
-    Of several groups the one of least violation over the budget: to leave out what is beyond it would not be fair.
+    Of several groups it is the one of least violation: to leave out what is beyond the budget would not be fair.
     """
     while True:
         groups = [fair_group(problem.space, rng) for _ in range(DRAWS)]
@@ -67,14 +67,14 @@ def fair_paths(problem: Problem, rng: Generator, step: int) -> Iterator[list[Arc
 
 
 def fair_group(space: SearchSpace, rng: Generator) -> list[Arch]:
-    """As many architectures as the widest choice has options, each once; narrower ones repeat theirs evenly."""
+    """Return an architecture for each option of the widest choice; narrower choices repeat their options evenly."""
     width = group_size(space)
     columns = [rng.permutation(np.resize(rng.permutation(options), width)) for options in space.allowed]
     return list(map(tuple, np.stack(columns, axis=1).tolist()))
 
 
 def group_size(space: SearchSpace) -> int:
-    """Options of the widest choice."""
+    """Return how many options the widest choice has."""
     return max(map(len, space.allowed))
 
 
@@ -98,7 +98,7 @@ class PolicyPaths:
             yield next(anything if is_random else own)
 
     def _own(self, problem: Problem, rng: Generator, anything: Iterator[list[Arch]]) -> Iterator[list[Arch]]:
-        """Samples of the policy that are scored; where it has none, others."""
+        """Yield samples of the policy that are scored; where it has none, random ones."""
         while True:
             found = scored(problem, self.controller.sample(BLOCK, rng))
             yield from ([arch] for arch in found)

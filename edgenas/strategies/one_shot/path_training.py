@@ -37,11 +37,11 @@ Draw = Callable[[Generator, int], Iterator[Sequence[Arch]]]
 class PathTraining:
     """Trains `supernet` in parts, as a function of (seed, step) and of what is drawn.
 
-    Its state is of the end of a part. Within one, the checkpoint of its surroundings keeps what is done so far.
+    Its state is of the end of a part. Within one, the checkpoint of its context keeps what is done so far.
     """
 
     def __init__(self, supernet: Supernet, images: Split, settings: Settings, *, seed: int) -> None:
-        """On full-size images, each architecture at its own resolution."""
+        """Train `supernet` on full-size `images`, each architecture at its own resolution; `seed` gives their order."""
         self.supernet, self.images, self.settings, self.seed = supernet, images, settings, seed
         self.optimizer = make_optimizer(supernet, settings)
         self.stepper = Stepper(supernet, self.optimizer, settings.clip)
@@ -69,7 +69,7 @@ class PathTraining:
         train_part(self, begun, until, lambda: self.update(next(batches), distributed.broadcast(next(paths))), context)
 
     def update(self, batch: tuple[Tensor, Tensor], archs: Sequence[Arch]) -> Tensor:
-        """One step of the optimiser on the mean gradient of these architectures; returns their mean loss ()."""
+        """Do one step of the optimiser on the mean gradient of these architectures; return their mean loss ()."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate(self.settings, self.step, self.steps)
         self.optimizer.zero_grad()
@@ -99,13 +99,13 @@ class PathTraining:
         self._fits = True
 
     def logits(self, x: Tensor, arch: Arch) -> Tensor:
-        """Logits (N, classes), float32, of one path for full-size images (N, C, H, W)."""
+        """Return logits (N, classes), float32, of one path for full-size images (N, C, H, W)."""
         with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
             logits: Tensor = self.supernet(resized(x, self.supernet, arch), arch)
         return logits.float()
 
     def state(self) -> State:
-        """Weights, optimiser and step."""
+        """Return weights, optimiser and step."""
         return {
             "supernet": copy.deepcopy(self.supernet.state_dict()),
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
@@ -113,7 +113,7 @@ class PathTraining:
         }
 
     def load(self, state: State) -> None:
-        """Inverse of `state`."""
+        """Load what `state` returned."""
         self.supernet.load_state_dict(state["supernet"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.step = state["step"]

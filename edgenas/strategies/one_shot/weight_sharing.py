@@ -72,20 +72,20 @@ class WeightSharing(Strategy):
         return True
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """For `inner`."""
+        """Tell `inner`."""
         self.inner.tell(trials)
 
     def narrow(self, space: SearchSpace) -> None:
-        """For `inner`, and for the paths to come; weights stay as large as they are."""
+        """Narrow `inner`, and the paths to come; weights stay as large as they are."""
         super().narrow(space)
         self.inner.narrow(space)
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
-        """What `inner` recommends."""
+        """Return what `inner` recommends."""
         return self.inner.recommend(study, k)
 
     def state_dict(self) -> State:
-        """Both states, and which weights the last scores were of."""
+        """Return both states, and which weights the last scores were of."""
         return {
             "inner": self.inner.state_dict(),
             "training": self.training.state(),
@@ -115,7 +115,7 @@ class ControllerWithSharedWeights(WeightSharing):
     def __init__(
         self, inner: Reinforce, training: PathTraining, data: Data, context: TrainingContext, *, trials: int
     ) -> None:
-        """Its `evaluator` scores by the weights of `training`; so many `trials` are planned. See `WeightSharing`."""
+        """Its `evaluator` scores by the weights of `training`; `trials` are planned. See `WeightSharing`."""
         paths = PolicyPaths(inner.controller, round(self.warm_up * training.steps))
         super().__init__(inner, training, paths, data, context)
         self.trials = trials
@@ -129,7 +129,7 @@ class ControllerWithSharedWeights(WeightSharing):
         return cls(inner, training, priced.data, context, trials=priced.config.trials)
 
     def ask(self, n: int = 1) -> list[Arch]:
-        """Between two rounds weights are trained on; then what the policy proposes."""
+        """Train weights between two rounds; then return what the policy proposes."""
         before = self.training.step
         if self.inner.learn() and not self.train(self._due()):
             return []
@@ -141,7 +141,7 @@ class ControllerWithSharedWeights(WeightSharing):
 
     @torch.no_grad()
     def _on_a_batch(self, archs: Sequence[Arch]) -> list[float]:
-        """Accuracies on one batch, another for every round: of the same in all processes, by the first."""
+        """Return accuracies on one batch, another for every round, and the same in all processes: the first counts."""
         training, epoch = self.training, int(self.inner.rng.integers(2**31))
 
         def accuracies() -> list[float]:
@@ -154,7 +154,7 @@ class ControllerWithSharedWeights(WeightSharing):
         return distributed.first(accuracies)
 
     def _due(self) -> int:
-        """The step that the next round comes after; the last one where nothing is left to choose."""
+        """Return the step after which the next round comes; the last one where nothing is left to choose."""
         done = (self.inner.evaluated + self.inner.samples) / self.trials
         if done >= 1 or not free_choices(self.problem.space):
             return self.training.steps

@@ -1,4 +1,4 @@
-"""What generational strategies share: initial, preselection of children by cost, survivors, restarts."""
+"""What generational strategies share: initial individuals, preselection by cost, survivors, restarts."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from edgenas.spaces.sampling import is_allowed
 if TYPE_CHECKING:
     from edgenas.system.checkpoint import State
 
-# Children per proposal whose costs are looked at; every so many-th is uniformly random instead.
+# Children per proposal whose costs are looked at, of which every `RANDOM_EVERY`-th is uniformly random instead.
 CANDIDATES, RANDOM_EVERY = 32, 10
-# To every so many places, one is added for the child with most work of as many.
+# To every `LARGE_EVERY` places, one is added for the largest child of as many.
 LARGE_EVERY = 4
 # Infeasible children that are repaired where none is feasible.
 REPAIRED = 8
-# Times that children are bred, each time further from their parents, before new initial are sought.
+# Times that children are bred, each time further from their parents, before new initial individuals are sought.
 ATTEMPTS = 6
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How large generations are; a share of the initial is grown; `patience` counts generations without progress."""
+    """Sizes of generations; `fill_share` is of the initial one, `patience` counts generations without progress."""
 
     parents: int
     patience: int
@@ -48,12 +48,12 @@ class Generational(Strategy):
     """Proposes generation by generation; the best of all generations are the parents of the next ('plus' selection).
 
     Costs are free, so children are bred in large numbers, a few feasible ones of new networks proposed, and a
-    generation's costs are computed in one go. When so many generations in a row as the plan has patience for bring
-    nothing better than their parents, new initial start again; what was proposed stays known.
+    generation's costs are computed in one go. When as many generations in a row as the plan has patience for bring
+    nothing better than their parents, new initial individuals start again; what was proposed stays known.
     """
 
     def __init__(self, problem: Problem, rng: Generator, plan: Plan) -> None:
-        """The first proposals are initial."""
+        """Begin with initial individuals; `rng` is all its randomness."""
         self.problem = problem
         self.rng = rng
         self.plan = plan
@@ -66,10 +66,10 @@ class Generational(Strategy):
 
     @abstractmethod
     def _bred(self, n: int, attempt: int) -> list[Arch]:
-        """`n` children of the survivors, feasible or not, known or not; further from them with every attempt."""
+        """Return `n` children of the survivors, feasible or not, known or not; further from them with every attempt."""
 
     def ask(self, n: int = 1) -> list[Arch]:
-        """At most `n` of the current generation; [] when nothing new turns up."""
+        """Return at most `n` of the current generation; [] when nothing new turns up."""
         if not self.waiting:
             self._select()
             self.waiting = (self._offspring() if self.survivors else []) or self._initial()
@@ -89,16 +89,16 @@ class Generational(Strategy):
             self.told.append((trial.arch, trial.reward))
 
     def narrow(self, space: SearchSpace) -> None:
-        """What waits and is no longer allowed is dropped."""
+        """Drop what waits and is no longer allowed."""
         super().narrow(space)
         self.waiting = [arch for arch in self.waiting if is_allowed(space, arch)]
 
     def _select(self) -> None:
-        """The best of survivors and trials survive; nobody does after too many generations without progress."""
+        """Let the best of survivors and trials survive; nobody does after too many generations without progress."""
         if not self.told:
             return
         best = max((reward for _, reward in self.survivors), default=-math.inf)
-        # Of equals the newer: steps that change nothing lead off a plateau.
+        # Where rewards are equal the newer: steps that change nothing lead off a plateau.
         ranked = sorted([*self.told, *self.survivors], key=lambda member: member[1], reverse=True)
         self.survivors, self.told = ranked[: self.plan.parents], []
         self.stale = 0 if self.survivors[0][1] > best else self.stale + 1
@@ -106,12 +106,12 @@ class Generational(Strategy):
             self.survivors, self.stale = [], 0
 
     def _initial(self) -> list[Arch]:
-        """New random feasible architectures, a share of them grown; [] when nothing new turns up."""
+        """Return new random feasible architectures, of which a share fills the budget; [] when nothing new turns up."""
         to_fill = round(self.plan.fill_share * self.plan.initial)
         return new_samples(self.problem, self.proposed, self.rng, self.plan.initial, to_fill=to_fill)
 
     def _offspring(self) -> list[Arch]:
-        """New feasible children; [] when nothing new turns up."""
+        """Return new feasible children; [] when nothing new turns up."""
         for attempt in range(ATTEMPTS):
             archs = self._bred(CANDIDATES * self.plan.children, attempt)
             archs[::RANDOM_EVERY] = uniform(self.problem.space, self.rng, len(archs[::RANDOM_EVERY]))
@@ -120,20 +120,20 @@ class Generational(Strategy):
         return []
 
     def _preferred(self, archs: Sequence[Arch]) -> list[Arch]:
-        """The feasible ones in order, with large ones in between; where none is feasible, a few repaired."""
-        work, violation = size_and_violation(self.problem, archs)
-        feasible = np.flatnonzero(violation == 0)
+        """Return the feasible ones in order, with large ones in between; where none is feasible, a few repaired."""
+        sizes, violations = size_and_violation(self.problem, archs)
+        feasible = np.flatnonzero(violations == 0)
         if not len(feasible):
             repaired = (repair(self.problem, arch, self.rng) for arch in archs[:REPAIRED])
             return [arch for arch in repaired if arch is not None]
         # Large ones are sought among the last candidates, the other places go to the first: they hardly ever meet.
         groups = np.array_split(feasible[::-1], -(-len(feasible) // LARGE_EVERY))
         plain = np.array_split(feasible, len(groups))
-        ordered = [[group[work[group].argmax()], *others] for group, others in zip(groups, plain, strict=True)]
+        ordered = [[group[sizes[group].argmax()], *others] for group, others in zip(groups, plain, strict=True)]
         return [archs[i] for i in chain.from_iterable(ordered)]
 
     def state_dict(self) -> State:
-        """Generator, generation, survivors and what was proposed."""
+        """Return generator, generation, survivors and what was proposed."""
         return {
             "rng": self.rng.bit_generator.state,
             "waiting": list(self.waiting),
@@ -156,7 +156,7 @@ class Generational(Strategy):
 
 
 def decoded(space: SearchSpace, scores: np.ndarray) -> list[Arch]:
-    """`space.decode` of many scores (n, choices, most options) at once; what a choice does not have is not read."""
+    """Decode many scores (n, choices, most options) at once; what a choice does not have is not read."""
     columns = []
     for i, allowed in enumerate(space.allowed):
         options = np.array(allowed)
@@ -165,5 +165,5 @@ def decoded(space: SearchSpace, scores: np.ndarray) -> list[Arch]:
 
 
 def initial_for(trials: int) -> int:
-    """Founders of a search planned for so many trials: enough to see the space, few enough to breed for long."""
+    """Return how many initial individuals suit `trials`: enough to see the space, few enough to breed for long."""
     return min(16, max(6, trials // 6))

@@ -63,7 +63,7 @@ class Part:
 
 
 def parts(graph: Graph) -> list[Part]:
-    """The parts of a network from input to output, equal ones of equal sizes as one."""
+    """Return the parts of a network from input to output; equal structures of equal sizes are one part."""
     nodes = flat(graph)
     place = {node.name: i for i, (node, _) in enumerate(nodes)}
     inputs = [tuple(place[name] for name in names) for _, names in nodes]
@@ -81,7 +81,7 @@ def parts(graph: Graph) -> list[Part]:
 
 
 def flat(graph: Graph) -> list[tuple[Node, tuple[str, ...]]]:
-    """Nodes with the names of their inputs; a sum that only another sum reads has become part of that one."""
+    """Return nodes with the names of their inputs; a sum that only another sum reads has become part of that one."""
     readers: dict[str, list[Node]] = {}
     for node in graph:
         for name in node.inputs:
@@ -99,7 +99,7 @@ def flat(graph: Graph) -> list[tuple[Node, tuple[str, ...]]]:
 
 
 def _cuts(inputs: Sequence[tuple[int, ...]]) -> list[int]:
-    """Positions of the nodes that everything behind them depends on alone, the first and the last included."""
+    """Return positions of the nodes that everything behind them depends on alone, the first and the last included."""
     last = list(range(len(inputs)))
     for i, sources in enumerate(inputs):
         for source in sources:
@@ -114,7 +114,7 @@ def _cuts(inputs: Sequence[tuple[int, ...]]) -> list[int]:
 
 @functools.cache
 def _symbol(op: Op, channels: int) -> Symbol:
-    """Kind and fields of an op; its channels relative to so many at its input."""
+    """Return kind and fields of an op; its channels are relative to `channels` at its input."""
     match op:
         case Conv():
             kind = DEPTHWISE if op.groups == channels > 1 else op.kind
@@ -150,7 +150,7 @@ ENTRY_SYMBOL = _encoded(ENTRY)
 
 
 def _sizes(entry: Shape, nodes: Sequence[Node]) -> Symbol:
-    """Logarithms of channels and sides on both ends, of multiply-adds and of parameters."""
+    """Return logarithms of channels and sides on both ends, of MACs and of parameters."""
     end = nodes[-1].shape
     params, macs = (sum(column) for column in zip(*(_work(node.op, node.in_shapes) for node in nodes), strict=True))
     return tuple(math.log2(1 + x) for x in (entry[0], entry[1], end[0], end[1], macs, params))
@@ -158,14 +158,14 @@ def _sizes(entry: Shape, nodes: Sequence[Node]) -> Symbol:
 
 @functools.cache
 def _work(op: Op, shapes: tuple[Shape, ...]) -> tuple[int, int]:
-    """Parameters and multiply-adds of an op on these inputs."""
+    """Return parameters and MACs of an op on these inputs."""
     params = sum(math.prod(shape) for shape in op.parameters(*shapes).values())
     return params, params * math.prod(op.shape(*shapes)[1:]) if isinstance(op, NORMALISED) else params
 
 
 @functools.lru_cache(1 << 15)
 def node_features(structure: Structure) -> np.ndarray:
-    """(nodes, features): symbols, numbers of inputs and readers, and depth and paths from the entry and to the exit."""
+    """Return (nodes, features): symbols, numbers of inputs and readers, depths and paths from entry and to exit."""
     inputs = structure.inputs
     readers: list[list[int]] = [[] for _ in inputs]
     for i, sources in enumerate(inputs):
@@ -173,25 +173,25 @@ def node_features(structure: Structure) -> np.ndarray:
             readers[source].append(i)
     learns = [bool(symbol[LEARNS[0]] or symbol[LEARNS[1]]) for symbol in structure.symbols]
     order = range(len(inputs))
-    down = _walks(inputs, learns, order)
-    up = _walks(readers, learns, order[::-1])
+    down = _paths(inputs, learns, order)
+    up = _paths(readers, learns, order[::-1])
     degrees = np.array([(len(a), len(b)) for a, b in zip(inputs, readers, strict=True)], dtype=float)
     return np.concatenate([np.array(structure.symbols), degrees, down, up], axis=1)
 
 
-def _walks(sources: Sequence[Sequence[int]], learns: Sequence[bool], order: Sequence[int]) -> np.ndarray:
-    """Per node: convolutions on the longest and the shortest way to it, and the logarithm of the number of ways."""
-    walks = np.zeros((len(sources), 3))
+def _paths(sources: Sequence[Sequence[int]], learns: Sequence[bool], order: Sequence[int]) -> np.ndarray:
+    """Return per node: convolutions on the longest and shortest path to it, and the logarithm of how many paths."""
+    paths = np.zeros((len(sources), 3))
     for i in order:
         if len(sources[i]):
-            before = walks[list(sources[i])]
-            walks[i] = before[:, 0].max(), before[:, 1].min(), np.logaddexp2.reduce(before[:, 2])
-        walks[i, :2] += learns[i]
-    return walks
+            before = paths[list(sources[i])]
+            paths[i] = before[:, 0].max(), before[:, 1].min(), np.logaddexp2.reduce(before[:, 2])
+        paths[i, :2] += learns[i]
+    return paths
 
 
 def network_features(found: Sequence[Part]) -> np.ndarray:
-    """(features,) of a whole network: depths, ways, parameters, multiply-adds, and how often each symbol occurs."""
+    """Return (features,) of a whole network: depths, paths, parameters, MACs, and how often each symbol occurs."""
     counts = np.array([part.count for part in found], dtype=float)
     ends = np.array([node_features(part.structure)[-1, -6:-3] for part in found])
     symbols = np.array([np.sum(part.structure.symbols, axis=0) for part in found])

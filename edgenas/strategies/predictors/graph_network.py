@@ -2,7 +2,7 @@
 
 After GATES (arXiv:2004.01899) and BRP-NAS (arXiv:2007.08668), with these differences: it reads the operators, shapes
 and edges of any space's derived graph instead of a cell's adjacency matrix; each distinct part of a network is looked
-at once (see `_graph_features`); it also sees depths, numbers of ways and counts that follow from the graph; and it is
+at once (see `graph_features`); it also sees depths, numbers of paths and counts that follow from the graph; and it is
 fitted to normal scores by least squares, because with a ranking loss beside it figures stay the same.
 """
 
@@ -22,8 +22,8 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.predictors.graph_features import Part, network_features, node_features, parts
 from edgenas.strategies.predictors.interface import active_options, normal_scores
 
-HIDDEN, ROUNDS = 48, 4
-MEMBERS = 3
+HIDDEN, ROUNDS = 48, 4  # width of the network, and rounds of messages: as far as most parts are deep
+MEMBERS = 3  # networks of the ensemble: their disagreement is part of the deviation
 EPOCHS, RATE, DECAY = 150, 3e-3, 1e-2  # of AdamW on all labels at once, along a one-cycle schedule
 HELD_OUT = 0.1  # of the labels, for each member others
 FEWEST = 4  # labels to learn from
@@ -52,7 +52,7 @@ class Batch:
 
 
 def batched(networks: Sequence[Sequence[Part]]) -> Batch:
-    """The parts of at least one network each."""
+    """Return the parts of at least one network as tensors."""
     distinct = {part.structure: 0 for found in networks for part in found}
     distinct = {structure: i for i, structure in enumerate(distinct)}
     features = [node_features(structure) for structure in distinct]
@@ -84,14 +84,14 @@ class Scale(nn.Module):
     length: Tensor
 
     def __init__(self, features: Tensor) -> None:
-        """From (n, features)."""
+        """Measure the scale of features (n, features)."""
         super().__init__()
         length = features.std(dim=0, correction=0)
         self.register_buffer("centre", features.mean(dim=0))
         self.register_buffer("length", torch.where(length > LEAST_SPREAD, length, torch.inf))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Of any leading shape; features that never differed are 0."""
+        """Scale features of any leading shape; those that never differed become 0."""
         return ((features - self.centre) / self.length).clamp(-FURTHEST, FURTHEST)
 
 
@@ -99,7 +99,7 @@ class GraphNetwork(nn.Module):
     """Messages along and against the edges of each structure, a gated sum over nodes, a sum over parts, a head."""
 
     def __init__(self, labels: Batch, rng: Generator) -> None:
-        """Scales features as those of the labels; weights are uniform by fan-in, drawn from `rng`."""
+        """Scale features as those of the labels; weights are uniform by fan-in, drawn from `rng`."""
         super().__init__()
         self.scale_nodes = Scale(labels.nodes[labels.there[..., 0] > 0])
         self.scale_sizes = Scale(labels.sizes[labels.counts[..., 0] > 0])
@@ -120,7 +120,7 @@ class GraphNetwork(nn.Module):
                         parameter.copy_(torch.from_numpy(rng.uniform(-bound, bound, size=tuple(parameter.shape))))
 
     def forward(self, batch: Batch) -> Tensor:
-        """Predicted normal scores (b,)."""
+        """Return predicted normal scores (b,)."""
         of_part = torch.cat([self._structures(batch)[batch.structures], self.scale_sizes(batch.sizes)], dim=-1)
         # A network has about ten parts: their sum stays near one.
         pooled = (self.part(of_part) * batch.counts).sum(dim=1) / 10
@@ -128,7 +128,7 @@ class GraphNetwork(nn.Module):
         return scores
 
     def _structures(self, batch: Batch) -> Tensor:
-        """What each structure does (s, 2 * HIDDEN): its exit, and all its nodes."""
+        """Return features (s, 2 * HIDDEN) of each structure: of its exit, and of all its nodes."""
         readers = batch.inputs.transpose(1, 2)
         h = self.symbol(self.scale_nodes(batch.nodes))
         for norm, message in zip(self.norms, self.messages, strict=True):
@@ -144,7 +144,7 @@ def _perceptron(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def train(batch: Batch, scores: Tensor, seen: Tensor, rng: Generator) -> GraphNetwork:
-    """A network fitted to the scores (b,) of those `seen` (indices)."""
+    """Train a network on the scores (b,) of those that are `seen` (indices)."""
     network = GraphNetwork(batch, rng)
     optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS)
@@ -161,7 +161,7 @@ class Graphs:
     """A few graph networks, each trained without some of the labels, which tell how far to trust it."""
 
     def __init__(self, space: SearchSpace, members: int = MEMBERS) -> None:
-        """Knows nothing yet: all are alike. Graphs once read are kept as long as it lives."""
+        """Know nothing yet: all scores are equal. Graphs once read are kept as long as it lives."""
         self.space = space
         self.members = members
         self._networks: list[GraphNetwork] = []
@@ -186,7 +186,7 @@ class Graphs:
         self._error = float(torch.cat(squares).mean())
 
     def predict(self, archs: Sequence[Arch]) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation (n,) of normal scores: disagreement, and the error on labels held out."""
+        """Return mean and standard deviation (n,) of normal scores: disagreement, and the error on labels held out."""
         if not self._networks or not archs:
             return np.zeros(len(archs)), np.ones(len(archs))
         found = self._parts(archs)
@@ -197,7 +197,7 @@ class Graphs:
         return each.mean(dim=0).numpy(), spread.numpy()
 
     def _parts(self, archs: Sequence[Arch]) -> list[list[Part]]:
-        """The parts of each; a network met before is not derived again."""
+        """Return the parts of each; a network met before is not derived again."""
         keys = [row.tobytes() for row in active_options(self.space, archs).astype(np.int8)]
         for key, arch in zip(keys, archs, strict=True):
             if key not in self._read:
@@ -207,7 +207,7 @@ class Graphs:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """More threads only wait for each other on tensors so small; and the result does not depend on their number."""
+    """Use one thread: more only wait for each other on small tensors, and results would depend on their number."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -2,7 +2,7 @@
 
 Columns would run into the tens of thousands, so all is in dual form: two architectures that agree in m choices share m
 options, m (m - 1) / 2 pairs and m (m - 1) (m - 2) / 6 triples of options. Choices with the same options also share what
-they learn, through how often each option occurs. Choices that a network does not show agree where both are absent.
+they learn, through how often each option occurs. Choices that are not active agree where both are absent.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KERNEL_WEIGHTS = (
 STRENGTHS = 10.0 ** np.arange(-3.0, 2.1, 0.25)  # noise over mean variance
 MOST_COMPARED = 300  # labels that members are compared on: an eigendecomposition costs their cube
 LEAST_WEIGHT = 0.02  # members of less are left out
-TINY = 1e-12
+TINY = 1e-12  # keeps quotients of errors finite where a label is predicted exactly
 ROUNDING = 1e-5  # of kernels in single precision
 
 
@@ -49,7 +49,7 @@ class Ridge:
     error: float
 
     def __call__(self, kernel: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance (m,) of labels, from centred kernels (m, n) with the labels and (m,) with themselves."""
+        """Return mean and variance (m,) of labels, by kernels (m, n) with the labels and (m,) with themselves."""
         spread = np.sqrt(self.values + self.strength)
         rotated = kernel @ (self.vectors / spread).astype(np.float32)
         mean = self.mean + rotated @ (self.projected / spread).astype(np.float32)
@@ -59,7 +59,12 @@ class Ridge:
 
 
 def fit_ridge(kernel: np.ndarray, targets: np.ndarray) -> Ridge:
-    """The strength of least leave-one-out error, for a centred kernel (n, n) of mean diagonal 1; n of at least 2."""
+    """Fit with the strength of least leave-one-out error.
+
+    Args:
+        kernel: centred, of mean diagonal 1, (n, n) with n of at least 2.
+        targets: labels (n,).
+    """
     values, vectors = np.linalg.eigh(kernel)
     values = np.maximum(values, 0.0)
     mean = float(targets.mean())
@@ -74,7 +79,7 @@ def fit_ridge(kernel: np.ndarray, targets: np.ndarray) -> Ridge:
 
 
 def left_out(values: np.ndarray, vectors: np.ndarray, projected: np.ndarray, strengths: np.ndarray) -> np.ndarray:
-    """Errors (n, s) of each label as the others predict it, mean included, at each strength."""
+    """Return errors (n, s) of each label as the others predict it, mean included, at each strength."""
     shrunk = strengths / (values[:, None] + strengths)
     leverage = 1 / len(values) + vectors**2 @ (1 - shrunk)
     errors: np.ndarray = vectors @ (projected[:, None] * shrunk) / np.maximum(TINY, 1 - leverage)
@@ -83,17 +88,17 @@ def left_out(values: np.ndarray, vectors: np.ndarray, projected: np.ndarray, str
 
 @dataclass(frozen=True)
 class Features:
-    """Which options architectures show: one-hot (n, p), and occurrences (n, q) over choices with the same options."""
+    """The active options: one-hot (n, p), and occurrences (n, q) over choices with the same options."""
 
     one_hot: np.ndarray
     occurrences: np.ndarray
 
     def with_labels(self, labels: Features) -> Shared:
-        """What (n,) of these share with (m,) labels: (n, m)."""
+        """Return what these, n, share with m labels: (n, m)."""
         return Shared(self.one_hot @ labels.one_hot.T, self.occurrences @ labels.occurrences.T)
 
     def with_themselves(self) -> Shared:
-        """What each shares with itself: (n,)."""
+        """Return what each shares with itself: (n,)."""
         return Shared(np.sum(self.one_hot**2, axis=1), np.sum(self.occurrences**2, axis=1))
 
 
@@ -105,11 +110,11 @@ class Shared:
     occurrences: np.ndarray
 
     def among(self, part: np.ndarray) -> Shared:
-        """Between some of the labels only."""
+        """Return what some of the labels share."""
         return Shared(self.options[np.ix_(part, part)], self.occurrences[np.ix_(part, part)])
 
     def kernel(self, weights: Sequence[float] | np.ndarray) -> np.ndarray:
-        """Options, their pairs and triples, occurrences and their pairs, by these factors; shaped as `options`."""
+        """Weigh options, their pairs and triples, occurrences and their pairs; the kernel is shaped as `options`."""
         m, common = self.options, self.occurrences
         one, two, three, once, twice = (np.float32(factor) for factor in weights)
         kernel: np.ndarray = m * (one + (m - 1) / 2 * (two + (m - 2) / 3 * three)) if two or three else m * one
@@ -130,7 +135,7 @@ class EnsembleMember:
     ridge: Ridge
 
     def __call__(self, shared: Shared, own: Shared) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and variance (m,) of labels of those that share (m, n) with the labels, (m,) with themselves."""
+        """Return mean and variance (m,) of labels of those that share (m, n) with the labels, (m,) with themselves."""
         kernel = shared.kernel(self.weights)
         rows = kernel.mean(axis=1)
         kernel -= (rows - np.float32(self.total))[:, None]
@@ -139,7 +144,14 @@ class EnsembleMember:
 
 
 def fit_member(shared: Shared, weights: tuple[float, ...], targets: np.ndarray, weight: float = 1.0) -> EnsembleMember:
-    """From what the labels share with each other (n, n)."""
+    """Fit a member on what the labels share with each other (n, n).
+
+    Args:
+        shared: between all labels.
+        weights: of its kernels.
+        targets: labels (n,).
+        weight: of the member in the ensemble.
+    """
     kernel = shared.kernel(weights).astype(float)
     columns = kernel.mean(axis=0)
     total = float(columns.mean())
@@ -163,7 +175,7 @@ class Pairs:
     """Averages its members by how well each predicts every label from the others."""
 
     def __init__(self, space: SearchSpace) -> None:
-        """Knows nothing yet: all are alike."""
+        """Know nothing yet: all scores are equal."""
         self.space = space
         self._members: list[EnsembleMember] = []
 
@@ -187,7 +199,7 @@ class Pairs:
                 self._members.append(fit_member(shared, member.weights, targets, weight))
 
     def predict(self, archs: Sequence[Arch]) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation (n,) of normal scores; the latter holds the members' disagreement too."""
+        """Return mean and standard deviation (n,) of normal scores; the latter holds the members' disagreement too."""
         if not self._members:
             return np.zeros(len(archs)), np.ones(len(archs))
         features = self._features(active_options(self.space, archs))
@@ -200,19 +212,19 @@ class Pairs:
         return mean, np.sqrt(np.maximum(0.0, square - mean**2))
 
     def _features(self, shown: np.ndarray) -> Features:
-        """Of options as shown (n, choices); choices in which all labels agree are left out."""
+        """Return the features of active options (n, choices), without choices in which all labels agree."""
         hot = [np.zeros((len(shown), 0), dtype=np.float32)]
-        alike: dict[tuple[object, ...], np.ndarray] = {(): hot[0]}
+        by_options: dict[tuple[object, ...], np.ndarray] = {(): hot[0]}
         for i in self._varying:
             options = self.space.choices[i].options
             columns = (shown[:, i, None] == np.arange(ABSENT, len(options))).astype(np.float32)
             hot.append(columns)
-            alike[options] = alike[options] + columns if options in alike else columns
-        return Features(np.concatenate(hot, axis=1), np.concatenate(list(alike.values()), axis=1))
+            by_options[options] = by_options[options] + columns if options in by_options else columns
+        return Features(np.concatenate(hot, axis=1), np.concatenate(list(by_options.values()), axis=1))
 
 
 def _weights(members: Sequence[EnsembleMember], labels: int) -> list[float]:
-    """Summing to 1, by the likelihood of normal errors of each member's size; 0 for those that hardly count."""
+    """Return weights that sum to 1, by the likelihood of normal errors of each member's size; 0 for small ones."""
     errors = np.array([member.ridge.error for member in members]) + TINY
     weights = (errors / errors.min()) ** (-labels / 2)
     weights = np.where(weights < LEAST_WEIGHT * weights.sum(), 0.0, weights)
