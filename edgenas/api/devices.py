@@ -61,7 +61,7 @@ def kit(
     >>> out = tempfile.mkdtemp() + "/kit.zip"
     >>> manifest = edgenas.kit(out, space=edgenas.testing.Tiny, nets=8, tests=0, precisions=["fp32"], page=False)
     >>> manifest["space"]
-    'edgenas.testing 1x32x32 10'
+    'edgenas.testing.tiny 1x32x32 10'
     """
     from edgenas.workflows.kit import KitOptions, finalists_kit, reduced_kit
     from edgenas.workflows.kit import kit as run
@@ -92,6 +92,19 @@ def ingest(
     Raises:
         TableError: the results cannot be trusted.
         NoisyMachine: too few clean samples; nothing is written.
+
+    A kit, measured on this machine as it is on any other, by its `run.py`:
+
+    >>> import edgenas, shutil, subprocess, sys, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> of_tiny = {"space": edgenas.testing.Tiny, "precisions": ["fp32"], "page": False}
+    >>> _ = edgenas.kit(folder + "/kit.zip", nets=8, tests=0, **of_tiny)
+    >>> shutil.unpack_archive(folder + "/kit.zip", folder)
+    >>> run = [sys.executable, "run.py", "--rounds=8", "--patience=1", "--name=toy", "--out=results.jsonl"]
+    >>> _ = subprocess.run(run, cwd=folder, check=True, capture_output=True)
+    >>> [(path, table)] = edgenas.ingest(folder + "/results.jsonl", kit=folder + "/kit.zip", out=folder)
+    >>> path.parent.name, table.device, len(table.ops) > 5
+    ('toy', 'toy', True)
     """
     from edgenas.workflows.ingest import ingest as run
 
@@ -142,6 +155,25 @@ def adapt(
     Raises:
         TableError: the results cannot be trusted.
         UsageError: no table of a source device is of use, or too few rows were measured.
+
+    A table of `toy` is measured, then that of `other` is predicted from four of its ops and networks:
+
+    >>> import edgenas, shutil, subprocess, sys, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> def measured(kit, name):
+    ...     shutil.unpack_archive(kit, f"{folder}/{name}")
+    ...     run = [sys.executable, "run.py", "--rounds=8", "--patience=1", f"--name={name}", "--out=results.jsonl"]
+    ...     subprocess.run(run, cwd=f"{folder}/{name}", check=True, capture_output=True)
+    ...     return f"{folder}/{name}/results.jsonl"
+    >>> of_tiny = {"space": edgenas.testing.Tiny, "precisions": ["fp32"], "page": False}
+    >>> _ = edgenas.kit(folder + "/whole.zip", nets=8, tests=0, **of_tiny)
+    >>> [(toy, _)] = edgenas.ingest(measured(folder + "/whole.zip", "toy"), out=folder)
+    >>> _ = edgenas.kit(folder + "/few.zip", probes=4, sources=[str(toy)], **of_tiny)
+    >>> [(path, table)] = edgenas.adapt(
+    ...     measured(folder + "/few.zip", "other"), sources=[str(toy)], precisions=["fp32"], out=folder
+    ... )
+    >>> table.device, 0 < table.adapted_margin
+    ('other', True)
     """
     from edgenas.workflows.adapt import adapt as run
 
