@@ -85,9 +85,7 @@ def test_a_run_without_a_name_is_named_by_the_time():
 
 
 def test_a_run_of_another_format_is_refused_by_number_and_version(tmp_path):
-    with pytest.raises(
-        UsageError, match=r"its format is 1, written by edgenas 0\.1\.0, and this version reads"
-    ):
+    with pytest.raises(UsageError, match=r"its format is 1, written by edgenas 0\.1\.0, and this version reads"):
         check_format(tmp_path)
     write_format(tmp_path, "0.2.0")
     check_format(tmp_path)
