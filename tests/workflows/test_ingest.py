@@ -25,7 +25,7 @@ def test_each_precision_has_its_table_where_its_name_says(results, tmp_path):
     assert path.relative_to(tmp_path / "tables").parts == (table.device, "onnxruntime-1t-fp32.csv")
     written = read_table(path)
     assert {key: row.ms for key, row in written.ops.items()} == pytest.approx(
-        {key: row.ms for key, row in table.ops.items()}, rel=1e-3
+        {key: row.ms for key, row in table.ops.items()}, rel=1e-2
     )
     assert len(table.ops) > 10
 
