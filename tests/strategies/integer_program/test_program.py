@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
@@ -17,7 +16,6 @@ from edgenas.exploration.feasible import network_keys
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import is_allowed
-from edgenas.strategies.integer_program.decision_diagram import END, DecisionDiagrams
 from edgenas.strategies.integer_program.program import Program, Solution, solve
 from tests._toys import Cell, Recipe, Shared, all_archs, recipes
 from tests.strategies._synthetic import COSTS, GATE, PerNode, Toy
@@ -162,30 +160,3 @@ def test_the_optimum_of_mbconv_is_proven(rng):
     assert COSTS[0].many(space, [solution.arch])[0] <= budgets[GATE]
     relaxed = solve(space, COSTS, {}, scores)
     assert relaxed.quality > solution.quality
-
-
-@settings(max_examples=60)
-@given(recipes())
-def test_walks_collect_what_holds(space: Recipe):
-    conditions = space.conditions(())
-    walks = DecisionDiagrams(conditions.diagrams)
-    wanted = set(conditions.live) - {0, 1}
-    roots = walks.roots(conditions.live)
-    for arch in itertools.islice(all_archs(space), 40):
-        live = space.live((), [arch])[0]
-        collected: list[int] = []
-        for root in roots:
-            while root != END:
-                choice, branches = walks.tests[root]
-                root, certain = branches[arch[choice]]
-                collected += certain
-        holding = {condition for condition, there in zip(conditions.live, live, strict=True) if there} & wanted
-        assert sorted(collected) == sorted(holding)
-
-
-def test_walks_join_where_that_is_smaller():
-    conditions = SMALL.conditions((0,))
-    walks = DecisionDiagrams(conditions.diagrams)
-    alone = sum(walks.size(root) for live in set(conditions.live) for root in walks.roots([live]))
-    together = sum(map(walks.size, walks.roots(conditions.live)))
-    assert together < alone / 2

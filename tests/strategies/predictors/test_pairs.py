@@ -68,15 +68,6 @@ def test_kernels_are_products_of_the_features_they_stand_for(rng):
 
 
 @every_space
-def test_equal_networks_show_equal_options(space, rng):
-    """Two networks show the same options exactly where nothing that is alive was chosen differently."""
-    archs = uniform(space, rng, 300)
-    shown, keys = active_options(space, archs), network_keys(space, archs)
-    for (a, first), (b, second) in itertools.combinations(zip(keys, shown.tolist(), strict=True), 2):
-        assert (a == b) == (first == second)
-
-
-@every_space
 def test_equal_networks_are_predicted_alike(space, rng):
     archs = uniform(space, rng, 2000)
     model = Pairs(space)
@@ -149,17 +140,3 @@ def test_few_labels_and_equal_ones_are_no_fault(count, quality, rng):
     model.fit(archs, [quality if quality is not None else i for i in range(count)], rng)
     mean, spread = model.predict(uniform(space, rng, 30))
     assert np.isfinite(mean).all() and np.isfinite(spread).all() and (spread >= 0).all()
-
-
-@pytest.mark.parametrize(
-    "qualities, scores",
-    [
-        ([3.0], [0.0]),
-        ([5, 5, 5], [0, 0, 0]),
-        ([10.0, 91.0], [-0.6745, 0.6745]),
-        ([0.1, 90, 91, 90], [-1.1503, 0, 1.1503, 0]),
-        ([], []),
-    ],
-)
-def test_normal_scores(qualities, scores):
-    np.testing.assert_allclose(normal_scores(qualities), scores, atol=1e-4)
