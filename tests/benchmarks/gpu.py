@@ -10,6 +10,7 @@ runs everything for a moment on the CPU: figures mean nothing then.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import subprocess
 import sys
@@ -41,7 +42,8 @@ from edgenas.training.settings import Settings
 from edgenas.training.train import Gradients, Stepper, make_optimizer, supervised
 from tests.benchmarks._common import record
 
-BATCH, SIDE, CLASSES, IMAGES = 256, 32, 10, 4096
+BATCH, DRY_BATCH = 256, 8
+SIDE, CLASSES, IMAGES = 32, 10, 4096
 WARM_STEPS, STEPS = 8, 24
 LOOP_S = 45.0  # that one loop may take at most, kernels of the first steps included
 SEARCH_S = 60.0  # below which no search is begun
@@ -85,7 +87,7 @@ def main() -> None:
     timer.daemon = True
     timer.start()
     lines = []
-    for line in (*speed(clock, arguments.dry), *search(clock, arguments)):
+    for line in itertools.chain(speed(clock, arguments.dry), search(clock, arguments)):
         print(line, flush=True)
         lines.append(line)
     if not arguments.dry:
@@ -99,31 +101,31 @@ def speed(clock: Clock, dry: bool) -> Iterator[str]:
     yield ""
     yield "| loop | images/s | TFLOP/s | share of that | memory GB | estimated GB |"
     yield "|---|---|---|---|---|---|"
-    images = noise()
+    images, batch = noise(), DRY_BATCH if dry else BATCH
     for make in LOOPS:
         if clock.left < 2 * LOOP_S and not dry:
             yield f"| {make.__name__[1:]}: skipped, {clock.left:.0f} s are left |"
             continue
-        loop = make(images)
+        loop = make(images, batch)
         _reset_memory()
         operations = _operations(loop.step)
         seconds = _seconds(loop.step, *((0, 1) if dry else (WARM_STEPS, STEPS)))
         rate = operations / seconds
         memory = f"{_memory() / 1e9:.2f} | {loop.estimated_bytes / 1e9:.2f}"
-        yield f"| {loop.name} | {BATCH / seconds:,.0f} | {rate / 1e12:.2f} | {rate / peak:.1%} | {memory} |"
+        yield f"| {loop.name} | {batch / seconds:,.0f} | {rate / 1e12:.2f} | {rate / peak:.1%} | {memory} |"
 
 
-def _supernet_bf16(images: Data) -> Loop:
-    return _supernet(images, bf16=True)
+def _supernet_bf16(images: Data, batch: int) -> Loop:
+    return _supernet(images, batch, bf16=True)
 
 
-def _supernet_fp32(images: Data) -> Loop:
-    return _supernet(images, bf16=False)
+def _supernet_fp32(images: Data, batch: int) -> Loop:
+    return _supernet(images, batch, bf16=False)
 
 
-def _supernet(images: Data, *, bf16: bool) -> Loop:
+def _supernet(images: Data, batch: int, *, bf16: bool) -> Loop:
     """The sandwich rule on four paths of mbconv, the largest network among them."""
-    space, settings = build_space("mbconv", images.shape, CLASSES), Settings(1000, BATCH)
+    space, settings = build_space("mbconv", images.shape, CLASSES), Settings(1000, batch)
     largest = tuple(options[-1] for options in space.allowed)
     module = Supernet(space).to(device()).to(memory_format=torch.channels_last)
     rng = np.random.default_rng(0)
@@ -132,9 +134,9 @@ def _supernet(images: Data, *, bf16: bool) -> Loop:
     return _plain(name, module, sandwich(module, settings, lambda step: archs), images, settings, bf16=bf16)
 
 
-def _network(images: Data) -> Loop:
+def _network(images: Data, batch: int) -> Loop:
     """The final training of the largest network of mbconv."""
-    space, settings = build_space("mbconv", images.shape, CLASSES), Settings(1000, BATCH)
+    space, settings = build_space("mbconv", images.shape, CLASSES), Settings(1000, batch)
     graph = space.graph(tuple(options[-1] for options in space.allowed))
     network = Network(graph).to(device()).to(memory_format=torch.channels_last)
     return _plain("network, mbconv, bf16", network, supervised(network, settings), images, settings, bf16=True)
@@ -145,7 +147,7 @@ def _plain(
 ) -> Loop:
     optimizer = make_optimizer(module, settings)
     stepper = Stepper(module, optimizer, settings.clip)
-    x, y = next(images.train.batches(BATCH, size=SIDE, epoch=0, seed=0, augment=True))
+    x, y = next(images.train.batches(settings.batch_size, size=SIDE, epoch=0, seed=0, augment=True))
     module.train()
 
     def compute(x: torch.Tensor, y: torch.Tensor) -> None:
@@ -157,14 +159,14 @@ def _plain(
         compute(x, y)
         stepper.step()
 
-    return Loop(name, step, measure(module, compute, images.shape).of(BATCH))
+    return Loop(name, step, measure(module, compute, images.shape).of(settings.batch_size))
 
 
-def _bilevel(images: Data) -> Loop:
+def _bilevel(images: Data, batch: int) -> Loop:
     """GDAS on the whole network of NAS-Bench-201: a step of alphas, then one of weights."""
     space = build_space("nasbench201", images.shape, CLASSES)
     problem = Problem(space, (), Objective({}), lambda arch: {})
-    settings, rng = BilevelSettings(Settings(1000, BATCH)), np.random.default_rng(0)
+    settings, rng = BilevelSettings(Settings(1000, batch)), np.random.default_rng(0)
     t = BilevelTraining(problem, images.train, Gumbel(), settings, rng, seed=0, device=device())
     weights, alphas = t.batches(0), t.batches(1)
     t.supernet.train()
@@ -175,7 +177,7 @@ def _bilevel(images: Data) -> Loop:
         t._step_weights(batch)
         t.step += 1
 
-    return Loop("bilevel, gdas on nasbench201", step, measure(t.supernet, t._step_on_largest, images.shape).of(BATCH))
+    return Loop("bilevel, gdas on nasbench201", step, measure(t.supernet, t._step_on_largest, images.shape).of(batch))
 
 
 LOOPS = (_supernet_bf16, _supernet_fp32, _bilevel, _network)  # most telling first
@@ -187,9 +189,9 @@ def search(clock: Clock, arguments: argparse.Namespace) -> Iterator[str]:
         yield f"search: skipped, {clock.left:.0f} s are left"
         return
     folder = Path(tempfile.mkdtemp()) / "search" if arguments.output is None else arguments.output
-    command = [sys.executable, "-m", "edgenas.cli.main", "search", "--output", str(folder), "--train-device", device()]
+    command = [sys.executable, "-m", "edgenas", "search", "--output", str(folder), "--train-device", device()]
     command += ["--data", "digits" if arguments.data is None else str(arguments.data), "--strategy", "tunas"]
-    command += ["--budget-ms", "1.0", "--resume"]
+    command += ["--budget-ms", "1.0", *(["--resume"] if folder.exists() else [])]
     if arguments.dry:  # a shipped table, so that nothing is timed
         command += ["--device", "amd-epyc-zen4/onnxruntime-1t-fp32", "--search-epochs", "1", "--trials", "4"]
         command += ["--final-epochs", "1", "--finalists", "1"]
@@ -247,7 +249,7 @@ def _peak() -> float:
     """Operations a second of a large matrix product."""
     side = 8192 if device() == "cuda" else 512
     a = torch.randn(side, side, device=device(), dtype=torch.bfloat16)
-    return 2 * side**3 / _seconds(lambda: torch.mm(a, a), 3, 20)  # type: ignore[arg-type, return-value]
+    return 2 * side**3 / _seconds(lambda: torch.mm(a, a), 3, 20)  # type: ignore[arg-type]
 
 
 def _wait() -> None:

@@ -1,6 +1,6 @@
 """Memory of the first steps of every training, in every space, at default settings on digits: estimated and measured.
 
-    python -m tests.benchmarks.memory [--spaces NAME ...] [--trainings NAME ...] [--steps 2] [--dry]
+    python -m tests.benchmarks.memory [--spaces NAME ...] [--trainings NAME ...] [--steps 2] [--seconds 120]
 
 A training is that of a strategy that trains weights, of the evaluator `supernet`, or of one `network`, the largest.
 Each runs in a process of its own; no budget limits it, so sizes are the largest of the space. Growth is that of the
@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +25,7 @@ from tests.benchmarks._common import record
 
 GB = 1e9
 UNLIMITED = 1e15  # MACs
+BATCH = 64  # the default for sets as small as digits
 SUPERNET, NETWORK = "supernet", "network"
 
 
@@ -47,11 +50,13 @@ def main() -> None:
     parser.add_argument("--spaces", nargs="*")
     parser.add_argument("--trainings", nargs="*")
     parser.add_argument("--steps", type=int, default=2)
-    parser.add_argument("--dry", action="store_true", help="print only, without a line in RESULTS.md")
+    parser.add_argument("--seconds", type=float, default=120.0, help="for one training, after which it is stopped")
+    parser.add_argument("--dry", action="store_true", help="print only, without a line in docs/results.md")
     parser.add_argument("--be", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.be:
-        print(json.dumps(be(*arguments.be, arguments.steps)))
+        training, space = arguments.be
+        be(training, space, arguments.steps, arguments.seconds)
         return
     from edgenas.system import plugins
 
@@ -60,7 +65,9 @@ def main() -> None:
     print("\n".join(lines), flush=True)
     for training in arguments.trainings or trainings():
         for space in spaces:
-            lines.append(f"| {training} | {space} | {measured(training, space, arguments.steps).row()}")
+            lines.append(
+                f"| {training} | {space} | {measured(training, space, arguments.steps, arguments.seconds).row()}"
+            )
             print(lines[-1], flush=True)
     if not arguments.dry:
         record("Memory of training", lines)
@@ -74,15 +81,16 @@ def trainings() -> list[str]:
     return [*(name for name in names if plugins.load("strategies", name).trains_weights), SUPERNET, NETWORK]
 
 
-def measured(training: str, space: str, steps: int = 1) -> Peak:
+def measured(training: str, space: str, steps: int, seconds: float) -> Peak:
     """Return the peak of the first steps of a training, in a process of its own."""
-    command = [sys.executable, "-m", "tests.benchmarks.memory", "--be", training, space, "--steps", str(steps)]
+    command = [sys.executable, "-m", "tests.benchmarks.memory", "--be", training, space]
+    command += ["--steps", str(steps), "--seconds", str(seconds)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     return Peak(*json.loads(done.stdout.splitlines()[-1]))
 
 
-def be(training: str, space_name: str, steps: int) -> Peak:
-    """Train for the first steps, in this process."""
+def be(training: str, space_name: str, steps: int, seconds: float) -> None:
+    """Train for the first steps, or for some seconds, in this process, which then prints its peak and ends."""
     from edgenas.system.threads import configure_threads
 
     configure_threads()  # torch comes with what follows
@@ -125,6 +133,16 @@ def be(training: str, space_name: str, steps: int) -> Peak:
 
     priced, ctx = OnDigits(problem, settings), Stopping()
     before = _status("VmRSS")
+
+    def end() -> None:
+        kept = read_artefact(folder, "it-memory", MicroBatch)
+        peak = _status("VmHWM")
+        print(json.dumps([kept.needed_bytes, peak - before, peak, kept.images, BATCH]), flush=True)
+        os._exit(0)
+
+    timer = threading.Timer(seconds, end)  # the first micro-batches show the peak of a long step
+    timer.daemon = True
+    timer.start()
     try:
         if training == SUPERNET:
             plugins.load("evaluators", SUPERNET).build(priced, ctx)
@@ -135,9 +153,7 @@ def be(training: str, space_name: str, steps: int) -> Peak:
             strategy.build(priced, ctx, {name: values[0] for name, values in strategy.options.items()}).ask(1)
     except Interrupted:
         pass
-    record = read_artefact(folder, "it-memory", MicroBatch)
-    peak = _status("VmHWM")
-    return Peak(record.needed_bytes, peak - before, peak, record.images, 64)
+    end()
 
 
 def _train_largest(problem: Any, data: Any, context: Any) -> None:

@@ -14,7 +14,7 @@ LIMIT = 6e9
 def test_the_first_step_stays_below_six_gigabytes(training, space):
     if training not in (SUPERNET, NETWORK) and not plugins.load("strategies", training).trains_weights:
         pytest.skip("it trains no weights")
-    peak = measured(training, space, steps=1)
+    peak = measured(training, space, steps=1, seconds=60)
     assert peak.peak < LIMIT
     # What kernels need beside tensors depends on the machine: the estimate is to be of the right size.
     assert 0.6 < peak.estimated / peak.grown < 1.6
