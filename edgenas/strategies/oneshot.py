@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from edgenas.exploration.strategy import Context, Priced
 from edgenas.strategies.one_shot.path_samplers import PathSampler, fair_paths, group_size, uniform_paths
-from edgenas.strategies.one_shot.weight_sharing import WeightSharing, path_training
+from edgenas.strategies.one_shot.path_training import path_training
+from edgenas.strategies.one_shot.weight_sharing import WeightSharing
 from edgenas.strategies.predictor import PredictorGuided
 
 

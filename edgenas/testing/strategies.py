@@ -167,7 +167,7 @@ def resumes_as_if_never_stopped(c: Candidate) -> None:
 
 
 def keeps_states_as_they_were(c: Candidate) -> None:
-    """What happens after `state_dict` does not change the state, and a strategy of another seed can load it."""
+    """A state does not change with what happens after it was taken, and a strategy of another seed can load it."""
     problem = toy_problem(SPACE, 0.3)
 
     def advance(strategy: Strategy, steps: int) -> list[list[Arch]]:

@@ -100,7 +100,7 @@ def test_transposition_changes_one_gene_and_keeps_tails(operator, seed):
         elif operator == "root":
             assert after[gene, 0] < 0 and (before[gene, 4:] == after[gene, 4:]).all()
         else:
-            assert any((after[gene] == before[other]).all() for other in parts.alike[gene])
+            assert any((after[gene] == before[other]).all() for other in parts.same_options[gene])
 
 
 @given(st.integers(0, 2**32 - 1))

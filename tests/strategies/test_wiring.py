@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from edgenas import strategies
-from edgenas.strategies.gradient.relaxations import BinaryGates, Gumbel, HardConcrete, Softmax
 from edgenas.system import plugins
 
 PAGE = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text()
@@ -39,16 +38,3 @@ def test_the_page_says_what_the_class_says(name):
     assert cells[:3] == [f"`{cls.__name__}`", cls.reward_form, "yes" if cls.trains_weights else "no"]
     assert cells[3].replace("\0", "|") == options
     assert f"\n## {name}\n" in PAGE
-
-
-@pytest.mark.parametrize(
-    "name, gates, kind",
-    [
-        ("darts", "", Softmax),
-        ("gdas", "softmax", Gumbel),
-        ("gdas", "hard-concrete", HardConcrete),
-        ("proxyless", "", BinaryGates),
-    ],
-)
-def test_gradient_strategies_differ_by_their_relaxation(name, gates, kind):
-    assert type(plugins.load("strategies", name).relaxation({"gates": gates})) is kind

@@ -9,6 +9,8 @@ import torch
 from numpy.random import Generator
 from torch import Tensor, nn
 
+from edgenas.cost.bounds import largest_arch
+from edgenas.cost.counts import CountCost
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 
@@ -121,6 +123,11 @@ class Alphas(nn.Module):
         """Return the likeliest option of every choice."""
         scores = [row.tolist() for row in self.rows(self.probabilities())]
         return self.space.decode(scores)
+
+
+def most_macs(space: SearchSpace) -> Arch:
+    """Return the largest architecture: that with the most MACs."""
+    return largest_arch(space, CountCost("macs"))
 
 
 def _inverse_temperature(logits: Tensor, floor: float) -> Tensor:

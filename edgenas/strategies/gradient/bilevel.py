@@ -23,13 +23,12 @@ from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.gradient.alphas import entropy
-from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining, largest_first
+from edgenas.strategies.gradient.bilevel_training import BilevelTraining, largest_first, settings_for
 from edgenas.strategies.gradient.collapse import CollapseDetector, full_cells
 from edgenas.strategies.gradient.notes import notes
 from edgenas.strategies.gradient.relaxations import Relaxation
 from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
-from edgenas.training.settings import Settings, batch_size_for, epochs_for
 
 # Options of every gradient strategy, the default first. Where steps are so few that choices without weights look best,
 # `largest` lets the weights of the largest network learn for a third of them before alphas do.
@@ -88,9 +87,7 @@ class Bilevel(Strategy):
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> Bilevel:
         """Return the strategy with fresh weights, for the size that holds the largest feasible networks."""
         config, images, relaxation = priced.config, priced.data.train, cls.relaxation(options)
-        epochs = config.search_epochs or epochs_for(relaxation.images, 4, len(images))
-        weights = Settings(epochs, batch_size_for(len(images) // 2), ghost_batch=config.ghost_batch)
-        settings = BilevelSettings(weights)
+        settings = settings_for(images, relaxation.images, config.search_epochs, config.ghost_batch)
         if options["warm-up"] == "largest":
             settings = largest_first(settings)
         guarded = options["guards"] == "on"
@@ -104,7 +101,7 @@ class Bilevel(Strategy):
             seed=config.seed,
             device=priced.torch_device,
         )
-        context = ctx.training("bilevel", {**priced.identity, "epochs": epochs})
+        context = ctx.training("bilevel", {**priced.identity, "epochs": settings.weights.epochs})
         return cls(problem, training, priced.data, config.trials, guarded=guarded, context=context)
 
     def ask(self, n: int = 1) -> list[Arch]:

@@ -11,13 +11,11 @@ import torch.nn.functional as F
 from numpy.random import Generator
 from torch import Tensor
 
-from edgenas.cost.bounds import largest_arch
-from edgenas.cost.counts import CountCost
 from edgenas.data.base import Split, cycled, stratified_split, subset
 from edgenas.exploration.problem import Problem
 from edgenas.nn.mixture import Mixture, mixed
 from edgenas.nn.supernet import Supernet
-from edgenas.strategies.gradient.alphas import Alphas
+from edgenas.strategies.gradient.alphas import Alphas, most_macs
 from edgenas.strategies.gradient.augmented_lagrangian import AugmentedLagrangian, LagrangianSettings
 from edgenas.strategies.gradient.relaxations import Relaxation
 from edgenas.strategies.one_shot.parts import reopen, train_part
@@ -26,7 +24,7 @@ from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch_norm import Found, split_batch
 from edgenas.training.memory import fit
-from edgenas.training.settings import Settings, rate
+from edgenas.training.settings import Settings, batch_size_for, epochs_for, rate
 from edgenas.training.train import Stepper, make_optimizer
 
 Batch = tuple[Tensor, Tensor]
@@ -49,6 +47,12 @@ class BilevelSettings:
     lagrangian: LagrangianSettings = field(default_factory=LagrangianSettings)
     skip: float = 1.0  # weight of the auxiliary skip connection at first; it decays to zero (DARTS-, arXiv:2009.01027)
     largest_first: bool = False  # whether warm-up trains the largest network, else mixtures as later on
+
+
+def settings_for(training: Split, default_images: int, epochs: int | None, ghost_batch: int | None) -> BilevelSettings:
+    """Return settings for a training split; without `epochs`, they see `default_images`, in four epochs at least."""
+    epochs = epochs or epochs_for(default_images, 4, len(training))
+    return BilevelSettings(Settings(epochs, batch_size_for(len(training) // 2), ghost_batch=ghost_batch))
 
 
 def largest_first(settings: BilevelSettings) -> BilevelSettings:
@@ -102,7 +106,7 @@ class BilevelTraining:
         single = {c.name: o for c, o in zip(space.choices, space.allowed, strict=True) if len(o) == 1}
         self.opening: list[Mixture] = []  # of the warm-up, if it has its own
         if settings.largest_first:
-            largest = largest_arch(space, CountCost("macs"))
+            largest = most_macs(space)
             self.opening = [Mixture((largest[i],), one) for i in self.alphas.free]
         self.certain = {name: Mixture(options, one) for name, options in single.items()}
         self.halves = halves(training, seed)
@@ -235,7 +239,7 @@ class BilevelTraining:
     def _step_on_largest(self, x: Tensor, y: Tensor) -> None:
         """Compute the gradients of alphas and of weights where most memory is needed; nothing is learned or drawn."""
         probabilities = self.alphas.probabilities().detach()
-        largest = largest_arch(self.supernet.space, CountCost("macs"))
+        largest = most_macs(self.supernet.space)
         certain = torch.zeros_like(probabilities)
         for row, i in enumerate(self.alphas.free):
             certain[row, largest[i]] = 1.0

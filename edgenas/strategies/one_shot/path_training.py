@@ -15,6 +15,7 @@ from numpy.random import Generator
 from torch import Tensor
 
 from edgenas.data.base import Split, cycled
+from edgenas.exploration.strategy import Priced
 from edgenas.graph.graph import Arch
 from edgenas.nn.supernet import Supernet
 from edgenas.strategies.one_shot.parts import reopen, train_part
@@ -24,9 +25,10 @@ from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch_norm import split_batch
 from edgenas.training.memory import fit
 from edgenas.training.sandwich import resized
-from edgenas.training.settings import Settings, rate, steps_of
+from edgenas.training.settings import Settings, batch_size_for, epochs_for, rate, steps_of
 from edgenas.training.train import Stepper, make_optimizer
 
+IMAGES = 40_000  # that a search of default length trains on
 PATHS_STREAM, LARGEST_STREAM = 12, 14  # second words of a random stream's seed, after the run's
 DRAWN = 64  # architectures, of which the memory of a step is measured on the largest
 
@@ -117,3 +119,12 @@ class PathTraining:
         self.supernet.load_state_dict(state["supernet"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.step = state["step"]
+
+
+def path_training(priced: Priced, paths_a_step: int) -> PathTraining:
+    """Return fresh weights to be trained, on fewer images where each step trains more paths."""
+    config, images, space = priced.config, priced.data.train, priced.problem.space
+    supernet = Supernet(space, torch.Generator().manual_seed(config.seed)).to(torch.device(priced.torch_device))
+    epochs = config.search_epochs or epochs_for(IMAGES // paths_a_step, 4, len(images))
+    settings = Settings(epochs, batch_size_for(len(images)), ghost_batch=config.ghost_batch)
+    return PathTraining(supernet.to(memory_format=torch.channels_last), images, settings, seed=config.seed)

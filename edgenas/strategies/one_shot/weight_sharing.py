@@ -19,18 +19,14 @@ from edgenas.exploration.feasible import random_feasible
 from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
-from edgenas.nn.supernet import Supernet
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import free_choices
 from edgenas.strategies.one_shot.path_samplers import PathSampler, PolicyPaths
-from edgenas.strategies.one_shot.path_training import PathTraining
+from edgenas.strategies.one_shot.path_training import PathTraining, path_training
 from edgenas.strategies.reinforce import Baseline, Reinforce
 from edgenas.system import distributed
 from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
-from edgenas.training.settings import Settings, batch_size_for, epochs_for
-
-IMAGES = 40_000  # that a search of default length trains on
 
 
 class WeightSharing(Strategy):
@@ -159,12 +155,3 @@ class ControllerWithSharedWeights(WeightSharing):
         if done >= 1 or not free_choices(self.problem.space):
             return self.training.steps
         return math.ceil(self.training.steps * (self.warm_up + (1 - self.warm_up) * done))
-
-
-def path_training(priced: Priced, paths_a_step: int) -> PathTraining:
-    """Return fresh weights to be trained, on fewer images where each step trains more paths."""
-    config, images, space = priced.config, priced.data.train, priced.problem.space
-    supernet = Supernet(space, torch.Generator().manual_seed(config.seed)).to(torch.device(priced.torch_device))
-    epochs = config.search_epochs or epochs_for(IMAGES // paths_a_step, 4, len(images))
-    settings = Settings(epochs, batch_size_for(len(images)), ghost_batch=config.ghost_batch)
-    return PathTraining(supernet.to(memory_format=torch.channels_last), images, settings, seed=config.seed)
