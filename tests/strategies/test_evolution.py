@@ -40,6 +40,6 @@ def test_children_are_feasible_mutations_of_the_population(rng):
 
 @pytest.mark.parametrize("budget_share", [0.15, 0.6])
 def test_does_not_lose_to_random(tmp_path, budget_share):
-    """Mean of 20 seeds at equal evaluations, under a tight and a loose budget."""
+    """Mean of 10 seeds at equal evaluations, under a tight and a loose budget."""
     settled = partial(Evolution, population_size=12, tournament_size=4)
-    assert leads_over_random(tmp_path, settled, Toy(4), budget_share, seeds=20, trials=40).mean() > 0
+    assert leads_over_random(tmp_path, settled, Toy(4), budget_share, seeds=10, trials=40).mean() > 0

@@ -111,7 +111,7 @@ def test_the_policy_collapses_on_the_best_option(rng):
 
 
 def test_beats_random_at_equal_evaluations(tmp_path):
-    """Mean of 20 seeds, with the default reward; only feasible architectures count."""
+    """Mean of 10 seeds, with the default reward; only feasible architectures count."""
     policy = partial(Reinforce, hidden=32)
-    leads = leads_over_random(tmp_path, policy, Toy(5), 0.4, seeds=20, trials=64, form=Reinforce.reward_form)
-    assert leads.mean() > 2 * leads.std() / np.sqrt(20)
+    leads = leads_over_random(tmp_path, policy, Toy(5), 0.4, seeds=10, trials=64, form=Reinforce.reward_form)
+    assert leads.mean() > 2 * leads.std() / np.sqrt(10)

@@ -10,7 +10,7 @@ from edgenas.strategies.integer_program.network_flow import FlowProgram
 from tests._toys import all_archs
 from tests.strategies._synthetic import COSTS, Toy
 
-SMALL = Toy(4).restrict({"width": [0], "k0": [1], "k1": [0, 2], "e0": [1], "e1": [0]})
+SMALL = Toy(4).restrict({"width": [0], "k0": [1], "k1": [0, 2], "k3": [0], "e0": [1], "e1": [0]})
 (STATICS,) = SMALL.all_statics()
 EQUAL = [[0.0] * len(choice.options) for choice in SMALL.choices]
 
