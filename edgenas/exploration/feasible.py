@@ -45,6 +45,10 @@ def random_feasible(problem: Problem, rng: Generator) -> Arch | None:
     """Return a random feasible architecture, uniform unless the budget is very tight: then a repaired sample.
 
     None if repair fails too: the budget cannot be met, or only by changing several choices at once.
+
+    Args:
+        problem: whose costs and budgets count.
+        rng: for everything that is drawn here.
     """
     for draws in DRAWS:
         if found := feasible_samples(problem, rng, draws):
@@ -65,6 +69,11 @@ def repair(problem: Problem, arch: Arch, rng: Generator) -> Arch | None:
     Each step lowers the violation: at random in proportion to the reduction, until some change meets the budget. Of
     those that do, the one that leaves the largest network is taken, so that a repair gives up no more than it must.
     None if no single change helps any more.
+
+    Args:
+        problem: whose costs and budgets count.
+        arch: what may be above the budgets.
+        rng: for everything that is drawn here.
     """
     violation = problem.violation([arch])[0]
     while violation > 0:
@@ -81,7 +90,13 @@ def repair(problem: Problem, arch: Arch, rng: Generator) -> Arch | None:
 
 
 def fill_budget(problem: Problem, arch: Arch, rng: Generator) -> Arch:
-    """Enlarge a feasible `arch`, one random choice at a time, until no larger neighbour meets the budget."""
+    """Enlarge a feasible `arch`, one random choice at a time, until no larger neighbour meets the budget.
+
+    Args:
+        problem: whose costs and budgets count.
+        arch: feasible.
+        rng: for everything that is drawn here.
+    """
     while True:
         nearby = neighbours(problem.space, arch)
         sizes, violations = size_and_violation(problem, [arch, *nearby])
@@ -190,8 +205,14 @@ def initial_individual(
 def new_samples(problem: Problem, proposed: Archive, rng: Generator, n: int, *, to_fill: int = 0) -> list[Arch]:
     """Return at most `n` random feasible architectures of new networks, which join `proposed`.
 
-    The first `to_fill` samples fill the budget. Where thousands of samples hold no new feasible one, repaired ones are
-    returned; [] when nothing new turns up.
+    Where thousands of samples hold no new feasible one, repaired ones are returned; [] when nothing new turns up.
+
+    Args:
+        problem: whose costs and budgets count.
+        proposed: networks that are not new.
+        rng: for everything that is drawn here.
+        n: how many are wanted.
+        to_fill: samples, the first ones, that fill the budget.
     """
     archs: list[Arch] = []
     for draws in DRAWS:
@@ -209,6 +230,10 @@ def scored_bounds(problem: Problem, rng: Generator) -> tuple[Arch, Arch]:
 
     The largest is the best of `LARGEST_TRIES` that fill the widened budgets, by their MACs; the cheapest is so by the
     first budget's cost, which holds the latency that must be met.
+
+    Args:
+        problem: with at least one budget, and MACs among its costs.
+        rng: for everything that is drawn here.
     """
     widest = max(SCORED_UP_TO.values())
     budgets = {metric: widest * bound for metric, bound in problem.objective.budgets.items()}

@@ -46,6 +46,11 @@ def absences(space: SearchSpace, archs: Sequence[Arch], best: Sequence[Arch]) ->
 
     Only those that are absent by more than chance: `len(best)` draws from `archs` without replacement would hardly ever
     miss every architecture that has the option.
+
+    Args:
+        space: whose allowed options are looked at.
+        archs: what was tried.
+        best: the best of these.
     """
     options = [(i, option) for i, allowed in enumerate(space.allowed) if len(allowed) > 1 for option in allowed]
     tried, among_best = (np.array(rows).reshape(len(rows), len(space.choices)) for rows in (archs, best))

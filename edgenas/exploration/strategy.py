@@ -42,6 +42,11 @@ class Strategy(ABC):
         """Return the strategy for a run, with a value for each of `options`.
 
         The default calls the class with the problem and a stream of random numbers.
+
+        Args:
+            priced: what is to be searched, with the configuration and the images.
+            ctx: random streams, and where trainings are kept.
+            options: by name, of the values that `options` of the class lists.
         """
         return cls(priced.problem, ctx.rng(cls.__name__.lower()))  # type: ignore[call-arg]
 
@@ -63,6 +68,10 @@ class Strategy(ABC):
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
         """Return at most `k` architectures to make finalists of, best first, feasible and without repeats.
+
+        Args:
+            study: all trials.
+            k: how many are wanted; more of them are trained to the end than are delivered.
 
         Default: the best trials. A strategy whose result is more than its trials, such as a learned policy, adds
         architectures that were never evaluated.
@@ -98,7 +107,7 @@ class Settings(Protocol):
 
     @property
     def trials(self) -> int:
-        """How many trials the search is planned for; it may end earlier."""
+        """The number of trials that the search is planned for; it may end earlier."""
         ...
 
     @property
@@ -133,7 +142,7 @@ class Settings(Protocol):
 
     @property
     def scores_name(self) -> str | None:
-        """Which accuracies of that file."""
+        """The name of the accuracies in that file."""
         ...
 
 
@@ -157,12 +166,12 @@ class Priced(Protocol):
 
     @property
     def torch_device(self) -> str:
-        """Where to train: cpu or cuda."""
+        """The device to train on: cpu or cuda."""
         ...
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a checkpoint of this run is bound to: space, data and seed."""
+        """The space, data and seed that a checkpoint of this run is bound to."""
         ...
 
 
@@ -174,5 +183,5 @@ class Context(Protocol):
         ...
 
     def training(self, name: str, identity: dict[str, Any]) -> TrainingContext:
-        """Return where the training `name` is kept, who is told of its progress, and who may stop it."""
+        """Return where the training `name` is kept, bound to `identity`, who is told of it, and who may stop it."""
         ...

@@ -178,7 +178,12 @@ class Study:
         return trial
 
     def checkpoint(self, strategy: Stateful, force: bool = False) -> None:
-        """Save the strategy beside the number of trials it was told of; no more often than `every_s` unless forced."""
+        """Save the strategy beside the number of trials it was told of.
+
+        Args:
+            strategy: whose state is saved.
+            force: whether to save even if the last checkpoint is younger than `every_s`.
+        """
         if not self._writes or (not force and self._clock() - self._saved_at < self._every_s):
             return
         path = self.folder / TRIALS

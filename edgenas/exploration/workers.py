@@ -49,7 +49,11 @@ def trial_map(workers: int, address: str | None, log: Callable[[str], None]) -> 
 
     Where torchrun started several processes, these share the trials out among them.
 
-    A process that has Ray running uses that, and leaves it running. `log` is told what is used.
+    A process that has Ray running uses that, and leaves it running.
+    Args:
+        workers: processes at once on this machine.
+        address: of a cluster to join, `auto` for one on this machine; None for none.
+        log: told what is used.
 
     Raises:
         UsageError: Ray is not installed.

@@ -128,7 +128,14 @@ class Accuracy:
 
 
 def toy_problem(space: SearchSpace, budget_share: float, *, form: str = "hard", seed: int = 0) -> Problem:
-    """Return a problem whose budget is at a share of the way from the space's first options to its last ones."""
+    """Return a problem of accuracy against latency on a toy space.
+
+    Args:
+        space: of the architectures.
+        budget_share: where the budget is between the latencies of the first options and of the last ones, 0 to 1.
+        form: of the reward.
+        seed: of the accuracy.
+    """
     ends = [tuple(options[end] for options in space.allowed) for end in (0, -1)]
     smallest, largest = COSTS[0].many(space, ends).tolist()
     budget = smallest + budget_share * (largest - smallest)
@@ -196,6 +203,14 @@ def build_strategy(
     settings: ToySettings | None = None,
     options: Mapping[str, str] | None = None,
 ) -> Strategy:
-    """Build a strategy as a search does, with the first value of each of its options that is not given."""
+    """Build a strategy as a search does.
+
+    Args:
+        cls: of the strategy.
+        problem: what it searches.
+        seed: of its random streams.
+        settings: the configuration.
+        options: values of its options; the others have their first value.
+    """
     chosen = {option: values[0] for option, values in cls.options.items()} | dict(options or {})
     return cls.build(ToyPriced(problem, settings or ToySettings()), ToyContext(seed), chosen)
