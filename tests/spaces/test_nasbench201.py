@@ -1,4 +1,4 @@
-"""NAS-Bench-201: the official strings, and the published multiply-adds."""
+"""NAS-Bench-201: the official strings, and the published MACs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MACS = CountCost("macs")
 
 
 def own_macs(arch) -> float:
-    """Multiply-adds of all that an architecture selects, dead or not: what is fixed, and its op on every edge."""
+    """MACs of all that an architecture selects, dead or not: what is fixed, and its op on every edge."""
     costs = dict(zip((n.name for n in SPACE.supergraph(())), MACS.supergraph_costs(SPACE, ()), strict=True))
     suffix = {2: ".k1", 3: ".k3"}
     edges = [

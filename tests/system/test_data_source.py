@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from edgenas.system.data_source import Source, resolve
 from edgenas.errors import DataError, UnknownName, UsageError
+from edgenas.system.data_source import Source, resolve
 
 
 @pytest.fixture

@@ -206,6 +206,12 @@ def test_a_strategy_without_its_reward_form(here):
         plugins.load("strategies", "mine")
 
 
+def test_a_strategy_that_leaves_a_method_of_its_base_abstract(here):
+    write(here / "mine.py", STRATEGY.format(name="Mine").replace("def tell(self, trials): pass", ""))
+    with pytest.raises(UsageError, match=r"it lacks: tell\(trials\)$"):
+        plugins.load("strategies", "mine")
+
+
 def test_a_strategy_is_the_one_public_class_of_its_module(here):
     one, two = STRATEGY.format(name="One"), STRATEGY.format(name="Two")
     write(here / "one.py", one + STRATEGY.format(name="_Helper"))
