@@ -80,5 +80,6 @@ def test_a_path_and_a_root_contradict_each_other(here, data):
 
 
 def test_it_needs_neither_torch_nor_numpy():
-    script = "import sys, edgenas.system.data_source as r; r.resolve('digits'); print({'torch', 'numpy'} & set(sys.modules))"
+    loaded = "print({'torch', 'numpy'} & set(sys.modules))"
+    script = f"import sys, edgenas.system.data_source as r; r.resolve('digits'); {loaded}"
     assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "set()\n"
