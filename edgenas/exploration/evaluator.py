@@ -21,6 +21,12 @@ class Evaluator(Protocol):
         weights_version: which weights the scores are of, counted up whenever weights that are shared have changed.
         own_weights: whether each architecture is trained by itself, so that trials need nothing of each other: they
             may run in any process, and their scores are final.
+
+    >>> from edgenas.evaluators.tabular import TabularEvaluator
+    >>> from edgenas.testing.toy import ToySpace
+    >>> evaluator = TabularEvaluator(ToySpace(3), {(0,) * 8: 0.9}, seed=0, device="cpu")
+    >>> evaluator((0,) * 8)
+    {'accuracy': 0.9}
     """
 
     weights_version: int

@@ -37,6 +37,14 @@ class Problem:
         objective: budgets and reward.
         evaluator: gives an architecture its quality; an `Evaluator`, or any function from an architecture to metrics.
 
+    >>> from edgenas.testing.toy import COSTS, ToySpace
+    >>> objective = Objective({"macs": 1e5})
+    >>> problem = Problem(ToySpace(3), COSTS, objective, lambda arch: {"accuracy": 0.5 + 0.01 * sum(arch)})
+    >>> problem.evaluate((0,) * 8)["accuracy"]
+    0.5
+    >>> problem.feasible([(0,) * 8, (1, 2, 2, 2, 2, 1, 1, 1)]).tolist()
+    [True, False]
+
     Raises:
         UsageError: a budget on a metric that none of the costs computes.
     """

@@ -27,6 +27,25 @@ class Strategy(ABC):
     The driver calls, in turn: ask; tell with one trial per proposed architecture, in the order proposed; state_dict, at
     moments of its choice. Nothing else is promised and nothing else may be relied on. All randomness comes from
     generators given at construction: the same problem, generators and trials give the same proposals.
+
+    >>> from edgenas.spaces.sampling import sample
+    >>> class Dice(Strategy):
+    ...     reward_form = "hard"
+    ...     def __init__(self, problem, rng):
+    ...         self.problem, self.rng = problem, rng
+    ...     def ask(self, n=1):
+    ...         return [sample(self.problem.space, self.rng) for _ in range(n)]
+    ...     def tell(self, trials):
+    ...         pass
+    ...     def state_dict(self):
+    ...         return {"rng": self.rng.bit_generator.state}
+    ...     def load_state_dict(self, state):
+    ...         self.rng.bit_generator.state = state["rng"]
+    >>> import edgenas
+    >>> edgenas.testing.strategy_contract(Dice)
+    Traceback (most recent call last):
+    ...
+    AssertionError: Dice: (...) is proposed, and nothing scores it
     """
 
     reward_form: ClassVar[str]  # the reward that its proposals learn from: hard, soft or absolute

@@ -33,6 +33,10 @@ class Trial:
 
     Qualities are comparable within one `weights_version` only. `error` is the cause if the evaluation failed; such a
     trial is never feasible and may lack the quality. `seconds` is what it took to evaluate.
+
+    >>> trial = Trial(0, (0, 1), {"macs": 9e5, "accuracy": 0.8}, reward=0.8, feasible=True)
+    >>> Trial.parse(trial.line().encode()) == trial
+    True
     """
 
     number: int

@@ -8,7 +8,7 @@ from edgenas.exploration.strategy import Context, Priced
 from edgenas.strategies.one_shot.path_samplers import PathSampler, fair_paths, group_size, uniform_paths
 from edgenas.strategies.one_shot.path_training import path_training
 from edgenas.strategies.one_shot.weight_sharing import WeightSharing
-from edgenas.strategies.predictor import PredictorGuided
+from edgenas.strategies.predictors.guided import GuidedSearch
 
 
 class OneShot(WeightSharing):
@@ -26,4 +26,4 @@ class OneShot(WeightSharing):
         paths: PathSampler = fair_paths if is_fair else uniform_paths
         training = path_training(priced, group_size(priced.problem.space) if is_fair else 1)
         context = ctx.training("paths", {**priced.identity, "epochs": training.settings.epochs})
-        return cls(PredictorGuided.build(priced, ctx, {}), training, paths, priced.data, context)
+        return cls(GuidedSearch.build(priced, ctx, {}), training, paths, priced.data, context)

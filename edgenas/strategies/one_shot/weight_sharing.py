@@ -21,9 +21,9 @@ from edgenas.exploration.study import Study, Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import free_choices
+from edgenas.strategies.controllers.policy_gradient import Baseline, PolicyGradient
 from edgenas.strategies.one_shot.path_samplers import PathSampler, PolicyPaths
 from edgenas.strategies.one_shot.path_training import PathTraining, path_training
-from edgenas.strategies.reinforce import Baseline, Reinforce
 from edgenas.system import distributed
 from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
@@ -106,10 +106,10 @@ class ControllerWithSharedWeights(WeightSharing):
     baseline: ClassVar[Baseline]
     warm_up: ClassVar[float]  # share of all steps of the weights that come before the first trial
 
-    inner: Reinforce
+    inner: PolicyGradient
 
     def __init__(
-        self, inner: Reinforce, training: PathTraining, data: Data, context: TrainingContext, *, trials: int
+        self, inner: PolicyGradient, training: PathTraining, data: Data, context: TrainingContext, *, trials: int
     ) -> None:
         """Its `evaluator` scores by the weights of `training`; `trials` are planned. See `WeightSharing`."""
         paths = PolicyPaths(inner.controller, round(self.warm_up * training.steps))
@@ -120,7 +120,7 @@ class ControllerWithSharedWeights(WeightSharing):
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> ControllerWithSharedWeights:
         """Return a fresh controller whose rewards are of fresh weights, trained on its own samples."""
         training = path_training(priced, 1)
-        inner = Reinforce(priced.problem, ctx.rng("reinforce"), baseline=cls.baseline)
+        inner = PolicyGradient(priced.problem, ctx.rng("reinforce"), baseline=cls.baseline)
         context = ctx.training("paths", {**priced.identity, "epochs": training.settings.epochs})
         return cls(inner, training, priced.data, context, trials=priced.config.trials)
 
