@@ -66,7 +66,7 @@ def test_renamed_settings_are_refused_with_their_new_name(tmp_path):
 
 def test_the_comparison_sees_what_differs():
     one = {"a": [1, {"b": 0.1}], "seconds": 3}
-    assert unchanged.leaves(one) == {"/a/0": "1", "/a/1/b": "0.1"}
+    assert unchanged.leaves(one) == {"/a/0": 1, "/a/1/b": 0.1}
     found = unchanged.compared("run", "values", unchanged.leaves(one), unchanged.leaves({"a": [1, {"b": 0.2}], "c": 1}))
     assert (found.number, found.different) == (2, ["/a/1/b"])
     assert "NO, 1 differ: /a/1/b" in unchanged.table([found])
