@@ -70,7 +70,8 @@ def fit(ghosts: GhostBatches, module: nn.Module, step: Step, shape: Shape, conte
     record = distributed.first(partial(_kept, context))
     if record is None:
         usable = min(distributed.gather(usable_bytes(device, context.ceiling_bytes)))
-        record = choose(measure(module, step, shape), whole, ghosts.last - ghosts.first, usable)
+        parts = -(-ghosts.count // distributed.world())  # the most that a process has: all are to decide the same
+        record = choose(measure(module, step, shape), whole, parts, usable)
         _check(record, usable, f"{context.name}: even {record.images} images at once need")
         distributed.first(partial(_keep, context, record))
     else:

@@ -77,14 +77,12 @@ def train(
     distributed.copy_(list(module.state_dict().values()))
     device = next(module.parameters()).device
     stepper = Stepper(module, optimizer, settings.clip)
-    image, _ = next(data.batches(1, size=size))
-    ghosts = fit(
-        split_batch(min(settings.batch_size, len(data)), settings.ghost_batch),
-        module.train(),
-        lambda x, y: gradients(x, y, steps - 1),  # in the last step drop-path, which takes memory, has risen
-        (image.shape[1], size, size),
-        context,
-    )
+    ghosts = split_batch(min(settings.batch_size, len(data)), settings.ghost_batch)
+    module.train()
+    if done < steps:
+        image, _ = next(data.batches(1, size=size))
+        last = partial(_last_step, gradients, steps)
+        ghosts = fit(ghosts, module, last, (image.shape[1], size, size), context)
     keep = partial(_save, module, optimizer, context)
     batches = partial(data.batches, settings.batch_size, size=size, seed=seed, augment=True, part=ghosts.rows)
     saved_at, text = time.monotonic(), ""
@@ -215,6 +213,11 @@ def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Sc
         loss += float(F.cross_entropy(logits, y, reduction="sum"))
         images += len(y)
     return Scores(correct / images, loss / images, images)
+
+
+def _last_step(gradients: Gradients, steps: int, x: Tensor, y: Tensor) -> Tensor:
+    """Compute the gradients of the last step: drop-path, which takes memory, has risen by then."""
+    return gradients(x, y, steps - 1)
 
 
 def _restore(module: nn.Module, optimizer: torch.optim.Optimizer, context: TrainingContext) -> int:

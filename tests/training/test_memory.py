@@ -194,10 +194,22 @@ def test_micro_batches_are_logged_and_kept_by_a_resumed_training(free, images, t
 
 
 def test_a_resumed_training_that_does_not_fit_any_more_is_refused(free, images, tmp_path):
-    fitted(images, TrainingContext(tmp_path / "a.pt"))
+    steps = []
+    stopping = TrainingContext(
+        tmp_path / "a.pt", progress=lambda *step: steps.append(step), stop=lambda: len(steps) == 2
+    )
+    with pytest.raises(Interrupted):
+        fitted(images, stopping)
     free(needed(8) // 2)
     with pytest.raises(EnvironmentFault, match="a was begun with 16 images at once"):
         fitted(images, TrainingContext(tmp_path / "a.pt"))
+
+
+def test_a_training_that_is_done_needs_no_memory(free, images, tmp_path):
+    whole = fitted(images, TrainingContext(tmp_path / "a.pt"))
+    free(0)
+    again = fitted(images, TrainingContext(tmp_path / "a.pt"))
+    assert all(torch.equal(a, b) for a, b in zip(whole.values(), again.values(), strict=True))
 
 
 def test_the_record_says_what_was_decided(free, tmp_path):
