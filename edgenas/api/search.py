@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from edgenas.errors import UsageError
 from edgenas.system.progress import make_reporter
 from edgenas.workflows.config import Config, resolve
-from edgenas.workflows.limits import split_budgets
 
 if TYPE_CHECKING:
     from edgenas.workflows.given import DataLike, Given, SpaceLike, StrategyLike
@@ -124,11 +123,11 @@ def search(
         EdgeNASError: see errors.py.
 
     >>> import edgenas, tempfile
-    >>> quick = {"trials": 2, "supernet_epochs": 1, "finalists": 1, "final_epochs": 1}
+    >>> quick = {"space": edgenas.testing.Tiny, "trials": 2, "supernet_epochs": 1, "finalists": 1, "final_epochs": 1}
     >>> folder = tempfile.mkdtemp()
-    >>> result = edgenas.search("digits", budget_ms=0.5, device="amd-epyc-zen4", output=folder, **quick)
+    >>> result = edgenas.search("digits", budget_ms=0.05, device="amd-epyc-zen4", output=folder, **quick)
     >>> result.budget_ms, result.device, result.trials
-    (0.5, 'amd-epyc-zen4', 2)
+    (0.05, 'amd-epyc-zen4', 2)
     >>> sorted(path.name for path in result.path.glob("model*.onnx"))[0]
     'model.int8.onnx'
     """
@@ -204,12 +203,12 @@ def specialize(
         EdgeNASError: see errors.py.
 
     >>> import edgenas, tempfile
-    >>> quick = {"trials": 2, "finalists": 1, "final_epochs": 1, "int8": False, "device": "amd-epyc-zen4"}
-    >>> folder = tempfile.mkdtemp()
-    >>> first = edgenas.search("digits", budget_ms=0.5, supernet_epochs=1, output=folder, **quick)
-    >>> second = edgenas.specialize(folder, budget_ms=0.3, output=tempfile.mkdtemp(), **quick)
-    >>> second.budget_ms, second.predicted_high_ms <= 0.3
-    (0.3, True)
+    >>> quick = {"space": edgenas.testing.Tiny, "trials": 2, "finalists": 1, "final_epochs": 1, "int8": False}
+    >>> device, folder = "amd-epyc-zen4", tempfile.mkdtemp()
+    >>> first = edgenas.search("digits", budget_ms=0.05, device=device, supernet_epochs=1, output=folder, **quick)
+    >>> second = edgenas.specialize(folder, budget_ms=0.02, device=device, output=tempfile.mkdtemp(), **quick)
+    >>> second.budget_ms, second.predicted_high_ms <= 0.02
+    (0.02, True)
     """
     named, given = settings_of(locals(), "run")
     from edgenas.workflows.source_run import settings
@@ -252,6 +251,7 @@ def settings_of(arguments: Mapping[str, Any], *others: str) -> tuple[dict[str, A
         others: arguments that are no settings.
     """
     from edgenas.workflows.given import split_given
+    from edgenas.workflows.limits import split_budgets
 
     left_out = {"progress", "budget_ms", *others}
     named = {name: value for name, value in arguments.items() if value is not None and name not in left_out}

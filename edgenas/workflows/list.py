@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgenas.errors import EdgeNASError
+from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency.registry import table_files, table_name
 from edgenas.latency.table import read_table
 from edgenas.system import plugins
@@ -57,7 +57,12 @@ def entries(kind: str, *, with_options: bool = True) -> list[Entry] | list[Table
     Args:
         kind: one of `KINDS`.
         with_options: whether strategies are imported for their options, some of which takes seconds.
+
+    Raises:
+        UsageError: there is no such kind.
     """
+    if kind not in KINDS:
+        raise UsageError(f"no kind {kind!r}; there are {', '.join(KINDS)}")
     sources: dict[str, Callable[[], Any]] = {DEVICES: tables, PRESETS_KIND: presets}
     if kind in sources:
         found: list[Entry] | list[TableEntry] = sources[kind]()
