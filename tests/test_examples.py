@@ -11,6 +11,7 @@ import pytest
 import edgenas
 from tests.benchmarks._code import Package
 
+TRIES = 3  # of an example that times the machine, while that is too busy
 PACKAGE = Package(Path(edgenas.__file__).parent)
 SHOWN = [
     pytest.param(name, marks=pytest.mark.slow if name.startswith("edgenas.api.") else ())  # whole searches
@@ -20,7 +21,10 @@ SHOWN = [
 
 
 @pytest.mark.parametrize("module", SHOWN)
-def test_examples(module, tmp_path, monkeypatch):
+def test_examples(module, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    failed, tried = doctest.testmod(importlib.import_module(module), optionflags=doctest.ELLIPSIS)
+    for _ in range(TRIES):
+        failed, tried = doctest.testmod(importlib.import_module(module), optionflags=doctest.ELLIPSIS)
+        if not failed or "NoisyMachine" not in capsys.readouterr().out:
+            break
     assert tried and not failed

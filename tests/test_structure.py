@@ -27,8 +27,8 @@ HEAVY = ("torch", "torchvision", "onnx", "onnxruntime", "scipy", "sklearn", "fvc
 # for, but for what reads images, which is imported to do so.
 MAY_NEED_TORCH = (
     *("data", "nn", "training", "evaluators", "strategies", "testing", "system.checkpoint", "api.contracts"),
-    *(f"workflows.{name}" for name in ("search", "specialize", "ranking", "train", "export", "confirm")),
-    *("workflows.trained_run", "workflows.stages"),
+    *(f"workflows.{name}" for name in ("search", "specialize", "inherit", "ranking", "train", "export", "confirm")),
+    *("workflows.trained_run", "workflows.trained_networks", "workflows.stages"),
 )
 LIGHT_ALL_THE_SAME = (
     *("data", "nn", "evaluators", "strategies", "strategies.random", "strategies.evolution"),

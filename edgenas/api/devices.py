@@ -129,6 +129,12 @@ def confirm(
     Raises:
         TableError: the results cannot be trusted, or are of other models, another device or runtime.
         NoisyMachine: a figure repeats too badly; measure again.
+
+    >>> import edgenas
+    >>> edgenas.confirm("results.jsonl", "runs/nowhere")
+    Traceback (most recent call last):
+        ...
+    edgenas.errors.UsageError: --bundle runs/nowhere: there is no run of a search
     """
     from edgenas.workflows.confirm import confirm as confirm_run
 

@@ -89,8 +89,7 @@ def bench(
 
     >>> import edgenas, tempfile
     >>> folder = tempfile.mkdtemp()
-    >>> arch = edgenas.predict(samples=1, device="amd-epyc-zen4", estimate_missing=True)[0].arch
-    >>> _ = edgenas.train(arch, "digits", final_epochs=1, output=folder)
+    >>> _ = edgenas.train("120", "digits", space="edgenas.testing.tiny", final_epochs=1, output=folder)
     >>> model = edgenas.export(folder, folder + "/mine.onnx")
     >>> [(found.model, found.ms > 0) for found in edgenas.bench([model], seconds=1)]
     [('mine.onnx', True)]

@@ -44,8 +44,8 @@ def ranking(
 
     >>> import edgenas, tempfile
     >>> quick = {"trials": 2, "supernet_epochs": 1, "finalists": 1, "final_epochs": 1, "int8": False}
-    >>> folder = tempfile.mkdtemp()
-    >>> _ = edgenas.search("digits", budget_ms=0.5, device="amd-epyc-zen4", output=folder, **quick)
+    >>> space, folder = "edgenas.testing.tiny", tempfile.mkdtemp()
+    >>> _ = edgenas.search("digits", budget_ms=0.05, space=space, device="amd-epyc-zen4", output=folder, **quick)
     >>> found = edgenas.ranking(folder, networks=3, epochs=1)
     >>> len(found.networks), -1 <= found.kendall <= 1
     (3, True)
@@ -101,10 +101,9 @@ def train(
         DataError: the images cannot be used.
 
     >>> import edgenas, tempfile
-    >>> arch = edgenas.predict(samples=1, device="amd-epyc-zen4", estimate_missing=True)[0].arch
-    >>> trained = edgenas.train(arch, "digits", final_epochs=1, output=tempfile.mkdtemp())
-    >>> trained.arch == arch, trained.validation_images
-    (True, 144)
+    >>> trained = edgenas.train("120", "digits", space=edgenas.testing.Tiny, final_epochs=1, output=tempfile.mkdtemp())
+    >>> trained.arch, trained.validation_images
+    ('120', 179)
     """
     named, given = settings_of(locals(), "arch")
     from edgenas.workflows.train import train as run
@@ -138,8 +137,7 @@ def export(
 
     >>> import edgenas, tempfile
     >>> folder = tempfile.mkdtemp()
-    >>> arch = edgenas.predict(samples=1, device="amd-epyc-zen4", estimate_missing=True)[0].arch
-    >>> _ = edgenas.train(arch, "digits", final_epochs=1, output=folder)
+    >>> _ = edgenas.train("120", "digits", space="edgenas.testing.tiny", final_epochs=1, output=folder)
     >>> edgenas.export(folder, folder + "/mine.onnx").name
     'mine.onnx'
     """

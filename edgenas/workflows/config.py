@@ -47,7 +47,12 @@ def _setting(
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of a run. None means: decided from the others, see each text."""
+    """Settings of a run. None means: decided from the others, see each text.
+
+    >>> import edgenas
+    >>> edgenas.Config(budget_ms="20", budgets_ms={"pi5": 40}).budgets_ms
+    {'pi5': 40.0}
+    """
 
     budget_ms: float | None = _setting(
         None, "latency that the model must meet, in ms", low=1e-3, high=values.LARGEST_MS

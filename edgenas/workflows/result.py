@@ -35,6 +35,13 @@ class Result:
     feasible trials dominate in accuracy and the limited metrics, as a share of the box from `reference_point`, the
     lowest accuracy and the highest costs among them, to accuracy 1 at no cost; a metric in which all are equal is left
     out. `genotype` is the architecture as papers on its space write it, None where there is no such form.
+
+    >>> import edgenas, tempfile
+    >>> quick = {"space": edgenas.testing.Tiny, "trials": 2, "supernet_epochs": 1, "finalists": 1, "final_epochs": 1}
+    >>> folder = tempfile.mkdtemp()
+    >>> result = edgenas.search("digits", budget_ms=0.05, device="amd-epyc-zen4", output=folder, **quick)
+    >>> result.predicted_low_ms <= result.predicted_ms <= result.predicted_high_ms <= result.budget_ms
+    True
     """
 
     met_budget: bool | None

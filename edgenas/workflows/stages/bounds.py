@@ -123,10 +123,10 @@ def attainable_minimum(task: Task, ctx: Context) -> AttainableMinimum:
     known = {cost.metric: cost for cost in costs}
     found = {}
     for limit in task.limits[1:]:
-        found[limit.metric] = least(task.space, known[limit.metric], ctx.rng("least"))
-        if found[limit.metric] > limit.bound:
+        value = found[limit.metric] = least(task.space, known[limit.metric], ctx.rng("least"))
+        if value > limit.bound:
             raise BudgetError(
-                f"no {task.space.name} network keeps to {limit}: the least is "
-                f"{text.figure(limit.metric, found[limit.metric])}; ask for {limit.flag_for(found[limit.metric])} or more"
+                f"no {task.space.name} network keeps to {limit}: the least is {text.figure(limit.metric, value)}; "
+                f"ask for {limit.flag_for(value)} or more"
             )
     return AttainableMinimum(found)
