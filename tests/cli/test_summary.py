@@ -42,7 +42,7 @@ def test_the_summary_says_what_was_measured_and_how_sure_that_is():
             "Budget missed: 21.30 ms ± 1.2 % measured, 18.20 ms predicted, 20 ms",
         ),
         ({"met_budget": None, "budget_ms": None}, "No budget was given: 18.42 ms ± 1.2 % measured"),
-        (UNMEASURED, "Budget not confirmed: 18.20 ms predicted (17.40 to 19.10), 20 ms allowed; nothing was measured on"),
+        (UNMEASURED, "Budget not confirmed: 18.20 ms predicted (17.40 to 19.10), 20 ms allowed; nothing was measured"),
     ],
 )
 def test_the_verdict(changes, text):
