@@ -38,8 +38,9 @@ def test_children_are_feasible_mutations_of_the_population(rng):
     assert np.median(distances) <= 2 and min(distances) == 1
 
 
+@pytest.mark.parametrize("seeds", [10, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("budget_share", [0.15, 0.6])
-def test_does_not_lose_to_random(tmp_path, budget_share):
-    """Mean of 10 seeds at equal evaluations, under a tight and a loose budget."""
+def test_does_not_lose_to_random(tmp_path, budget_share, seeds):
+    """Mean of many seeds at equal evaluations, under a tight and a loose budget."""
     settled = partial(Evolution, population_size=12, tournament_size=4)
-    assert leads_over_random(tmp_path, settled, Toy(4), budget_share, seeds=10, trials=40).mean() > 0
+    assert leads_over_random(tmp_path, settled, Toy(4), budget_share, seeds=seeds, trials=40).mean() > 0
