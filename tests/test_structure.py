@@ -28,7 +28,7 @@ HEAVY = ("torch", "torchvision", "onnx", "onnxruntime", "scipy", "sklearn", "fvc
 MAY_NEED_TORCH = (
     *("data", "nn", "training", "evaluators", "strategies", "testing", "system.checkpoint", "api.contracts"),
     *(f"workflows.{name}" for name in ("search", "specialize", "inherit", "ranking", "train", "export", "confirm")),
-    *("workflows.trained_run", "workflows.trained_networks", "workflows.stages"),
+    *("workflows.trained_run", "workflows.trained_networks", "workflows.trained_weights", "workflows.stages"),
 )
 LIGHT_ALL_THE_SAME = (
     *("data", "nn", "evaluators", "strategies", "strategies.random", "strategies.evolution"),

@@ -25,5 +25,5 @@ def test_works_on_mbconv(tmp_path: Path, name: str):
     space = build_space("mbconv", (3, 32, 32), 10).restrict({"width": [0], "resolution": [0]})
     problem = toy_problem(space, 0.2)
     study = Study(tmp_path, problem.objective)
-    run_search(problem, Candidate(plugins.load("strategies", name)).build(problem), study, max_trials=6, batch=3)
-    assert len(study.trials) == 6 and all(problem.objective.scored(trial.metrics) for trial in study.trials)
+    run_search(problem, Candidate(plugins.load("strategies", name)).build(problem), study, max_trials=3, batch=3)
+    assert len(study.trials) == 3 and all(problem.objective.scored(trial.metrics) for trial in study.trials)

@@ -42,6 +42,7 @@ def compare(one: dict, two: dict) -> None:
         assert two[name] == found, name  # weights and genotype, bit for bit: two sums have one rounding
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_trains(tmp_path):
     assert [code for code, _ in launched("all", tmp_path / "found.json", 1)] == [0, 0]
     compare(toy(1).all(), json.loads((tmp_path / "found.json").read_text()))
@@ -59,6 +60,7 @@ def test_torchrun_trains_what_one_process_trains_over_fifty_steps(tmp_path):
     compare(found[1], found[2])
 
 
+@pytest.mark.slow
 def test_an_error_of_one_process_ends_both_with_its_exit_code_and_one_message(tmp_path):
     ended = launched("failing", tmp_path / "none", 1)
     assert [code for code, _ in ended] == [3, 3]

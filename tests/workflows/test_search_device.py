@@ -45,7 +45,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "elsewhere"
-    return folder, search(folder)
+    return folder, search(folder, final_epochs=1)
 
 
 @pytest.fixture(scope="module")
