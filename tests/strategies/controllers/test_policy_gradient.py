@@ -110,8 +110,9 @@ def test_the_policy_collapses_on_the_best_option(rng):
     assert good[0] < 0.5 and good[1] > 0.8
 
 
-def test_beats_random_at_equal_evaluations(tmp_path):
-    """Mean of 10 seeds, with the default reward; only feasible architectures count."""
+@pytest.mark.parametrize("seeds", [10, pytest.param(20, marks=pytest.mark.slow)])
+def test_beats_random_at_equal_evaluations(tmp_path, seeds):
+    """Mean of many seeds, with the default reward; only feasible architectures count."""
     policy = partial(PolicyGradient, hidden=32)
-    leads = leads_over_random(tmp_path, policy, Toy(5), 0.4, seeds=10, trials=64, form=PolicyGradient.reward_form)
-    assert leads.mean() > 2 * leads.std() / np.sqrt(10)
+    leads = leads_over_random(tmp_path, policy, Toy(5), 0.4, seeds=seeds, trials=64, form=PolicyGradient.reward_form)
+    assert leads.mean() > 2 * leads.std() / np.sqrt(seeds)
