@@ -48,6 +48,7 @@ def test_an_engine_that_dies_is_an_error_and_the_next_model_gets_another(runtime
     assert runtime.open(network).run()
 
 
+@pytest.mark.slow  # an engine is given a time to start, which it may exceed where two workers test
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_ends_with_the_process_that_started_it_however_that_ends(name, network, tmp_path):
     usable(name)
@@ -61,6 +62,7 @@ def test_an_engine_ends_with_the_process_that_started_it_however_that_ends(name,
     )
     path = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=os.environ | path, capture_output=True, text=True)
+    assert done.stdout, done.stderr
     pid = int(done.stdout)
     deadline = time.monotonic() + 20
     while is_alive(pid) and time.monotonic() < deadline:

@@ -245,7 +245,8 @@ class BilevelTraining:
             certain[row, largest[i]] = 1.0
         for p in (probabilities, LIKELY * certain + (1 - LIKELY) * probabilities):
             drawn = (p.requires_grad_(), self.alphas.options(), copy.deepcopy(self.rng), self.progress)
-            torch.autograd.grad(self._loss(self.relaxation.for_alphas(*drawn), (x, y)), [p], allow_unused=True)
+            if self.alphas.free:
+                torch.autograd.grad(self._loss(self.relaxation.for_alphas(*drawn), (x, y)), [p], allow_unused=True)
             with torch.no_grad():
                 mixtures = self.relaxation.for_weights(*drawn)
             self._loss(mixtures, (x, y)).backward()  # type: ignore[no-untyped-call]
