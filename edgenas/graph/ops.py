@@ -7,6 +7,7 @@ and the ONNX writer small.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -93,6 +94,21 @@ class Conv(Op):
         """Return for example `conv k3 s2 g1 relu6 16`; a dilation other than 1 comes last, `d2`."""
         dilated = f" d{self.dilation}" if self.dilation > 1 else ""
         return f"conv k{self.kernel} s{self.stride} g{self.groups} {self.act} {self.out}{dilated}"
+
+
+_CONV_KEY = re.compile(r"conv k(\d+) s(\d+) g(\d+) (\w+) (\d+)(?: d(\d+))? \| (\d+)x")
+
+
+def parse_conv(key: str) -> tuple[Conv, int] | None:
+    """Return the convolution of a table's row and the channels that it reads; None for a row of another op.
+
+    >>> parse_conv("conv k3 s2 g1 relu6 16 | 3x224x224")
+    (Conv(out=16, kernel=3, stride=2, groups=1, act='relu6', dilation=1), 3)
+    """
+    if not (match := _CONV_KEY.match(key)):
+        return None
+    kernel, stride, groups, act, out, dilation, channels = match.groups()
+    return Conv(int(out), int(kernel), int(stride), int(groups), act, int(dilation or 1)), int(channels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from edgenas.cost.counts import Counts
 from edgenas.errors import MissingOps
-from edgenas.graph.ops import FUSED_ACTIVATIONS
+from edgenas.graph.ops import FUSED_ACTIVATIONS, parse_conv
 from edgenas.latency.table import LatencyTable, OpRow
 
 # Rows of a family that its three coefficients can be fitted on, and checked.
@@ -19,7 +18,6 @@ FEWEST_ROWS = 6
 BLOCKS = (1, 4, 8, 16)
 # At most as many as an image has: runtimes have convolutions of their own for them.
 FEW_CHANNELS = 4
-_CONV = re.compile(r"conv k(\d+) s\d+ g(\d+) (\w+) (\d+)(?: d(\d+))? \| (\d+)x")
 
 
 def op_kind(key: str) -> str:
@@ -28,18 +26,18 @@ def op_kind(key: str) -> str:
     >>> op_kind("conv k3 s2 g1 relu6 16 | 3x224x224"), op_kind("conv k1 s1 g1 none 8 | 16x7x7"), op_kind("add | 8x7x7")
     ('conv', 'pointwise', 'add')
     """
-    if match := _CONV.match(key):
-        kernel, groups, _, _, _, channels = match.groups()
-        if groups == channels and groups != "1":
+    if parsed := parse_conv(key):
+        conv, channels = parsed
+        if conv.groups == channels and channels > 1:
             return "depthwise"
-        return "pointwise" if kernel == "1" else "conv"
+        return "pointwise" if conv.kernel == 1 else "conv"
     return key.partition(" ")[0]
 
 
 def is_unfused(key: str) -> bool:
     """Tell whether it is a convolution with an activation that runtimes compute apart."""
-    match = _CONV.match(key)
-    return match is not None and match.group(3) not in FUSED_ACTIVATIONS
+    parsed = parse_conv(key)
+    return parsed is not None and parsed[0].act not in FUSED_ACTIVATIONS
 
 
 def _families(key: str) -> list[str]:
@@ -49,17 +47,15 @@ def _families(key: str) -> list[str]:
     channels that are no multiple of 4, which runtimes compute without blocks.
     """
     names = [op_kind(key)]
-    if match := _CONV.match(key):
-        kernel, act = match.group(1, 3)
-        groups, out, channels = map(int, match.group(2, 4, 6))
-        grouped = 1 < groups < channels
+    if parsed := parse_conv(key):
+        conv, channels = parsed
         marks = (
-            (f"k{kernel}", groups == channels and groups > 1),
-            ("dilated", match.group(5) is not None),
-            ("grouped", grouped),
+            (f"k{conv.kernel}", conv.groups == channels and channels > 1),
+            ("dilated", conv.dilation > 1),
+            ("grouped", 1 < conv.groups < channels),
             ("first", channels <= FEW_CHANNELS),
-            ("odd", channels > FEW_CHANNELS and bool(channels % 4 or out % 4)),
-            (act, is_unfused(key)),
+            ("odd", channels > FEW_CHANNELS and bool(channels % 4 or conv.out % 4)),
+            (conv.act, is_unfused(key)),
         )
         for mark, holds in marks:
             if holds:
@@ -69,9 +65,10 @@ def _families(key: str) -> list[str]:
 
 def _padding(key: str, block: int) -> float:
     """Return the MACs that are computed for each one that counts, where channels go in blocks."""
-    if not (match := _CONV.match(key)):
+    if not (parsed := parse_conv(key)):
         return 1.0
-    groups, out, channels = map(int, match.group(2, 4, 6))
+    conv, channels = parsed
+    groups, out = conv.groups, conv.out
     if groups == channels and groups > 1:
         return _filled(out, block)
     first = channels // groups <= FEW_CHANNELS
@@ -135,7 +132,7 @@ def _misfit(table: LatencyTable, families: Mapping[str, Sequence[str]], block: i
     """Return the sum of squared relative errors over the families that convolve."""
     total = 0.0
     for name, keys in families.items():
-        if _CONV.match(keys[0]) and name:
+        if parse_conv(keys[0]) and name:
             features, ms = _system(table, keys, block)
             total += float(np.sum((features @ _fit(features, ms) / ms - 1) ** 2))
     return total

@@ -20,6 +20,7 @@ from edgenas.graph.ops import (
     Pool,
     SqueezeExcite,
     Zero,
+    parse_conv,
 )
 
 X = (16, 7, 7)
@@ -109,3 +110,24 @@ def test_sides_are_divided_by_the_stride_and_rounded_up(height, width, kernel, s
 
 def test_fused_activations_are_activations():
     assert set(ops.FUSED_ACTIVATIONS) < set(ops.ACTIVATIONS)
+
+
+@given(
+    st.builds(
+        Conv,
+        st.integers(1, 4096),
+        st.sampled_from([1, 3, 5, 7]),
+        st.sampled_from([1, 2]),
+        st.integers(1, 512),
+        st.sampled_from(sorted(ops.ACTIVATIONS)),
+        st.sampled_from([1, 2]),
+    ),
+    st.integers(1, 2048),
+)
+def test_the_key_of_a_convolution_is_read_back(conv, channels):
+    assert parse_conv(f"{conv.label()} | {ops.shape_text((channels, 14, 7))}") == (conv, channels)
+
+
+@pytest.mark.parametrize("key", ["add | 8x7x7", "linear 10 | 64x1x1", "conv", "pool max k3 s2 | 8x7x7", ""])
+def test_the_key_of_another_op_is_none_of_a_convolution(key):
+    assert parse_conv(key) is None
