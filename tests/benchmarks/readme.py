@@ -26,8 +26,8 @@ README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INSTALL = "python3 -m venv"  # this block makes the environment that all others run in; `.ci/run` begins with the same
 SHOWN = "runs/digits"  # the run that the picture shows
-# The README shows what the first block prints: the first line of the result, and what follows it up to a blank line.
-RESULT_LINES = 12
+# The README shows these lines of what the first block prints of its first search: by how each begins.
+KEPT = ("Budget ", "  accuracy ", "  time ")
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,10 @@ def main() -> int:
 
 
 def excerpt(stdout: str) -> str:
-    """Return the head of a search's output: its verdict and what the model is, without the Pareto front."""
-    lines = stdout.splitlines()[:RESULT_LINES]
-    return "".join(f"{line}\n" for line in lines if line.strip())
+    """Return of a search's output its verdict, its accuracy and its time: the first line that begins so, each."""
+    lines = stdout.splitlines()
+    kept = (next(line for line in lines if line.startswith(start)) for start in KEPT)
+    return "".join(f"{line}\n" for line in kept)
 
 
 if __name__ == "__main__":
