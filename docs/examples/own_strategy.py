@@ -90,7 +90,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         result = edgenas.search(
             "digits",
-            budget_ms=0.06,
+            budget_ms=0.15,
             strategy=Annealing,
             device="amd-epyc-zen4",
             trials=6,
