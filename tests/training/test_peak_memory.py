@@ -6,6 +6,7 @@ from edgenas.system import plugins
 from tests.benchmarks.memory import NETWORK, SUPERNET, measured
 
 LIMIT = 6e9
+WHOLE = ("darts", SUPERNET, NETWORK)  # their first step trains the largest there is
 
 
 @pytest.mark.slow
@@ -16,6 +17,7 @@ def test_the_first_step_stays_below_six_gigabytes(training, space):
         pytest.skip("it trains no weights")
     peak = measured(training, space, steps=1, seconds=45)
     assert peak.peak < LIMIT
-    # What kernels need beside tensors depends on the machine, and single paths use a part of what is kept ready for
-    # the largest: the estimate is to be of the right size, and not far too small.
-    assert 0.6 < peak.estimated / peak.grown < 3
+    # What kernels need beside tensors depends on the machine: the estimate is to be of the right size.
+    assert 0.6 < peak.estimated / peak.grown
+    if training in WHOLE:  # the first paths of the others may be small, and use a part of what the largest needs
+        assert peak.estimated / peak.grown < 3
