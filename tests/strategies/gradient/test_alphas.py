@@ -9,19 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgenas.spaces.build import build_space
-from edgenas.strategies.gradient.alphas import Alphas, entropy
+from edgenas.strategies.gradient.alphas import entropy
 from edgenas.system import plugins
-from tests.strategies._synthetic import Toy
+from tests.strategies.gradient._alphas import SPACE, alphas
 
-SPACE = Toy(4).restrict({"width": [0], "k1": [0, 2], "e2": [1]})
 SPACES = {name: build_space(name, (3, 32, 32), 10) for name in plugins.names("spaces")}
-
-
-def alphas(seed: int = 0, spread: float = 1.0) -> Alphas:
-    made = Alphas(SPACE, np.random.default_rng(seed))
-    with torch.no_grad():
-        made.logits.copy_(spread * torch.randn(made.logits.shape, generator=torch.Generator().manual_seed(seed)))
-    return made
 
 
 def test_only_what_is_allowed_has_a_probability():

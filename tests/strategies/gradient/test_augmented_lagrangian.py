@@ -4,27 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
 from edgenas.exploration.objective import Objective
-from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining
-from edgenas.strategies.gradient.relaxations import BinaryGates, Gumbel, HardConcrete, Softmax
+from edgenas.strategies.gradient.relaxations import Gumbel
 from edgenas.training.context import TrainingContext
-from edgenas.training.settings import Settings as Training
-from tests.strategies._synthetic import GATE, Toy, noise, synthetic
-
-TINY = Toy(3).restrict({"width": [0]})
-DATA = noise(TINY.shape, TINY.classes)
-RELAXATIONS = (Softmax(), Gumbel(), HardConcrete(), BinaryGates())
-
-
-def training(relaxation=RELAXATIONS[0], problem=None, *, epochs=4, change=lambda s: s, **settings) -> BilevelTraining:
-    problem = problem or synthetic(TINY, 0.4)
-    kept = change(BilevelSettings(Training(epochs, 32), **settings))
-    rng = np.random.default_rng(0)
-    return BilevelTraining(problem, DATA.train, relaxation, kept, rng, seed=0, device="cpu")
+from tests.strategies._synthetic import GATE, Toy, synthetic
+from tests.strategies.gradient._training import TINY, training
 
 
 @pytest.mark.parametrize("share", [0.25, 0.75])

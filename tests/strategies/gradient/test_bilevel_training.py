@@ -18,24 +18,13 @@ from edgenas.nn.mixture import Mixture
 from edgenas.nn.supernet import parameter_key
 from edgenas.spaces.build import build_space
 from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining, halves, largest_first
-from edgenas.strategies.gradient.relaxations import BinaryGates, Gumbel, HardConcrete, Softmax
+from edgenas.strategies.gradient.relaxations import Gumbel
 from edgenas.system import plugins
 from edgenas.training.context import TrainingContext
 from edgenas.training.settings import Settings as Training
 from tests._toys import Cell
-from tests.strategies._synthetic import Toy, noise, synthetic
-
-TINY = Toy(3).restrict({"width": [0]})
-DATA = noise(TINY.shape, TINY.classes)
-RELAXATIONS = (Softmax(), Gumbel(), HardConcrete(), BinaryGates())
-every_relaxation = pytest.mark.parametrize("relaxation", RELAXATIONS, ids=lambda w: type(w).__name__)
-
-
-def training(relaxation=RELAXATIONS[0], problem=None, *, epochs=4, change=lambda s: s, **settings) -> BilevelTraining:
-    problem = problem or synthetic(TINY, 0.4)
-    kept = change(BilevelSettings(Training(epochs, 32), **settings))
-    rng = np.random.default_rng(0)
-    return BilevelTraining(problem, DATA.train, relaxation, kept, rng, seed=0, device="cpu")
+from tests.strategies._synthetic import noise, synthetic
+from tests.strategies.gradient._training import DATA, TINY, every_relaxation, training
 
 
 def test_weights_and_alphas_learn_from_disjoint_halves_of_all_training_images_and_of_no_others():

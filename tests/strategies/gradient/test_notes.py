@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from edgenas.exploration.driver import run_search
 from edgenas.exploration.study import Study
-from tests.strategies._synthetic import Toy, built, forget, load_json, synthetic
-
-TINY = Toy(3).restrict({"width": [0]})
+from tests.strategies._synthetic import built, forget, load_json, synthetic
+from tests.strategies.gradient._training import TINY
 
 
 def test_a_person_is_told_how_sure_the_alphas_became(tmp_path):

@@ -18,10 +18,8 @@ from edgenas.exploration.problem import Problem
 from edgenas.spaces.sampling import is_allowed
 from edgenas.strategies.controllers.lstm import Controller
 from edgenas.strategies.one_shot.path_samplers import PolicyPaths, fair_group, fair_paths, group_size, uniform_paths
-from tests.strategies._synthetic import COSTS, GATE, Accuracy, Toy, synthetic
-
-SPACE = Toy(4)
-PROBLEM = synthetic(SPACE, 0.5)
+from tests.strategies._synthetic import COSTS, GATE, Accuracy, synthetic
+from tests.strategies.one_shot._paths import PROBLEM, SPACE
 
 
 @given(st.sets(st.integers(0, 2), min_size=1), st.sets(st.integers(0, 1), min_size=1), st.integers(0, 999))
