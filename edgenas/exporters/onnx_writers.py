@@ -36,6 +36,9 @@ Array = np.ndarray[Any, Any]
 Weights = Mapping[str, Array]
 
 
+HARD = {"alpha": 1 / 6, "beta": 0.5}  # the hard sigmoid of torch; ONNX's own slope is another
+
+
 class Program:
     """ONNX nodes and initializers so far. A node of ours becomes one or more of theirs; tensors are `<name>.out`."""
 
@@ -101,13 +104,17 @@ class Program:
             return self.add("Relu", name, x)
         if act == "sigmoid":
             return self.add("Sigmoid", name, x)
+        if act == "silu":
+            return self.add("Mul", name, x, self.add("Sigmoid", f"{name}.gate", x))
+        if act == "hsigmoid":
+            return self.add("HardSigmoid", name, x, **HARD)
         if act == "relu6":
             bounds = (
                 self.constant("clip.min", np.array(0, np.float32)),
                 self.constant("clip.max", np.array(6, np.float32)),
             )
             return self.add("Clip", name, x, *bounds)
-        gate = self.add("HardSigmoid", f"{name}.gate", x, alpha=1 / 6, beta=0.5)
+        gate = self.add("HardSigmoid", f"{name}.gate", x, **HARD)
         return self.add("Mul", name, x, gate)
 
 
@@ -126,7 +133,7 @@ def _conv(program: Program, node: Node, x: str) -> str:
         *program.parameters(node),
         group=op.groups,
         **dilated,
-        **_window(op.kernel, op.stride, op.padding),
+        **_window(op.kernel, op.stride, *map(op.padding, node.in_shapes[0][1:])),
     )
     return program.activation(op.act, f"{node.name}.{op.act}", x)
 
@@ -151,14 +158,16 @@ def _factorized_reduce(program: Program, node: Node, x: str) -> str:
 def _pool(program: Program, node: Node, x: str) -> str:
     op = node.op
     assert isinstance(op, Pool)
+    window = _window(op.kernel, op.stride, (op.padding,) * 2, (op.padding,) * 2)
     if op.mode == "max":
-        return program.add("MaxPool", node.name, x, **_window(op.kernel, op.stride, op.kernel // 2))
-    window = _window(op.kernel, op.stride, op.kernel // 2)
+        return program.add("MaxPool", node.name, x, **window)
     return program.add("AveragePool", node.name, x, count_include_pad=0, **window)
 
 
-def _window(kernel: int, stride: int, padding: int) -> dict[str, list[int]]:
-    return {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": [padding] * 4}
+def _window(kernel: int, stride: int, rows: tuple[int, int], columns: tuple[int, int]) -> dict[str, list[int]]:
+    """Attributes of a window; ONNX has the padding before all sides first."""
+    pads = [rows[0], columns[0], rows[1], columns[1]]
+    return {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "pads": pads}
 
 
 def _act(program: Program, node: Node, x: str) -> str:
@@ -182,13 +191,14 @@ def _global_pool(program: Program, node: Node, x: str) -> str:
 
 
 def _squeeze_excite(program: Program, node: Node, x: str) -> str:
-    name = node.name
+    name, op = node.name, node.op
+    assert isinstance(op, SqueezeExcite)
     reduce_weight, reduce_bias, expand_weight, expand_bias = program.parameters(node)
     y = program.add("GlobalAveragePool", f"{name}.mean", x)
     y = program.add("Conv", f"{name}.reduce", y, reduce_weight, reduce_bias, kernel_shape=[1, 1])
-    y = program.add("Relu", f"{name}.relu", y)
+    y = program.activation(op.act, f"{name}.{op.act}", y)
     y = program.add("Conv", f"{name}.expand", y, expand_weight, expand_bias, kernel_shape=[1, 1])
-    y = program.add("Sigmoid", f"{name}.gate", y)
+    y = program.activation(op.gate, f"{name}.gate", y)
     return program.add("Mul", name, x, y)
 
 

@@ -177,7 +177,7 @@ class Builder:
             kernel: pixels a side, odd; the image is padded by `dilation * (kernel // 2)` zeros.
             stride: by which the sides are divided, rounded up.
             groups: of channels, which divide both C and `out`.
-            act: none, relu, relu6, hswish or sigmoid.
+            act: none, relu, relu6, hswish, sigmoid, silu or hsigmoid.
             dilation: pixels from one element of the kernel to the next.
             weights: name of its group of parameters, by default its own name.
         """

@@ -14,9 +14,11 @@ from typing import ClassVar
 Shape = tuple[int, int, int]
 Parameters = dict[str, tuple[int, ...]]
 
-ACTIVATIONS = ("none", "relu", "relu6", "hswish", "sigmoid")
+ACTIVATIONS = ("none", "relu", "relu6", "hswish", "sigmoid", "silu", "hsigmoid")
 # Runtimes run these inside the convolution; the others are a kernel of their own behind it, which moves more bytes.
-FUSED_ACTIVATIONS = ("none", "relu", "relu6", "sigmoid")
+FUSED_ACTIVATIONS = ("none", "relu", "relu6", "sigmoid", "hsigmoid")
+GATES = ("sigmoid", "hsigmoid")  # of channel attention
+EPSILON = 1e-5  # of batch norm, torch's default
 
 
 def shape_text(shape: Shape) -> str:
@@ -62,7 +64,14 @@ class Input(Op):
 
 @dataclass(frozen=True, slots=True)
 class Conv(Op):
-    """Convolution, folded batch norm, activation. Odd kernel, padding dilation * (kernel // 2)."""
+    """Convolution, folded batch norm, activation. Odd kernel, padding dilation * (kernel // 2).
+
+    Args:
+        same: pad as TensorFlow does, as little as needed and with the odd row at the end: another result where the
+            stride is 2 and a side is even.
+        epsilon: of its batch norm while it is trained; None for a convolution that has a bias instead. It is no part of
+            the key: nothing of it is left where batch norm is folded.
+    """
 
     kind: ClassVar[str] = "conv"
     out: int
@@ -71,11 +80,14 @@ class Conv(Op):
     groups: int = 1
     act: str = "none"
     dilation: int = 1
+    same: bool = False
+    epsilon: float | None = EPSILON
 
-    @property
-    def padding(self) -> int:
-        """Return how many rows of zeros surround the image, on each side."""
-        return self.dilation * (self.kernel // 2)
+    def padding(self, side: int) -> tuple[int, int]:
+        """Return how many rows of zeros stand before and after a side of the image."""
+        reach = self.dilation * (self.kernel - 1)
+        total = max(0, (-(-side // self.stride) - 1) * self.stride + reach + 1 - side) if self.same else reach
+        return total // 2, total - total // 2
 
     def shape(self, *inputs: Shape) -> Shape:
         """Return (out, ceil(H / stride), ceil(W / stride))."""
@@ -91,24 +103,26 @@ class Conv(Op):
         return {"weight": (self.out, inputs[0][0] // self.groups, self.kernel, self.kernel), "bias": (self.out,)}
 
     def label(self) -> str:
-        """Return for example `conv k3 s2 g1 relu6 16`; a dilation other than 1 comes last, `d2`."""
+        """Return for example `conv k3 s2 g1 relu6 16`; a dilation other than 1 comes last, `d2`, and then `same`."""
         dilated = f" d{self.dilation}" if self.dilation > 1 else ""
-        return f"conv k{self.kernel} s{self.stride} g{self.groups} {self.act} {self.out}{dilated}"
+        same = " same" if self.same else ""
+        return f"conv k{self.kernel} s{self.stride} g{self.groups} {self.act} {self.out}{dilated}{same}"
 
 
-_CONV_KEY = re.compile(r"conv k(\d+) s(\d+) g(\d+) (\w+) (\d+)(?: d(\d+))? \| (\d+)x")
+_CONV_KEY = re.compile(r"conv k(\d+) s(\d+) g(\d+) (\w+) (\d+)(?: d(\d+))?( same)? \| (\d+)x")
 
 
 def parse_conv(key: str) -> tuple[Conv, int] | None:
     """Return the convolution of a table's row and the channels that it reads; None for a row of another op.
 
     >>> parse_conv("conv k3 s2 g1 relu6 16 | 3x224x224")
-    (Conv(out=16, kernel=3, stride=2, groups=1, act='relu6', dilation=1), 3)
+    (Conv(out=16, kernel=3, stride=2, groups=1, act='relu6', dilation=1, same=False, epsilon=1e-05), 3)
     """
     if not (match := _CONV_KEY.match(key)):
         return None
-    kernel, stride, groups, act, out, dilation, channels = match.groups()
-    return Conv(int(out), int(kernel), int(stride), int(groups), act, int(dilation or 1)), int(channels)
+    kernel, stride, groups, act, out, dilation, same, channels = match.groups()
+    op = Conv(int(out), int(kernel), int(stride), int(groups), act, int(dilation or 1), bool(same))
+    return op, int(channels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,22 +152,37 @@ class FactorizedReduce(Op):
 
 @dataclass(frozen=True, slots=True)
 class Pool(Op):
-    """Max or average pooling; the average leaves padding out."""
+    """Max or average pooling; the average leaves padding out.
+
+    Args:
+        padded: whether kernel // 2 rows surround the image, for which the kernel must be odd; else there are none, and
+            rows at the end that fill no window are left out.
+    """
 
     kind: ClassVar[str] = "pool"
     mode: str
     kernel: int = 3
     stride: int = 1
+    padded: bool = True
+
+    @property
+    def padding(self) -> int:
+        """Return how many rows surround the image, on each side."""
+        return self.kernel // 2 if self.padded else 0
 
     def shape(self, *inputs: Shape) -> Shape:
-        """Return (C, ceil(H / stride), ceil(W / stride))."""
-        if self.mode not in ("max", "avg") or self.kernel % 2 == 0:
-            raise ValueError(f"pool needs mode max or avg and an odd kernel: {self}")
-        return _strided(inputs[0], inputs[0][0], self.stride)
+        """Return (C, ceil(H / stride), ceil(W / stride)); without padding (C, (H - kernel) // stride + 1, ...)."""
+        if self.mode not in ("max", "avg") or (self.padded and self.kernel % 2 == 0):
+            raise ValueError(f"pool needs mode max or avg, and an odd kernel if it is padded: {self}")
+        channels, *sides = inputs[0]
+        if min(sides) + 2 * self.padding < self.kernel:
+            raise ValueError(f"pool of {self.kernel} pixels over {shape_text(inputs[0])}")
+        height, width = ((side + 2 * self.padding - self.kernel) // self.stride + 1 for side in sides)
+        return channels, height, width
 
     def label(self) -> str:
-        """Return for example `pool max k3 s2`."""
-        return f"pool {self.mode} k{self.kernel} s{self.stride}"
+        """Return for example `pool max k3 s2`; without padding, `p0` comes last."""
+        return f"pool {self.mode} k{self.kernel} s{self.stride}{'' if self.padded else ' p0'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,13 +238,22 @@ class GlobalPool(Op):
 
 @dataclass(frozen=True, slots=True)
 class SqueezeExcite(Op):
-    """Channel attention: mean, 1x1 to `hidden` with ReLU, 1x1 back, sigmoid, product (arXiv:1709.01507).
+    """Channel attention: mean, 1x1 to `hidden` with `act`, 1x1 back, `gate`, product (arXiv:1709.01507).
 
-    The gate is a sigmoid, not the hard sigmoid of MobileNetV3: phones' accelerators do not run the latter.
+    The gate of our own spaces is a sigmoid, not the hard sigmoid of MobileNetV3: phones' accelerators do not run the
+    latter.
     """
 
     kind: ClassVar[str] = "se"
     hidden: int
+    act: str = "relu"
+    gate: str = "sigmoid"
+
+    def shape(self, *inputs: Shape) -> Shape:
+        """Return the input's shape."""
+        if self.act not in ACTIVATIONS or self.gate not in GATES:
+            raise ValueError(f"se needs an activation of {ACTIVATIONS} and a gate of {GATES}: {self}")
+        return inputs[0]
 
     def parameters(self, *inputs: Shape) -> Parameters:
         """Return `reduce` (hidden, C, 1, 1) and `expand` (C, hidden, 1, 1), each with its bias."""
@@ -228,8 +266,9 @@ class SqueezeExcite(Op):
         }
 
     def label(self) -> str:
-        """Return for example `se 24`."""
-        return f"se {self.hidden}"
+        """Return for example `se 24`; what is not relu and sigmoid comes last, `se 24 silu sigmoid`."""
+        plain = (self.act, self.gate) == ("relu", "sigmoid")
+        return f"se {self.hidden}" + ("" if plain else f" {self.act} {self.gate}")
 
 
 @dataclass(frozen=True, slots=True)

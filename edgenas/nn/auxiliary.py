@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from edgenas.graph.ops import EPSILON
 from edgenas.nn.drop_path import DropPath
-from edgenas.nn.layers import EPSILON
 from edgenas.nn.network import MOMENTUM, Network
 
 REDUCED, WIDE = 128, 768  # channels, as in DARTS

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from edgenas.graph.graph import Node
 from edgenas.graph.ops import (
+    EPSILON,
     NORMALISED,
     Act,
     Add,
@@ -28,7 +29,6 @@ from edgenas.graph.ops import (
     Zero,
 )
 
-EPSILON = 1e-5  # of batch norm, torch's default
 # Channels: with fewer, oneDNN writes past its memory in the gradient of strided 1x1 kernels (oneDNN #6035).
 NARROW = 16
 
@@ -38,6 +38,8 @@ ACTIVATION: dict[str, Callable[[Tensor], Tensor]] = {
     "relu6": F.relu6,
     "hswish": F.hardswish,
     "sigmoid": torch.sigmoid,
+    "silu": F.silu,
+    "hsigmoid": F.hardsigmoid,
 }
 
 
@@ -53,9 +55,14 @@ class Statistics:
 def trainable(node: Node) -> Parameters:
     """Return the shapes of the parameters that training sees: a scale and a shift, not a bias, with batch norm."""
     shapes = node.parameters
-    if isinstance(node.op, NORMALISED):
+    if isinstance(node.op, NORMALISED) and epsilon(node.op) is not None:
         return {"weight": shapes["weight"], "scale": shapes["bias"], "shift": shapes["bias"]}
     return shapes
+
+
+def epsilon(op: Op) -> float | None:
+    """Return the epsilon of an op's batch norm; None if it has none."""
+    return op.epsilon if isinstance(op, Conv) else EPSILON
 
 
 def initialise(name: str, tensor: Tensor, op: Op, generator: torch.Generator | None) -> None:
@@ -92,24 +99,28 @@ def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], st
     x = inputs[0]
     match op:
         case Conv():
+            (top, bottom), (left, right) = (op.padding(side) for side in x.shape[-2:])
+            if (top, left) != (bottom, right):  # torch pads both ends alike
+                x, top, left = F.pad(x, (left, right, top, bottom)), 0, 0
             x, stride = _read(x, op.kernel, op.stride)
-            y = F.conv2d(x, parameters["weight"], parameters.get("bias"), stride, op.padding, op.dilation, op.groups)
-            return ACTIVATION[op.act](_normalise(y, parameters, statistics) if "scale" in parameters else y)
+            bias = parameters.get("bias")
+            y = F.conv2d(x, parameters["weight"], bias, stride, (top, left), op.dilation, op.groups)
+            return ACTIVATION[op.act](_normalise(y, op, parameters, statistics) if "scale" in parameters else y)
         case FactorizedReduce():
             y = _factorized_reduce(x, parameters["weight"], parameters.get("bias"))
-            return _normalise(y, parameters, statistics) if "scale" in parameters else y
+            return _normalise(y, op, parameters, statistics) if "scale" in parameters else y
         case Linear():
             return F.linear(x.flatten(1), parameters["weight"], parameters["bias"])
         case SqueezeExcite():
             gate = F.conv2d(x.mean((2, 3), keepdim=True), parameters["reduce.weight"], parameters["reduce.bias"])
-            gate = F.conv2d(F.relu(gate), parameters["expand.weight"], parameters["expand.bias"])
-            return x * torch.sigmoid(gate)
+            gate = F.conv2d(ACTIVATION[op.act](gate), parameters["expand.weight"], parameters["expand.bias"])
+            return x * ACTIVATION[op.gate](gate)
         case GlobalPool():
             return x.mean((2, 3), keepdim=True)
         case Pool(mode="max"):
-            return F.max_pool2d(x, op.kernel, op.stride, op.kernel // 2)
+            return F.max_pool2d(x, op.kernel, op.stride, op.padding)
         case Pool():
-            return F.avg_pool2d(x, op.kernel, op.stride, op.kernel // 2, count_include_pad=False)
+            return F.avg_pool2d(x, op.kernel, op.stride, op.padding, count_include_pad=False)
         case Act():
             return ACTIVATION[op.act](x)
         case Add():
@@ -144,16 +155,23 @@ def zeros(node: Node, x: Tensor) -> Tensor:
     return x.new_zeros((x.shape[0], *node.shape))
 
 
-def fold(parameters: Mapping[str, Tensor], statistics: Statistics) -> dict[str, Tensor]:
-    """Return the kernel and bias of a convolution with its batch norm folded in."""
-    factor = parameters["scale"] / torch.sqrt(statistics.variance + EPSILON)
+def fold(op: Op, parameters: Mapping[str, Tensor], statistics: Statistics) -> dict[str, Tensor]:
+    """Return the kernel and bias of a convolution with its batch norm folded in.
+
+    Args:
+        op: the convolution.
+        parameters: `weight`, `scale` and `shift`.
+        statistics: of the batch norm.
+    """
+    factor = parameters["scale"] / torch.sqrt(statistics.variance + (epsilon(op) or 0))
     weight = parameters["weight"] * factor.reshape(-1, 1, 1, 1)
     return {"weight": weight, "bias": parameters["shift"] - statistics.mean * factor}
 
 
-def _normalise(y: Tensor, parameters: Mapping[str, Tensor], statistics: Statistics | None) -> Tensor:
+def _normalise(y: Tensor, op: Op, parameters: Mapping[str, Tensor], statistics: Statistics | None) -> Tensor:
+    eps = epsilon(op) or 0.0
     if statistics is None:
-        return F.batch_norm(y, None, None, parameters["scale"], parameters["shift"], True, 0.0, EPSILON)
+        return F.batch_norm(y, None, None, parameters["scale"], parameters["shift"], True, 0.0, eps)
     training = statistics.momentum > 0
     return F.batch_norm(
         y,
@@ -163,5 +181,5 @@ def _normalise(y: Tensor, parameters: Mapping[str, Tensor], statistics: Statisti
         parameters["shift"],
         training,
         statistics.momentum,
-        EPSILON,
+        eps,
     )

@@ -110,7 +110,7 @@ class Network(nn.Module):
                 parameters: dict[str, Tensor] = dict(layer.weights)
                 statistics = layer.statistics
                 if statistics is not None:
-                    parameters = fold(parameters, statistics)
+                    parameters = fold(layer.op, parameters, statistics)
                 for name, tensor in parameters.items():
                     arrays[f"{node.name}.{name}"] = np.ascontiguousarray(tensor.float().cpu().numpy())
         return arrays

@@ -51,7 +51,7 @@ class Supernet(nn.Module):
     def weights(self, node: Node) -> dict[str, Tensor]:
         """Return the slices of the shared weights that `node` uses, by parameter."""
         return {
-            name: _slice(self.shared[parameter_key(node.weights, name)], shape)
+            name: leading_slice(self.shared[parameter_key(node.weights, name)], shape)
             for name, shape in trainable(node).items()
         }
 
@@ -97,7 +97,7 @@ def weight_groups(supergraphs: Iterable[Graph]) -> dict[str, tuple[Node, Paramet
     return groups
 
 
-def _slice(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+def leading_slice(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return the part of `tensor` with `shape`: the leading channels, and the centre of the kernel."""
     if tuple(tensor.shape) == shape:
         return tensor

@@ -1,0 +1,37 @@
+"""Pretrained: a trained network that a space can be made of, and what is known about it before it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+Weights = Mapping[str, Tensor]  # a state dict
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained network: how it is built, where its weights are, and the images that it takes.
+
+    Args:
+        name: as the command line has it.
+        module: builds the network, untrained.
+        weights: loads its state dict; raises EnvironmentFault where it is not here, with what brings it.
+        is_here: whether `weights` finds it without a download.
+        source: where the weights come from.
+        licence: of the weights, as their source states it.
+        side: of the images that it was trained on, in pixels.
+        mean: subtracted from pixels in 0..1, one per channel.
+        std: by which the difference is divided, one per channel.
+    """
+
+    name: str
+    module: Callable[[], nn.Module]
+    weights: Callable[[], Weights]
+    is_here: bool
+    source: str
+    licence: str
+    side: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]

@@ -1,0 +1,168 @@
+"""The space of a trained network: the network whole, and what is left when its blocks are left out, cut or cropped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgenas.errors import UsageError
+from edgenas.graph.graph import Builder, Choice, Node
+from edgenas.graph.ops import Conv, Linear, Op, Shape
+from edgenas.pretrained.converter.blocks import LEFT_OUT, Block, cut, find_blocks
+from edgenas.pretrained.converter.channels import find_channels
+from edgenas.pretrained.converter.step import IMAGE, Step, Steps
+from edgenas.spaces.base import SearchSpace, check_square
+
+Array = NDArray[np.float32]
+LEAST, MOST = 64, 512  # sides of the images, in pixels
+
+
+def resolutions(side: int) -> tuple[int, ...]:
+    """Return the options of `resolution`, largest first: from the image's side down to 64 pixels.
+
+    Steps are of 32 pixels from 128 up, and of 16 below, where one changes the latency as much.
+    """
+    steps = [*range(LEAST, 128, 16), *range(128, MOST + 1, 32)]
+    return tuple(sorted({side, *(step for step in steps if step < side)}, reverse=True))
+
+
+class PretrainedSpace(SearchSpace):
+    """Networks that are cut out of a trained one. The first option of each choice is what the network has.
+
+    Choices are read off the network's structure. Of each block that may be changed, `b3.expand` is the share of its
+    hidden channels that is kept, where 0 leaves a residual block out, and `b3.kernel` is what its kernels are cropped
+    to. Channels that blocks pass on stay as they are. Deviation from the papers that cut networks so (NetAdapt,
+    arXiv:1804.03230; LANA, arXiv:2107.10624): one ratio decides on all the hidden channels of a block.
+    """
+
+    skip_options = frozenset({LEFT_OUT})
+
+    def __init__(self, shape: Shape, classes: int, steps: Steps, name: str) -> None:
+        """Prepare the space of a traced network.
+
+        Args:
+            shape: of the images (3, H, W); networks take them at this size and at smaller ones.
+            classes: of the images; the network's own last layer is replaced where it has others.
+            steps: of the network, as `trace` returns them.
+            name: of the network.
+
+        Raises:
+            UsageError: the network does not end in a linear layer, or does not take such images.
+        """
+        self.name = name
+        super().__init__(shape, classes)
+        check_square(name, shape, 32, MOST)
+        last = steps[next(reversed(steps))]
+        if not isinstance(last.op, Linear):
+            raise UsageError(f"{name}: its last layer {last.name!r} is a {last.op.kind}, not linear")
+        self.steps, self.last = steps, last
+        self.blocks = find_blocks(steps)
+        self.counts = {step: channels.count for step, channels in find_channels(steps).items()}
+        choices = [Choice("resolution", resolutions(shape[1]), static=True)]
+        for block in self.blocks:
+            if len(block.ratios) > 1:
+                choices.append(Choice(f"{block.name}.expand", block.ratios))
+            if block.kernels:
+                choices.append(Choice(f"{block.name}.kernel", block.kernels))
+        self.choices = tuple(choices)
+
+    @property
+    def whole(self) -> tuple[int, ...]:
+        """Return the architecture that is the network itself."""
+        return (0,) * len(self.choices)
+
+    @cached_property
+    def trained(self) -> Mapping[str, Array]:
+        """Return the network's weights, by `<group>.<parameter>`, without a last layer that is to be replaced."""
+        return {
+            f"{step.name}.{name}": tensor.numpy().astype(np.float32)
+            for step in self.steps.values()
+            for name, tensor in step.weights.items()
+            if step is not self.last or step.op == Linear(self.classes)
+        }
+
+    def emit(self, g: Builder) -> None:
+        """Write the network, each block that offers a choice with all that it offers."""
+        values = {IMAGE: g.input}
+        tails = {block.steps[-1]: block for block in self.blocks}
+        inside = {name for block in self.blocks for name in block.steps}
+        ends = {block.end: block for block in self.blocks if block.shortcut}
+        for step in self.steps.values():
+            if block := tails.get(step.name):
+                values[step.name] = self._block(g, block, values)
+            elif step.name not in inside:
+                values[step.name] = g.append(step.name, self._op(step), *(values[name] for name in step.inputs))
+            if (block := ends.get(step.name)) and block.shortcut is not None:
+                kept = dict.fromkeys(block.ratios, values[step.name])
+                alternatives = kept | {LEFT_OUT: values[block.shortcut]}
+                values[step.name] = g.choose(f"{block.name}.expand", alternatives, name=f"{block.name}.end")
+
+    def _block(self, g: Builder, block: Block, values: Mapping[str, Node]) -> Node:
+        """Write the steps of a block once for each of its ratios, and return the choice among them."""
+        ends = {}
+        for ratio in block.ratios:
+            if ratio != LEFT_OUT:
+                suffix = f".e{ratio:g}" if len(block.ratios) > 1 else ""
+                ends[ratio] = self._cut(g, block, ratio, suffix, values)
+        if len(ends) == 1:
+            return next(iter(ends.values()))
+        return g.choose(f"{block.name}.expand", ends)
+
+    def _cut(self, g: Builder, block: Block, ratio: float, suffix: str, values: Mapping[str, Node]) -> Node:
+        """Write the steps of a block with a share of its hidden channels."""
+        channels = {name: cut(group.count, ratio) for group in block.hidden for name in group.steps}
+        own = dict(values)
+        for step in (self.steps[name] for name in block.steps):
+            op, inputs = self._op(step, channels.get(step.name)), [own[name] for name in step.inputs]
+            name = f"{step.name}{suffix}"
+            if isinstance(op, Conv) and op.kernel in block.kernels and op.kernel > min(block.kernels):
+                # A crop keeps the centre on the same pixel, whatever the padding; see `Conv.padding`.
+                crops = {k: replace(op, kernel=min(k, op.kernel)) for k in block.kernels}
+                nodes = {k: g.append(f"{name}.k{k}", crop, *inputs, weights=step.name) for k, crop in crops.items()}
+                own[step.name] = g.choose(f"{block.name}.kernel", nodes, name=f"{name}.kernel")
+            else:
+                own[step.name] = g.append(name, op, *inputs, weights=step.name)
+        return own[block.steps[-1]]
+
+    def _op(self, step: Step, channels: int | None = None) -> Op:
+        """A step's op; with fewer channels in the result, or with this space's classes."""
+        op = step.op
+        if step is self.last:
+            return Linear(self.classes)
+        if channels is None or not isinstance(op, Conv | Linear):
+            return op
+        if isinstance(op, Conv) and op.groups > 1:
+            return replace(op, out=channels, groups=channels)
+        return replace(op, out=channels)
+
+
+def _reordered(key: str, tensor: Tensor, order: list[int]) -> Tensor:
+    """A parameter of a step whose channels get another order; attention reads them in its first layer."""
+    if key == "reduce.bias":
+        return tensor
+    return tensor[:, order] if key == "reduce.weight" else tensor[order]
+
+
+def sorted_by(steps: Steps, importance: Mapping[str, Sequence[float]]) -> Steps:
+    """Return the same network with channels in another order, most important first: its function does not change.
+
+    Args:
+        steps: of a traced network.
+        importance: one number a channel, by the step that makes the channels: hidden ones of a block.
+    """
+    weights = {name: dict(step.weights) for name, step in steps.items()}
+    for block in find_blocks(steps):
+        for group in block.hidden:
+            maker, reader = group.makers[0], group.readers[0]
+            if maker not in importance:
+                continue
+            order = np.argsort(-np.asarray(importance[maker], dtype=np.float64), kind="stable").tolist()
+            for name in group.steps:
+                weights[name] = {key: _reordered(key, tensor, order) for key, tensor in weights[name].items()}
+            weights[reader]["weight"] = weights[reader]["weight"][:, order]
+    return {name: replace(step, weights=weights[name]) for name, step in steps.items()}
