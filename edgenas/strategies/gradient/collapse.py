@@ -56,7 +56,7 @@ class Eigenvalue:
         value = 0.0
         for _ in range(iterations):
             product = (gradient(logits + STEP * v) - gradient(logits - STEP * v)) / (2 * STEP)
-            value = float((v * product).sum())
+            value = float((v * product).sum())  # Rayleigh quotient, as v has length 1
             v = product / product.norm().clamp(min=1e-12)
         self.direction = v
         self.values.append(abs(value))
@@ -124,6 +124,7 @@ class CollapseDetector:
         return self.checks > before
 
     def _sharpens(self) -> bool:
+        # The same batch at every check: eigenvalues on different ones could not be compared.
         batch = next(self.training.batches(1, step=0))
         here = self.training.alphas.logits.detach().clone()
 

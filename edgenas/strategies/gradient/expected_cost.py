@@ -53,6 +53,7 @@ class ExactExpectation:
         conditions = space.conditions(statics)
         live = sorted(set(conditions.live))
         answers = CompiledDiagrams(conditions.diagrams, live)
+        # Nodes under the same condition are one term: their costs add up.
         by_diagram = np.bincount(np.searchsorted(live, conditions.live), cost.supergraph_costs(space, statics))
         self._intercept = cost.intercept
         self._costs = torch.tensor(by_diagram, dtype=torch.float32, device=device)
@@ -93,6 +94,7 @@ class FittedExpectation:
 
     def __init__(self, cost: CostModel, space: SearchSpace, device: torch.device) -> None:
         """Fit the sum by least squares on random architectures."""
+        # A fixed seed: a resumed search, and every process, gets the same fit.
         rng = np.random.default_rng(0)
         archs = [sample(space, rng) for _ in range(SAMPLES)]
         features = np.array([[*itertools.chain(*one_hot(space, arch)), 1.0] for arch in archs])

@@ -54,6 +54,7 @@ class Ridge:
         rotated = kernel @ (self.vectors / spread).astype(np.float32)
         mean = self.mean + rotated @ (self.projected / spread).astype(np.float32)
         known = np.einsum("ij,ij->i", rotated, rotated)
+        # The noise is the label's own, and that of the mean of all labels.
         left = np.maximum(0.0, own - known) + self.strength * (1 + 1 / len(self.values))
         return mean, self.variance * left
 
@@ -66,7 +67,7 @@ def fit_ridge(kernel: np.ndarray, targets: np.ndarray) -> Ridge:
         targets: labels (n,).
     """
     values, vectors = np.linalg.eigh(kernel)
-    values = np.maximum(values, 0.0)
+    values = np.maximum(values, 0.0)  # rounding leaves some a little below 0
     mean = float(targets.mean())
     projected = vectors.T @ (targets - mean)
     errors = left_out(values, vectors, projected, STRENGTHS)
@@ -79,7 +80,15 @@ def fit_ridge(kernel: np.ndarray, targets: np.ndarray) -> Ridge:
 
 
 def left_out(values: np.ndarray, vectors: np.ndarray, projected: np.ndarray, strengths: np.ndarray) -> np.ndarray:
-    """Return errors (n, s) of each label as the others predict it, mean included, at each strength."""
+    """Return errors (n, s) of each label as the others predict it, mean included, at each strength.
+
+    Args:
+        values: eigenvalues (n,) of the kernel of the labels.
+        vectors: its eigenvectors (n, n), in columns.
+        projected: labels less their mean, in these eigenvectors (n,).
+        strengths: noise in units of the kernel (s,).
+    """
+    # A residual over 1 less its leverage is the error of a fit without that label; the mean adds 1 / n of leverage.
     shrunk = strengths / (values[:, None] + strengths)
     leverage = 1 / len(values) + vectors**2 @ (1 - shrunk)
     errors: np.ndarray = vectors @ (projected[:, None] * shrunk) / np.maximum(TINY, 1 - leverage)
@@ -123,7 +132,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class EnsembleMember:
-    """A ridge model on a weights of kernels, and its weight in the ensemble.
+    """A ridge model on a weighted sum of kernels, and its weight in the ensemble.
 
     The features behind the kernel have mean 0 over the labels: `columns` (n,) are its means before, `total` their mean.
     """
@@ -191,9 +200,10 @@ class Pairs:
         kernel_weights, few = scaled_kernel_weights(shared), len(archs) <= MOST_COMPARED
         part = np.arange(len(archs)) if few else rng.choice(len(archs), MOST_COMPARED, replace=False)
         some = shared.among(part)
+        # An eigendecomposition for each member: on some of the labels where they are many.
         compared = [fit_member(some, weights, targets[part]) for weights in kernel_weights]
         for weight, member in zip(_weights(compared, len(part)), compared, strict=True):
-            if weight and few:
+            if weight and few:  # it was compared on all labels, so it is fitted already
                 self._members.append(replace(member, weight=weight))
             elif weight:
                 self._members.append(fit_member(shared, member.weights, targets, weight))
@@ -213,6 +223,7 @@ class Pairs:
 
     def _features(self, shown: np.ndarray) -> Features:
         """Return the features of active options (n, choices), without choices in which all labels agree."""
+        # Both begin with no column, so that there is something to join where no choice varies.
         hot = [np.zeros((len(shown), 0), dtype=np.float32)]
         by_options: dict[tuple[object, ...], np.ndarray] = {(): hot[0]}
         for i in self._varying:
