@@ -79,6 +79,7 @@ def measure(
     for attempt in range(ATTEMPTS):
         if attempt:
             sleep(PAUSE_S * attempt)
+        # Each attempt begins with an empty table: rounds of a busy time would spoil the quantiles of a quiet one.
         table: list[dict[str, float]] = []
         for _ in range(patience):
             timings = _add_rounds(table, take, rounds, reference, seconds, progress)
@@ -119,9 +120,10 @@ def _add_rounds(
             done += 1
             if progress:
                 progress(done, total)
+        # Slow rounds of before this call had their repeats.
         due = [number for number in slow_rounds(table, reference) if number in new]
     if progress:
-        progress(done, done)
+        progress(done, done)  # the time may have ended it before all rounds were taken
     return summarise_rounds(table, reference)
 
 

@@ -32,6 +32,7 @@ class Handler(SimpleHTTPRequestHandler):
         """Return the file of an address; `..` never leads out of a route's folder."""
         first, _, rest = path.lstrip("/").partition("/")
         route = first if first in self.routes else ""
+        # An unknown route gives no path, which no file has: the answer is 404.
         self.directory = str(self.routes.get(route, ""))
         return super().translate_path(rest if route else path) if self.directory else ""
 
