@@ -107,6 +107,7 @@ class Program:
                 self.constant("clip.max", np.array(6, np.float32)),
             )
             return self.add("Clip", name, x, *bounds)
+        # PyTorch's hard-swish is x relu6(x + 3) / 6.
         gate = self.add("HardSigmoid", f"{name}.gate", x, alpha=1 / 6, beta=0.5)
         return self.add("Mul", name, x, gate)
 
@@ -153,6 +154,7 @@ def _pool(program: Program, node: Node, x: str) -> str:
     assert isinstance(op, Pool)
     if op.mode == "max":
         return program.add("MaxPool", node.name, x, **_window(op.kernel, op.stride, op.kernel // 2))
+    # The mean is over pixels of the image alone, as `nn.layers` trains it.
     window = _window(op.kernel, op.stride, op.kernel // 2)
     return program.add("AveragePool", node.name, x, count_include_pad=0, **window)
 
@@ -173,6 +175,7 @@ def _linear(program: Program, node: Node, x: str) -> str:
     y = program.add("Gemm", node.name, flat, *program.parameters(node), transB=1)
     if node.name == program.output:
         return y
+    # Inside a network every value is an image; the 0 keeps the batch as it is.
     image = program.constant("image", np.array([0, -1, 1, 1], np.int64))
     return program.add("Reshape", f"{node.name}.image", y, image)
 
@@ -201,6 +204,7 @@ def _concat(program: Program, node: Node, *xs: str) -> str:
 
 
 def _zero(program: Program, node: Node, x: str) -> str:
+    # A dynamic batch is known at run time only, by the input.
     if program.batch is None:
         batch = program.add("Shape", f"{node.name}.batch", program.input, start=0, end=1)
         sides = program.constant(f"{node.name}.sides", np.array(node.shape, np.int64))
