@@ -59,6 +59,7 @@ def _traced_macs(nodes: Sequence[Node]) -> list[float]:
     """Return the MACs of each node, by fvcore on a module that holds one folded layer per node."""
     if not nodes:
         return []
+    # `predict` works from the counts in a table, without torch.
     import torch
 
     from edgenas.nn.network import Layer
@@ -66,6 +67,7 @@ def _traced_macs(nodes: Sequence[Node]) -> list[float]:
     class Bag(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
+            # Folded, because fvcore counts batch norm, which an exported file does not have.
             self.layers = torch.nn.ModuleList(Layer(node, folded=True) for node in nodes)
 
         def forward(self, *xs: torch.Tensor) -> list[torch.Tensor]:
@@ -89,6 +91,7 @@ def flop_counter(module: object, inputs: tuple[object, ...]) -> Any:
         inputs: the tensors that it is traced with.
     """
     with warnings.catch_warnings():
+        # The import of fvcore warns of `torch.jit.script`, which is no fault of the caller's.
         warnings.filterwarnings("ignore", message=".*torch.jit.*")
         from fvcore.nn import FlopCountAnalysis
 

@@ -36,6 +36,7 @@ class AuxiliaryHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, classes) for a value (N, C, H, W)."""
+        # The ReLU comes first, as in DARTS: what the head reads, a cell's output, has none.
         x = F.adaptive_avg_pool2d(F.relu(x), SIDE)
         for kernel, norm in zip((self.reduce, self.widen), self.norms, strict=True):
             x = F.relu(norm(F.conv2d(x, kernel)))

@@ -74,6 +74,7 @@ def initialise(name: str, tensor: Tensor, op: Op, generator: torch.Generator | N
     elif isinstance(op, Linear):
         torch.nn.init.normal_(tensor, std=0.01, generator=generator)
     else:
+        # An input channel reaches the outputs of its own group alone.
         groups = op.groups if isinstance(op, Conv) else 1
         fan_out = tensor.shape[0] * math.prod(tensor.shape[2:]) / groups
         torch.nn.init.normal_(tensor, std=math.sqrt(2 / fan_out), generator=generator)
@@ -88,6 +89,9 @@ def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], st
         parameters: by name. A convolution with a `bias` is folded; one with `scale` and `shift` normalises its output.
         statistics: of that batch norm. The batch's own are used if this is None or has a momentum, in which case it is
             updated; at momentum 0 the running ones are used.
+
+    Raises:
+        TypeError: the op belongs to programs only, such as Choose and Zero.
     """
     x = inputs[0]
     match op:
@@ -153,6 +157,7 @@ def fold(parameters: Mapping[str, Tensor], statistics: Statistics) -> dict[str, 
 
 def _normalise(y: Tensor, parameters: Mapping[str, Tensor], statistics: Statistics | None) -> Tensor:
     if statistics is None:
+        # Without running statistics torch has to be told to train: it then takes the batch's own.
         return F.batch_norm(y, None, None, parameters["scale"], parameters["shift"], True, 0.0, EPSILON)
     training = statistics.momentum > 0
     return F.batch_norm(
