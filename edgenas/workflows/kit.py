@@ -24,6 +24,8 @@ from edgenas.workflows.config import Config, read_run
 from edgenas.workflows.probes import general_probes, space_probes
 from edgenas.workflows.scope import scope_of
 
+# Networks that the correction is fitted on, as an interval from fewer than 100 counts as approximate, and networks that
+# test the finished table.
 KIT_NETS, KIT_TESTS = 100, 50
 
 
@@ -73,6 +75,7 @@ def kit(config: Config, reporter: Reporter, options: KitOptions, *, out: Path, p
     facts = options.facts(config)
     if options.general:
         nodes, sorted_nets = general_probes(config.seed, options.nets + options.tests)
+        # Shuffled before they are split: those that are fitted on and those that test must be of one kind.
         drawn = [sorted_nets[i] for i in rng.permutation(len(sorted_nets))]
     else:
         space = build_space(options.space or config.space, options.shape, options.classes)
@@ -80,6 +83,7 @@ def kit(config: Config, reporter: Reporter, options: KitOptions, *, out: Path, p
         nodes, drawn = space_probes(space.restrict(only), options.nets + options.tests, rng)
     made = probes(nodes, drawn[: options.nets], drawn[options.nets :], options.precisions, rng)
     with reporter.stage(f"make probes of {len(nodes)} ops and {len(drawn)} networks") as progress:
+        # The reference and the pairs of int8 are probes as well: `done` may exceed this.
         total = len(options.precisions) * (len(nodes) + len(drawn))
         files = _page(reporter) if page else {}
         return write_kit(out, made, facts, files, lambda done, kind: progress(min(done, total), total, kind))
@@ -127,6 +131,7 @@ def finalists_kit(run_folder: Path, reporter: Reporter, *, out: Path, page: bool
 
 
 def _page(reporter: Reporter) -> Mapping[str, bytes]:
+    """Return the files by which a kit runs in browsers; none, and a notice, where onnxruntime-web is not to be had."""
     try:
         return page_files()
     except EnvironmentFault as error:

@@ -14,6 +14,7 @@ Probes = tuple[list[Node], list[tuple[SearchSpace, Arch]]]  # ops, and whole net
 
 def space_probes(space: SearchSpace, nets: int, rng: np.random.Generator) -> Probes:
     """Return all ops of a space, and at most `nets` of its networks, none twice."""
+    # Small spaces repeat themselves: ten draws for each, and fewer networks where even these are too few.
     archs = dict.fromkeys(sample(space, rng) for _ in range(10 * nets))
     return distinct_nodes(space), [(space, arch) for arch in list(archs)[:nets]]
 

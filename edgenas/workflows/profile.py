@@ -54,6 +54,7 @@ def profile(
         nodes, nets = general_probes(config.seed, GENERAL_NETS)
     else:
         nodes, nets = space_probes(build_space(space or config.space, shape, classes), PROFILE_NETS, rng)
+    # The cache grows from run to run. A file of one's own is a measurement by itself, and begins empty.
     path = out or this_host.cached_table_path(config.runtime, config.threads)
     table = this_host.cached_table(config.runtime, config.threads) if out is None else None
     table = table or this_host.empty_table(config.runtime, config.threads)
@@ -65,7 +66,7 @@ def profile(
             nets,
             seconds=seconds or this_host.SECONDS_EACH * (missing + len(nets)),
             rng=rng,
-            patience=1 if seconds else PATIENCE,
+            patience=1 if seconds else PATIENCE,  # who says how long means it, on a busy machine, too
             progress=progress,
         )
     write_table(path, table)
@@ -100,6 +101,7 @@ def profile_over_ssh(
     with tempfile.TemporaryDirectory() as folder:
         archive, results = Path(folder) / "kit.zip", Path(folder) / "results.jsonl"
         manifest = kit(config, reporter, options, out=archive, page=False)
+        # Named by the kit's hash: the same call finds what it has measured before, and another kit does not.
         there = f"edgenas-kit-{manifest['kit'][:16]}"
         remote.copy(archive, there)
         remote.measure(there, results, threads=config.threads, name=name)

@@ -51,6 +51,7 @@ def specialize(
     config = completed(config, given)
     with run_in(config, reporter, stop) as ctx:
         with roll_back_if_refused(config, ctx, forget):
+            # Before the configuration, which makes the folder a run: one that can be resumed has all that it needs.
             if source is not None and not config.resume:
                 take_over(source, ctx.folder.path)
             distributed.first(lambda: keep_config(config, ctx))

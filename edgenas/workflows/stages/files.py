@@ -22,6 +22,7 @@ from edgenas.workflows.stages.artefacts import Exported, ExportedFile
 from edgenas.workflows.stages.finalists import Finalist
 from edgenas.workflows.task import Task
 
+# Validation images on which a file must agree with its network, and training images that set the ranges of int8.
 CHECKED_IMAGES, CALIBRATION_IMAGES = 256, 128
 
 
@@ -40,6 +41,7 @@ def onnx_file(data: Data, network: Network, rejected: Path, *, dynamic_batch: bo
         check_parity(model, lambda x: logits(network, x), inputs(data, data.validation, CHECKED_IMAGES, network))
         check_private(model)
     except ExportError:
+        # Kept for whoever looks into it, under a name that nothing takes for a model.
         write_atomically(rejected, model)
         raise
     return model
@@ -104,11 +106,13 @@ def _quantised(task: Task, finalist: Finalist, model: bytes) -> tuple[bytes | No
     if not task.config.int8:
         return None, "int8 was not asked for"
     data, network = task.data, finalist.network
+    # Training images: those of validation judge the result, and may not make it.
     images = inputs(data, data.train, CALIBRATION_IMAGES, network)
     try:
+        # Without VNNI, sums of full 8-bit products saturate; a reduced range loses less than that.
         int8 = quantize(model, (image[None] for image in images), reduce_range=needs_reduce_range())
         check_private(int8)
-    except ExportError as error:
+    except ExportError as error:  # no reason to end a run: fp32 is delivered
         return None, str(error)
     probe = inputs(data, data.validation, CHECKED_IMAGES, network)
     reason = collapse(outputs(model, probe), outputs(int8, probe))
