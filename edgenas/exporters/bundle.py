@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -26,6 +25,7 @@ from edgenas.exporters.model_card import model_card, one_line
 from edgenas.exporters.onnx import OUTPUT
 from edgenas.exporters.session import outputs
 from edgenas.system.records import Json
+from edgenas.system.run_folder import write_atomically
 
 Array = np.ndarray[Any, Any]
 
@@ -80,7 +80,7 @@ def write_bundle(
         if int8 is None:
             (folder / "model.int8.onnx").unlink(missing_ok=True)  # of an earlier bundle here
         for name, data in files.items():
-            _write(folder / name, data)
+            write_atomically(folder / name, data)
     except OSError as error:
         raise EnvironmentFault(f"cannot write the bundle {folder} ({error}); make room or choose another") from error
 
@@ -106,19 +106,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        # On disk before it is renamed: a power cut leaves the old file or the new one.
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _manifest(metadata: ModelMetadata, labels: Sequence[str], hashes: Mapping[str, str]) -> Json:
