@@ -111,7 +111,14 @@ def fill_budget(problem: Problem, arch: Arch, rng: Generator) -> Arch:
 
 
 def maybe_filled(problem: Problem, arch: Arch, rng: Generator, share: float) -> Arch:
-    """Return a feasible `arch`, which fills the budget with probability `share`."""
+    """Return a feasible `arch`, which fills the budget with probability `share`.
+
+    Args:
+        problem: whose costs and budgets count.
+        arch: feasible.
+        rng: for everything that is drawn here.
+        share: probability, 0 to 1.
+    """
     # Where nothing is ever filled, nothing is drawn either: one draw more changes all that a seed gives afterwards.
     return fill_budget(problem, arch, rng) if share and rng.random() < share else arch
 
@@ -139,7 +146,7 @@ def child(
 
 
 def size_and_violation(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return sizes and violations (len(archs),) each. A size is in MACs, or without these the first budgeted cost."""
+    """Return sizes and violations, (len(archs),) each; a size is the MACs, or without these the first budgeted cost."""
     budgeted = list(problem.objective.budgets)
     metric = SIZE if any(cost.metric == SIZE for cost in problem.costs) else next(iter(budgeted), "")
     previews = problem.preview(archs, [metric, *budgeted])

@@ -82,7 +82,13 @@ def comparable(trials: Sequence[Trial], quality: str) -> list[Trial]:
 
 
 def best_of(trials: Sequence[Trial], quality: str, costs: Sequence[str]) -> list[Trial]:
-    """Return the best share by quality, and the front of quality and costs: cheap trials are results too."""
+    """Return the best share by quality, and the front of quality and costs: cheap trials are results too.
+
+    Args:
+        trials: feasible and scored, on the same weights.
+        quality: the metric to maximise.
+        costs: the metrics to minimise, which have budgets.
+    """
     ranked = sorted(trials, key=lambda trial: -trial.metrics[quality])
     front: list[Trial] = []
     for start in range(0, len(ranked), BLOCK):

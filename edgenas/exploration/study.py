@@ -225,7 +225,10 @@ class Study:
         return list(latest.values())
 
     def best(self, k: int = 1, weights_version: int | None = None) -> list[Trial]:
-        """Return at most `k` feasible trials of highest quality; among equal ones the cheaper, then the earlier."""
+        """Return at most `k` feasible trials of highest quality; among equal ones the cheaper, then the earlier.
+
+        Each is the last of its architecture, scored on the weights of `weights_version`; by default the newest ones.
+        """
 
         def rank(trial: Trial) -> tuple[float, ...]:
             costs = (trial.metrics[metric] for metric in self.objective.budgets)

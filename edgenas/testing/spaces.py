@@ -60,7 +60,13 @@ def some_statics(space: SearchSpace) -> list[Statics]:
 
 
 def with_statics(space: SearchSpace, arch: Arch, statics: Statics) -> Arch:
-    """Return `arch` with these shape choices."""
+    """Return `arch` with these shape choices.
+
+    Args:
+        space: of the architecture.
+        arch: which keeps all its other choices.
+        statics: an option index for each shape choice.
+    """
     fixed = dict(zip(space.static_indices, statics, strict=True))
     return tuple(fixed.get(i, option) for i, option in enumerate(arch))
 

@@ -148,7 +148,7 @@ class Config:
 
 
 def flag(name: str) -> str:
-    """`budget_ms` as `--budget-ms`, which takes the budgets of all devices."""
+    """Return the flag of a setting: `--image-size` of `image_size`; one flag takes the budgets of all devices."""
     name = "budget_ms" if name == "budgets_ms" else name
     return "--" + name.replace("_", "-")
 

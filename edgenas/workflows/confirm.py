@@ -27,6 +27,7 @@ def confirm(results: Path, run_folder: Path, reporter: Reporter, *, kit: Path | 
     Args:
         results: what the kit wrote on the device.
         run_folder: of the run whose finalists they are.
+        reporter: who is told of stages and notices.
         kit: the kit, to check that nothing of it was changed.
 
     Raises:

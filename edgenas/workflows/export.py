@@ -34,6 +34,8 @@ def export(
     """Write a trained architecture of a run as one ONNX file; return its path.
 
     Args:
+        run_folder: of `search` or `train`.
+        reporter: who is told of stages and notices.
         arch: code of the architecture; by default the one that the run delivered.
         out: the file to write.
         dynamic_batch: whether the model takes any number of images at once, rather than one.

@@ -57,7 +57,11 @@ class StrategyBuilder:
         self.make = make
 
     def build(self, priced: Priced, ctx: Context, options: Mapping[str, str]) -> Strategy:
-        """Return the strategy for a run."""
+        """Return the strategy for a run; there are no options that a function could get.
+
+        Raises:
+            UsageError: the function returned something else.
+        """
         strategy = self.make(priced.problem, ctx.rng("strategy"))
         if not isinstance(strategy, Strategy):
             raise UsageError(f"strategy: {self.make} returned {type(strategy).__name__}, no edgenas.Strategy")
@@ -124,6 +128,10 @@ def strategy_of(config: Config, given: Given) -> type[Strategy] | StrategyBuilde
 
 def options_of(config: Config, strategy: type[Strategy] | StrategyBuilder) -> dict[str, str]:
     """Return a value for each option of the strategy, the first of each where none is given.
+
+    Args:
+        config: with the values that were given, and the strategy's name for messages.
+        strategy: whose options they are.
 
     Raises:
         UsageError: one that the strategy does not have, or no value of it.

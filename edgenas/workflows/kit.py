@@ -65,6 +65,9 @@ def kit(config: Config, reporter: Reporter, options: KitOptions, *, out: Path, p
     """Write the device kit of a space, narrowed to the options in `only`; return its manifest.
 
     Args:
+        config: names the space and the seed.
+        reporter: who is told of stages and notices.
+        options: what the kit measures.
         out: the zip to write.
         page: whether it also runs in browsers; where onnxruntime-web is not to be had, a notice says why it does not.
 
@@ -102,8 +105,13 @@ def reduced_kit(
     """Write a kit of the ops and networks that tell most about a new device, for `adapt`; return its manifest.
 
     Args:
+        config: names the space and the seed.
+        reporter: who is told of stages and notices.
+        options: what the kit measures.
         count: of ops and networks together.
         known: devices that they are chosen by, as in `adapt`.
+        out: the zip to write.
+        page: whether it also runs in browsers.
 
     Raises:
         UsageError: the space has no such choice or option; no table of a source device is of use.
@@ -121,6 +129,12 @@ def reduced_kit(
 
 def finalists_kit(run_folder: Path, reporter: Reporter, *, out: Path, page: bool = True) -> Json:
     """Write a kit that measures the finalists of a run on the device that it was for; return its manifest.
+
+    Args:
+        run_folder: of the run.
+        reporter: who is told of notices.
+        out: the zip to write.
+        page: whether it also runs in browsers.
 
     Raises:
         UsageError: the run has no finished finalists.

@@ -94,7 +94,13 @@ def device_of(config: Config) -> Device:
 
 
 def limits_of(config: Config, device: Device, recorded: Collection[str]) -> tuple[Limit, ...]:
-    """Return the budgets: latency on the device first, then on others, by the upper ends of the intervals."""
+    """Return the budgets: latency on the device first, then on others, by the upper ends of the intervals.
+
+    Args:
+        config: with a main device, as `with_devices` returns it.
+        device: the main device.
+        recorded: devices whose latencies are looked up in the file of scores.
+    """
     assert config.budget_ms is not None  # `with_devices` has seen to it
     here = f"on {device.name}" if config.budgets_ms else ""
     # By the upper end of the interval: of what its middle says is fast enough, half might be measured above.
@@ -113,7 +119,13 @@ def limits_of(config: Config, device: Device, recorded: Collection[str]) -> tupl
 
 
 def further_tables(config: Config, folder: Path, recorded: Collection[str]) -> dict[str, LatencyTable]:
-    """Return the tables of the further devices that have a budget, by whole name, as they were when the run began."""
+    """Return the tables of the further devices that have a budget, by whole name, as they were when the run began.
+
+    Args:
+        config: with whole names of devices.
+        folder: of the run, which keeps copies of the tables.
+        recorded: devices whose latencies are looked up in the file of scores; they need no table.
+    """
     tables = {}
     for i, name in enumerate(config.budgets_ms, start=1):
         if name in recorded:
@@ -133,7 +145,16 @@ def further_costs(
     scores: ScoreTable | None,
     recorded: Collection[str],
 ) -> tuple[CostModel, ...]:
-    """Return costs that only matter where they are limited: latencies of further devices, and the file's size."""
+    """Return costs that only matter where they are limited: latencies of further devices, and the file's size.
+
+    Args:
+        config: says whether the file's size is limited.
+        space: whose architectures are priced.
+        device: the main device, which decides the precision of the file.
+        tables: of further devices, by whole name.
+        scores: the file of scores, if there is one.
+        recorded: devices with a budget whose latencies are looked up in it.
+    """
     costs: list[CostModel] = []
     for name, table in tables.items():
         for latency in latency_interval(table, space, estimate_missing=True):

@@ -99,7 +99,19 @@ def predict_ops(
     table: Path | None = None,
     estimate_missing: bool = False,
 ) -> tuple[LatencyTable, list[Forecast]]:
-    """Predict architectures op by op; return the table that they are predicted from, too. Arguments as of `predict`."""
+    """Predict architectures op by op; return the table that they are predicted from, too.
+
+    Args:
+        config: names the device, or the conditions here.
+        space: of the architectures.
+        archs: codes of architectures.
+        table: file of a latency table, instead of a device.
+        estimate_missing: price ops that the table lacks from their counts.
+
+    Raises:
+        MissingOps: the table lacks ops, and estimates are not allowed.
+        UsageError: a code is not of this space.
+    """
     prices = table_of(config, table)
     interval = latency_interval(prices, space, estimate_missing=estimate_missing)
     return prices, [graph_forecast(space.graph(space.parse(code)), *interval) for code in archs]
@@ -109,6 +121,11 @@ def predict_files(
     config: Config, models: Sequence[Path], *, table: Path | None = None
 ) -> tuple[LatencyTable, list[Forecast]]:
     """Predict ONNX files that anybody made; return the table that they are predicted from, too.
+
+    Args:
+        config: names the device, or the conditions here.
+        models: the files.
+        table: file of a latency table, instead of a device.
 
     Raises:
         DataError: not an ONNX model that onnxruntime can load and run.

@@ -38,6 +38,8 @@ def profile(
     """Measure all ops of a space on this machine, and whole networks for the correction.
 
     Args:
+        config: names the space, the runtime, the threads and the seed.
+        reporter: who is told of stages and notices.
         shape, classes: of the images, (C, H, W), and how many classes they have.
         seconds: time to take; by default as much as it needs.
         out: the table's file; by default this machine's own.
@@ -86,6 +88,8 @@ def profile_over_ssh(
     """Measure a kit on the device that ssh reaches, and write its tables. Broken off, the same call goes on.
 
     Args:
+        config: names the space, the threads and the seed.
+        reporter: who is told of stages and notices.
         options: what the kit measures.
         host: as ssh takes it.
         python: on the device; it has numpy and onnxruntime.

@@ -71,6 +71,7 @@ def ranking(
 
     Args:
         folder: of the run.
+        reporter: who is told of stages and notices.
         networks: how many, spread over the latencies within the budget.
         epochs: of each network; by default those of the evaluator scratch.
         given: objects that stand for names of the configuration.
@@ -116,6 +117,7 @@ def stratified(problem: Problem, latency: str, networks: int, rng: Generator) ->
         problem: space, costs and budgets.
         latency: the metric.
         networks: how many parts there are, which hold equally many of the samples.
+        rng: draws the samples, and one of each part.
     """
     proposed = Archive(problem.space)
     unique = new_samples(problem, proposed, rng, SAMPLES)
@@ -128,7 +130,15 @@ def stratified(problem: Problem, latency: str, networks: int, rng: Generator) ->
 
 
 def correlations(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
-    """Spearman's rank correlation and Kendall's tau-b; NaN where one side is all equal."""
+    """Return Spearman's rank correlation and Kendall's tau-b; NaN where either side is the same for all.
+
+    Args:
+        a: scores (n,).
+        b: other scores of the same (n,).
+
+    >>> correlations([1, 2, 3, 4], [1, 2, 4, 3])
+    (0.8, 0.6666666666666666)
+    """
     # The general correlation coefficient (Kendall, 1948): the cosine of the matrices of pairwise orders is tau-b, and
     # that of their row sums is Spearman's.
     order_a, order_b = (np.sign(np.subtract.outer(x, x)) for x in (a, b))

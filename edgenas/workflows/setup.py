@@ -113,7 +113,13 @@ def output_path(config: Config) -> Path:
 
 @contextmanager
 def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iterator[Context]:
-    """Lock the run's folder while inside; of several processes the first writes and speaks, and all stop together."""
+    """Lock the run's folder while inside; of several processes the first writes and speaks, and all stop together.
+
+    Args:
+        config: names the folder, and says whether it may hold a run already.
+        reporter: who is told of stages and notices, by the first process.
+        stop: asked at every safe point.
+    """
     path, writes = output_path(config), distributed.rank() == 0
     # The first process makes the folder before the others open it.
     folder = distributed.in_turn(lambda: RunFolder(path, resume=config.resume, writes=writes))
@@ -128,7 +134,13 @@ def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iter
 
 @contextmanager
 def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], None]) -> Iterator[None]:
-    """Leave the folder free for another search if this one is refused before there is anything to go on with."""
+    """Leave the folder free for another search if this one is refused before there is anything to go on with.
+
+    Args:
+        config: says whether the run is a resumed one.
+        ctx: with the folder.
+        forget: removes what else was put into the folder.
+    """
     try:
         yield
     except (BudgetError, DataError, TableError, UnknownName, UsageError):
@@ -180,6 +192,11 @@ def _reuse(source: Path, folder: Path) -> None:
 def make_task(plain: Task, given: Given, ctx: Context) -> Task:
     """Return what a search is about: images, space and device of `plain`, with limits.
 
+    Args:
+        plain: as `plain_task` returns it.
+        given: objects that stand for names of the configuration.
+        ctx: with the folder, which keeps copies of the tables of further devices.
+
     Raises:
         UsageError: the scores are of another space.
     """
@@ -224,6 +241,11 @@ def torch_device(config: Config) -> str:
 
 def load_data(config: Config, given: Given, device: str) -> Data:
     """Return the data set, on the training device.
+
+    Args:
+        config: names the data set and its settings.
+        given: data that stand for that name, if any.
+        device: to train on, cpu or cuda.
 
     Raises:
         UsageError: it does not come in the size that was asked for.

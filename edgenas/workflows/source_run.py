@@ -55,6 +55,10 @@ def begun_with(folder: Path) -> Config:
 def kept_files(folder: Path, config: Config) -> list[str]:
     """Return the names of the files in a run's folder that its shared weights need, and of those of its finalists.
 
+    Args:
+        folder: of the run.
+        config: its settings, as `begun_with` returns them.
+
     Raises:
         UsageError: the run was not searched, its evaluator shares no weights, or it did not come so far.
     """
@@ -164,6 +168,10 @@ def settings(source: Path, given: Mapping[str, Any]) -> Config:
     """Return the settings of a run on the weights of another: what is given, else what the other was about.
 
     Budgets and strategy are not taken over; the precision is, unless a device is given.
+
+    Args:
+        source: folder of the other run.
+        given: settings of the new run, by name.
 
     Raises:
         UsageError: there is no such run, or a setting cannot change.

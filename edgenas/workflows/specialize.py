@@ -33,6 +33,9 @@ def specialize(
     Args:
         config: as `settings` makes it.
         source: folder of the other run; None with `config.resume`: the run folder keeps what it needs of the other.
+        reporter: who is told of stages and notices.
+        stop: asked at every safe point.
+        given: objects that stand for names of the configuration.
 
     Raises:
         UsageError: there is no such run, it shares no weights, or did not come so far; or a strategy trains its own.

@@ -49,7 +49,16 @@ def trained_networks(folder: Path, space: SearchSpace, trained: SearchSpace, dev
 
 
 def load_weights(module: torch.nn.Module, state: dict[str, Any], path: Path) -> None:
-    """Load weights. Raises CheckpointError, naming the file, if names or shapes differ."""
+    """Load weights into a module.
+
+    Args:
+        module: what they are for.
+        state: tensors by parameter.
+        path: the file that they come from, for messages.
+
+    Raises:
+        CheckpointError: names or shapes differ, as those of another version of edgenas do.
+    """
     try:
         module.load_state_dict(state)
     except RuntimeError as error:  # names or shapes differ

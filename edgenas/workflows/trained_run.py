@@ -65,6 +65,8 @@ def open_trained_run(
     """Open the folder of a search whose shared weights are trained; of a specialised run, those that it uses.
 
     Args:
+        folder: of the run; it is only read.
+        reporter: who is told of notices.
         given: objects that stand for names of the configuration.
         moved: settings that may have changed since: where the data is, where networks are trained.
 

@@ -25,6 +25,11 @@ from edgenas.workflows.trained_networks import foreign_weights, load_weights
 def trained_weights(priced: Priced, given: Given, ctx: Context) -> tuple[Supernet, Problem]:
     """Return the shared weights in a run folder, and the problem whose feasible architectures they were trained for.
 
+    Args:
+        priced: data, costs and problem as the search had them.
+        given: objects that stand for names of the configuration.
+        ctx: with the run's folder.
+
     Raises:
         UsageError: the run did not come so far.
         CheckpointError: the weights are damaged, or another version's.

@@ -105,7 +105,16 @@ def pairs(name: str, texts: Sequence[str], form: str, example: str) -> dict[str,
 
 
 def number(value: Any, kind: type[int] | type[float], low: float, high: float) -> float:
-    """Return a number, or the text of one, as `kind`. Raises ValueError, naming the range, for anything else."""
+    """Return a number, or the text of one, as `kind`.
+
+    Args:
+        value: what was given.
+        kind: int or float.
+        low, high: the range, both ends included.
+
+    Raises:
+        ValueError: it is no such number; the range is named.
+    """
     wanted = f"expected {'a whole number' if kind is int else 'a number'} from {low:,} to {high:,}"
     parsed = float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
     is_number = isinstance(parsed, Real) and not isinstance(parsed, bool)

@@ -60,7 +60,11 @@ def measured_bounds(task: Task, ctx: Context) -> Bounds:
 
 
 def predicted_bounds(task: Task, table: LatencyTable) -> Bounds:
-    """Predict the same on a device that is not at hand.
+    """Predict the latencies of the architectures that move the fewest and the most bytes, where no device is at hand.
+
+    Args:
+        task: with the space and the budget.
+        table: of the device.
 
     Raises:
         BudgetError: the upper end of what the smallest may take is above the budget: nothing could be promised.
@@ -109,7 +113,13 @@ class _TieBroken(CostModel):
 
 
 def least(space: SearchSpace, cost: CostModel, rng: np.random.Generator) -> float:
-    """Return the least that any architecture costs; of what is no sum of blocks, the least of samples too."""
+    """Return the least that any architecture costs; of what is no sum of blocks, the least of samples too.
+
+    Args:
+        space: of the architectures.
+        cost: any cost, in its own unit.
+        rng: draws the samples.
+    """
     # Coordinate descent is exact for a sum of blocks; a peak of memory is a maximum, in which it may get stuck.
     if isinstance(cost, AdditiveCost):
         return float(cost.many(space, [cheapest_arch(space, cost)])[0])

@@ -51,6 +51,11 @@ def select(
     ones are tried.
 
     Args:
+        priced: the task, by the prices of the search.
+        evaluator: scores candidates on the final weights.
+        study: all trials.
+        strategy: recommends candidates.
+        ctx: randomness and progress.
         earlier: how many selections there were before, whose finalists all missed.
         excluded: those finalists.
 
@@ -97,7 +102,16 @@ def _none_within(priced: Priced, tried: Sequence[Candidate]) -> str:
 def candidates(
     priced: Priced, evaluator: Evaluator, study: Study, strategy: Strategy, ctx: Context, attempt: int
 ) -> dict[Arch, Metrics]:
-    """Return feasible architectures under the present correction, with their final scores; no network twice."""
+    """Return feasible architectures under the present correction, with their final scores; no network twice.
+
+    Args:
+        priced: the task, by the present prices.
+        evaluator: scores on the final weights.
+        study: all trials.
+        strategy: recommends some.
+        ctx: randomness and progress.
+        attempt: how often the prices were refitted; after the first time, what no longer fits is repaired.
+    """
     problem, wanted = priced.problem, priced.config.finalists
     rng = ctx.rng(f"candidates {attempt}")
     best = [trial.arch for trial in study.best(4 * wanted)]
@@ -188,7 +202,12 @@ def _measure(priced: Priced, accuracy: Mapping[Arch, float], ctx: Context, attem
 
 
 def refitted(priced: Priced, misses_ms: Mapping[str, float]) -> Priced:
-    """Return the task with other prices: misses, by code, join the networks that the correction is fitted on."""
+    """Return the task with other prices: misses join the networks that the correction is fitted on.
+
+    Args:
+        priced: the task.
+        misses_ms: measured latencies in ms, by code; without any, the prices stay.
+    """
     if not misses_ms:
         return priced
     # One figure stands for all of a row: the correction is fitted on `ms` alone.

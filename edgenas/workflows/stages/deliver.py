@@ -66,14 +66,14 @@ class Chosen:
 
 
 def exported(priced: Priced, finalist: Finalist, number: int, ctx: Context) -> Exported:
-    """Return what exporting a finalist gave, exported now if it was not before."""
+    """Return what exporting finalist `number` gave, exported now if it was not before."""
     with ctx.stage("export", f"export finalist {number + 1}"):
         make = partial(export_finalist, priced.task, finalist, number, ctx.folder.path)
         return ctx.folder.artefact(f"exported-{number}", Exported, make)
 
 
 def measured(priced: Priced, number: int, ctx: Context) -> Measurement:
-    """Return the latencies of a finalist's files, measured now if they were not before."""
+    """Return the latencies of the files of finalist `number`, measured now if they were not before."""
     with ctx.stage("measure", f"measure finalist {number + 1} in a fresh process"):
         return ctx.folder.artefact(f"measured-{number}", Measurement, partial(measure, priced, number, ctx))
 
@@ -97,6 +97,12 @@ def choose_unmeasured(priced: Priced, finalists: Sequence[Finalist], selection: 
     """Choose for a device whose measurements are to come, or have come into the artefact `confirmed`.
 
     Of finalists that all missed the fastest is delivered, as a miss.
+
+    Args:
+        priced: the prices that the finalists were chosen by.
+        finalists: all that were trained, by number.
+        selection: the selection that they came from.
+        ctx: with the folder.
 
     Raises:
         BudgetError: the budget is for int8, and no finalist can be quantised; or all their files are too large.
@@ -154,6 +160,12 @@ def limits(priced: Priced, metrics: Mapping[str, float], number: int, ctx: Conte
     """Return each limit beside the latency on the run's device, and what the delivered network uses of it.
 
     A latency is predicted, with its interval; a file's size is that of the file in the precision of the budget.
+
+    Args:
+        priced: with the limits.
+        metrics: all costs of the delivered network.
+        number: of the finalist.
+        ctx: with the folder.
     """
     rows = []
     for limit in priced.task.limits[1:]:

@@ -30,6 +30,8 @@ def onnx_file(data: Data, network: Network, rejected: Path, *, dynamic_batch: bo
     """Return a network as ONNX, checked against PyTorch on real images.
 
     Args:
+        data: whose validation images it is checked on.
+        network: trained.
         rejected: where the file is kept if it fails the check.
         dynamic_batch: whether it takes any number of images at once.
 
@@ -48,7 +50,17 @@ def onnx_file(data: Data, network: Network, rejected: Path, *, dynamic_batch: bo
 
 
 def export_finalist(task: Task, finalist: Finalist, number: int, folder: Path) -> Exported:
-    """Write `finalist-N.onnx` and, if it is of use, `finalist-N.int8.onnx`; return their sizes and accuracies."""
+    """Write `finalist-N.onnx` and, if it is of use, `finalist-N.int8.onnx`; return their sizes and accuracies.
+
+    Args:
+        task: with the images.
+        finalist: trained.
+        number: N.
+        folder: of the run.
+
+    Raises:
+        ExportError: the file differs from the network; it is kept as `finalist-N.onnx.rejected`.
+    """
     path = finalist_path(folder, number, "fp32")
     model = onnx_file(task.data, finalist.network, path.with_name(f"{path.name}.rejected"))
     int8, reason = _quantised(task, finalist, model)

@@ -57,6 +57,9 @@ def profile_rest(task: Task, table: LatencyTable, ctx: Context, *, binds: bool) 
     """Measure what the narrowed space still lacks: ops, and whole networks for the correction, in the same rounds.
 
     Args:
+        task: with the narrowed space.
+        table: what is known already.
+        ctx: randomness and progress.
         binds: whether some network of the space exceeds the budget; a busy machine is then waited for.
     """
     nodes = stratified([node for node in distinct_nodes(task.space) if node.key not in table.ops], MOST_OPS)
@@ -72,7 +75,17 @@ def profile_rest(task: Task, table: LatencyTable, ctx: Context, *, binds: bool) 
 
 
 def load_or(device: Device, ctx: Context, name: str, make: Callable[[], LatencyTable]) -> LatencyTable:
-    """Return the table `<name>.csv` of the run folder, made if it is not there. Raises TableError, as `read_for`."""
+    """Return the table `<name>.csv` of the run folder, made if it is not there.
+
+    Args:
+        device: that it must be of.
+        ctx: with the folder.
+        name: of the file, without `.csv`.
+        make: called if there is no such file, by the first process alone.
+
+    Raises:
+        TableError: as `read_for`.
+    """
     # Copied into the run: a resumed one sees the same latencies, whatever the cache has become.
     path = ctx.folder.path / f"{name}.csv"
     distributed.first(lambda: None if path.exists() else write_table(path, make()))
