@@ -65,6 +65,7 @@ def device_table(name: str, *, runtime: str, threads: int, precision: str = "fp3
     tables = list(readable_tables(device))
     fitting = [table for table in tables if _conditions(table) == wanted]
     if fitting:
+        # Of equals the first, which is the user's own.
         return max(fitting, key=lambda table: len(table.ops))
     if tables:
         there = ", ".join(sorted({table_name(table) for table in tables}))
