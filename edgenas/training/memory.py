@@ -106,7 +106,7 @@ def choose(memory: StepMemory, whole: int, parts: int, usable: int) -> MicroBatc
     Args:
         memory: what a step needs.
         whole: images that are computed at once if memory suffices.
-        parts: of so many images each, in a step.
+        parts: how many times `whole` a process computes in a step.
         usable: bytes that may be used.
     """
     sizes = [whole >> halvings for halvings in range(whole.bit_length())]
