@@ -65,6 +65,7 @@ def _chosen(node: Node, decisions: Mapping[str, int]) -> str:
     try:
         return node.inputs[node.op.options.index(decisions[node.op.choice])]
     except ValueError as error:
+        # The error of a choice without a decision, too: both are faults of `decisions`.
         raise KeyError(f"{node.name} does not offer option {decisions[node.op.choice]} of {node.op.choice}") from error
 
 

@@ -37,6 +37,7 @@ class LiveSums:
         self._conditions = np.array(conditions, dtype=np.intp)
         self._diagrams = len(diagrams.tests)
         sizes = diagrams.sizes
+        # What never holds is in no sum.
         groups, rest = _grouped(diagrams, set(conditions) - {FALSE}, most)
         listed = [(members, _listed(diagrams, choices, members)) for choices, members in groups]
         # A condition that is not listed has a list of two: nothing, and its weight.

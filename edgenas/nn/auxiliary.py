@@ -64,5 +64,6 @@ class TrainedNetwork(nn.Module):
 
 def network_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the state of the network alone, from its own or that of a `TrainedNetwork`."""
+    # A recipe without drop-path and auxiliary loss trains the network itself, whose names have no prefix.
     own = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
     return own or dict(state)

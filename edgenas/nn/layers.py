@@ -113,6 +113,7 @@ def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], st
         case Pool(mode="max"):
             return F.max_pool2d(x, op.kernel, op.stride, op.kernel // 2)
         case Pool():
+            # As in the code of DARTS and of NAS-Bench-201.
             return F.avg_pool2d(x, op.kernel, op.stride, op.kernel // 2, count_include_pad=False)
         case Act():
             return ACTIVATION[op.act](x)

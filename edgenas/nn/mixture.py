@@ -124,6 +124,7 @@ def _accumulate(terms: Terms, name: str, weight: Tensor | float | None, like: Te
         one = 1.0 if known is None else known
         weight = one + (1.0 if weight is None else weight)
     if isinstance(weight, float):
+        # A tensor as the other weights are: `_value` stacks them.
         weight = torch.full((), weight, dtype=torch.float32, device=like.device)
     terms[name] = weight
 

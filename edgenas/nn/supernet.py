@@ -64,6 +64,7 @@ class Supernet(nn.Module):
             for node in network.graph.priced:
                 weights = self.weights(node)
                 for name, parameter in network.layer(node.name).weights.items():
+                    # Copies, because slices are views: to train the subnet must not train the supernet.
                     parameter.copy_(weights[name])
         return network
 
