@@ -91,6 +91,7 @@ def _run(arguments: list[str]) -> int:
         near = get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean `edgenas {near[0]}`?" if near else f"there are {', '.join(COMMANDS)}"
         raise UsageError(f"no command {name!r}; {hint}")
+    # Each process would do all of the work, and write the same files.
     if name not in TOGETHER and distributed.world() > 1:
         raise UsageError(f"`edgenas {name}` runs in one process; start it without torchrun")
     command = _command(name)
@@ -174,7 +175,7 @@ def _explain(error: BaseException, signum: int | None) -> tuple[int, str]:
         return error.exit_code, str(error)
     if isinstance(error, KeyboardInterrupt):
         return 128 + (signum or 2), "interrupted"  # as shells count signals; 2 is SIGINT
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError):  # often without a text of its own
         return EnvironmentFault.exit_code, "out of memory; close other programs, or try smaller images or networks"
     if isinstance(error, OSError):
         path = f"{PurePath(error.filename)}: " if isinstance(error.filename, str) else ""

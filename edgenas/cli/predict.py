@@ -156,6 +156,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     columns += [[text.count(row[name]) for row in rows] for name in ("macs", "params")]
     columns += [[text.size(row["peak_bytes"]) for row in rows], [text.printable(row["arch"]) for row in rows]]
     lines = text.table(heads, list(zip(*columns, strict=True)), right=range(7))
+    # The note is of the worst row, since a note for each would hide the table.
     share = max(row["estimated_share"] for row in rows)
     note = f"\nup to {text.percent(share, 0)} of a latency is estimated: the table lacks ops" if share else ""
     return lines + note + "\n"

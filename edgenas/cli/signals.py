@@ -47,6 +47,7 @@ class Stopper:
         self._before = {}
 
     def _caught(self, signum: int, frame: FrameType | None) -> None:
+        # The second signal decides the exit code, as it is the one that ended the run.
         if self.signum is not None or not self.patience_s:
             self.signum = signum
             self._interrupt(signum, frame)

@@ -32,6 +32,7 @@ DEFAULTS = {"strategy": "predictor", "trials": 64}
 
 def configure(parser: ArgumentParser) -> None:
     """Add the run whose weights are used, and what may differ from it; all else is as it was there."""
+    # The first line is of `main.COMMANDS`, as for every command.
     parser.description = f"{parser.description}\nWhat is not given is as it was there."
     parser.usage = "edgenas specialize RUN --budget-ms MS [options]"
     parser.add_argument("source", metavar="RUN", nargs="?", type=Path, help="folder of a search; it is only read")

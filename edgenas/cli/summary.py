@@ -116,6 +116,7 @@ def _latency(result: Result) -> str:
 
 
 def _time(seconds: Mapping[str, float]) -> str:
+    # The four longest stages tell where the time went, and the line stays short.
     longest = sorted(seconds, key=lambda stage: -seconds[stage])[:4]
     parts = ", ".join(f"{stage} {text.duration(seconds[stage])}" for stage in longest)
     return text.duration(sum(seconds.values())) + (f" ({parts})" if parts else "")
@@ -125,6 +126,7 @@ def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> st
     """Return the front as a table, fastest first; what is too wide for the terminal is left out, never cut."""
     points = sorted(front, key=lambda point: float(point["latency_ms"]))
     shown = _thinned(points, FRONT_ROWS, result.arch)
+    # Bars are full at the budget, or at the slowest point where there is none.
     whole_ms = result.budget_ms or float(points[-1]["latency_ms"])
     columns = {
         "ms": text.ms_column([point["latency_ms"] for point in shown]),

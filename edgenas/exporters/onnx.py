@@ -109,6 +109,7 @@ def random_weights(graph: Graph, rng: np.random.Generator) -> dict[str, Array]:
     """
     weights = {}
     for node in graph:
+        # Parameters with one dimension are biases, of which a small value serves as well as any.
         for name, shape in node.parameters.items():
             scale = sqrt(2 / prod(shape[1:])) if len(shape) > 1 else 0.1
             weights[f"{node.name}.{name}"] = rng.standard_normal(shape, np.float32) * np.float32(scale)

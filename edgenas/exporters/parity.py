@@ -77,6 +77,7 @@ def check_parity(model: onnx.ModelProto | bytes, network: Callable[[Array], Arra
 
 def _check_format(model: onnx.ModelProto) -> None:
     """Check that the quantiser, too, kept to the opset and IR that old runtimes load."""
+    # A foreign domain is enough for older runtimes to refuse a file, even if no node uses it.
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     if opsets != {"": OPSET} or model.ir_version != IR_VERSION:
         raise ExportError(
@@ -101,5 +102,6 @@ def check_private(model: bytes, words: Iterable[str] | None = None) -> None:
         ExportError: it contains one.
     """
     for word in private_words() if words is None else words:
+        # In the bytes that the file system has: a path need not be valid text.
         if len(word) >= MIN_WORD and os.fsencode(word) in model:
             raise ExportError(f"the exported model contains {word!r}; it is kept as .rejected, please report it")

@@ -48,6 +48,7 @@ def quantize(model: bytes, calibration: Iterable[Array | tuple[Array, ...]], *, 
         source, target = Path(folder) / "model.onnx", Path(folder) / "int8.onnx"
         try:
             original = onnx.load_from_string(model)
+            # The quantiser reads its model from a file and writes the result to another.
             source.write_bytes(_without_advice(model))
             quantize_static(
                 source,

@@ -60,6 +60,7 @@ def _switch_counter(threads: int) -> Callable[[], int]:
         import resource
     except ImportError:  # Windows
         return lambda: 0
+    # Linux counts for each thread; elsewhere the whole process stands for the one thread that works.
     one_thread = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
     who = one_thread if threads == 1 else resource.RUSAGE_SELF
     return lambda: resource.getrusage(who).ru_nivcsw

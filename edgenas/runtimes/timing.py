@@ -32,7 +32,7 @@ PROTOCOL = f"10 % quantile of round medians, interleaved rounds of {ROUND_MS:g} 
 
 
 class TooNoisy(RuntimeError):
-    """Too few clean samples, however often the measurement was repeated."""
+    """There are too few clean samples, however often the measurement was repeated."""
 
 
 def measure(
@@ -69,6 +69,7 @@ def measure(
     Raises:
         TooNoisy: an item without a figure, or under 20 % of samples clean over all items, in each of three attempts.
     """
+    # All before the first round: a session that warms up in a round would slow that round alone.
     for sessions in items.values():
         for session in sessions:
             warm_up(session)

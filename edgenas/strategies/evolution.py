@@ -76,7 +76,7 @@ class Evolution(Strategy):
         return archs
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """The trials join the population, as many of the oldest leave it."""
+        """Let the trials join the population; as many of the oldest leave it."""
         # Failed trials join too: their rewards are below all scored ones, and they age like the others.
         self.population.extend((trial.arch, trial.reward) for trial in trials)
 

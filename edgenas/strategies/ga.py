@@ -102,7 +102,7 @@ class GA(Strategy):
         return archs
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """The trials join the population, as many of the last leave it."""
+        """Let the trials join the population; as many of the last leave it."""
         for trial in trials:
             # Qualities by other weights cannot be compared: all begin again.
             if trial.weights_version > self.weights_version:
@@ -141,7 +141,7 @@ class GA(Strategy):
         return self.members[self.population[place]][0]
 
     def _ranked(self, archs: Sequence[Arch]) -> Sequence[Arch]:
-        """Sort `archs` as they would stand among those that live, as far as can be guessed."""
+        """Return `archs` in the order in which they would stand among those that live, as far as can be guessed."""
         if len(archs) < 2:
             return archs
         model = self._learned()

@@ -138,7 +138,7 @@ class Genetics:
             self._exchange(a, b, start, start + self.length)
 
     def _insert(self, gene: Symbols, transposon: Symbols, place: int) -> None:
-        """Insert it in the head at `place`; what it pushes out of the head is lost, the tail stays."""
+        """Insert `transposon` in the head at `place`; what it pushes out of the head is lost, the tail stays."""
         head = np.concatenate([gene[:place], transposon, gene[place : self.head]])
         gene[: self.head] = head[: self.head]
 

@@ -51,7 +51,7 @@ class Local(Strategy):
         return archs
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """The best of the trials is the next centre if it is better, or if there is none on the same weights."""
+        """Make the best of the trials the next centre if it is better, or if there is none on the same weights."""
         best = max(trials, key=lambda trial: (trial.weights_version, trial.reward))
         newer = best.weights_version > self.weights_version
         if newer or self.centre is None or best.reward > self.centre[1]:

@@ -19,7 +19,7 @@ PORT = 8000
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Files below the folders of `routes`, by the first part of the address; the route "" takes the rest."""
+    """Serves files below the folders of `routes`, by the first part of the address; the route "" takes the rest."""
 
     extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript", ".wasm": "application/wasm"}
 
@@ -77,7 +77,7 @@ def serve_for_ever(folder: Path, port: int = PORT) -> None:
         )
         try:
             server.serve_forever()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # the way to end it, and no error
             pass
 
 

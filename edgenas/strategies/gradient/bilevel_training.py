@@ -161,7 +161,7 @@ class BilevelTraining:
         train_part(self, begun, until, update, context)
 
     def fit(self, context: TrainingContext) -> int | None:
-        """Cut batches so that a step fits in memory; returns the images of a micro-batch, if they had to be cut.
+        """Cut batches so that a step fits in memory; return the images of a micro-batch, if they had to be cut.
 
         Raises:
             EnvironmentFault: not even the smallest micro-batch fits.

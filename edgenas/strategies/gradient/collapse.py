@@ -24,10 +24,10 @@ def skips_by_cell(space: SearchSpace, arch: Arch) -> dict[str, list[str]]:
     """Return the choices that take a skip connection and decide something, by cell: names up to the first dot."""
     if not space.skip_options:
         return {}
-    asked = space.active_choices(space.rows([arch]))[0]
+    active = space.active_choices(space.rows([arch]))[0]
     found: dict[str, list[str]] = {}
-    for choice, option, is_asked in zip(space.choices, arch, asked, strict=True):
-        if is_asked and choice.options[option] in space.skip_options:
+    for choice, option, is_active in zip(space.choices, arch, active, strict=True):
+        if is_active and choice.options[option] in space.skip_options:
             cell, dot, _ = choice.name.partition(".")
             found.setdefault(cell if dot else "", []).append(choice.name)
     return found
@@ -91,7 +91,7 @@ class CollapseDetector:
         self.stopped = ""  # when alphas ceased to learn, and why
 
     def check(self) -> None:
-        """Look at the alphas as they are."""
+        """Look for collapse in the alphas as they are, and act on it: end their learning, withdraw skip connections."""
         t = self.training
         if not t.alphas.free or t.progress < t.settings.warm_up:
             return

@@ -21,7 +21,7 @@ TABULATED = 20_000  # architectures up to which all of them are priced: that tak
 
 
 class Expected(Protocol):
-    """Expected cost (), `probabilities[choice]` (options,) being those of its options."""
+    """A function that gives an expected cost; `probabilities[choice]` (options,) are those of its options."""
 
     def __call__(self, probabilities: Sequence[Tensor]) -> Tensor:
         """Return the expected cost () with gradients."""
@@ -46,7 +46,7 @@ def expected_cost(cost: CostModel, space: SearchSpace, statics: Statics, device:
 
 
 class ExactExpectation:
-    """What `AdditiveCost.expected` gives, for tensors."""
+    """The exact expectation of a sum over nodes: what `AdditiveCost.expected` gives, for tensors."""
 
     def __init__(self, cost: AdditiveCost, space: SearchSpace, statics: Statics, device: torch.device) -> None:
         """Price every node once."""

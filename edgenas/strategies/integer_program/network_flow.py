@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
 
 class FlowProgram:
-    """A column per option of every choice, then one per branch of the diagrams of the kernels' conditions.
+    """A program with a column per option of every choice, then one per branch of the diagrams of kernels' conditions.
 
     A unit of flow leaves each root, and takes a branch as far as its option is chosen (Behle, 2007: the flows
     through a decision diagram are the convex hull of its solutions). Options are binary; flows are continuous, and
@@ -115,11 +115,11 @@ class FlowProgram:
         if arch not in self._cuts:
             everything = frozenset(range(len(arch)))
             values = self._values(arch, everything)
-            kept = asked = frozenset(choice for choice, live in self._asks if values[live] == TRUE)
+            kept = active = frozenset(choice for choice, live in self._asks if values[live] == TRUE)
             if not self._settle(arch, kept):  # zeros: what multiplies them is read, but not live
                 # The fewer choices a cut names, the more architectures it cuts off.
                 kept = everything
-                for choice in sorted(everything - asked):
+                for choice in sorted(everything - active):
                     if self._settle(arch, kept - {choice}):
                         kept -= {choice}
             columns = [self.options[choice][arch[choice]] for choice in sorted(kept)]

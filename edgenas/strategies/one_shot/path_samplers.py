@@ -26,7 +26,7 @@ DRAWS = 16  # fair groups that are drawn, of which one is taken
 
 
 class PathSampler(Protocol):
-    """A function of its arguments and of what the strategy has learned by now."""
+    """Yields what each step trains, as a function of its arguments and of what the strategy has learned by now."""
 
     def __call__(self, problem: Problem, rng: Generator, step: int) -> Iterator[Sequence[Arch]]:
         """Yield the architectures of each step from `step` on, without end.

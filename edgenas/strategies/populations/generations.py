@@ -73,8 +73,8 @@ class Generational(Strategy):
         if not self.waiting:
             self._select()
             self.waiting = (self._offspring() if self.survivors else []) or self._initial()
-        asked, self.waiting = self.waiting[:n], self.waiting[n:]
-        return asked
+        proposals, self.waiting = self.waiting[:n], self.waiting[n:]
+        return proposals
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """The trials compete with the survivors once their generation is complete.

@@ -60,7 +60,7 @@ class Ridge:
 
 
 def fit_ridge(kernel: np.ndarray, targets: np.ndarray) -> Ridge:
-    """Fit with the strength of least leave-one-out error.
+    """Return the ridge regression whose strength has the least leave-one-out error.
 
     Args:
         kernel: centred, of mean diagonal 1, (n, n) with n of at least 2.
@@ -123,7 +123,11 @@ class Shared:
         return Shared(self.options[np.ix_(part, part)], self.occurrences[np.ix_(part, part)])
 
     def kernel(self, weights: Sequence[float] | np.ndarray) -> np.ndarray:
-        """Weigh options, their pairs and triples, occurrences and their pairs; the kernel is shaped as `options`."""
+        """Return a kernel, shaped as `options`.
+
+        Args:
+            weights: of options, their pairs, their triples, occurrences and their pairs, whose sum it is.
+        """
         m, common = self.options, self.occurrences
         one, two, three, once, twice = (np.float32(factor) for factor in weights)
         kernel: np.ndarray = m * (one + (m - 1) / 2 * (two + (m - 2) / 3 * three)) if two or three else m * one
@@ -153,7 +157,7 @@ class EnsembleMember:
 
 
 def fit_member(shared: Shared, weights: tuple[float, ...], targets: np.ndarray, weight: float = 1.0) -> EnsembleMember:
-    """Fit a member on what the labels share with each other (n, n).
+    """Return a member fitted on what the labels share with each other (n, n).
 
     Args:
         shared: between all labels.
@@ -193,9 +197,9 @@ class Pairs:
         self._members = []
         if len(archs) < 2:
             return
-        shown = active_options(self.space, archs)
-        self._varying = np.flatnonzero((shown != shown[0]).any(axis=0))
-        self._labels = self._features(shown)
+        active = active_options(self.space, archs)
+        self._varying = np.flatnonzero((active != active[0]).any(axis=0))
+        self._labels = self._features(active)
         shared, targets = self._labels.with_labels(self._labels), normal_scores(qualities)
         kernel_weights, few = scaled_kernel_weights(shared), len(archs) <= MOST_COMPARED
         part = np.arange(len(archs)) if few else rng.choice(len(archs), MOST_COMPARED, replace=False)
@@ -221,14 +225,14 @@ class Pairs:
             square += member.weight * (each**2 + variance)
         return mean, np.sqrt(np.maximum(0.0, square - mean**2))
 
-    def _features(self, shown: np.ndarray) -> Features:
+    def _features(self, active: np.ndarray) -> Features:
         """Return the features of active options (n, choices), without choices in which all labels agree."""
         # Both begin with no column, so that there is something to join where no choice varies.
-        hot = [np.zeros((len(shown), 0), dtype=np.float32)]
+        hot = [np.zeros((len(active), 0), dtype=np.float32)]
         by_options: dict[tuple[object, ...], np.ndarray] = {(): hot[0]}
         for i in self._varying:
             options = self.space.choices[i].options
-            columns = (shown[:, i, None] == np.arange(ABSENT, len(options))).astype(np.float32)
+            columns = (active[:, i, None] == np.arange(ABSENT, len(options))).astype(np.float32)
             hot.append(columns)
             by_options[options] = by_options[options] + columns if options in by_options else columns
         return Features(np.concatenate(hot, axis=1), np.concatenate(list(by_options.values()), axis=1))
