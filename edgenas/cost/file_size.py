@@ -36,7 +36,7 @@ class FileBytes(AdditiveCost):
     metric = "file_bytes"
 
     def __init__(self, space: SearchSpace, precision: Precision = "fp32") -> None:
-        """Prepare for networks of `space`: the names in their files have the lengths that they have there."""
+        """Prepare for networks of `space`: the longest names in its programs bound those in their files."""
         self.precision: Precision = precision
         self.intercept = ENVELOPE[precision]
         self._reads: dict[str, tuple[int, ...]] = {}  # by node: longest name of each tensor that it reads

@@ -1,4 +1,4 @@
-"""From a supergraph to the program of one architecture."""
+"""Derivation of the program of one architecture from a supergraph."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class Input(Op):
-    """The image."""
+    """The image that a network reads."""
 
     kind: ClassVar[str] = "input"
 

@@ -89,7 +89,7 @@ def fit_process(features: Sequence[np.ndarray], ms: np.ndarray) -> GaussianProce
     inverse, projection = _precision(kernels, variances, trust)
     dual = projection @ ms
     # Residuals of each measurement, predicted from the others, without a fit for each: Rasmussen and Williams (2006),
-    # equation 5.12, here with the mean estimated anew as well.
+    # equation 5.12, here with the mean estimated from the others as well.
     residuals = dual / np.diag(projection)
     floor = 0.5 * float(np.min(ms))
     relative = np.sort(np.abs(residuals) / np.maximum(ms - residuals, floor))

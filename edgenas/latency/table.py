@@ -90,7 +90,11 @@ class LatencyTable:
         return replace(self, header={**self.header, **header}, ops={**self.ops, **ops}, nets=tuple(by_name.values()))
 
     def check_matches(self, **conditions: str | int) -> None:
-        """Raise TableError unless the table was measured under these conditions (names and values of its header)."""
+        """Check that the table was measured under these conditions (names and values of its header).
+
+        Raises:
+            TableError: a value differs.
+        """
         for name, wanted in ((name, str(value)) for name, value in conditions.items()):
             if self.header[name] != wanted:
                 raise TableError(

@@ -45,7 +45,7 @@ class AuxiliaryHead(nn.Module):
 
 
 class TrainedNetwork(nn.Module):
-    """A network with what only its training has."""
+    """A network with drop-path and an auxiliary head, which only its training has."""
 
     def __init__(self, network: Network, reads: str | None, generator: torch.Generator | None = None) -> None:
         """Wrap a network, with drop-path and, unless `reads` is None, a head on the value of that node."""

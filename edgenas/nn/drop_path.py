@@ -14,7 +14,7 @@ from edgenas.graph.ops import Add
 
 
 class DropPath:
-    """Which values of a graph may be dropped, and the draws of one step.
+    """The branches of a graph that may be dropped, and the draws of one step.
 
     A branch is what a kernel gives to one sum alone; shortcuts, which others read too, stay, as do the identities of
     DARTS (arXiv:1806.09055).

@@ -129,7 +129,7 @@ class Stepper:
         self.most = self.bad
 
     def step(self) -> None:
-        """Clip, and step or skip."""
+        """Clip the gradients, and make a step unless one of them is not finite."""
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
         is_bad = (~norm.isfinite()).float()
         if self.optimizer.defaults["fused"]:
@@ -139,7 +139,7 @@ class Stepper:
         self.most = torch.maximum(self.most, self.bad)
 
     def check(self) -> None:
-        """Wait for the device.
+        """Wait for the device, and look at how many steps were skipped.
 
         Raises:
             EdgeNASError: too many steps in a row were skipped.
