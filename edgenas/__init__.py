@@ -41,6 +41,7 @@ from edgenas.errors import (
     UsageError,
 )
 
+# Type checkers do not call `__getattr__` below, so they are told here; tests/test_public.py compares both lists.
 if TYPE_CHECKING:
     from edgenas import strategies, testing
     from edgenas.api.contracts import (
@@ -119,7 +120,8 @@ __all__ = [
     "train",
 ]
 
-# Where each name is, which is imported when it is first asked for: `import edgenas` takes no time.
+# Where each name is, which is imported when it is first asked for: `import edgenas` takes no time. Classes come from
+# the files that define them and not from `api.contracts`, which imports torch for the sake of a few.
 _LATE = {
     **dict.fromkeys(("search", "specialize"), "edgenas.api.search"),
     **dict.fromkeys(("ranking", "train", "export"), "edgenas.api.trained"),
@@ -158,5 +160,6 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'edgenas' has no attribute {name!r}")
 
 
+# Not `list[str]`: type checkers take `list` for the function of this package.
 def __dir__() -> Any:
     return __all__

@@ -23,7 +23,7 @@ from __future__ import annotations
 class EdgeNASError(Exception):
     """Base of all errors of edgenas; on its own, a check that failed."""
 
-    exit_code = 1
+    exit_code = 1  # every error has one, so the command line asks no error what it is
 
 
 class BudgetError(EdgeNASError):
@@ -73,10 +73,10 @@ class NoisyMachine(EnvironmentFault):
 
 
 class Ended(EdgeNASError):
-    """Another process of the same run ended first, with this exit code, and has told why."""
+    """Another process of the same run ended first and has told why; `exit_code` is set to that of the other."""
 
 
 class Interrupted(EdgeNASError):
     """A signal stopped the run, at a point from which `--resume` goes on."""
 
-    exit_code = 130
+    exit_code = 130  # as shells say of SIGINT; the command sets 143 where SIGTERM came

@@ -1,5 +1,6 @@
 """What others write against and what they get back, by the names under which `edgenas` has them."""
 
+# `X as X` says that a name is here to be imported; mypy takes any other import for a file's own business.
 from edgenas.cost.counts import CountCost as CountCost
 from edgenas.data.base import Data as Data
 from edgenas.exploration.driver import run_search as run_search

@@ -68,6 +68,7 @@ def kit(
 
     reporter, path = make_reporter(quiet=not progress), Path(out)
     if bundle is not None:
+        # The run says all the rest: its finalists are the probes.
         return finalists_kit(Path(bundle), reporter, out=path, page=page)
     config, maker = config_and_maker(space, seed=seed)
     options = KitOptions(shape, classes, dict(only or {}), nets, tests, tuple(precisions), general, maker)

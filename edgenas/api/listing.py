@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from edgenas.workflows.list import Entry, TableEntry
 
 
+# One signature for each record, by which type checkers know the fields of what comes back.
 @overload
 def list(kind: Literal["devices"]) -> Sequence[TableEntry]: ...
 

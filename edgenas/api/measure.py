@@ -1,4 +1,4 @@
-"""Latency: measure devices, predict architectures and files, and list what there is."""
+"""Latency: predict architectures, time ONNX files, and measure a table of this machine."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgenas.workflows.given import SpaceLike
     from edgenas.workflows.predict import Prediction
 
+# Images (C, H, W) and classes of the default data set: without settings, all commands speak of the same space.
 DIGITS_SHAPE, DIGITS_CLASSES = (1, 32, 32), 10
 
 
@@ -142,12 +143,13 @@ def profile(
 
 
 def _given(**values: Any) -> dict[str, Any]:
-    """The settings that were given."""
+    """Return the settings that were given; those that are None have the defaults of `Config`."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def config_and_maker(space: SpaceLike, **values: Any) -> Any:
-    """Return the configuration of these settings, and what builds the space if that is no name."""
+    """Return the configuration of these settings, and what builds the space if that is no name, else None."""
     if isinstance(space, str):
         return make_config(_given(space=space, **values)), None
+    # The configuration keeps its default name, which nobody reads where there is something that builds the space.
     return make_config(_given(**values)), space

@@ -131,6 +131,8 @@ def search(
     >>> sorted(path.name for path in result.path.glob("model*.onnx"))[0]
     'model.int8.onnx'
     """
+    # First of all, as `locals` must hold the arguments and nothing else. Workflows are imported when they are called:
+    # torch comes with this one.
     named, given = settings_of(locals())
     from edgenas.workflows.search import search as run
 
@@ -210,7 +212,7 @@ def specialize(
     >>> second.budget_ms, second.predicted_high_ms <= 0.02
     (0.02, True)
     """
-    named, given = settings_of(locals(), "run")
+    named, given = settings_of(locals(), "run")  # while `locals` holds the arguments alone
     from edgenas.workflows.source_run import settings
     from edgenas.workflows.specialize import specialize as specialise
 
@@ -236,10 +238,11 @@ def objects(data: DataLike | None, space: SpaceLike | None) -> Given:
 
 
 def _resolve(named: Mapping[str, Any], given: Given) -> Config:
-    """The effective settings; of a run that is resumed, those that it was begun with."""
+    """Return the effective settings; of a run that is resumed, those that it was begun with."""
     if given.data is None:
         return resolve(named)
-    without = {name: value for name, value in named.items() if name != "data"}  # its name is that of no plugin
+    # To resume, `resolve` looks data up by name, and the name of an object is that of no plugin and no path.
+    without = {name: value for name, value in named.items() if name != "data"}
     return replace(resolve(without), data=named["data"])
 
 
@@ -253,6 +256,7 @@ def settings_of(arguments: Mapping[str, Any], *others: str) -> tuple[dict[str, A
     from edgenas.workflows.given import split_given
     from edgenas.workflows.limits import split_budgets
 
+    # None stands for what was not given, so that a preset or a resumed run can decide it.
     left_out = {"progress", "budget_ms", *others}
     named = {name: value for name, value in arguments.items() if value is not None and name not in left_out}
     here, further = split_budgets(arguments.get("budget_ms"))

@@ -53,6 +53,7 @@ def ranking(
     from edgenas.workflows.ranking import ranking as rank
 
     reporter = make_reporter(quiet=not progress)
+    # The run says all other settings; these two are of the place that it is opened in.
     moved = {"data_root": data_root and os.fspath(data_root), "train_device": train_device}
     moved = {name: value for name, value in moved.items() if value is not None}
     return rank(Path(run), reporter, networks=networks, epochs=epochs, given=objects(data, space), moved=moved)
@@ -105,7 +106,7 @@ def train(
     >>> trained.arch, trained.validation_images
     ('120', 179)
     """
-    named, given = settings_of(locals(), "arch")
+    named, given = settings_of(locals(), "arch")  # while `locals` holds the arguments alone
     from edgenas.workflows.train import train as run
 
     return run(resolve(named), arch, make_reporter(quiet=not progress), given=given)

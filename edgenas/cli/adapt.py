@@ -18,7 +18,7 @@ edgenas adapt results-pi5-1t.jsonl --from pi4 --from box/onnxruntime-1t-fp32 --p
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Where from, where to."""
+    """Add the results file, the source devices, and where tables are written."""
     parser.add_argument("results", type=Path, metavar="RESULTS", help="file that the kit's run.py or page wrote")
     flags.add_known(parser)
     flags.add_precision(parser)
@@ -28,7 +28,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """One table for each precision in the file."""
+    """Write one table for each precision in the file, and say how many of its rows are predicted."""
     from edgenas.workflows.adapt import adapt
 
     written = adapt(
@@ -52,6 +52,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _facts(path: Path, table: LatencyTable) -> dict[str, Any]:
+    # Rows with a time and without runs were predicted.
     runs = [*(op.runs for op in table.ops.values()), *(net.runs for net in table.nets)]
     return {
         "path": str(path),

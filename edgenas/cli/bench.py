@@ -15,7 +15,7 @@ edgenas bench model.onnx model.int8.onnx --threads 2 --json"""
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Files and conditions."""
+    """Add the files, and the conditions under which they are timed."""
     parser.add_argument("models", nargs="+", type=Path, metavar="FILE", help="ONNX files")
     flags.add_settings(parser, ("threads", "runtime"))
     parser.add_argument(
@@ -31,17 +31,17 @@ def run(arguments: Namespace) -> int:
     from edgenas.workflows.bench import bench
 
     reporter = output.reporter(arguments)
-    with reporter.stage("time " + ", ".join(path.name for path in arguments.models)) as tell:
+    with reporter.stage("time " + ", ".join(path.name for path in arguments.models)) as progress:
         benches = bench(
             arguments.models,
             threads=config.threads,
             runtime=config.runtime,
             seconds=arguments.seconds,
-            progress=tell,
+            progress=progress,
         )
     for item in benches:
         if item.repeat_error > MAX_REPEAT_ERROR:
-            reporter.log(
+            reporter.log(  # on stderr: stdout has the figures alone, for whoever reads them by program
                 f"{item.model}: repeat error {text.percent(item.repeat_error)}; measure again when less runs beside it"
             )
     if arguments.json:

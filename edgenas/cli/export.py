@@ -14,7 +14,7 @@ edgenas export runs/photos --out photos.onnx --dynamic-batch"""
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Run, architecture, file."""
+    """Add the run, the architecture, and the file to write."""
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder of `search` or `train`")
     parser.add_argument("--arch", metavar="CODE", help="one of the run's trained architectures (default: the winner)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")

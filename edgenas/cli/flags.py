@@ -27,26 +27,35 @@ PLACEHOLDERS = {
     "reuse": "FOLDER",
     "validation_share": "SHARE",
 }
-OLD_FLAGS = {"image_size": ("--size",)}  # which go on working
-WORDS = {int: "N", float: "X", str: "NAME"}
+OLD_FLAGS = {"image_size": ("--size",)}  # flags of earlier versions, which go on working
+WORDS = {int: "N", float: "X", str: "NAME"}  # what stands for a value in the help, where no placeholder does
+# As in workflows/kit.py, whose import `--help` does not wait for. A table for others needs 100 networks behind its
+# intervals.
 KIT_NETS, KIT_TESTS = 100, 50
-KIT_PRECISION = "kit_precision"  # not the setting of that name
+KIT_PRECISION = "kit_precision"  # `precision` is a field of Config, which is of a search
 KIT_FLAGS = {"only": "--only", "nets": "--nets", "tests": "--tests", KIT_PRECISION: "--precision"}
+# Of the data set that a search without `--data` is for, so that tables and searches without flags go together.
 DIGITS_SHAPE, DIGITS_CLASSES = (1, 32, 32), 10
 
 
 def add_settings(
     parser: ArgumentParser | _ArgumentGroup, names: Sequence[str], defaults: Mapping[str, Any] = MappingProxyType({})
 ) -> None:
-    """A flag for each of these fields of Config. What is not given is absent from the namespace.
+    """Add a flag for each of these fields of Config; what is not given is absent from the namespace.
 
-    `defaults` are those of the command, where they are not the fields' own.
+    Args:
+        parser: of a command.
+        names: of the fields.
+        defaults: by field, those that the help shows where they are not the fields' own.
     """
+    # Types are texts in the fields themselves, as annotations are not evaluated. Values stay as they were typed: Config
+    # reads and checks them, whether they come from flags, a file or Python. A default in the namespace would pass for
+    # a value that was given, and win over that of `--config`.
     hints = get_type_hints(Config)
     for item in fields(Config):
         if item.name not in names or item.name == "budgets_ms":  # --budget-ms takes them too
             continue
-        hint, text = hints[item.name], item.metadata["help"].replace("%", "%%")
+        hint, text = hints[item.name], item.metadata["help"].replace("%", "%%")  # argparse formats help with %
         if item.name == "budget_ms":
             text += "; NAME=MS: on this device, by its latency table; again for more"
             parser.add_argument(
@@ -67,14 +76,18 @@ def add_settings(
 
 
 def add_config_file(parser: ArgumentParser | _ArgumentGroup) -> None:
-    """`--config FILE`."""
+    """Add `--config FILE`."""
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="TOML file of settings, `budget_ms = 20`; flags win"
     )
 
 
 def settings(arguments: Namespace) -> Config:
-    """The effective settings of a command line. Raises UsageError, as `resolve`."""
+    """Return the effective settings of a command line.
+
+    Raises:
+        UsageError: as `resolve`.
+    """
     return resolve(given(arguments), getattr(arguments, "config", None))
 
 
@@ -92,7 +105,8 @@ def given(arguments: Namespace) -> dict[str, Any]:
 
 
 def _budgets(texts: Sequence[str]) -> dict[str, Any]:
-    """What `--budget-ms` was given, as settings."""
+    """Return what `--budget-ms` was given, as settings."""
+    # A number alone, or with the name of this machine, is the budget of the search; other names are further limits.
     plain = [text.removeprefix(f"{HERE}=") for text in texts if "=" not in text or text.startswith(f"{HERE}=")]
     named = [text for text in texts if "=" in text and not text.startswith(f"{HERE}=")]
     if len(plain) > 1:
@@ -102,7 +116,7 @@ def _budgets(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def add_input(parser: ArgumentParser) -> None:
-    """`--shape` and `--classes`: what a space is built for, where no data set says it."""
+    """Add `--shape` and `--classes`: what a space is built for, where no data set says it."""
     parser.add_argument(
         "--shape",
         type=shape,
@@ -120,7 +134,7 @@ def add_input(parser: ArgumentParser) -> None:
 
 
 def add_kit(parser: ArgumentParser | _ArgumentGroup) -> None:
-    """`--only`, `--nets`, `--tests` and `--precision`: how much a kit measures. What is not given is None."""
+    """Add `--only`, `--nets`, `--tests` and `--precision`: how much a kit measures. What is not given is None."""
     parser.add_argument(
         "--only",
         type=only,
@@ -136,7 +150,7 @@ def add_kit(parser: ArgumentParser | _ArgumentGroup) -> None:
 
 
 def kit_choices(arguments: Namespace) -> dict[str, Any]:
-    """What `add_kit` has parsed, as keywords of `kits.kit`."""
+    """Return what `add_kit` has parsed, as keywords of `KitOptions`."""
     return {
         "only": dict(arguments.only or ()),
         "nets": KIT_NETS if arguments.nets is None else arguments.nets,
@@ -146,18 +160,18 @@ def kit_choices(arguments: Namespace) -> dict[str, Any]:
 
 
 def add_precision(parser: ArgumentParser | _ArgumentGroup) -> None:
-    """`--precision`; see `precisions`."""
+    """Add `--precision`; see `precisions`."""
     parser.add_argument("--precision", choices=("all", "fp32", "int8"), dest=KIT_PRECISION, help="(default: all)")
 
 
 def precisions(arguments: Namespace) -> tuple[str, ...]:
-    """What `--precision` stands for."""
+    """Return the precisions that `--precision` stands for."""
     chosen = getattr(arguments, KIT_PRECISION)
     return ("fp32", "int8") if chosen in (None, "all") else (chosen,)
 
 
 def add_known(parser: ArgumentParser) -> None:
-    """`--from`: whose latency tables a new device is adapted from."""
+    """Add `--from`: whose latency tables a new device is adapted from."""
     parser.add_argument(
         "--from",
         dest="known",
@@ -169,12 +183,12 @@ def add_known(parser: ArgumentParser) -> None:
 
 
 def add_json(parser: ArgumentParser | _ArgumentGroup) -> None:
-    """`--json`."""
+    """Add `--json`."""
     parser.add_argument("--json", action="store_true", help="print JSON on stdout, and nothing else")
 
 
 def ranged(kind: type[int] | type[float], low: float, high: float) -> Callable[[str], Any]:
-    """For `type=`: a number in a range."""
+    """Return a function for `type=` that reads a number in a range, both ends included."""
 
     def parse(text: str) -> float:
         try:
@@ -186,7 +200,7 @@ def ranged(kind: type[int] | type[float], low: float, high: float) -> Callable[[
 
 
 def only(words: str) -> tuple[str, list[str]]:
-    """For `type=`: `width=0.5,1` as the choice's name and the texts of its options."""
+    """Read `width=0.5,1`, for `type=`: the choice's name and the texts of its options."""
     name, equals, values = words.partition("=")
     if not (name and equals and values):
         raise ArgumentTypeError(f"{words!r} is not CHOICE=VALUE,...; for example width=0.5,1")
@@ -194,8 +208,9 @@ def only(words: str) -> tuple[str, list[str]]:
 
 
 def shape(text: str) -> Shape:
-    """For `type=`: `3x96x96`."""
+    """Read `3x96x96`, for `type=`."""
     parts = text.lower().split("x")
+    # `isdigit` alone takes digits of all scripts, and `int` alone takes `2_0` and ` 3`.
     if len(parts) != 3 or not all(part.isascii() and part.isdigit() and 0 < int(part) <= 4096 for part in parts):
         raise ArgumentTypeError(f"{text!r} is not a shape; expected channels x height x width, for example 3x96x96")
     channels, height, width = map(int, parts)

@@ -14,14 +14,21 @@ if TYPE_CHECKING:
     from edgenas.latency.table import LatencyTable
     from edgenas.system.progress import Reporter
 
-LONGEST = 12  # kernels in the table for people
-BAR = 20
-LEAST_REST = 0.005  # of the latency, to be told
+LONGEST = 12  # kernels that the table for people shows; `--csv` and `--json` have all of them
+BAR = 20  # columns of a bar
+LEAST_REST = 0.005  # share of the latency below which a rest is rounding, and has no row
 COLUMNS = ("model", "kernel", "kind", "op", "ms", "share", "estimated", "macs", "params", "bytes")
 
 
 def show(names: Sequence[str], forecasts: Sequence[Forecast], table: LatencyTable, arguments: Namespace) -> None:
-    """Print where the time of each model goes; `--csv` prints all kernels, `--json` everything."""
+    """Print where the time of each model goes.
+
+    Args:
+        names: of the models.
+        forecasts: one for each model.
+        table: that they are predicted by.
+        arguments: `csv` prints all kernels, `json` everything.
+    """
     results = list(zip(names, forecasts, strict=True))
     if arguments.json:
         output.write_json([_plain(*result, table) for result in results])
@@ -32,7 +39,7 @@ def show(names: Sequence[str], forecasts: Sequence[Forecast], table: LatencyTabl
 
 
 def warn(table: LatencyTable, reporter: Reporter) -> None:
-    """Say so where a table is of one space, and files of others are predicted from it."""
+    """Log a warning where a table is of one space, and files of others are predicted from it."""
     from edgenas.latency.forecast import knows_all_blocks
 
     if not knows_all_blocks(table):
@@ -43,7 +50,7 @@ def warn(table: LatencyTable, reporter: Reporter) -> None:
 
 
 def _page(name: str, f: Forecast, table: LatencyTable) -> str:
-    """Latency, kinds of kernel, the kernels that take longest."""
+    """Return latency, kinds of kernel, and the kernels that take longest, for a person."""
     counts = [part.kernel.counts for part in f.parts]
     macs, params = (sum(getattr(count, name) for count in counts) for name in ("macs", "params"))
     header = table.header
@@ -71,21 +78,22 @@ def _kinds(f: Forecast) -> str:
 
 
 def _figures(parts: Sequence[Part], f: Forecast) -> list[str]:
-    """ms, share, bar, and a mark on what was estimated, wholly or in part."""
+    """Return ms, share, bar, and a mark on what was estimated, wholly or in part."""
     ms = sum(part.ms for part in parts)
+    # Of the kernels, and not of the latency, which has a rest that is no kernel's: shares sum to 1.
     share = ms / sum(part.ms for part in f.parts)
     mark = "estimated" if all(part.estimated for part in parts) else "partly" if any(p.estimated for p in parts) else ""
     return [text.ms(ms), text.percent(share), text.bar(share, BAR), mark]
 
 
 def _op(part: Part) -> str:
-    """The row that prices it; one that only resembles it has a wave before it."""
+    """Return the row that prices a part; one that only resembles it has a wave before it."""
     kernel = part.kernel
     return kernel.key if kernel.exact else f"~ {kernel.key}" if kernel.key else text.printable(kernel.kind)
 
 
 def _short(name: str, most: int = 48) -> str:
-    """The end of a long name tells most."""
+    """Return a name, or the end of a long one, which tells most."""
     name = text.printable(name)
     return name if len(name) <= most else "..." + name[3 - most :]
 

@@ -14,7 +14,7 @@ edgenas ingest confirmed.jsonl --bundle runs/pi5"""
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Where from, where to."""
+    """Add the results file, its kit, and where tables are written."""
     parser.add_argument("results", type=Path, metavar="RESULTS", help="file that the kit's run.py or page wrote")
     parser.add_argument("--kit", type=Path, metavar="FILE", help="the kit that must have been measured")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of tables (default: your own, in the cache)")
@@ -25,7 +25,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """One table for each precision in the file; for a run's finalists, the result of the run."""
+    """Write one table for each precision in the file; for a run's finalists, print the result of the run."""
     if arguments.bundle:
         from edgenas.workflows.confirm import confirm
 

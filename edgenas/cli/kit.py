@@ -10,7 +10,7 @@ from edgenas.cli import flags, output
 from edgenas.errors import UsageError
 from edgenas.system import text
 
-LEAST_PROBES = 3  # as in latency/transfer.py, which `--help` does not wait for
+LEAST_PROBES = 3  # as in latency/transfer.py, whose import `--help` does not wait for
 
 EXAMPLE = """\
 edgenas kit --space mbconv --resolution 96 -o kit.zip
@@ -21,7 +21,7 @@ edgenas kit --bundle runs/pi5 -o confirm.zip"""
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Space, shape choices, and how much of it."""
+    """Add the space, and how much of it is measured."""
     flags.add_settings(parser, ("space", "seed"))
     flags.add_input(parser)
     parser.add_argument(
@@ -75,7 +75,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _made(arguments: Namespace) -> dict[str, Any]:
-    """The kit's manifest, once it is written."""
+    """Write the kit that the arguments ask for, and return its manifest."""
     if arguments.known and not arguments.probes:
         raise UsageError("--from chooses a few probes; say how many, for example --probes 10")
     config = flags.settings(arguments)

@@ -23,7 +23,7 @@ KINDS = (*plugins.KINDS, "presets", DEVICES)
 
 
 def configure(parser: ArgumentParser) -> None:
-    """One kind, or all."""
+    """Add the kind to list."""
     parser.add_argument(
         "kind", nargs="?", choices=KINDS, metavar="KIND", help=f"one of {', '.join(KINDS)} (default: all)"
     )
@@ -31,10 +31,11 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """Plugins with the first line of their files, tables with their headers; options of strategies, if these alone."""
+    """Print plugins with the first line of their files, tables with their headers; options only of one kind alone."""
     from edgenas.workflows.list import entries
 
     kinds = [arguments.kind] if arguments.kind else list(KINDS)
+    # Options are read from classes, which have to be imported: torch with some of them.
     found = {kind: entries(kind, with_options=len(kinds) == 1) for kind in kinds}
     if arguments.json:
         output.write_json({kind: [_plain(row) for row in rows] for kind, rows in found.items()})
@@ -45,12 +46,12 @@ def run(arguments: Namespace) -> int:
 
 
 def _plain(row: Entry | TableEntry) -> dict[str, Any]:
-    """A row without what is empty or unknown."""
+    """Return a row without what is empty or unknown."""
     return {name: value for name, value in asdict(row).items() if value not in (None, {})}
 
 
 def _block(kind: str, rows: Sequence[Any], named: bool) -> str:
-    """The rows of one kind as a table, under its name if there are others."""
+    """Return the rows of one kind as a table, under its name if there are others."""
     if not rows:
         lines = ["none yet; `edgenas profile` measures this machine"]
     elif kind == DEVICES:
@@ -63,7 +64,7 @@ def _block(kind: str, rows: Sequence[Any], named: bool) -> str:
 
 
 def _plugin(row: Entry) -> list[list[str]]:
-    """Name and description, and a line for each option, its default marked."""
+    """Return name and description, and a line for each option, its default marked."""
     lines = [[row.name, row.description]]
     for name, values in row.options.items():
         listed = ", ".join([f"{values[0]} (default)", *values[1:]])

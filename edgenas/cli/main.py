@@ -39,16 +39,21 @@ COMMANDS = {
     "adapt": "predict a new device's latency tables from few probes and source devices",
     "list": "list spaces, strategies, evaluators, data, runtimes, presets and devices",
 }
-TOGETHER = ("search", "train")  # may run in several processes of torchrun
+TOGETHER = ("search", "train")  # commands that may run in several processes of torchrun
 RENAMED = {"--statics": "--shape-choices"}
 ABOUT = "From images and a latency budget to an ONNX model that was measured to meet the budget."
-# What argparse takes for a flag although it is a bad value: `--budget-ms -inf`.
+# What argparse takes for a flag although it is a bad value, as in `--budget-ms -inf`.
 _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)", re.IGNORECASE)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command, and return its exit code.
+
+    Args:
+        argv: words after `edgenas`; None takes those of this process.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    # Without patience: before a command takes the signals over, and in all that do not, the first one interrupts.
     with Stopper(patience_s=0) as stop:
         try:
             with distributed.processes():
@@ -57,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if {"-v", "--verbose"} & set(arguments):
                 LastingStream(sys.stderr).write("".join(traceback.format_exception(error)))
             code, text = _explain(error, stop.signum)
-            if not isinstance(error, Ended):
+            if not isinstance(error, Ended):  # else the process that ended first has printed the cause
                 LastingStream(sys.stderr).write(f"edgenas: {printable(text)}\n")
             return code
 
@@ -66,7 +71,7 @@ class Parser(argparse.ArgumentParser):
     """An argparse parser that raises instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
-        """Raises UsageError, naming where help is."""
+        """Raise UsageError, naming where help is."""
         raise UsageError(f"{message.removeprefix('argument ')}; see `{self.prog} --help`")
 
 
@@ -86,10 +91,12 @@ def _run(arguments: list[str]) -> int:
         near = get_close_matches(name, COMMANDS, n=1)
         hint = f"did you mean `edgenas {near[0]}`?" if near else f"there are {', '.join(COMMANDS)}"
         raise UsageError(f"no command {name!r}; {hint}")
+    # Each process would do all of the work, and write the same files.
     if name not in TOGETHER and distributed.world() > 1:
         raise UsageError(f"`edgenas {name}` runs in one process; start it without torchrun")
     command = _command(name)
     parser = _parser(name, command)
+    # Before anything is parsed: argparse would print the help itself, and exit.
     if {"-h", "--help"} & set(arguments):
         write(parser.format_help())
         return 0
@@ -113,7 +120,7 @@ def _parser(name: str, command: ModuleType) -> Parser:
         description=COMMANDS[name][0].upper() + COMMANDS[name][1:] + ".",
         epilog=example,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
+        allow_abbrev=False,  # `_check_flags` knows whole names, and a new flag must not change what old ones mean
     )
     command.configure(parser)
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress on stderr")
@@ -140,7 +147,7 @@ example:
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:
-    """`--flag -inf` as `--flag=-inf`, so that the flag's own check sees the value."""
+    """Return `--flag -inf` as `--flag=-inf`, so that the flag's own check sees the value."""
     joined: list[str] = []
     for argument in arguments:
         if joined and joined[-1].startswith("--") and "=" not in joined[-1] and _NEGATIVE.match(argument):
@@ -151,7 +158,7 @@ def _joined(arguments: Sequence[str]) -> list[str]:
 
 
 def _check_flags(parser: Parser, words: Sequence[str]) -> None:
-    """Raises UsageError for an unknown flag, before argparse misses what the misspelt flag should have given."""
+    """Raise UsageError for an unknown flag, before argparse misses what the misspelt flag should have given."""
     known = [option for action in parser._actions for option in action.option_strings]
     for name in (word.partition("=")[0] for word in words if word.startswith("--") and word != "--"):
         if name in RENAMED and RENAMED[name] in known:
@@ -163,12 +170,12 @@ def _check_flags(parser: Parser, words: Sequence[str]) -> None:
 
 
 def _explain(error: BaseException, signum: int | None) -> tuple[int, str]:
-    """Exit code and message of what ended a command."""
+    """Return exit code and message of what ended a command."""
     if isinstance(error, EdgeNASError):
         return error.exit_code, str(error)
     if isinstance(error, KeyboardInterrupt):
-        return 128 + (signum or 2), "interrupted"
-    if isinstance(error, MemoryError):
+        return 128 + (signum or 2), "interrupted"  # as shells count signals; 2 is SIGINT
+    if isinstance(error, MemoryError):  # often without a text of its own
         return EnvironmentFault.exit_code, "out of memory; close other programs, or try smaller images or networks"
     if isinstance(error, OSError):
         path = f"{PurePath(error.filename)}: " if isinstance(error.filename, str) else ""

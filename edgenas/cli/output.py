@@ -20,33 +20,33 @@ if TYPE_CHECKING:
 
 
 def reporter(arguments: Namespace) -> Reporter:
-    """Progress on stderr, unless --quiet; of several processes, the first one's."""
+    """Return what reports progress on stderr, unless --quiet; of several processes, only the first one reports."""
     return make_reporter(quiet=arguments.quiet or distributed.rank() > 0)
 
 
 def write(text: str) -> None:
-    """A text that ends its last line itself."""
+    """Write a text, whose last line may be ended or not."""
     write_lines([text.removesuffix("\n")])
 
 
 def write_lines(lines: Iterable[str]) -> None:
-    """Lines as they come, of the first process; when the reader has gone, no more are asked for."""
-    stream = sys.stdout
+    """Write lines as they come, in the first process alone; when the reader has gone, no more are asked for."""
+    stream = sys.stdout  # None in a program without a console
     if stream is None or distributed.rank() > 0:
         return
     try:
         for line in lines:
             try:
                 stream.write(line + "\n")
-            except UnicodeEncodeError:
+            except UnicodeEncodeError:  # bars and ± are not in every terminal's encoding
                 stream.write(ascii_only(line) + "\n")
-        stream.flush()
+        stream.flush()  # here and not at exit: a reader that has gone shows when the rest is written out
     except BrokenPipeError:
         abandon(stream)
 
 
 def csv_line(cells: Sequence[object]) -> str:
-    """Cells as a line of CSV, without its end."""
+    """Return cells as a line of CSV, without its end."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="").writerow(cells)
     return buffer.getvalue()
@@ -67,11 +67,11 @@ def show_result(result: Result, arguments: Namespace) -> int:
         width = min(summary.WIDTH, shutil.get_terminal_size((summary.WIDTH, 24)).columns)
         report = read_artefact(result.path, "report", Report)
         write(summary.summary(result, result.front, report.notes, report.images, width))
-    return 1 if result.met_budget is False else 0
+    return 1 if result.met_budget is False else 0  # None: nothing was measured yet, which is no miss
 
 
 def write_json(value: Any) -> None:
-    """An object, indented; NaN is null."""
+    """Write an object as indented JSON; NaN, which JSON lacks, is null."""
     from edgenas.workflows.result import plain
 
     write(json.dumps(plain(value), indent=2, allow_nan=False))

@@ -25,11 +25,11 @@ edgenas predict --archs codes.txt --device pi5 --ops
 edgenas predict --samples 10000 --table pi5.csv > samples.csv
 edgenas predict --archs codes.txt --json"""
 
-MOST_IN_A_TABLE = 20
+MOST_IN_A_TABLE = 20  # rows that a person reads; more are for a program, as CSV
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Which architectures, of which space, on which table."""
+    """Add which architectures, of which space, and by which table."""
     parser.add_argument(
         "archs",
         nargs="*",
@@ -53,7 +53,7 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """One row an architecture; where the time goes for ONNX files, for one architecture alone, and with `--ops`."""
+    """Print one row an architecture; for ONNX files, one architecture alone and with `--ops`, where the time goes."""
     config = flags.settings(arguments)
     if files := _files(arguments):
         from edgenas.workflows.predict import predict_files
@@ -80,6 +80,7 @@ def _show_rows(config: Config, codes: Sequence[str] | None, arguments: Namespace
     if arguments.json:
         output.write_json(list(rows))
         return
+    # Rows are predicted as they are read: one more than a table takes tells whether there are too many for it.
     few = list(itertools.islice(rows, MOST_IN_A_TABLE + 1))
     if arguments.csv or len(few) > MOST_IN_A_TABLE:
         output.write_lines(_csv(itertools.chain(few, rows)))
@@ -98,19 +99,19 @@ def _show_ops(config: Config, codes: Sequence[str], arguments: Namespace) -> Non
 
 
 def _space(config: Config, arguments: Namespace) -> SearchSpace:
-    """The space of the architectures."""
+    """Return the space of the architectures."""
     from edgenas.spaces.build import build_space
 
     return build_space(config.space, arguments.shape, arguments.classes)
 
 
 def _options(arguments: Namespace) -> dict[str, Any]:
-    """What architectures are predicted from."""
+    """Return what architectures are predicted from, as keywords."""
     return {"table": arguments.table, "estimate_missing": arguments.estimate_missing}
 
 
 def _files(arguments: Namespace) -> list[Path]:
-    """The ONNX files that were named; a mix with codes is a UsageError."""
+    """Return the ONNX files that were named. Raises UsageError for a mix with codes."""
     files = [Path(word) for word in arguments.archs if word.lower().endswith(".onnx")]
     if files and (len(files) < len(arguments.archs) or arguments.file is not None or arguments.samples is not None):
         raise UsageError("ONNX files and architectures are predicted apart; give one or the other")
@@ -118,7 +119,7 @@ def _files(arguments: Namespace) -> list[Path]:
 
 
 def _codes(arguments: Namespace) -> list[str] | None:
-    """The codes that were given, None for samples. Raises UsageError unless one way was taken, and gives some."""
+    """Return the codes that were given, None for samples. Raises UsageError unless one way was taken and gives some."""
     ways = [bool(arguments.archs), arguments.file is not None, arguments.samples is not None]
     if sum(ways) != 1:
         raise UsageError("say which architectures: codes, or --archs FILE, or --samples N, one of them")
@@ -142,7 +143,7 @@ def _csv(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _csv_cell(value: object) -> object:
-    """Counts in full, other numbers to six digits."""
+    """Return counts in full, other numbers to six digits."""
     if not isinstance(value, float):
         return value
     return int(value) if value.is_integer() else f"{value:.6g}"
@@ -155,6 +156,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     columns += [[text.count(row[name]) for row in rows] for name in ("macs", "params")]
     columns += [[text.size(row["peak_bytes"]) for row in rows], [text.printable(row["arch"]) for row in rows]]
     lines = text.table(heads, list(zip(*columns, strict=True)), right=range(7))
+    # The note is of the worst row, since a note for each would hide the table.
     share = max(row["estimated_share"] for row in rows)
     note = f"\nup to {text.percent(share, 0)} of a latency is estimated: the table lacks ops" if share else ""
     return lines + note + "\n"

@@ -17,11 +17,12 @@ edgenas profile --general
 edgenas profile --ssh pi@raspberrypi.local --python venv/bin/python --name pi5 --only width=0.5,1
 edgenas profile --shape 3x96x96 --classes 20 --threads 2 --out pi5.csv"""
 
+# Flags that mean something with --ssh only: alone, they are refused rather than ignored.
 FAR_FLAGS = {"python": "--python", "name": "--name", **flags.KIT_FLAGS}
 
 
 def configure(parser: ArgumentParser) -> None:
-    """Space and conditions."""
+    """Add the space, the conditions, and the device that ssh reaches, if it is not this machine."""
     flags.add_settings(parser, ("space", "threads", "runtime", "seed"))
     flags.add_input(parser)
     parser.add_argument(
@@ -42,15 +43,16 @@ def configure(parser: ArgumentParser) -> None:
         help="file to write it to, with --ssh folder of tables (default: your own, in the cache)",
     )
     flags.add_json(parser)
-    far = parser.add_argument_group("another device, by a kit; broken off, the same command goes on")
-    far.add_argument("--ssh", metavar="HOST", help="user@host, or what ~/.ssh/config calls it")
-    far.add_argument("--python", metavar="PATH", help="Python 3.9 with numpy and onnxruntime there (default: python3)")
-    far.add_argument("--name", type=name, help="name of the device in tables (default: its processor)")
-    flags.add_kit(far)
+    ssh = parser.add_argument_group("another device, by a kit; broken off, the same command goes on")
+    ssh.add_argument("--ssh", metavar="HOST", help="user@host, or what ~/.ssh/config calls it")
+    ssh.add_argument("--python", metavar="PATH", help="Python 3.9 with numpy and onnxruntime there (default: python3)")
+    ssh.add_argument("--name", type=name, help="name of the device in tables (default: its processor)")
+    flags.add_kit(ssh)
 
 
 def name(words: str) -> str:
-    """For `type=`: a name that can be that of a folder."""
+    """Read a name that can be that of a folder, for `type=`."""
+    # The same as `devices.ingest` asks for: else a whole measurement would be refused in the end.
     if not re.fullmatch(r"\w[\w.-]*", words, re.ASCII):
         raise ArgumentTypeError(f"{words!r} is not a name of letters, digits, '.', '-' and '_'; for example pi5")
     return words
@@ -88,7 +90,7 @@ def run(arguments: Namespace) -> int:
 
 
 def _over_ssh(config: Config, arguments: Namespace) -> int:
-    """As `run`, on another device."""
+    """Measure as `run` does, on another device."""
     if arguments.seconds is not None or config.runtime != "onnxruntime":
         raise UsageError("--ssh measures a kit, by onnxruntime and to its end; leave --seconds and --runtime out")
     from edgenas.workflows.kit import KitOptions

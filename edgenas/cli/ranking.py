@@ -15,7 +15,7 @@ edgenas ranking runs/photos --networks 32 --epochs 20"""
 
 
 def configure(parser: ArgumentParser) -> None:
-    """The run, how many networks, and how long each is trained."""
+    """Add the run, how many networks, and how long each is trained."""
     parser.add_argument("folder", metavar="RUN", type=Path, help="folder of a search with shared weights")
     parser.add_argument(
         "--networks",
@@ -50,6 +50,7 @@ def run(arguments: Namespace) -> int:
         for row in found.networks
     ]
     output.write(text.table(["ms", "shared", "alone", "network"], rows, right=range(3)) + "\n")
+    # Nan, which equals nothing: all networks are level on one side.
     spearman, kendall = (text.UNKNOWN if x != x else f"{x:.2f}" for x in (found.spearman, found.kendall))
     output.write(
         f"rank correlation of {len(rows)} networks: Spearman {spearman}, Kendall {kendall} "

@@ -24,7 +24,7 @@ edgenas search --budget-ms 8 --data photos --image-size 96 --output runs/photos
 edgenas search --budget-ms 20 --max-params 1e6 --max-file-mb 1 --budget-ms amd-epyc-zen4=0.2
 edgenas search --output runs/photos --resume"""
 
-PATIENCE_S = 5.0
+PATIENCE_S = 5.0  # that a run has to come to a safe point after a signal; then it ends at its last checkpoint
 Search = Callable[[Config, Reporter, Stopper], Result]
 GROUPS = {
     "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
@@ -53,7 +53,7 @@ GROUPS = {
 
 
 def configure(parser: ArgumentParser) -> None:
-    """A flag for every field of Config; those in no group belong to the run."""
+    """Add a flag for every field of Config; those in no group belong to the run."""
     parser.usage = "edgenas search --budget-ms MS [options]"
     for title, names in GROUPS.items():
         flags.add_settings(parser.add_argument_group(title), names)
@@ -65,12 +65,18 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """1 if the model was measured above the budget, else 0: within it, or its device is yet to measure it."""
+    """Search; return 1 if the model was measured above the budget, 0 if within it or not yet on its device."""
     return carry_out("search", _search, flags.settings(arguments), arguments)
 
 
 def carry_out(command: str, search: Search, config: Config, arguments: Namespace) -> int:
-    """Search as `command` does, and show the result; see `run`.
+    """Search as `command` does, and show the result; return the exit code as `run` does.
+
+    Args:
+        command: its name, for the line that says how to go on.
+        search: does it.
+        config: the effective settings.
+        arguments: whether the result is shown as JSON, and progress at all.
 
     Raises:
         Interrupted: by a signal; it says what to type to go on.
@@ -78,6 +84,7 @@ def carry_out(command: str, search: Search, config: Config, arguments: Namespace
     with Stopper(PATIENCE_S) as stop:
         from edgenas.workflows.setup import output_path
 
+        # The folder gets its name here, so that an interrupted run can be named.
         config = replace(config, output=str(output_path(config)))
         try:
             with redirect_stdout(sys.stderr):  # stdout is for the result alone, whatever libraries print
@@ -96,10 +103,11 @@ def _search(config: Config, reporter: Reporter, stop: Stopper) -> Result:
 
 
 def _interrupted(config: Config, signum: int, command: str = "search") -> Interrupted:
-    """What to say and how to exit after a signal, whatever the run made of it."""
+    """Return the error that says how to go on after a signal, whatever the run made of it."""
     name, folder = signal.Signals(signum).name, str(config.output)
     if (Path(folder) / "config.toml").exists():
         words = ["edgenas", command, "--output", folder, "--resume"]
+        # The folder does not keep these two, as a run may go on with others.
         words += ["--workers", str(config.workers)] if config.workers > 1 else []
         words += ["--ray", config.ray] if config.ray else []
         text = f"stopped by {name}; to go on: {shlex.join(words)}"

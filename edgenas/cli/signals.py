@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C, and what schedulers and `kill` send
 
 
 class Stopper:
@@ -20,19 +20,20 @@ class Stopper:
     """
 
     def __init__(self, patience_s: float) -> None:
-        """`patience_s` is how long whoever asks `stop()` may take to notice."""
+        """Give whoever asks `stop()` `patience_s` seconds to notice a signal."""
         self.patience_s = patience_s
         self.signum: int | None = None
         self._before: dict[int, Any] = {}
 
     def __call__(self) -> bool:
-        """Whether to stop at the next safe point."""
+        """Tell whether to stop at the next safe point."""
         return self.signum is not None
 
     def __enter__(self) -> Stopper:
         """Take the signals over."""
         if threading.current_thread() is threading.main_thread():
             self._before = {signum: signal.signal(signum, self._caught) for signum in SIGNALS}
+            # An alarm, since a thread with a timer could not raise in this thread.
             if self.patience_s:
                 self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._interrupt)
         return self
@@ -40,12 +41,13 @@ class Stopper:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         """Leave them as they were."""
         if self.patience_s and self._before:
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)  # first: an alarm without a handler ends the process
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
         self._before = {}
 
     def _caught(self, signum: int, frame: FrameType | None) -> None:
+        # The second signal decides the exit code, as it is the one that ended the run.
         if self.signum is not None or not self.patience_s:
             self.signum = signum
             self._interrupt(signum, frame)

@@ -26,12 +26,13 @@ GROUPS = {
 }
 
 
-# Of `edgenas.workflows.source_run`, which help does not wait for; a test holds them equal.
+# The defaults of `edgenas.workflows.source_run`, whose import `--help` does not wait for; a test holds them equal.
 DEFAULTS = {"strategy": "predictor", "trials": 64}
 
 
 def configure(parser: ArgumentParser) -> None:
-    """The run whose weights are used, and what may differ from it; all else is as it was there."""
+    """Add the run whose weights are used, and what may differ from it; all else is as it was there."""
+    # The first line is of `main.COMMANDS`, as for every command.
     parser.description = f"{parser.description}\nWhat is not given is as it was there."
     parser.usage = "edgenas specialize RUN --budget-ms MS [options]"
     parser.add_argument("source", metavar="RUN", nargs="?", type=Path, help="folder of a search; it is only read")
@@ -41,9 +42,9 @@ def configure(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> int:
-    """As of `edgenas search`."""
+    """Search on the weights of a run; return the exit code as `edgenas search` does."""
     given = flags.given(arguments)
-    if given.get("resume"):
+    if given.get("resume"):  # the folder knows whose weights it uses
         config = flags.settings(arguments)
     elif arguments.source is None:
         raise UsageError("say whose weights: `edgenas specialize RUN`, the folder of an `edgenas search`")

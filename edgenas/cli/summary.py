@@ -11,8 +11,8 @@ from edgenas.system import text
 from edgenas.system.metric import Metric
 from edgenas.workflows.result import Result
 
-WIDTH = 100  # columns
-FRONT_ROWS = 12
+WIDTH = 100  # columns, where the terminal has as many: longer lines are hard to read
+FRONT_ROWS = 12  # points of the front that are shown, so that all fits on a screen
 BAR = 12  # columns of a bar
 
 
@@ -23,10 +23,14 @@ def summary(
     images: Mapping[str, int] | None = None,
     width: int = WIDTH,
 ) -> str:
-    """What a person wants to know after a search.
+    """Return what a person wants to know after a search.
 
-    `front` holds `latency_ms`, `accuracy`, `macs`, `params` and `arch` of each point, `images` the sizes of the
-    `validation` and `test` splits, from which the standard errors follow.
+    Args:
+        result: of the search.
+        front: `latency_ms`, `accuracy`, `macs`, `params` and `arch` of each point.
+        notes: of the run, a paragraph each.
+        images: sizes of the `validation` and `test` splits, from which the standard errors follow.
+        width: columns of a line, at most.
     """
     blocks = [_verdict(result), text.table(None, _facts(result, images or {}))]
     if front:
@@ -40,7 +44,7 @@ def summary(
 
 
 def to_confirm(result: Result) -> list[str]:
-    """What a person types to have a model measured that was found for a device which was not at hand."""
+    """Return what a person types to have a model measured that was found for a device which was not at hand."""
     folder = text.printable(shlex.quote(result.bundle))
     there = f"python run.py --threads {result.threads} --out confirmed.jsonl"
     if result.runtime.startswith("onnxruntime-web"):
@@ -70,7 +74,7 @@ def _verdict(result: Result) -> str:
 
 
 def _facts(result: Result, images: Mapping[str, int]) -> list[tuple[str, str]]:
-    """Pairs of what and how much."""
+    """Return pairs of what and how much."""
     r, test = result, images.get("test")
     low, high = text.ms(r.predicted_low_ms), text.ms(r.predicted_high_ms)
     threads = f"{r.threads} thread" + "s" * (r.threads > 1)
@@ -86,6 +90,7 @@ def _facts(result: Result, images: Mapping[str, int]) -> list[tuple[str, str]]:
         ("int8", f"{text.ms(r.int8_measured_ms)} ms, test {text.accuracy(r.int8_test_accuracy, test)}"),
         ("size", f"{text.count(r.macs)} MACs, {text.count(r.params)} parameters"),
         ("", f"file {text.size(r.file_bytes)}, activations {text.size(r.peak_bytes)} at their peak"),
+        # The word stands before the first limit alone, and not at all without one: the shorter of both ends it.
         *zip(["limits", *[""] * len(r.limits)], map(text.used_of_limit, r.limits), strict=False),
         ("search", f"{r.strategy} with {r.evaluator} on {r.data}, seed {r.seed}"),
         *([("", f"on the weights of {r.source}")] if r.source else []),
@@ -105,21 +110,23 @@ def _measured(result: Result) -> str:
 
 
 def _latency(result: Result) -> str:
-    """Never without its repeat error."""
+    """Return the measured latency, never without its repeat error."""
     error = "unknown" if result.repeat_error is None else text.percent(result.repeat_error)
     return f"{text.ms(result.measured_ms)} ms ± {error}"
 
 
 def _time(seconds: Mapping[str, float]) -> str:
+    # The four longest stages tell where the time went, and the line stays short.
     longest = sorted(seconds, key=lambda stage: -seconds[stage])[:4]
     parts = ", ".join(f"{stage} {text.duration(seconds[stage])}" for stage in longest)
     return text.duration(sum(seconds.values())) + (f" ({parts})" if parts else "")
 
 
 def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> str:
-    """The front as a table, fastest first; what is too wide for the terminal is left out, never cut."""
+    """Return the front as a table, fastest first; what is too wide for the terminal is left out, never cut."""
     points = sorted(front, key=lambda point: float(point["latency_ms"]))
     shown = _thinned(points, FRONT_ROWS, result.arch)
+    # Bars are full at the budget, or at the slowest point where there is none.
     whole_ms = result.budget_ms or float(points[-1]["latency_ms"])
     columns = {
         "ms": text.ms_column([point["latency_ms"] for point in shown]),
@@ -130,9 +137,11 @@ def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> st
         "arch": [text.printable(point["arch"]) for point in shown],
     }
     for spare in ("params", "MACs"):
+        # Two blanks before each column, or the mark before the first.
         if sum(2 + max(map(len, [head, *cells])) for head, cells in columns.items()) > width:
             del columns[spare]
     rows = list(zip(*columns.values(), strict=True))
+    # Numbers are flush right, the last column never: that is the architecture, wherever it has come to.
     head, *lines = text.table(list(columns), rows, right={0, 2, 3, 4} - {len(columns) - 1}).splitlines()
     marks = ["* " if point["arch"] == result.arch else "  " for point in shown]
     marked = [mark + line for mark, line in zip(marks, lines, strict=True)]
@@ -146,7 +155,7 @@ def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> st
 
 
 def _volume(result: Result) -> str:
-    """The hypervolume, and the point that bounds it."""
+    """Return the hypervolume, and the point that bounds it."""
     corner = []
     for name, value in result.reference_point.items():
         metric = Metric.parse(name)
@@ -162,12 +171,13 @@ def _volume(result: Result) -> str:
 
 
 def _thinned(points: Sequence[Mapping[str, Any]], most: int, arch: str) -> list[Mapping[str, Any]]:
-    """At most `most` points, spread evenly, with both ends and the delivered one."""
+    """Return at most `most` points, spread evenly, with both ends and the delivered one."""
     if len(points) <= most:
         return list(points)
     kept = {round(i * (len(points) - 1) / (most - 1)) for i in range(most)}
     mine = next((i for i, point in enumerate(points) if point["arch"] == arch), 0)
     if mine not in kept:
+        # The delivered one takes the place of its nearest neighbour that is no end.
         kept.remove(min(kept - {0, len(points) - 1}, key=lambda i: abs(i - mine)))
         kept.add(mine)
     return [points[i] for i in sorted(kept)]

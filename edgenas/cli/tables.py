@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def show(written: Sequence[tuple[Path, LatencyTable]], *, as_json: bool) -> None:
-    """Where each is, and what is in it."""
+    """Print where each table is, and what is in it."""
     if as_json:
         output.write_json([_facts(path, table) for path, table in written])
         return

@@ -17,7 +17,7 @@ SETTINGS = (
 
 
 def configure(parser: ArgumentParser) -> None:
-    """The architecture, and what its training depends on."""
+    """Add the architecture, and what its training depends on."""
     parser.add_argument(
         "arch",
         metavar="ARCH",

@@ -56,6 +56,7 @@ class AdditiveCost(CostModel):
         costs[priced] = self.node_costs([node for node in nodes if node.priced])
         return costs
 
+    # By the sums themselves, which a space shares with its restrictions: their nodes are priced once for all of them.
     @cached_property
     def _tables(self) -> dict[LiveSums, NDArray[np.float64]]:
         return {}
@@ -87,6 +88,7 @@ class AdditiveCost(CostModel):
         costs = self.supergraph_costs(space, statics)
         total: Any = self.intercept
         for probability, cost in zip(probabilities, costs.tolist(), strict=True):
+            # Terms of free nodes would only add to what a gradient goes through.
             if cost:
                 total = total + probability * cost
         return total
@@ -110,6 +112,7 @@ def many_additive(costs: Sequence[AdditiveCost], space: SearchSpace, archs: Sequ
 
 def many_metrics(costs: Sequence[CostModel], space: SearchSpace, archs: Sequence[Arch]) -> dict[str, np.ndarray]:
     """Return every cost of every architecture: (n,) by metric."""
+    # Additive costs share one look at the live nodes; the result keeps the order of `costs`.
     additive = [cost for cost in costs if isinstance(cost, AdditiveCost)]
     totals = many_additive(additive, space, archs) if additive else ()
     values = dict(zip((cost.metric for cost in additive), totals, strict=True))

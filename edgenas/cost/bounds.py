@@ -39,6 +39,7 @@ def _least(space: SearchSpace, cost: CostModel, sign: float) -> Arch:
         costs = sign * cost.many(space, starts)
         arch, value = starts[int(costs.argmin())], float(costs.min())
         while True:
+            # Other shape choices are other supergraphs: they have a descent of their own.
             nearby = [a for a in neighbours(space, arch) if space.statics(a) == statics]
             values = sign * cost.many(space, nearby) if nearby else np.array([np.inf])
             if values.min() >= value:

@@ -16,7 +16,9 @@ from edgenas.graph.ops import FUSED_ACTIVATIONS, Act, Conv, SqueezeExcite
 
 FLOAT_BYTES = 4  # of a float32: counts are free of precision, as op keys are
 # What fvcore would count, or warn of, and what is no multiply-add.
-UNCOUNTED = "add add_ mul pad slice mean sigmoid hardsigmoid hardswish silu hardtanh relu relu6 max_pool2d avg_pool2d".split()
+UNCOUNTED = (
+    "add add_ mul pad slice mean sigmoid hardsigmoid hardswish silu hardtanh relu relu6 max_pool2d avg_pool2d".split()
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def _traced_macs(nodes: Sequence[Node]) -> list[float]:
     """Return the MACs of each node, by fvcore on a module that holds one folded layer per node."""
     if not nodes:
         return []
+    # `predict` works from the counts in a table, without torch.
     import torch
 
     from edgenas.nn.network import Layer
@@ -66,6 +69,7 @@ def _traced_macs(nodes: Sequence[Node]) -> list[float]:
     class Bag(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
+            # Folded, because fvcore counts batch norm, which an exported file does not have.
             self.layers = torch.nn.ModuleList(Layer(node, folded=True) for node in nodes)
 
         def forward(self, *xs: torch.Tensor) -> list[torch.Tensor]:
@@ -89,6 +93,7 @@ def flop_counter(module: object, inputs: tuple[object, ...]) -> Any:
         inputs: the tensors that it is traced with.
     """
     with warnings.catch_warnings():
+        # The import of fvcore warns of `torch.jit.script`, which is no fault of the caller's.
         warnings.filterwarnings("ignore", message=".*torch.jit.*")
         from fvcore.nn import FlopCountAnalysis
 

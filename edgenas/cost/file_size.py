@@ -36,7 +36,7 @@ class FileBytes(AdditiveCost):
     metric = "file_bytes"
 
     def __init__(self, space: SearchSpace, precision: Precision = "fp32") -> None:
-        """Prepare for networks of `space`: the names in their files have the lengths that they have there."""
+        """Prepare for networks of `space`: the longest names in its programs bound those in their files."""
         self.precision: Precision = precision
         self.intercept = ENVELOPE[precision]
         self._reads: dict[str, tuple[int, ...]] = {}  # by node: longest name of each tensor that it reads
@@ -90,6 +90,7 @@ def _possible_zeros(node: Node) -> list[Node]:
 def _framed(message: onnx.NodeProto | onnx.TensorProto) -> int:
     """Return the bytes of a message inside another: its tag, its length and itself."""
     size = int(message.ByteSize())
+    # protobuf writes a length in 7 bits a byte.
     return 1 + -(-max(1, size.bit_length()) // 7) + size
 
 
@@ -160,6 +161,7 @@ def _pair(name: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     ]
     tensors = [
         helper.make_tensor(scale, TensorProto.FLOAT, [], [0.1]),
+        # The largest zero point takes the most bytes, two.
         helper.make_tensor(zero_point, TensorProto.UINT8, [], [255]),
     ]
     return nodes, tensors

@@ -26,6 +26,7 @@ class LookupCost(CostModel):
         """
         self.metric = metric
         recorded = np.asarray(values, dtype=np.float64).tolist()
+        # None is the architecture of a supergraph, for which nothing is recorded.
         self._values: dict[Arch | None, float] = dict(zip(archs, recorded, strict=True))
 
     def __call__(self, graph: Graph) -> float:

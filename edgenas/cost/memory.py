@@ -38,6 +38,7 @@ class PeakBytes(CostModel):
             size = math.prod(node.shape)
             held += size
             peak = max(peak, held)
+            # What nobody reads, such as the output, is held to the end.
             last = last_reader.get(node.name, len(graph.nodes))
             ends[last] = ends.get(last, 0) + size
             held -= ends.pop(i, 0)
@@ -66,17 +67,20 @@ class _Walk:
         widths = [1 + len(node.inputs) * isinstance(node.op, Concat | Linear) for node in self.graph]
         self.steps = np.cumsum(widths) - 1
         self.end = int(self.steps[-1]) + 2  # after the zeros that stand for an output of zeros
+        # By step: elements that are written, less those that the step before read last.
         self.changes = np.zeros((self.end + 2, len(rows)))
 
     def peak(self) -> NDArray[np.float64]:
         """Return the most elements (n,) that are held at once."""
         last = self._last_readers()
+        # A Choose passes on the value that it takes, and writes none.
         kept = self.live & np.array([[not isinstance(node.op, Choose)] for node in self.graph])
         kept[0] = True
         last[0][last[0] < 0] = self.end  # an input that nobody reads stays
         sizes = np.array([[math.prod(node.shape)] for node in self.graph]) * kept
         self.changes[self.steps] += sizes
         columns = np.arange(len(self.rows))
+        # Places in the flattened table of changes: one pass for all nodes and architectures.
         freed = np.bincount((columns + (last + 1) * len(columns))[kept], sizes[kept], self.changes.size)
         self.changes -= freed.reshape(self.changes.shape)
         peak: NDArray[np.float64] = self.changes.cumsum(axis=0).max(axis=0)
@@ -90,11 +94,13 @@ class _Walk:
         self._zeros(last[0], self.end - 1, self.end, math.prod(self.graph.output.shape), ~self.nonzero[-1])
         used = set(np.flatnonzero(self.live.any(axis=1)).tolist())
         for i, node in reversed(list(enumerate(self.graph))):
+            # A sum that is live nowhere may still pass on its only term.
             if i not in used and not isinstance(node.op, Add):
                 continue
             for k, source in enumerate(place[name] for name in node.inputs):
                 until, reads = self.steps[i], self.live[i]
                 if isinstance(node.op, Choose):
+                    # What is read through a choice is held until the choice itself is read last.
                     until, reads = last[i], self.rows[:, self.index[node.op.choice]] == node.op.options[k]
                 elif isinstance(node.op, Add):
                     until, reads = np.where(reads, until, last[i]), np.ones_like(reads)

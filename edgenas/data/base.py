@@ -73,6 +73,7 @@ class Store(Protocol):
         ...
 
 
+# Not compared by value: `==` of arrays and tensors is no truth value.
 @dataclass(frozen=True, eq=False)
 class Split:
     """Labelled images: image i of the split is row `rows[i]` of the store, its label is `labels[i]`.
@@ -164,7 +165,7 @@ class Data:
     validation: Split
     held_out: Split = field(repr=False)  # read it through `test()`, which counts
     skipped: tuple[str, ...] = ()  # images left out, each with its reason
-    _reads: list[str] = field(default_factory=list, init=False, repr=False)
+    _reads: list[str] = field(default_factory=list, init=False, repr=False)  # a list can grow in a frozen record
 
     def test(self) -> Split:
         """Return the test split and count the call, because a choice made on it would spoil the final figure."""
@@ -190,6 +191,7 @@ def cycled(
         step: number of the first batch, counted over all epochs.
         part: images of each batch that are made.
     """
+    # As `Split.batches` counts them: without a smaller last batch.
     per_epoch = max(1, len(split) // batch_size)
     while True:
         epoch, start = divmod(step, per_epoch)
@@ -259,6 +261,7 @@ def preprocess(images: Tensor | Pixels, size: int, mean: Sequence[float], std: S
 def _cut_out(x: Tensor, share: float, step: Step) -> Tensor:
     """Set a square around a random pixel of each image to the mean; what lies beyond the border is lost."""
     assert step.key is not None
+    # Processes that share a batch all draw for the whole of it, so an image loses the same square on any of them.
     side = x.shape[-1]
     draws = np.random.default_rng((_CUTOUT, *step.key)).integers(side, size=(2, len(step.rows)))[:, step.part]
     starts = torch.from_numpy(draws - round(share * side) // 2).to(x.device, non_blocking=True)
@@ -278,6 +281,7 @@ def _apportion(n: int, shares: Sequence[float]) -> Rows:
     counts = np.maximum(np.floor(ideal).astype(np.int64), 1)
     while counts.sum() < n:
         counts[np.argmax(ideal - counts)] += 1
+    # Shares that were raised to 1 are taken from those that have more than their due.
     while counts.sum() > n:
         counts[np.argmax(np.where(counts > 1, counts - ideal, -np.inf))] -= 1
     return counts

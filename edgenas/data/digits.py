@@ -13,7 +13,7 @@ from edgenas.data.storage.splits import split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 
 SIDE = 32  # pixels; the originals have 8x8, which leave a network nothing to downsample
-AUGMENT = Augment(shift=0.08, scale=0.1, rotate=10)
+AUGMENT = Augment(shift=0.08, scale=0.1, rotate=10)  # not mirrored: hardly any digit would still be one
 
 
 def build(
@@ -30,7 +30,7 @@ def build(
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
-    coarse = torch.from_numpy(images).view(-1, 1, 8, 8) * (255 / 16)
+    coarse = torch.from_numpy(images).view(-1, 1, 8, 8) * (255 / 16)  # grey levels go from 0 to 16
     pixels = F.interpolate(coarse, (SIDE, SIDE), mode="bilinear").round().to(torch.uint8).numpy()
     classes = tuple("0123456789")
     labels = labels.astype(np.int64)

@@ -67,6 +67,7 @@ def read_idx(path: Path) -> Pixels:
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        # Two zero bytes, the type of the numbers (8 is uint8), how many dimensions, then the size of each, big-endian.
         rank = content[3]
         shape = struct.unpack_from(f">{rank}I", content, 4)
     except (OSError, EOFError, zlib.error, IndexError, struct.error) as error:

@@ -71,6 +71,7 @@ def build(
         return Split(store, rows, torch.from_numpy(labels[rows]))
 
     train, validation, test = map(part, (splits.train, splits.validation, splits.test))
+    # Resolved, because `.` has no name.
     return Data(root.resolve().name, classes, (3, side, side), MEAN, STD, AUGMENT, train, validation, test, skipped)
 
 
@@ -94,6 +95,8 @@ def _repeated(found: Iterable[tuple[str, int, Path]]) -> dict[Path, str]:
     Raises:
         DataError: two splits or two classes hold the same file content.
     """
+    # Files of different sizes are different: only files of one size are read for their hash. Empty ones are told apart
+    # later, as files that are no images.
     by_size: Mapping[int, list[tuple[str, int, Path]]] = defaultdict(list)
     for entry in found:
         by_size[entry[2].stat().st_size].append(entry)

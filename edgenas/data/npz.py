@@ -16,8 +16,6 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
-from zlib import error as ZlibError
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,9 +80,11 @@ def _find(root: Path | None) -> Path:
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
+        # A pickled array could run code.
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, BadZipFile, ZlibError, MemoryError) as error:
+    # In a damaged file numpy, zipfile and zlib raise whatever they stumble over.
+    except Exception as error:
         raise DataError(f"{path}: not a readable .npz of plain arrays ({error}); write it with numpy.savez") from error
 
 
@@ -100,9 +100,10 @@ def _decode_blobs(arrays: dict[str, NDArray[Any]], size: int | None, path: Path)
     blob, length = arrays["blob"], arrays.get("length")
     if length is None or blob.dtype != np.uint8 or not np.issubdtype(length.dtype, np.integer) or length.ndim != 1:
         raise DataError(f"{path}: blob wants uint8 bytes and integer `length` of each file beside it")
-    if (length < 0).any() or length.sum(dtype=np.int64) != blob.size:
+    length = length.astype(np.int64)  # the difference of a signed and an unsigned number of 64 bits is a float
+    if (length < 0).any() or length.sum() != blob.size:
         raise DataError(f"{path}: lengths do not add up to the {blob.size} bytes of blob; write the file again")
-    ends = np.cumsum(length, dtype=np.int64)
+    ends = np.cumsum(length)
 
     def one(index: int) -> Pixels | str:
         try:

@@ -19,7 +19,7 @@ from edgenas.system.records import Json
 KIND = "finalist"
 # A reference so much faster than in the device's table is another device's, or the table was measured on a busy one.
 FASTER_BY = 1.25
-# Rounds of each finalist, many more than of a table's rows: these few figures decide.
+# Rounds of each finalist, ten times as many as of a table's rows, and no fewer than of these: these few figures decide.
 FEWEST_ROUNDS, ROUNDS = 24, 240
 # What must be as in the table of the search. The device's name is not: it may be anybody's choice.
 CONDITIONS = ("processor", "runtime", "threads")
@@ -70,6 +70,7 @@ def finalist_timings(results: Results, run_folder: Path, table: LatencyTable) ->
         if entry["kind"] != KIND:
             continue
         name = entry["id"], entry["precision"]
+        # What is left of `hashes` in the end was not measured.
         if hashes.pop(name, None) != entry["sha256"]:
             raise TableError(f"finalist {name[0]}, {name[1]}: the measured model is not that of {run_folder}")
         if not timing.repeat_error <= MAX_REPEAT_ERROR:
@@ -98,6 +99,7 @@ def _models(run_folder: Path) -> dict[tuple[str, str], Path]:
     """Return the exported finalists by number and precision."""
     models = {}
     for path in sorted(run_folder.glob("finalist-*.onnx")):
+        # `finalist-3.int8.onnx` has a suffix before the last one, `finalist-3.onnx` has none.
         number, *suffix = path.name.removeprefix("finalist-").removesuffix(".onnx").split(".")
         models[number, "int8" if suffix else "fp32"] = path
     return models

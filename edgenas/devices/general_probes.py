@@ -14,7 +14,7 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 
-# Of the images that most published networks take.
+# Shape and classes of the images that most published networks take, ImageNet's.
 SHAPE, CLASSES = (3, 224, 224), 1000
 # Whole networks behind the correction of a machine's own table.
 NETS = 40
@@ -65,6 +65,7 @@ def general_nets(limit: int = NETS, seed: int = 0) -> list[tuple[SearchSpace, Ar
     drawn = {arch: _macs(space.graph(arch)) for arch in (sample(space, rng) for _ in range(4 * limit))}
     fitting = sorted((arch for arch in drawn if drawn[arch] <= MOST_NET_MACS), key=lambda arch: drawn[arch])
     log_macs = np.log([drawn[arch] for arch in fitting])
+    # A network may be the nearest to several levels: a set keeps it once.
     levels = np.linspace(log_macs[0], log_macs[-1], limit)
     nearest = {int(abs(log_macs - level).argmin()) for level in levels}
     return [(space, fitting[i]) for i in sorted(nearest)]
@@ -85,7 +86,7 @@ def _node(op: Op, shapes: tuple[Shape, ...]) -> Node:
     return Node("op", op, names, shapes, op.shape(*shapes), "op")
 
 
-# Sizes
+# The functions below draw sizes.
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
@@ -115,7 +116,7 @@ def _pick(rng: np.random.Generator, *options: str) -> str:
     return str(rng.choice(list(options)))
 
 
-# Kinds
+# The functions below draw one kind of op each, with the shapes of its inputs.
 
 
 def _pointwise(rng: np.random.Generator) -> tuple[Op, tuple[Shape, ...]]:

@@ -20,13 +20,13 @@ from edgenas.runtimes.summary import Timing, repeat_error_of_table, summarise_ro
 from edgenas.runtimes.timing import MIN_CLEAN_SHARE
 from edgenas.system.records import Json
 
-# Fewer rounds leave no repeat error to speak of: two even and two odd ones of each session at least.
+# Fewer rounds leave no repeat error to speak of: of six, three even ones stand against three odd ones.
 FEWEST_ROUNDS = 6
 # What the predictor itself promises; above, the rows say more of other programs than of the device.
 WORST_REPEAT_ERROR = 0.1
 # The number of the first probe of every kit.
 REFERENCE = 0
-# Parts of a table's path, which must not lead out of the folder of tables.
+# What a part of a table's path may be: it must not lead out of the folder of tables.
 _NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 
 
@@ -114,6 +114,7 @@ def _add(where: str, line: Json, results: Results) -> None:
     try:
         probe, number = int(line["probe"]), int(line["slot"])
         in_kit = 0 <= probe < len(results.manifest["probes"])
+        # A probe that does not run on the device is no fault of the file.
         if "error" in line:
             results.failed[probe] = str(line["error"])
             return
@@ -125,7 +126,7 @@ def _add(where: str, line: Json, results: Results) -> None:
     if not plausible:
         raise TableError(f"{where}: {dict(line)} is no plausible round (ms up to {LARGEST_MS:.0f}); measure again")
     row = results.rounds.setdefault(number, {})
-    if probe in row:
+    if probe in row:  # a runner that goes on measures nothing twice
         raise TableError(f"{where}: probe {probe} has round {number} twice: two measurements in one file?")
     row[probe] = figure
 

@@ -86,6 +86,7 @@ def _in_precision(
     precision: str,
     rng: np.random.Generator,
 ) -> Iterator[Probe]:
+    # An empty call quantises nothing, so its model is fp32 in either precision.
     yield Probe("empty", "", precision, random_model(identity((1, 1, 1)), "fp32", rng), {})
     if precision == "int8":
         for shape in quantised_shapes(nodes.values()):
@@ -123,6 +124,7 @@ def random_model(graph: Graph, precision: str, rng: np.random.Generator) -> byte
         return model
     from edgenas.exporters.quantize import quantize
 
+    # A kit may go to any processor: weights of 7 bits are right on all of them, and take as long.
     return quantize(model, _inputs(graph, rng), reduce_range=True)
 
 

@@ -174,14 +174,15 @@ class _Work:
     def _clean_round(self, order: list[int]) -> dict[int, Json]:
         """Time one round of each; take it again after a pause while the device is too busy to tell."""
         share = 1.0
-        for pause_s in PAUSES_S:
+        for pause_s in (0.0, *PAUSES_S):
+            if pause_s:
+                self.progress.show(f"only {share:.0%} of the samples were clean; waiting {pause_s:.0f} s")
+                time.sleep(pause_s)
             rows = {i: self._time(i) for i in order}
             share = sum(row["clean_share"] for row in rows.values()) / max(1, len(rows))
             if not rows or share >= timing.MIN_CLEAN_SHARE:
                 return rows
             self.progress.step(-len(rows))
-            self.progress.show(f"only {share:.0%} of the samples were clean; waiting {pause_s:.0f} s")
-            time.sleep(pause_s)
         raise NoisyMachine(f"only {share:.0%} {NOISY}; close other programs and start again")
 
     def _time(self, i: int) -> Json:

@@ -17,8 +17,8 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import is_allowed
 
 ALL = "all"
-# The ops and networks that two tables must have in common: what one lacks of the ops is estimated, and networks that
-# one lacks are lost to all.
+# The share of ops, and of networks, that two tables must have in common: ops that one lacks are estimated, and networks
+# that one lacks are lost to all.
 LEAST_SHARE = 1 / 3
 
 
@@ -108,6 +108,7 @@ def _of_use(name: str, tables: list[LatencyTable], precision: str, new: LatencyT
         ("of another device than the new one", lambda table: table_name(table) != own),
         ("with ops of the kit's space", lambda table: bool(table.ops)),
     )
+    # One after the other, so that the message names the first reason by which nothing is left.
     for words, holds in filters:
         tables = [table for table in tables if holds(table)]
         if not tables:

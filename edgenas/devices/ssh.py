@@ -27,9 +27,9 @@ VARIABLE = "EDGENAS_SSH"
 REMOTE_CODE = Path(__file__).with_name("ssh_remote.py")
 # The oldest that the kit's code is tested for; what boards of 2021 came with.
 OLDEST_PYTHON = [3, 9]
-# Exit codes of ssh, and of a shell.
+# Exit codes: of ssh without a connection, and of a shell that cannot run or find a program.
 BROKEN, NOT_FOUND = 255, (126, 127)
-# Without it a cable that is pulled goes unnoticed for hours.
+# Without a question each 15 s, a cable that is pulled goes unnoticed for hours.
 OPTIONS = ("-T", "-o", "ServerAliveInterval=15")
 # What runner.ProgressLine and ssh_remote.py write.
 PROGRESS = re.compile(r"(\d+) of (\d+) (?:rounds|MB)(?: \(\d+%\))?(?:, .*? left)? ?(.*)")
@@ -113,6 +113,7 @@ class Remote:
             raise NoisyMachine(f"{self.host}: {words}")
         if code:
             raise EnvironmentFault(f"{self.host}: {words or code}; to begin again, remove {folder} there")
+        # The file stays there until `remove`: if this breaks off, the same command fetches it again.
         with results.open("wb") as out:
             code, words = self._run(f"cat {shlex.quote(there)}", out=out)
         if code:

@@ -51,7 +51,7 @@ def unpack(folder: str, digest: str, size: str) -> None:
 def measure(folder: str, *arguments: str) -> None:
     """Become the kit's runner, which takes the lock along."""
     lock = _locked(folder)
-    os.set_inheritable(lock.fileno(), True)
+    os.set_inheritable(lock.fileno(), True)  # Python closes its files in what it starts otherwise
     os.execv(sys.executable, [sys.executable, os.path.join(folder, "run.py"), *arguments])
 
 
@@ -70,6 +70,7 @@ def _locked(folder: str) -> TextIO:
             with suppress(ValueError, ProcessLookupError):  # its number is not written yet, or it has just ended
                 os.kill(int(lock.read()), signal.SIGTERM)
             time.sleep(0.1)
+    # The number tells a later start whom to end.
     lock.truncate(0)
     lock.write(str(os.getpid()))
     lock.flush()

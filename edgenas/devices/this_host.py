@@ -34,7 +34,7 @@ SECONDS_EACH = 0.12
 TRIES, PAUSE_S = 3, 2.0
 # A reference so much slower than at its best says that another program has the machine, and that figures are its.
 SLOWER_BY = 1.08
-# What the time of an empty call is measured on.
+# The name of the model that an empty call is timed on.
 EMPTY = "identity"
 # The header's field for what runs a web runtime, such as Chromium, whose version is not the runtime's.
 ENGINE = "engine"
@@ -219,11 +219,13 @@ def _quietest(
         if is_quiet or len(found) >= tries:
             break
         time.sleep(PAUSE_S)
+    # The reference tells how quiet the machine was; to pick runs by their own figures would pick the luckiest.
     return timings if is_quiet else min(found, key=lambda timings: timings[reference.NAME].ms)
 
 
 def cached_table_path(runtime: str, threads: int, precision: str = "fp32") -> Path:
     """Return where this machine's own table is kept between runs."""
+    # A table belongs to one version of the runtime, so another version begins its own.
     version = plugins.load("runtimes", runtime).version()
     return own_tables() / host.host_name() / f"{runtime}-{version}-{threads}t-{precision}.csv"
 

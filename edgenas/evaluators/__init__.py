@@ -1,1 +1,1 @@
-"""Evaluators."""
+"""Evaluators: what scores an architecture, one file each."""

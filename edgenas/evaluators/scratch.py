@@ -25,7 +25,15 @@ class ScratchEvaluator:
     own_weights = True
 
     def __init__(self, space: SearchSpace, data: Data, settings: Settings, device: str, seed: int) -> None:
-        """`settings` are those of the short training, on `device` (cpu or cuda)."""
+        """Prepare to score architectures.
+
+        Args:
+            space: where the architectures are from.
+            data: what is trained and scored on.
+            settings: of the short training.
+            device: cpu or cuda.
+            seed: of fresh weights and of the order of images, the same for every architecture.
+        """
         self.space, self.data, self.settings, self.device, self.seed = space, data, settings, device, seed
         self._scores: dict[Arch, Metrics] = {}
 
@@ -54,7 +62,7 @@ class ScratchEvaluator:
             self.settings,
             size=size,
             seed=self.seed,
-            context=TrainingContext(),
+            context=TrainingContext(),  # nothing is kept: a trial that was killed is trained again
         )
         scores = evaluate(network, self.data.validation.batches(256, size=size))
         return {"accuracy": scores.accuracy, "loss": scores.loss}

@@ -30,11 +30,21 @@ def training_archs(problem: Problem, seed: int, step: int, teacher: Arch, cheape
 
     Deviation from BigNAS: the teacher is not the largest architecture of the space but the largest one that is scored;
     what lies beyond is never used, and would take most of the time.
+
+    Args:
+        problem: whose budgets say what is scored.
+        seed: of the run.
+        step: of the training.
+        teacher: the largest architecture that is scored.
+        cheapest: that of least cost.
     """
     rng = np.random.default_rng((seed, STREAM, step))
+    # As a violation, which counts from the budget on. Every reward form can use these weights, so the widest counts.
     most = max(SCORED_UP_TO.values()) - 1
     drawn = [sample(problem.space, rng) for _ in range(DRAWN)]
     within = [arch for arch, violation in zip(drawn, problem.violation(drawn), strict=True) if violation <= most]
+    # The gradients of all processes are added up: they must be of the same architectures. A tight budget may leave none
+    # of the samples.
     return distributed.broadcast([teacher, cheapest, *(within or [cheapest])[:STUDENTS]])
 
 

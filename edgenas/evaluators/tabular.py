@@ -6,7 +6,6 @@ accuracies in %; and, if it has them, `lat_names` (devices,) and `lat_ms` (n, de
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +37,13 @@ class ScoreTable:
     latency_ms: Mapping[str, NDArray[np.float64]]
 
     def check(self, space: SearchSpace) -> None:
-        """Raises UsageError if the architectures are of another space."""
+        """Check that the architectures are of a space.
+
+        Raises:
+            UsageError: they are of another one.
+        """
         try:
+            # The largest option of each choice, as if of one architecture: where it exists, so do all.
             space.check(tuple(map(max, zip(*self.archs, strict=True))))
         except UsageError as error:
             raise UsageError(f"--scores: its architectures are of another space than {space.name} ({error})") from error
@@ -79,6 +83,7 @@ def read_scores(path: Path) -> ScoreTable:
         DataError: it cannot be read, or is not of the form above.
     """
     try:
+        # Without pickles: a file that somebody passed on must not run code.
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             codes = file["op_codes"]
             accuracy = {n.removeprefix(PREFIX): _column(file[n], codes) / 100 for n in file if n.startswith(PREFIX)}
@@ -90,7 +95,8 @@ def read_scores(path: Path) -> ScoreTable:
                 raise ValueError("an accuracy outside of 0 to 100 %")
             if any((column <= 0).any() for column in latency_ms.values()):
                 raise ValueError("a latency that is not above 0 ms")
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    # In a damaged file numpy, zipfile and zlib raise whatever they stumble over; the checks above raise ValueError.
+    except Exception as error:
         raise DataError(f"{path} holds no scores: {error}; see edgenas/evaluators/tabular.py for its form") from error
     if not archs or not accuracy:
         raise DataError(f"{path} holds no scores: no architectures, or no `{PREFIX}...` of them")
@@ -116,7 +122,7 @@ def _column(values: NDArray[np.float64], codes: NDArray[np.int64]) -> NDArray[np
 
 
 class TabularEvaluator:
-    """Nothing is trained before the finalists, whose weights begin fresh."""
+    """Looks accuracies up; nothing is trained before the finalists, whose weights begin fresh."""
 
     weights_version = 0
     own_weights = False
@@ -126,7 +132,11 @@ class TabularEvaluator:
         self.space, self.accuracy, self.seed, self.device = space, accuracy, seed, device
 
     def __call__(self, arch: Arch) -> Metrics:
-        """Return `accuracy`. Raises UsageError if the file does not have the architecture."""
+        """Return `accuracy`, in 0..1.
+
+        Raises:
+            UsageError: the file does not have the architecture.
+        """
         if arch not in self.accuracy:
             raise UsageError(f"the scores hold no {self.space.name} {self.space.code(arch)}; use another --scores")
         return {"accuracy": self.accuracy[arch]}
@@ -137,7 +147,7 @@ class TabularEvaluator:
 
     def network(self, arch: Arch) -> Network:
         """Return fresh weights."""
-        from edgenas.nn.network import fresh_network
+        from edgenas.nn.network import fresh_network  # torch starts here, with the first finalist
 
         return fresh_network(self.space.graph(arch), self.seed, self.device)
 
@@ -156,7 +166,7 @@ def accuracies(config: Settings) -> tuple[ScoreTable, str]:
 
 
 def _name(scores: ScoreTable, config: Settings) -> str:
-    """Return which accuracies are meant. Raises UsageError if they are not named, or not there."""
+    """Return which accuracies are meant; raises UsageError if they are not named, or not there."""
     name = config.scores_name or (next(iter(scores.accuracy)) if len(scores.accuracy) == 1 else None)
     if name is None:
         raise UsageError(f"--scores-name: say which accuracies, one of {', '.join(scores.accuracy)}")
@@ -166,6 +176,6 @@ def _name(scores: ScoreTable, config: Settings) -> str:
 
 
 def build(priced: Priced, ctx: Context) -> TabularEvaluator:
-    """Look accuracies up: those that `--scores-name` names in the file `--scores`."""
+    """Return an evaluator that looks accuracies up: those that `--scores-name` names in the file `--scores`."""
     scores, name = accuracies(priced.config)
     return scores.evaluator(name, priced.problem.space, priced.config.seed, priced.torch_device)

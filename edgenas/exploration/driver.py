@@ -16,6 +16,7 @@ from edgenas.graph.graph import Arch
 from edgenas.system import distributed
 
 FAILURES_IN_A_ROW = 5  # after which it is not bad luck with architectures, but a fault that hits every one of them
+# Why a search ended. Only "stopped" leaves trials that were asked for: the run is then interrupted, not finished.
 Ending = Literal["trials", "minutes", "exhausted", "stopped"]
 
 
@@ -99,11 +100,14 @@ def run_search(
     [({'kernel': 3, 'channels': 16}, 176288.0)]
     """
     if weights_version is None:
+        # A plain function may be the evaluator: it has no weights that change. Any other is asked at each trial.
         weights_version = partial(getattr, problem.evaluator, "weights_version", 0)
+    # Time before a resume counts: who allows an hour does not mean an hour after each interruption.
     begun = clock() - study.seconds
     failures = 0
     while True:
         room = max_trials - len(study.trials)
+        # The clocks of processes differ. All take the first one's answer, or some would go on to wait for the others.
         ending = _bound(room, distributed.broadcast(clock() - begun >= 60.0 * minutes), stop)
         if ending is not None:
             break
@@ -113,27 +117,32 @@ def run_search(
             break
         trials = []
         for arch, outcome in zip(archs, map_(problem.attempt, archs), strict=True):
+            # A trial that was lost with its worker brings no metrics, but its costs are known without it.
             metrics = outcome.metrics or problem.preview([arch])[0]
             trial = study.add(
                 arch, metrics, seconds=outcome.seconds, error=outcome.error, weights_version=weights_version()
             )
             failures = failures + 1 if trial.error else 0
             if failures == FAILURES_IN_A_ROW:
+                # The trials of this batch lie beyond the last checkpoint, so a resumed search tries them again.
                 raise EdgeNASError(
                     f"{failures} trials in a row failed, the last with {trial.error}; mend it and resume"
                 )
             trials.append(trial)
         strategy.tell(trials)
+        # Before the checkpoint: a resumed search narrows as far as its trials say, then loads a state from after that.
         prune(study)
         study.seconds = clock() - begun
         study.checkpoint(strategy)
         progress(study)
+    # The last batches may be younger than the time between checkpoints; every process waits until they are on disk.
     distributed.first(lambda: study.checkpoint(strategy, force=True))
     return ending
 
 
 def _bound(room: int, late: bool, stop: Callable[[], bool]) -> Ending | None:
     """Return the bound that ends the search here, if any does."""
+    # First of all: a search that has all its trials is finished, even if it is told to stop at the same moment.
     if room <= 0:
         return "trials"
     if stop():

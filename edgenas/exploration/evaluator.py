@@ -41,7 +41,7 @@ class Evaluator(Protocol):
         ...
 
     def final(self, arch: Arch) -> Metrics:
-        """Return the same on the final weights and the whole validation split."""
+        """Return the metrics of `arch` on the final weights and the whole validation split."""
         ...
 
     def network(self, arch: Arch) -> Network:

@@ -31,6 +31,7 @@ INACTIVE = 255  # stands for the option of a choice that decides nothing: no opt
 
 def uniform(space: SearchSpace, rng: Generator, n: int) -> list[Arch]:
     """Return `n` independent uniformly random allowed architectures."""
+    # `tolist` gives Python's integers: a trial's architecture goes to JSON, which refuses those of numpy.
     columns = [rng.choice(allowed, size=n) for allowed in space.allowed]
     return list(map(tuple, np.stack(columns, axis=1).tolist()))
 
@@ -50,6 +51,7 @@ def random_feasible(problem: Problem, rng: Generator) -> Arch | None:
         problem: whose costs and budgets count.
         rng: for everything that is drawn here.
     """
+    # A loose budget is met by one of the first few, and each preview costs time by its architectures.
     for draws in DRAWS:
         if found := feasible_samples(problem, rng, draws):
             return found[0]
@@ -81,6 +83,7 @@ def repair(problem: Problem, arch: Arch, rng: Generator) -> Arch | None:
         sizes, left = size_and_violation(problem, nearby)
         if (left == 0).any():
             return nearby[int(np.argmax(np.where(left == 0, sizes, -np.inf)))]
+        # Every step lowers the violation, so that the walk meets no architecture twice and comes to an end.
         gains = np.maximum(0.0, violation - left)
         if not gains.any():
             return None
@@ -99,6 +102,7 @@ def fill_budget(problem: Problem, arch: Arch, rng: Generator) -> Arch:
     """
     while True:
         nearby = neighbours(problem.space, arch)
+        # Only a strictly larger neighbour will do: among equal ones the walk could go in circles.
         sizes, violations = size_and_violation(problem, [arch, *nearby])
         fitting = np.flatnonzero((sizes[1:] > sizes[0]) & (violations[1:] == 0))
         if not len(fitting):
@@ -107,7 +111,15 @@ def fill_budget(problem: Problem, arch: Arch, rng: Generator) -> Arch:
 
 
 def maybe_filled(problem: Problem, arch: Arch, rng: Generator, share: float) -> Arch:
-    """Return a feasible `arch`, which fills the budget with probability `share`."""
+    """Return a feasible `arch`, which fills the budget with probability `share`.
+
+    Args:
+        problem: whose costs and budgets count.
+        arch: feasible.
+        rng: for everything that is drawn here.
+        share: probability, 0 to 1.
+    """
+    # Where nothing is ever filled, nothing is drawn either: one draw more changes all that a seed gives afterwards.
     return fill_budget(problem, arch, rng) if share and rng.random() < share else arch
 
 
@@ -126,6 +138,7 @@ def child(
     arch = parent()
     if rng.random() < crossover_share:
         arch = crossover(arch, parent(), rng)
+    # A parent may be older than the last narrowing of the space, and have options that are no longer allowed.
     arch = within(problem.space, arch, rng)
     for _ in range(mutations):
         arch = mutate(problem.space, arch, rng)
@@ -133,7 +146,7 @@ def child(
 
 
 def size_and_violation(problem: Problem, archs: Sequence[Arch]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return sizes and violations (len(archs),) each. A size is in MACs, or without these the first budgeted cost."""
+    """Return sizes and violations, (len(archs),) each; a size is the MACs, or without these the first budgeted cost."""
     budgeted = list(problem.objective.budgets)
     metric = SIZE if any(cost.metric == SIZE for cost in problem.costs) else next(iter(budgeted), "")
     previews = problem.preview(archs, [metric, *budgeted])
@@ -169,6 +182,7 @@ class Archive:
         new: dict[bytes, Arch] = {}
         for key, arch in zip(network_keys(self._space, archs), archs, strict=True):
             if len(new) < most and key not in self._archs:
+                # The first of several architectures that are one network is the one that stays.
                 new.setdefault(key, arch)
         return new
 

@@ -109,6 +109,7 @@ class Objective:
         total = 0.0
         for metric, budget in self.budgets.items():
             value = metrics[metric]
+            # What is not finite is told apart first: `max(0.0, nan)` is 0.0, and would make it feasible.
             total += max(0.0, value - budget) / budget if math.isfinite(value) else NOT_FINITE
         return total
 
@@ -140,6 +141,7 @@ class Objective:
         if self.form == "soft":
             # A cost of 0 would make the reward infinite; no real network is a millionth of its budget.
             return quality * math.prod(math.pow(max(ratio, 1e-6), self.weight) for ratio in ratios)
+        # Of several budgets the one that is used most counts: the others are met if it is.
         if self.form == "absolute" and ratios:
             return quality + self.weight * abs(max(ratios) - 1.0)
         return quality

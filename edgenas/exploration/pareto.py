@@ -25,6 +25,7 @@ def fronts(points: ArrayLike) -> NDArray[np.int64]:
     front = np.zeros(len(dominates), dtype=np.int64)
     left = np.ones(len(dominates), dtype=bool)
     while left.any():
+        # Those that none of the rest dominates keep their number; the others belong one front further back.
         left &= dominates[left].any(axis=0)
         front[left] += 1
     return front
@@ -41,6 +42,7 @@ def crowding(points: ArrayLike, front: ArrayLike) -> NDArray[np.float64]:
     for number in np.unique(group):
         members = np.flatnonzero(group == number)
         for column in rows[members].T:
+            # Stable, as numpy's default picks its algorithm by the processor, and may order equal values otherwise.
             order = np.argsort(column, kind="stable")
             ascending = column[order]
             span = ascending[-1] - ascending[0]
@@ -76,6 +78,7 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
         return 0.0
     if len(corner) == 1:
         return float(corner[0] - rows.min())
+    # Dominated rows add no volume, and each row that is left costs a slice or a sum below.
     rows = rows[non_dominated(rows)]
     rows = rows[np.argsort(rows[:, -1], kind="stable")]
     if len(corner) > 3:

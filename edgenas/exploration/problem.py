@@ -65,6 +65,7 @@ class Problem:
         """Return the costs of each architecture, without evaluating any: all of them, or `metrics` only."""
         costs = [cost for cost in self.costs if metrics is None or cost.metric in metrics]
         columns = many_metrics(costs, self.space, archs)
+        # The shape is stated for the case without costs, in which every architecture still has a row, an empty one.
         rows = np.array(list(columns.values())).reshape(len(columns), len(archs)).T.tolist()
         return [dict(zip(columns, row, strict=True)) for row in rows]
 
@@ -95,6 +96,7 @@ class Problem:
         started = time.monotonic()
         try:
             metrics, error = self.evaluate(arch), None
+        # These are errors of edgenas, too, so they come before the clause that makes a failed trial of one.
         except (UsageError, DataError, EnvironmentFault, Interrupted):
             raise
         except (EdgeNASError, RuntimeError, ArithmeticError, MemoryError) as fault:  # out of memory, diverged, killed

@@ -53,6 +53,7 @@ def absences(space: SearchSpace, archs: Sequence[Arch], best: Sequence[Arch]) ->
         best: the best of these.
     """
     options = [(i, option) for i, allowed in enumerate(space.allowed) if len(allowed) > 1 for option in allowed]
+    # Reshaped, as numpy makes a single axis of no architectures at all: `best` may be empty.
     tried, among_best = (np.array(rows).reshape(len(rows), len(space.choices)) for rows in (archs, best))
     found = []
     for i, option in options:
@@ -81,10 +82,17 @@ def comparable(trials: Sequence[Trial], quality: str) -> list[Trial]:
 
 
 def best_of(trials: Sequence[Trial], quality: str, costs: Sequence[str]) -> list[Trial]:
-    """Return the best share by quality, and the front of quality and costs: cheap trials are results too."""
+    """Return the best share by quality, and the front of quality and costs: cheap trials are results too.
+
+    Args:
+        trials: feasible and scored, on the same weights.
+        quality: the metric to maximise.
+        costs: the metrics to minimise, which have budgets.
+    """
     ranked = sorted(trials, key=lambda trial: -trial.metrics[quality])
     front: list[Trial] = []
     for start in range(0, len(ranked), BLOCK):
+        # What a block of trials pushes off the front stays off it, so that only the front so far meets the next block.
         front += ranked[start : start + BLOCK]
         points = [[-trial.metrics[quality], *(trial.metrics[metric] for metric in costs)] for trial in front]
         front = [trial for trial, kept in zip(front, non_dominated(points), strict=True) if kept]
@@ -121,7 +129,10 @@ class Pruning:
         """Prune at each point that these trials of a study have reached."""
         while self.due and self.due[0] <= len(trials):
             point = self.due.pop(0)
+            # A resumed search has all its trials at once: it must see at each point what the first one saw there, and
+            # draw the same samples in the same order.
             narrowed = self._before() if point == 0 else self._during(trials[:point])
+            # `_without` gives back the same object where nothing is dropped.
             if narrowed is not self.space:
                 self.space = narrowed
                 self.strategy.narrow(narrowed)
@@ -171,4 +182,5 @@ class Pruning:
         """Estimate how many feasible networks there are, from below where the sample covers the space."""
         archs = uniform(space, self.rng, ROOM_SAMPLES)
         feasible = [arch for arch, kept in zip(archs, self.problem.feasible(archs), strict=True) if kept]
+        # Networks count, not samples: of a small space a sample holds the same ones again and again.
         return len(set(network_keys(space, feasible))) / len(archs) * math.prod(map(len, space.allowed))

@@ -67,6 +67,8 @@ class Strategy(ABC):
             ctx: random streams, and where trainings are kept.
             options: by name, of the values that `options` of the class lists.
         """
+        # The contract names no constructor. A class that has another one than (problem, rng) writes `build` itself; the
+        # workflows check that before anything is measured.
         return cls(priced.problem, ctx.rng(cls.__name__.lower()))  # type: ignore[call-arg]
 
     @abstractmethod

@@ -50,6 +50,7 @@ class Trial:
 
     def line(self) -> str:
         """Return the trial as a line of JSON."""
+        # JSON has no NaN; `Study.add` leaves out such metrics, and this raises if another caller does not.
         return json.dumps(asdict(self), allow_nan=False) + "\n"
 
     @classmethod
@@ -68,6 +69,7 @@ def _save(path: Path, state: State) -> None:
 
 def _load(path: Path) -> State:
     """Return what `_save` kept; torch does not start where there is nothing."""
+    # Any generation will do: killed between two renames, a save leaves only the one before, under a longer name.
     if not any(path.parent.glob(f"{path.name}*")):
         raise FileNotFoundError(path)
     from edgenas.system import checkpoint
@@ -162,6 +164,7 @@ class Study:
         finite = {metric: float(value) for metric, value in metrics.items() if math.isfinite(value)}
         if error is None and len(finite) < len(metrics):
             error = "not a number: " + ", ".join(f"{m} = {v}" for m, v in metrics.items() if m not in finite)
+        # The reward needs every budgeted cost. One that is missing or no number counts as infinite: never feasible.
         known = {metric: finite.get(metric, math.inf) for metric in self.objective.budgets} | finite
         if error is not None:
             known[self.objective.quality] = math.nan
@@ -191,6 +194,7 @@ class Study:
         if not self._writes or (not force and self._clock() - self._saved_at < self._every_s):
             return
         path = self.folder / TRIALS
+        # A search without any proposal has no file yet.
         path.touch()
         with path.open("rb") as file:  # lines beyond the last checkpoint are expendable: this is when they must be safe
             os.fsync(file.fileno())
@@ -221,7 +225,10 @@ class Study:
         return list(latest.values())
 
     def best(self, k: int = 1, weights_version: int | None = None) -> list[Trial]:
-        """Return at most `k` feasible trials of highest quality; among equal ones the cheaper, then the earlier."""
+        """Return at most `k` feasible trials of highest quality; among equal ones the cheaper, then the earlier.
+
+        Each is the last of its architecture, scored on the weights of `weights_version`; by default the newest ones.
+        """
 
         def rank(trial: Trial) -> tuple[float, ...]:
             costs = (trial.metrics[metric] for metric in self.objective.budgets)
@@ -244,6 +251,7 @@ class Study:
         try:
             payload = self._load(self.folder / CHECKPOINT)
             count, self._state = payload["trials"], payload["strategy"]
+            # Checkpoints from before it was counted do not have it.
             self.seconds = payload.get("seconds", 0.0)
         except FileNotFoundError:
             pass
@@ -256,6 +264,7 @@ class Study:
             self.notices.append(f"{TRIALS}: {len(lines) - count} trials beyond the checkpoint are searched again")
         self.trials = _parsed(path, lines[:count], count)
         kept = sum(len(line) + 1 for line in lines[:count])
+        # Last of all, so that a folder whose trials are damaged is left as it was found.
         if len(content) > kept:
             os.truncate(path, kept)
 

@@ -50,6 +50,7 @@ def trial_map(workers: int, address: str | None, log: Callable[[str], None]) -> 
     Where torchrun started several processes, these share the trials out among them.
 
     A process that has Ray running uses that, and leaves it running.
+
     Args:
         workers: processes at once on this machine.
         address: of a cluster to join, `auto` for one on this machine; None for none.
@@ -128,6 +129,7 @@ class RayMap:
             EdgeNASError: what the function raises.
             EnvironmentFault: Ray itself failed.
         """
+        # A bound method is another object at each access, but equal: a search sends its problem, with the data, once.
         if function != self._function:
             self._function, self._sent, self._done = function, [self._ray.put(function)], {}
         longest_s = max((outcome.seconds for outcome in self._done.values()), default=None)
@@ -167,6 +169,8 @@ def _attempt(sent: Sequence[Any], arch: Arch, limit_s: float | None) -> Outcome:
     """Try an architecture in a worker, whose process ends after `limit_s` seconds, whatever it is busy with."""
     function = _unpacked(*sent)
     if limit_s is not None:
+        # Its thread needs no interpreter lock, so it also ends a process that hangs inside a library's own code. To Ray
+        # that is a crash, after which it tries the trial again.
         faulthandler.dump_traceback_later(limit_s, exit=True, file=2)
     try:
         return function(arch)
@@ -202,13 +206,15 @@ def _connect(ray: Any, workers: int, address: str | None) -> None:
 
 def _knock(address: str) -> None:
     """Raise OSError if nobody answers, for which Ray itself would wait some minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWERS_S).close()
+    name, _, port = address.removeprefix("ray://").rpartition(":")
+    # Sockets take an IPv6 address without the brackets that part it from the port.
+    socket.create_connection((name.strip("[]"), int(port)), timeout=ANSWERS_S).close()
 
 
 @contextmanager
 def _own_sigterm() -> Iterator[None]:
     """Give SIGTERM back, which Ray's start takes over to exit at once, and with it one that came meanwhile."""
+    # Python lets only the main thread set handlers, and Ray sets none elsewhere.
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -26,12 +25,13 @@ from edgenas.exporters.model_card import model_card, one_line
 from edgenas.exporters.onnx import OUTPUT
 from edgenas.exporters.session import outputs
 from edgenas.system.records import Json
+from edgenas.system.run_folder import write_atomically
 
 Array = np.ndarray[Any, Any]
 
 SCHEMA = 1  # of manifest.json: raised when a reader of today could not read it
 MANIFEST, GOLDEN = "manifest.json", "golden.npz"
-GOLDEN_OUTPUTS = {"model.onnx": "output", "model.int8.onnx": "int8_output"}  # arrays of golden.npz
+GOLDEN_OUTPUTS = {"model.onnx": "output", "model.int8.onnx": "int8_output"}  # each model's array in golden.npz
 # Largest difference from a golden output on another machine, as a share of the largest output (of 1, where that is
 # smaller). A rounding that falls the other way moves an int8 activation by a whole step.
 TOLERANCES: dict[Precision, float] = {"fp32": 1e-3, "int8": 5e-2}
@@ -73,13 +73,14 @@ def write_bundle(
     files["labels.txt"] = "".join(f"{one_line(label)}\n" for label in labels).encode()
     files["MODEL_CARD.md"] = model_card(metadata, labels).encode()
     hashes = {name: _sha256(data) for name, data in files.items()}
+    # Last, as files are written in this order: with the manifest the bundle is complete.
     files[MANIFEST] = _json(_manifest(metadata, labels, hashes))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if int8 is None:
             (folder / "model.int8.onnx").unlink(missing_ok=True)  # of an earlier bundle here
         for name, data in files.items():
-            _write(folder / name, data)
+            write_atomically(folder / name, data)
     except OSError as error:
         raise EnvironmentFault(f"cannot write the bundle {folder} ({error}); make room or choose another") from error
 
@@ -105,18 +106,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _manifest(metadata: ModelMetadata, labels: Sequence[str], hashes: Mapping[str, str]) -> Json:
@@ -174,7 +163,7 @@ def _version(package: str) -> str | None:
 def verify_bundle(folder: Path) -> list[str]:
     """Return what is wrong with a bundle, one line each: nothing if hashes and golden outputs are the manifest's.
 
-    Nothing is loaded before all hashes agree.
+    No model is loaded before all hashes agree.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
@@ -192,6 +181,7 @@ def verify_bundle(folder: Path) -> list[str]:
 
 
 def _hash_problem(folder: Path, name: str, expected: str) -> str | None:
+    # A manifest that somebody else wrote may name a path out of the folder.
     if Path(name).name != name:
         return f"{name!r}: not a file of the bundle"
     try:

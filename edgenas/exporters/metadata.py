@@ -10,7 +10,7 @@ from edgenas.graph.ops import Shape
 
 Precision = Literal["fp32", "int8"]
 
-# Files of a bundle, by precision.
+# The model's file in a bundle, by precision.
 MODELS: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
 
 

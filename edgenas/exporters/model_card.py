@@ -94,6 +94,7 @@ def _limits(metadata: ModelMetadata) -> str:
 
 def _row(metadata: ModelMetadata, precision: Precision, measured: Measured) -> str:
     share, repeat = measured.test_accuracy, measured.repeat_error
+    # The standard error of a share, each test image being right or wrong.
     error = math.sqrt(share * (1 - share) / metadata.test_images)
     repeat_text = "unknown" if repeat is None or not math.isfinite(repeat) else f"{repeat:.1%}"
     ms = "not measured" if measured.ms is None else f"{measured.ms:.3f}"

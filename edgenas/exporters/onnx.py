@@ -20,7 +20,7 @@ from edgenas.graph.ops import Input, Linear, Shape
 if TYPE_CHECKING:
     import onnx
 
-OPSET, IR_VERSION = 18, 8  # see above
+OPSET, IR_VERSION = 18, 8  # the reasons are in the docstring above
 OUTPUT = "logits"  # name of the output in every file
 
 
@@ -53,8 +53,9 @@ def to_onnx(graph: Graph, weights: Weights, *, batch: int | None = 1, name: str 
     shape = last.shape[:1] if last.shape[1:] == (1, 1) else last.shape
     if len(shape) == 1 and not isinstance(last.op, Linear):
         program.add("Flatten", "flat", values[last.name], axis=1)
-    elif isinstance(last.op, Input):
+    elif isinstance(last.op, Input):  # an input cannot be renamed to be the output
         program.add("Identity", "identity", values[last.name])
+    # Writers name a tensor by its node, and whatever was written last gives the output.
     program.nodes[-1].output[0] = OUTPUT
 
     side = "batch" if batch is None else batch
@@ -73,6 +74,7 @@ def written(node: Node, *inputs: str) -> tuple[list[onnx.NodeProto], list[onnx.T
         inputs: names of the tensors that it reads.
     """
     weights = {f"{node.name}.{name}": np.zeros(shape, np.float32) for name, shape in node.parameters.items()}
+    # Any graph whose output is another node: an op is written otherwise where it is the output.
     program = Program(identity((1, 1, 1)), weights, 1)
     WRITERS[type(node.op)](program, node, *inputs)
     return program.nodes, list(program.initializers.values())
@@ -107,6 +109,7 @@ def random_weights(graph: Graph, rng: np.random.Generator) -> dict[str, Array]:
     """
     weights = {}
     for node in graph:
+        # Parameters with one dimension are biases, of which a small value serves as well as any.
         for name, shape in node.parameters.items():
             scale = sqrt(2 / prod(shape[1:])) if len(shape) > 1 else 0.1
             weights[f"{node.name}.{name}"] = rng.standard_normal(shape, np.float32) * np.float32(scale)

@@ -114,6 +114,7 @@ class Program:
                 self.constant("clip.max", np.array(6, np.float32)),
             )
             return self.add("Clip", name, x, *bounds)
+        # PyTorch's hard-swish is x relu6(x + 3) / 6.
         gate = self.add("HardSigmoid", f"{name}.gate", x, **HARD)
         return self.add("Mul", name, x, gate)
 
@@ -160,6 +161,7 @@ def _pool(program: Program, node: Node, x: str) -> str:
     assert isinstance(op, Pool)
     window = _window(op.kernel, op.stride, (op.padding,) * 2, (op.padding,) * 2)
     if op.mode == "max":
+        # The mean is over pixels of the image alone, as `nn.layers` trains it.
         return program.add("MaxPool", node.name, x, **window)
     return program.add("AveragePool", node.name, x, count_include_pad=0, **window)
 
@@ -182,6 +184,7 @@ def _linear(program: Program, node: Node, x: str) -> str:
     y = program.add("Gemm", node.name, flat, *program.parameters(node), transB=1)
     if node.name == program.output:
         return y
+    # Inside a network every value is an image; the 0 keeps the batch as it is.
     image = program.constant("image", np.array([0, -1, 1, 1], np.int64))
     return program.add("Reshape", f"{node.name}.image", y, image)
 
@@ -211,6 +214,7 @@ def _concat(program: Program, node: Node, *xs: str) -> str:
 
 
 def _zero(program: Program, node: Node, x: str) -> str:
+    # A dynamic batch is known at run time only, by the input.
     if program.batch is None:
         batch = program.add("Shape", f"{node.name}.batch", program.input, start=0, end=1)
         sides = program.constant(f"{node.name}.sides", np.array(node.shape, np.int64))

@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 
 TOLERANCE = 1e-4  # difference of an output, as a share of the largest one (of 1, where that is smaller): 10 x TIE
 TIE = 1e-5  # classes this close, on that scale, are level: float32 noise between two implementations stays below
-MIN_SAME_ARGMAX = 0.999  # share of the inputs
+MIN_SAME_ARGMAX = 0.999  # share of the inputs whose class is the same, at least
 MIN_WORD = 5  # letters: shorter words turn up among the weights by chance
 
 
@@ -63,6 +63,7 @@ def check_parity(model: onnx.ModelProto | bytes, network: Callable[[Array], Arra
     if not (np.isfinite(got).all() and np.isfinite(expected).all()):
         raise ExportError("the network or its exported model gives nan or infinity; train it again at a lower rate")
     scale = max(1.0, float(np.abs(expected).max()))
+    # What the network itself gives the class that the model chose.
     chosen = np.take_along_axis(expected, got.argmax(1)[:, None], axis=1)[:, 0]
     same = chosen >= expected.max(1) - TIE * scale
     difference = Difference(float(np.abs(got - expected).max()), float(same.mean()))
@@ -76,6 +77,7 @@ def check_parity(model: onnx.ModelProto | bytes, network: Callable[[Array], Arra
 
 def _check_format(model: onnx.ModelProto) -> None:
     """Check that the quantiser, too, kept to the opset and IR that old runtimes load."""
+    # A foreign domain is enough for older runtimes to refuse a file, even if no node uses it.
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     if opsets != {"": OPSET} or model.ir_version != IR_VERSION:
         raise ExportError(
@@ -100,5 +102,6 @@ def check_private(model: bytes, words: Iterable[str] | None = None) -> None:
         ExportError: it contains one.
     """
     for word in private_words() if words is None else words:
+        # In the bytes that the file system has: a path need not be valid text.
         if len(word) >= MIN_WORD and os.fsencode(word) in model:
             raise ExportError(f"the exported model contains {word!r}; it is kept as .rejected, please report it")

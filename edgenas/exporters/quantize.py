@@ -48,6 +48,7 @@ def quantize(model: bytes, calibration: Iterable[Array | tuple[Array, ...]], *, 
         source, target = Path(folder) / "model.onnx", Path(folder) / "int8.onnx"
         try:
             original = onnx.load_from_string(model)
+            # The quantiser reads its model from a file and writes the result to another.
             source.write_bytes(_without_advice(model))
             quantize_static(
                 source,
@@ -95,6 +96,7 @@ def _cleaned(quantized: onnx.ModelProto, original: onnx.ModelProto) -> onnx.Mode
     kept = [opset for opset in quantized.opset_import if opset.domain in used]
     del quantized.opset_import[:]
     quantized.opset_import.extend(kept)
+    # Its marks and its shapes of inner tensors are of its making, and of no use to a runtime.
     del quantized.metadata_props[:]
     del quantized.graph.value_info[:]
     quantized.ir_version = IR_VERSION
@@ -113,6 +115,7 @@ def signal_to_noise_db(reference: Array, outputs: Array) -> float:
     signal = float(np.square(reference).sum())
     if noise == 0:
         return float("inf")
+    # A reference of zeros has no logarithm: the smallest number stands for it.
     return float(10 * np.log10(max(signal, np.finfo(float).tiny) / noise))
 
 
@@ -126,6 +129,7 @@ def collapse(reference: Array, outputs: Array) -> str | None:
     if len(outputs) > 1 and np.ptp(outputs, axis=0).max() == 0:
         return "int8 gives the same output for every image"
     ratio_db = signal_to_noise_db(reference, outputs)
+    # `not >=` instead of `<`: nan is a collapse, too.
     if not ratio_db >= MIN_SIGNAL_TO_NOISE_DB:
         return f"int8 has {ratio_db:.1f} dB of signal to noise, at least {MIN_SIGNAL_TO_NOISE_DB:g} are needed"
     return None

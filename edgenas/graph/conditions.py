@@ -1,4 +1,4 @@
-"""When is a node of a supergraph part of the derived graph? Exactly, for all architectures at once.
+"""The conditions under which nodes of a supergraph are part of the derived graph, for all architectures at once.
 
 Each node's condition is a multi-valued decision diagram over the choices: Bryant's reduced ordered diagrams (1986) with
 one branch per option. One pass over the diagrams turns independent option probabilities into the probability that each
@@ -32,12 +32,15 @@ class Diagrams:
             sizes: the number of options of each choice; choices are tested in this order.
         """
         self.sizes = sizes
+        # The constants stand behind the last choice: `CompiledDiagrams` lays diagrams out by choice, and these first.
         self.tests: list[tuple[int, tuple[int, ...]]] = [(len(sizes), ()), (len(sizes), ())]
         self._ids: dict[tuple[int, tuple[int, ...]], int] = {}
+        # What was joined before: without it a shared branch is joined once for every path that leads to it.
         self._joined: dict[tuple[bool, int, int], int] = {}
 
     def test(self, choice: int, branches: tuple[int, ...]) -> int:
         """Return the diagram that goes on with `branches[option]` where `choice` takes `option`."""
+        # A test that decides nothing is left out: that, and one id for equal tests, makes equal functions equal ids.
         if len(set(branches)) == 1:
             return branches[0]
         key = (choice, branches)
@@ -66,11 +69,13 @@ class Diagrams:
             return b
         if b == neutral:
             return a
+        # Both operations commute, so one entry serves both orders.
         key = (conjunction, min(a, b), max(a, b))
         if key not in self._joined:
             (choice_a, branches_a), (choice_b, branches_b) = self.tests[a], self.tests[b]
             choice = min(choice_a, choice_b)
             size = self.sizes[choice]
+            # A diagram that does not test this choice is the same under each of its options.
             pairs = zip(
                 branches_a if choice_a == choice else (a,) * size,
                 branches_b if choice_b == choice else (b,) * size,
@@ -126,7 +131,12 @@ class Conditions:
     """The condition of each node of one supergraph."""
 
     def __init__(self, supergraph: Graph, choices: Sequence[Choice]) -> None:
-        """Build the diagrams of a supergraph, once; what is asked of them later is one pass over them."""
+        """Build the diagrams of a supergraph, once; what is asked of them later is one pass over them.
+
+        Args:
+            supergraph: the program with all alternatives.
+            choices: of its space; diagrams test them in this order.
+        """
         self.diagrams = Diagrams([len(choice.options) for choice in choices])
         index = {choice.name: i for i, choice in enumerate(choices)}
         nonzero = self._nonzero(supergraph, index)
@@ -163,6 +173,8 @@ class Conditions:
         values: list[Any] = [0.0, 1.0]
         for choice, branches in self.diagrams.tests[2:]:
             total: Any = 0.0
+            # Options exclude each other, so their probabilities add up. A path tests a choice once, and choices are
+            # independent, so along it they multiply.
             for probability, branch in zip(options[choice], branches, strict=True):
                 if branch != FALSE:
                     total = total + (probability if branch == TRUE else probability * values[branch])
@@ -177,6 +189,7 @@ class Conditions:
             inputs = [nonzero[name] for name in node.inputs]
             if isinstance(node.op, Zero):
                 value = FALSE
+            # As `derive` has it: Linear and Concat read zeros, other kernels pass them on.
             elif isinstance(node.op, Input | Linear | Concat):
                 value = TRUE
             elif isinstance(node.op, Choose):
@@ -195,6 +208,7 @@ class Conditions:
         d = self.diagrams
         reached = dict.fromkeys((node.name for node in supergraph), FALSE)
         reached[supergraph.output.name] = TRUE
+        # Backwards, all readers of a node are done before its own condition is passed to its inputs.
         for node in reversed(supergraph.nodes):
             if isinstance(node.op, Zero):  # it takes a shape from its input, and no value
                 continue

@@ -1,4 +1,4 @@
-"""From a supergraph to the program of one architecture."""
+"""Derivation of the program of one architecture from a supergraph."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def derive(supergraph: Graph, decisions: Mapping[str, int], arch: Arch) -> Graph
     resolved: dict[str, Node | None] = {}  # None: zeros
     kept: list[Node] = []
     for node in _selected(supergraph, decisions):
+        # A Choose runs nothing: its readers are wired to the alternative itself.
         if isinstance(node.op, Choose):
             resolved[node.name] = resolved[_chosen(node, decisions)]
             continue
@@ -38,6 +39,7 @@ def derive(supergraph: Graph, decisions: Mapping[str, int], arch: Arch) -> Graph
             inputs = []
             for i, source in enumerate(sources):
                 if source is None:
+                    # `cost.file_size` counts the zeros in a file under this name.
                     source = _zeros(f"{node.name}.zero{i}", node.in_shapes[i], supergraph.input)
                     kept.append(source)
                 inputs.append(source.name)
@@ -48,6 +50,7 @@ def derive(supergraph: Graph, decisions: Mapping[str, int], arch: Arch) -> Graph
     if output is None:
         output = _zeros(supergraph.output.name, supergraph.output.shape, supergraph.input)
         kept.append(output)
+    # What only a dropped node read is dead by now.
     return Graph(_reachable(kept, output), arch)
 
 
@@ -62,6 +65,7 @@ def _chosen(node: Node, decisions: Mapping[str, int]) -> str:
     try:
         return node.inputs[node.op.options.index(decisions[node.op.choice])]
     except ValueError as error:
+        # The error of a choice without a decision, too: both are faults of `decisions`.
         raise KeyError(f"{node.name} does not offer option {decisions[node.op.choice]} of {node.op.choice}") from error
 
 
@@ -78,6 +82,7 @@ def _selected(supergraph: Graph, decisions: Mapping[str, int]) -> list[Node]:
 
 def _reachable(nodes: list[Node], output: Node) -> tuple[Node, ...]:
     """Return the nodes that `output` needs, and the input, in order."""
+    # The input stays even if nothing reads it: every graph begins with it.
     needed = {output.name, nodes[0].name}
     for node in reversed(nodes):
         if node.name in needed:

@@ -52,6 +52,7 @@ class Choice:
     static: bool = False
 
 
+# Ops have slots, nodes and graphs do not: `cached_property` keeps its value in the `__dict__` of the instance.
 @dataclass(frozen=True)
 class Node:
     """One op applied to named inputs. `name` is unique in its graph; `weights` names its parameter group."""
@@ -66,6 +67,8 @@ class Node:
     @cached_property
     def key(self) -> str:
         """Return the row name in every latency table, free of precision: `conv k3 s2 g1 relu6 16 | 3x224x224`."""
+        # Latency tables hold these texts: another form would orphan their rows. Only the inputs of a Concat may differ
+        # in shape, so for any other op the first one says all.
         shapes = self.in_shapes if isinstance(self.op, Concat) else self.in_shapes[:1]
         return f"{self.op.label()} | {' + '.join(map(shape_text, shapes))}"
 
@@ -132,6 +135,7 @@ class Builder:
         """
         self._choices = {choice.name: choice for choice in choices}
         self._statics = dict(statics)
+        # In the order of writing, which is topological: a node can only read what was written before it.
         self._nodes: dict[str, Node] = {}
         self.input = Node("input", Input(), (), (), input_shape, "input")
         self._nodes["input"] = self.input
@@ -242,15 +246,24 @@ class Builder:
             alternatives: the node that each option of the choice stands for, all of one shape; an option may be left
                 out where no architecture that takes it reads this node.
             name: of the node, by default the choice's: where a choice decides at several places, each needs its own.
+
+        Raises:
+            KeyError: there is no such choice.
+            ValueError: it is a shape choice or lacks one of the options, or the alternatives differ in shape.
         """
         options = self._choices[choice].options
         if self._choices[choice].static:
             raise ValueError(f"{choice!r} is a shape choice (static): use pick()")
+        # Indices, as architectures and the decisions of `derive` hold them.
         indices = tuple(options.index(option) for option in alternatives)
         return self.append(name or choice, Choose(choice, indices), *alternatives.values())
 
     def pick(self, choice: str) -> Option:
-        """Return the option of a shape choice that this program is written for."""
+        """Return the option of a shape choice that this program is written for.
+
+        Raises:
+            KeyError: there is no such shape choice.
+        """
         return self._choices[choice].options[self._statics[choice]]
 
     def graph(self) -> Graph:

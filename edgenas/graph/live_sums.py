@@ -37,11 +37,14 @@ class LiveSums:
         self._conditions = np.array(conditions, dtype=np.intp)
         self._diagrams = len(diagrams.tests)
         sizes = diagrams.sizes
+        # What never holds is in no sum.
         groups, rest = _grouped(diagrams, set(conditions) - {FALSE}, most)
         listed = [(members, _listed(diagrams, choices, members)) for choices, members in groups]
+        # A condition that is not listed has a list of two: nothing, and its weight.
         self._lists = [*listed, *(([diagram], np.array([[False], [True]])) for diagram in rest)]
         self._starts = np.cumsum([0, *(len(held) for _, held in self._lists)])[:-1]
         self._strides = np.zeros((len(sizes), len(groups)))
+        # The place of a combination in its list, as `itertools.product` counts: the last choice runs fastest.
         for group, (choices, _) in enumerate(groups):
             for i, choice in enumerate(choices):
                 self._strides[choice, group] = math.prod(sizes[c] for c in choices[i + 1 :])
@@ -49,6 +52,7 @@ class LiveSums:
 
     def table(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the partial sums that `indices` point at, for `weights` (conditions,)."""
+        # Nodes on one condition are one term of the sum.
         by_diagram = np.bincount(self._conditions, weights, minlength=self._diagrams)
         return np.concatenate([np.zeros(0), *(held @ by_diagram[members] for members, held in self._lists)])
 
@@ -72,6 +76,7 @@ def _grouped(
     supports = diagrams.supports()
     groups: list[tuple[list[int], list[int]]] = []
     rest = []
+    # The largest supports come first, so that a smaller one finds a group that has its choices already.
     for diagram in sorted(conditions, key=lambda diagram: (-len(supports[diagram]), diagram)):
         support = supports[diagram]
         fitting = (members for choices, members in groups if support <= set(choices))

@@ -47,7 +47,7 @@ class Op:
         return inputs[0]
 
     def parameters(self, *inputs: Shape) -> Parameters:
-        """Return the shapes of the parameters after batch norm is folded, by name."""
+        """Return the shapes of the parameters after batch norm is folded, by name, in the order of ONNX's inputs."""
         return {}
 
     def label(self) -> str:
@@ -57,7 +57,7 @@ class Op:
 
 @dataclass(frozen=True, slots=True)
 class Input(Op):
-    """The image."""
+    """The image that a network reads."""
 
     kind: ClassVar[str] = "input"
 
@@ -95,7 +95,7 @@ class Conv(Op):
         if self.kernel % 2 == 0 or self.act not in ACTIVATIONS:
             raise ValueError(f"conv needs an odd kernel and an activation of {ACTIVATIONS}: {self}")
         if channels % self.groups or self.out % self.groups:
-            raise ValueError(f"{self.groups} groups divide neither {channels} nor {self.out} channels")
+            raise ValueError(f"{self.groups} groups must divide both {channels} and {self.out} channels")
         return _strided(inputs[0], self.out, self.stride)
 
     def parameters(self, *inputs: Shape) -> Parameters:
@@ -104,11 +104,13 @@ class Conv(Op):
 
     def label(self) -> str:
         """Return for example `conv k3 s2 g1 relu6 16`; a dilation other than 1 comes last, `d2`, and then `same`."""
+        # A dilation of 1 is not written: tables from before there were dilations keep their keys.
         dilated = f" d{self.dilation}" if self.dilation > 1 else ""
         same = " same" if self.same else ""
         return f"conv k{self.kernel} s{self.stride} g{self.groups} {self.act} {self.out}{dilated}{same}"
 
 
+# Reads what `Conv.label` and `Node.key` write, up to the channels of the input: nobody asks for its sides.
 _CONV_KEY = re.compile(r"conv k(\d+) s(\d+) g(\d+) (\w+) (\d+)(?: d(\d+))?( same)? \| (\d+)x")
 
 
@@ -279,6 +281,7 @@ class Add(Op):
 
     def shape(self, *inputs: Shape) -> Shape:
         """Return the common shape."""
+        # Two and no more: where one term is zeros, `derive` puts the other in place of the sum.
         if len(inputs) != 2 or inputs[0] != inputs[1]:
             raise ValueError(f"add needs two equal shapes, got {inputs}")
         return inputs[0]

@@ -1,4 +1,4 @@
-"""From sums of op times to the latency of a network: a bounded affine correction with a conformal interval.
+"""The correction from sums of op times to the latency of a network: affine, bounded, with a conformal interval.
 
 Sums of isolated op times miss what a runtime does between ops: per-call overhead, layout changes, fused additions.
 The correction is affine in features that add up over nodes (ms by kind of op, nodes, bytes, MACs), so a

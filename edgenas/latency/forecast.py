@@ -120,6 +120,7 @@ class Forecaster:
         width = margin + np.where(measured, 0.0, self.estimator.error)
         # Fitted on other networks, the intercept may be below zero, but a small network is no gift.
         rest_ms = max(self.correction.intercept, -MOST_REBATE * float(ms.sum()))
+        # The margin is of the whole latency, so the constant part takes its share, with its sign.
         low_ms, high_ms = (
             float(ms @ np.maximum(0, 1 + side * width)) + rest_ms * max(0, 1 + side * margin) for side in (-1, 1)
         )

@@ -88,6 +88,8 @@ def fit_process(features: Sequence[np.ndarray], ms: np.ndarray) -> GaussianProce
     variances, trust = _fit_robustly(kernels, ms)
     inverse, projection = _precision(kernels, variances, trust)
     dual = projection @ ms
+    # Residuals of each measurement, predicted from the others, without a fit for each: Rasmussen and Williams (2006),
+    # equation 5.12, here with the mean estimated from the others as well.
     residuals = dual / np.diag(projection)
     floor = 0.5 * float(np.min(ms))
     relative = np.sort(np.abs(residuals) / np.maximum(ms - residuals, floor))
@@ -146,6 +148,7 @@ def _kernels(x: Sequence[np.ndarray], z: Sequence[np.ndarray]) -> list[np.ndarra
     """Return linear and radial kernels (n, m) of the groups; squared distances average 2, the radial kernel's width."""
     linear = [a @ b.T for a, b in zip(x, z, strict=True)]
     lengths = [(np.sum(a**2, axis=1), np.sum(b**2, axis=1)) for a, b in zip(x, z, strict=True)]
+    # Rounding may make the squared distance of equal rows negative.
     radial = [np.exp(np.minimum(0.0, k - (a[:, None] + b) / 2)) for k, (a, b) in zip(linear, lengths, strict=True)]
     return linear + radial
 

@@ -63,6 +63,7 @@ class General(SearchSpace):
             kind, kernel = str(g.pick(f"s{s}.block")), int(g.pick(f"s{s}.kernel"))
             out = _scaled(CHANNELS[kind][s - 1], width)
             for b in range(1, int(g.pick(f"s{s}.depth")) + 1):
+                # Five halvings in all: a pool behind the stem takes the place of the first stage's stride.
                 stride = 2 if b == 1 and (s > 1 or not g.pick("pool")) else 1
                 x = _BLOCKS[kind](_Part(g, f"s{s}.b{b}", act, kernel), x, out, stride)
         if head := int(g.pick("head")):

@@ -69,6 +69,7 @@ def _padding(key: str, block: int) -> float:
         return 1.0
     conv, channels = parsed
     groups, out = conv.groups, conv.out
+    # A depthwise kernel sums over no channels, so only its outputs go in blocks.
     if groups == channels and groups > 1:
         return _filled(out, block)
     first = channels // groups <= FEW_CHANNELS
@@ -121,6 +122,7 @@ def fit_estimator(table: LatencyTable) -> Estimator:
         for i in (i for i, key in enumerate(keys) if name and _closest(key, families) == name):
             others = np.arange(len(ms)) != i
             errors.append(abs(features[i] @ _fit(features[others], ms[others]) / ms[i] - 1))
+    # Without a row to check on, an estimate is taken to be off by all of itself.
     return Estimator(rates, float(np.quantile(errors, 0.9)) if errors else 1.0, block)
 
 

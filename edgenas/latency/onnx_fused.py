@@ -46,6 +46,7 @@ def _kernel(node: onnx.NodeProto, matched: Match | None, members: Sequence[onnx.
     if matched is None:
         return Kernel(name, node.op_type, "", False, _counts(members, total, values))
     like = Node(name, matched.op, (), matched.inputs, matched.op.shape(*matched.inputs), name)
+    # The output's shape stands for whatever was not compared, such as the ceil_mode of a pool.
     if matched.exact and like.shape == values.get(members[-1].output[0], NOTHING).image:
         params = float(sum(prod(shape) for shape in like.parameters.values()))
         return Kernel(name, like.op.kind, like.key, True, Counts(total, params, moved_bytes(like)))
@@ -65,6 +66,7 @@ class _Groups:
 
     def __init__(self, nodes: Sequence[onnx.NodeProto], values: Values) -> None:
         self.nodes, self.values = nodes, values
+        # An empty name stands for an optional output that nobody asked for.
         self.writer = {name: i for i, node in enumerate(nodes) for name in node.output if name}
         self.readers: dict[str, set[int]] = {}
         for i, node in enumerate(nodes):
@@ -106,6 +108,8 @@ class _Groups:
         """Find x * gate(mean(x)) with two 1x1 convolutions. Activations on (C, 1, 1) take no time: any will do."""
         members, name = [i], gate
         while (j := self.writer.get(name, -1)) >= 0 and self.value(name).image[1:] == (1, 1):
+            if not self.nodes[j].input:  # it makes numbers up, such as RandomUniform
+                return False
             if not self.readers[name] <= set(members):
                 return False
             members.append(j)
@@ -115,6 +119,7 @@ class _Groups:
         convs = [self.nodes[j] for j in members if self.nodes[j].op_type in ("Conv", "FusedConv")]
         if name != x or len(convs) != 2 or not self.value(x).is_image:
             return False
+        # Members go from the gate back to the mean, so the reducing convolution is the second.
         hidden = self.value(convs[1].output[0]).shape[1]
         self.found[i] = Match(SqueezeExcite(hidden), (self.value(x).image,), True), sorted(members)
         return True

@@ -94,6 +94,7 @@ def macs(node: onnx.NodeProto, values: Values) -> int:
     output = values.get(node.output[0], NOTHING).shape
     if node.op_type in _WEIGHT:
         weight = values.get(node.input[_WEIGHT[node.op_type]], NOTHING).shape
+        # A transposed convolution spreads each input over its kernel, where others gather each output from one.
         transposed = node.op_type == "ConvTranspose"
         return prod(values.get(node.input[0], NOTHING).shape if transposed else output) * prod(weight[1:])
     if node.op_type in _PRODUCTS:
@@ -134,6 +135,8 @@ def convolution(node: onnx.NodeProto, values: Values, act: str | None = None) ->
 
 def _window(node: onnx.NodeProto, sides: tuple[int, ...], dilation: int = 1) -> tuple[int, int, bool]:
     """Return nearest odd kernel, stride, and whether the window is just that, with padding dilation * (kernel // 2)."""
+    # A whole root may come out a little too small. The vocabulary has odd kernels alone: even ones count as the next
+    # smaller.
     root = max(1, int(prod(sides) ** 0.5 + 1e-9))
     kernel = root - 1 + root % 2
     strides = attribute(node, "strides", [1, 1])
@@ -219,5 +222,6 @@ _READERS: dict[str, Callable[[Any, Values], Match | None]] = {
 
 def constant_value(array: np.ndarray[Any, Any]) -> Value:
     """Return the Value of an initializer."""
+    # Only the bounds of a Clip are ever looked at: weights need not be kept.
     few = array.size <= 4 and array.dtype.kind in "fiu"
     return Value(array.shape, array.itemsize, True, tuple(map(float, array.ravel())) if few else ())

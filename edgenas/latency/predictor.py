@@ -64,6 +64,7 @@ class Prices:
 
     def _row(self, key: str, counts: Counts) -> OpRow:
         ms = self.estimator(key, counts)
+        # 0 runs: nobody has measured it.
         return OpRow(ms, ms, 0, counts.macs, counts.params, counts.bytes)
 
 
@@ -93,9 +94,11 @@ class Latency(AdditiveCost):
         if self.side == 0:
             return costs
         estimated = np.array([node.key in self.prices.estimated for node in nodes])
+        # The estimator is asked only if it was needed: a table with every row never has to fit one.
         width = self.correction.margin + np.where(
             estimated, self.prices.estimator.error if any(estimated) else 0.0, 0.0
         )
+        # A margin above 100 % must not make the low end negative.
         return costs * np.maximum(0.0, 1 + self.side * width)
 
 

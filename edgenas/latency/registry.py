@@ -65,6 +65,7 @@ def device_table(name: str, *, runtime: str, threads: int, precision: str = "fp3
     tables = list(readable_tables(device))
     fitting = [table for table in tables if _conditions(table) == wanted]
     if fitting:
+        # `max` takes the first of several, and the user's own tables come first.
         return max(fitting, key=lambda table: len(table.ops))
     if tables:
         there = ", ".join(sorted({table_name(table) for table in tables}))

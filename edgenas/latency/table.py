@@ -90,7 +90,11 @@ class LatencyTable:
         return replace(self, header={**self.header, **header}, ops={**self.ops, **ops}, nets=tuple(by_name.values()))
 
     def check_matches(self, **conditions: str | int) -> None:
-        """Raise TableError unless the table was measured under these conditions (names and values of its header)."""
+        """Check that the table was measured under these conditions (names and values of its header).
+
+        Raises:
+            TableError: a value differs.
+        """
         for name, wanted in ((name, str(value)) for name, value in conditions.items()):
             if self.header[name] != wanted:
                 raise TableError(
@@ -150,6 +154,8 @@ def read_table(path: Path) -> LatencyTable:
     if header["unit"] != "ms":
         raise TableError(f"{path}: unit is {header['unit']!r}, expected ms; convert the rows and the header")
     _count(f"{path}: adapted_margin", header.get("adapted_margin", "0"))
+    if (reference_ms := header.get("reference_ms", "inf")) != "inf":  # what it is where none was timed
+        _count(f"{path}: reference_ms", reference_ms)
     ops: dict[str, OpRow] = {}
     nets: dict[tuple[str, str], NetRow] = {}
     reader = csv.reader(lines[len(header) :])
@@ -165,6 +171,7 @@ def read_table(path: Path) -> LatencyTable:
 
 def write_table(path: Path, table: LatencyTable) -> None:
     """Write atomically: a reader sees the old file or the new one."""
+    # Named by process, so that two which write one table do not share it.
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,12 +180,14 @@ def write_table(path: Path, table: LatencyTable) -> None:
                 file.write(f"# {name}: {value}\n")
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
+            # Times end at the nanosecond: LEAST_MS, the smallest there is, keeps three digits.
             for key, op in table.ops.items():
                 counts = (f"{count:.0f}" for count in (op.macs, op.params, op.bytes))
                 writer.writerow(("op", key, f"{op.ms:.6f}", f"{op.p90_ms:.6f}", op.runs, *counts))
             for net in table.nets:
                 key = f"{net.spec} {net.code}"
                 writer.writerow(("net", key, f"{net.ms:.6f}", f"{net.p90_ms:.6f}", net.runs, "", "", ""))
+            # Else the new name may outlive a power cut, and what is in the file may not.
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -200,6 +209,7 @@ def _read_row(where: str, cells: list[str], ops: dict[str, OpRow], nets: dict[tu
             raise TableError(f"{where}: the row stands twice; keep one")
         ops[key] = OpRow(ms, p90_ms, runs, *(_count(where, cell) for cell in cells[5:8]))
     elif kind == "net":
+        # A spec has spaces in it, a code has none.
         spec, _, code = key.rpartition(" ")
         if not spec.strip():
             raise TableError(f"{where}: a net is named by its space and its architecture's code")

@@ -149,14 +149,14 @@ def choose(prior: Prior, count: int = PROBES, allowed: np.ndarray | None = None)
     covariance = np.eye(rows.shape[1])
     chosen: list[int] = []
     for _ in range(min(count, len(allowed))):
-        reach = rows @ covariance
-        variance = np.sum(reach * rows, axis=1)
-        explained = np.sum((reach @ gram) * reach, axis=1)  # squared covariance with all items, summed
+        projected = rows @ covariance
+        variance = np.sum(projected * rows, axis=1)
+        explained = np.sum((projected @ gram) * projected, axis=1)  # squared covariance with all items, summed
         gain = variance if prior.constants.criterion == "D" else explained / (variance + noise)
         gain[chosen] = -np.inf  # measuring an item twice would tell of noise only
         best = int(np.argmax(gain))
         chosen.append(best)
-        covariance = covariance - np.outer(reach[best], reach[best]) / (variance[best] + noise)
+        covariance = covariance - np.outer(projected[best], projected[best]) / (variance[best] + noise)
     return allowed[chosen]
 
 

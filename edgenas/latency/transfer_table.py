@@ -123,10 +123,12 @@ def _items(sources: Sequence[LatencyTable], more: Mapping[str, OpRow]) -> _Items
     features = [_features([key], ops) for key in ops]
     graphs = {(net.spec, net.code): graph for net, graph in net_graphs(sources[0].nets)}
     graphs = {name: graph for name, graph in graphs.items() if all(name in each for each in net_ms)}
+    # A network may hold ops that no table has a row for: as features, they need counts all the same.
     others = [node for graph in graphs.values() for node in graph.priced if node.key not in ops]
     counts = {**ops, **count_ops(others)}
     features += [_features([node.key for node in graph.priced], counts) for graph in graphs.values()]
     columns = [[*ms, *(each[name] for name in graphs)] for ms, each in zip(op_ms, net_ms, strict=True)]
+    # From (items, groups, kinds): `fit_prior` takes one array (n, kinds) for each group.
     groups = np.array(features).transpose(1, 0, 2)
     return _Items(ops, tuple(graphs), np.array(columns).T, tuple(groups))
 

@@ -36,6 +36,7 @@ class AuxiliaryHead(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, classes) for a value (N, C, H, W)."""
+        # The ReLU comes first, as in DARTS: what the head reads, a cell's output, has none.
         x = F.adaptive_avg_pool2d(F.relu(x), SIDE)
         for kernel, norm in zip((self.reduce, self.widen), self.norms, strict=True):
             x = F.relu(norm(F.conv2d(x, kernel)))
@@ -44,7 +45,7 @@ class AuxiliaryHead(nn.Module):
 
 
 class TrainedNetwork(nn.Module):
-    """A network with what only its training has."""
+    """A network with drop-path and an auxiliary head, which only its training has."""
 
     def __init__(self, network: Network, reads: str | None, generator: torch.Generator | None = None) -> None:
         """Wrap a network, with drop-path and, unless `reads` is None, a head on the value of that node."""
@@ -63,5 +64,6 @@ class TrainedNetwork(nn.Module):
 
 def network_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the state of the network alone, from its own or that of a `TrainedNetwork`."""
+    # A recipe without drop-path and auxiliary loss trains the network itself, whose names have no prefix.
     own = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
     return own or dict(state)

@@ -14,7 +14,7 @@ from edgenas.graph.ops import Add
 
 
 class DropPath:
-    """Which values of a graph may be dropped, and the draws of one step.
+    """The branches of a graph that may be dropped, and the draws of one step.
 
     A branch is what a kernel gives to one sum alone; shortcuts, which others read too, stay, as do the identities of
     DARTS (arXiv:1806.09055).
@@ -39,11 +39,14 @@ class DropPath:
         """
         self._kept = None
         if probability > 0 and self.branches:
+            # Drawn on the CPU, so that every device drops the same.
             kept = torch.from_numpy(rng.random((len(self.branches), images), dtype=np.float32)) >= probability
+            # What is kept grows by what is dropped, so that the mean of a branch stays what it is without drops.
             self._kept = (kept.float() / (1 - probability)).to(device, non_blocking=True)
 
     def __call__(self, name: str, value: Tensor) -> Tensor:
         """Return the value of a node (N, C, H, W), with its dropped images at zero."""
         if self._kept is None or name not in self._place:
             return value
+        # The value's own type: under autocast a float32 factor would make a bfloat16 value float32.
         return value * self._kept[self._place[name]].to(value.dtype).view(-1, 1, 1, 1)

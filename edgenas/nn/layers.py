@@ -81,6 +81,7 @@ def initialise(name: str, tensor: Tensor, op: Op, generator: torch.Generator | N
     elif isinstance(op, Linear):
         torch.nn.init.normal_(tensor, std=0.01, generator=generator)
     else:
+        # An input channel reaches the outputs of its own group alone.
         groups = op.groups if isinstance(op, Conv) else 1
         fan_out = tensor.shape[0] * math.prod(tensor.shape[2:]) / groups
         torch.nn.init.normal_(tensor, std=math.sqrt(2 / fan_out), generator=generator)
@@ -95,6 +96,9 @@ def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], st
         parameters: by name. A convolution with a `bias` is folded; one with `scale` and `shift` normalises its output.
         statistics: of that batch norm. The batch's own are used if this is None or has a momentum, in which case it is
             updated; at momentum 0 the running ones are used.
+
+    Raises:
+        TypeError: the op belongs to programs only, such as Choose and Zero.
     """
     x = inputs[0]
     match op:
@@ -120,6 +124,7 @@ def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], st
         case Pool(mode="max"):
             return F.max_pool2d(x, op.kernel, op.stride, op.padding)
         case Pool():
+            # As in the code of DARTS and of NAS-Bench-201.
             return F.avg_pool2d(x, op.kernel, op.stride, op.padding, count_include_pad=False)
         case Act():
             return ACTIVATION[op.act](x)
@@ -171,6 +176,7 @@ def fold(op: Op, parameters: Mapping[str, Tensor], statistics: Statistics) -> di
 def _normalise(y: Tensor, op: Op, parameters: Mapping[str, Tensor], statistics: Statistics | None) -> Tensor:
     eps = epsilon(op) or 0.0
     if statistics is None:
+        # Without running statistics torch has to be told to train: it then takes the batch's own.
         return F.batch_norm(y, None, None, parameters["scale"], parameters["shift"], True, 0.0, eps)
     training = statistics.momentum > 0
     return F.batch_norm(

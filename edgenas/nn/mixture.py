@@ -63,6 +63,7 @@ def mixed(
                 _value(name, shape, terms[name], values, x)
                 for name, shape in zip(node.inputs, node.in_shapes, strict=True)
             ]
+            # Batch norm takes the batch's own statistics: running ones would belong to another mixture.
             values[node.name] = apply(node.op, inputs, supernet.weights(node), None)
             terms[node.name] = {node.name: None}
     output = supergraph.output
@@ -108,6 +109,7 @@ def _chosen(node: Node, mixture: Mixture, terms: Mapping[str, Terms]) -> Terms:
     assert isinstance(node.op, Choose)
     total: Terms = {}
     for option, outer in zip(mixture.options, mixture.weights, strict=True):
+        # A Choose leaves out an option under which no architecture reads it.
         if option not in node.op.options:
             continue
         for name, inner in terms[node.inputs[node.op.options.index(option)]].items():
@@ -122,6 +124,7 @@ def _accumulate(terms: Terms, name: str, weight: Tensor | float | None, like: Te
         one = 1.0 if known is None else known
         weight = one + (1.0 if weight is None else weight)
     if isinstance(weight, float):
+        # A tensor as the other weights are: `_value` stacks them.
         weight = torch.full((), weight, dtype=torch.float32, device=like.device)
     terms[name] = weight
 
@@ -131,6 +134,7 @@ def _value(name: str, shape: tuple[int, ...], terms: Terms, values: dict[str, Te
     if name not in values:
         if not terms:
             values[name] = x.new_zeros((x.shape[0], *shape))
+        # One term of weight 1 is that tensor: nothing is computed.
         elif list(terms.values()) == [None]:
             values[name] = values[next(iter(terms))]
         else:
@@ -155,6 +159,7 @@ class _Combination(torch.autograd.Function):
         weights, *tensors = ctx.saved_tensors
         of_weights = None
         if ctx.needs_input_grad[0]:
+            # Summed in the weights' type: bfloat16 has too few digits for a sum over a whole feature map.
             of_weights = torch.stack([(t * gradient).sum(dtype=weights.dtype) for t in tensors])
         scaled = weights.to(gradient.dtype)
         of_tensors = (gradient * w if n else None for w, n in zip(scaled, ctx.needs_input_grad[1:], strict=True))

@@ -30,6 +30,7 @@ class Layer(nn.Module):
         super().__init__()
         self.op = node.op
         shapes = node.parameters if folded else trainable(node)
+        # torch forbids dots in the name of a parameter.
         self.names = {name: name.replace(".", "_") for name in shapes}
         for name, shape in shapes.items():
             parameter = nn.Parameter(torch.empty(shape))
@@ -118,12 +119,14 @@ class Network(nn.Module):
 
 def fresh_network(graph: Graph, seed: int, device: str) -> Network:
     """Return an untrained network, channels last, on a torch `device`; the same graph and seed get the same weights."""
+    # Drawn on the CPU and moved then, so that every device begins with the same weights.
     network = Network(graph, torch.Generator().manual_seed(seed))
     return network.to(device).to(memory_format=torch.channels_last)
 
 
 def last_reads(graph: Graph) -> dict[str, list[str]]:
     """Return, by node, the values that no later node reads: from there on they need no memory."""
+    # Readers come in order, so the last one overwrites the others.
     readers = {name: node.name for node in graph for name in node.inputs}
     found: dict[str, list[str]] = {}
     for value, reader in readers.items():

@@ -26,6 +26,7 @@ class Supernet(nn.Module):
         """Draw fresh weights from `generator`."""
         super().__init__()
         self.space = space
+        # Allowed shape choices alone: narrowing the width makes a smaller supernet.
         self.groups = weight_groups(space.supergraph(s) for s in space.all_statics())
         self.shared = nn.ParameterDict()
         for group, (node, shapes) in self.groups.items():
@@ -44,6 +45,7 @@ class Supernet(nn.Module):
                 values[node.name] = zeros(node, x)
             else:
                 values[node.name] = apply(node.op, [values[name] for name in node.inputs], self.weights(node), None)
+            # Nothing reads these any more: without gradients, memory holds what is live alone.
             for name in last.get(node.name, ()):
                 del values[name]
         return values[graph.output.name]
@@ -62,6 +64,7 @@ class Supernet(nn.Module):
             for node in network.graph.priced:
                 weights = self.weights(node)
                 for name, parameter in network.layer(node.name).weights.items():
+                    # Copies, because slices are views: to train the subnet must not train the supernet.
                     parameter.copy_(weights[name])
         return network
 
@@ -80,7 +83,11 @@ def parameter_key(group: str, name: str) -> str:
 
 
 def weight_groups(supergraphs: Iterable[Graph]) -> dict[str, tuple[Node, Parameters]]:
-    """Return, for each group, one of its nodes and the elementwise largest parameter shapes over all members."""
+    """Return, for each group, one of its nodes and the elementwise largest parameter shapes over all members.
+
+    Raises:
+        ValueError: a group joins ops whose parameters differ in name or number of dimensions.
+    """
     groups: dict[str, tuple[Node, Parameters]] = {}
     for graph in supergraphs:
         for node in graph.priced:
@@ -101,6 +108,7 @@ def leading_slice(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return the part of `tensor` with `shape`: the leading channels, and the centre of the kernel."""
     if tuple(tensor.shape) == shape:
         return tensor
+    # `narrow` gives a view: what trains a slice, or is copied into one, changes the shared tensor.
     for axis, size in enumerate(shape):
         start = (tensor.shape[axis] - size) // 2 if axis >= 2 else 0
         tensor = tensor.narrow(axis, start, size)

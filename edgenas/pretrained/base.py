@@ -7,6 +7,12 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from edgenas.errors import DataError
+from edgenas.graph.ops import Shape
+from edgenas.pretrained.converter.space import PretrainedSpace
+from edgenas.pretrained.converter.step import Steps
+from edgenas.pretrained.converter.trace import trace
+
 Weights = Mapping[str, Tensor]  # a state dict
 
 
@@ -35,3 +41,24 @@ class Pretrained:
     side: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def space(self, shape: Shape, classes: int) -> PretrainedSpace:
+        """Return the space of the network; its weights are loaded when they are asked for.
+
+        Args:
+            shape: of the images, (3, H, W).
+            classes: of the images.
+
+        Raises:
+            UsageError: edgenas cannot express the network, or it does not take such images.
+        """
+        return PretrainedSpace(shape, classes, trace(self.module(), self.name), self.name, self._trained)
+
+    def _trained(self) -> Steps:
+        """The traced network with its weights. Raises DataError if they are another network's."""
+        module = self.module()
+        try:
+            module.load_state_dict(dict(self.weights()))
+        except RuntimeError as error:  # names or shapes differ
+            raise DataError(f"{self.name}: the weights are another network's: {str(error).splitlines()[1]}") from error
+        return trace(module, self.name)

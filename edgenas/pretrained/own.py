@@ -104,7 +104,9 @@ def _read_safetensors(file: Path) -> Weights:
     try:
         from safetensors.torch import load_file
     except ImportError as error:
-        raise EnvironmentFault(f"--weights {file}: safetensors is not installed; run pip install safetensors") from error
+        raise EnvironmentFault(
+            f"--weights {file}: safetensors is not installed; run pip install safetensors"
+        ) from error
     try:
         return load_file(file)
     except Exception as error:  # a file may hold anything

@@ -112,7 +112,7 @@ def bench(
                 raise DataError(f"{path}: {error}") from error
         reference = _open(plugin, reference_model(), threads, stack)
         timings = _repeatable(items, reference, seconds, max_repeat_error, tries, progress)
-    used = int(plugin.host(threads)["threads"])
+    used = int(plugin.host(threads)["threads"])  # fewer than asked for where there are fewer cores
     return [
         Bench(
             model=path.name,
@@ -143,7 +143,7 @@ def bench_in_fresh_process(
     """Time models as `bench` does, in a process of its own: nothing is loaded there yet, and a crash is an error here.
 
     Args:
-        models: as the other arguments, see `bench`.
+        models: ONNX files, each whole in one file; this and what is not named here is as in `bench`.
         timeout_s: the longest that it may take; by default a minute and twenty times what it should take.
 
     Raises:
@@ -185,6 +185,7 @@ def read_model(path: Path) -> bytes:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's own DecodeError, or UnicodeDecodeError, or ValueError
         raise DataError(f"{path}: not an ONNX model, or cut short; export or copy it again") from error
+    # Some other files parse as a protobuf message as well, and have none of these fields.
     if not model.ir_version or not model.graph.node:
         raise DataError(f"{path}: not an ONNX model, or one without a node; export it again")
     if _keeps_data_elsewhere(model):
@@ -212,7 +213,7 @@ def _open(plugin: Runtime, content: bytes, threads: int, stack: ExitStack) -> Se
     stack.callback(session.close)
     if not session.describe().inputs:
         raise DataError("the model has no input; there is nothing to time it on")
-    session.run()
+    session.run()  # a model that loads may fail to run, which is to be told before anything is timed
     return session
 
 
@@ -239,7 +240,7 @@ def _repeatable(
                 round_ms=ROUND_MS,
                 rng=rng,
                 reference=NAME,
-                seconds=seconds * (len(due) + 1),
+                seconds=seconds * (len(due) + 1),  # the reference is one more item
                 progress=progress,
             )
         except TooNoisy as error:

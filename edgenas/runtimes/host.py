@@ -21,7 +21,7 @@ def host(threads: int, root: Path = ROOT) -> dict[str, str | int | float]:
     """Return processor, cores, clocks, temperature and system; threads as requested and as this machine can give.
 
     Args:
-        threads: as requested.
+        threads: as requested; more than there are cores are capped.
         root: where files of the system are looked for.
     """
     facts: dict[str, str | int | float | None] = {
@@ -45,6 +45,7 @@ def host_name(root: Path = ROOT) -> str:
 
     The digits are a hash of the machine id (else of the host name), so that neither leaks.
     """
+    # Marks, clocks and numbers of cores go: `Intel(R) Xeon(R) CPU @ 2.20GHz` is `intel-xeon`.
     slug = re.sub(r"\((r|tm)\)|@.*|\b(cpu|processor)\b|\d+-core", " ", processor(root).lower())
     slug = re.sub(r"[^a-z0-9]+", "-", slug).strip("-") or "unknown"
     # Two boards of one kind are two devices: cooling, memory and firmware differ.
@@ -99,6 +100,8 @@ def _cpuinfo(root: Path) -> dict[str, str]:
 def _cpu_quota(root: Path) -> float | None:
     """Return the CPUs that the control groups grant: the tightest on the way up (v2), or the container's (v1)."""
     limits = [_text(group / "cpu.max") for group in _own_groups(root)]
+    # Version 1 has two files for what version 2 has in one line; without a limit they say -1 and `max`, which the
+    # pattern below leaves out.
     legacy = root / "sys/fs/cgroup/cpu"
     limits.append(f"{_text(legacy / 'cpu.cfs_quota_us')} {_text(legacy / 'cpu.cfs_period_us')}")
     quotas = [
@@ -111,6 +114,7 @@ def _cpu_quota(root: Path) -> float | None:
 def _own_groups(root: Path) -> list[Path]:
     """Return this process's cgroup v2 directory and those above it, up to the mount point."""
     mount = root / "sys/fs/cgroup"
+    # Version 2 has the number 0 and no controllers; a limit of any group holds for all below it.
     own = re.search(r"^0::/?(.*)$", _text(root / "proc/self/cgroup") or "", re.MULTILINE)
     group = mount / (own.group(1) if own else "")
     return [path for path in (group, *group.parents) if path == mount or mount in path.parents]
@@ -118,6 +122,7 @@ def _own_groups(root: Path) -> list[Path]:
 
 def _frequency_mhz(root: Path) -> float | None:
     """Return the clock of the first core now, in MHz."""
+    # The kernel counts in kHz; where a hypervisor hides that, cpuinfo still has MHz.
     scaling = _scaled(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", 1e-3)
     listed = _cpuinfo(root).get("cpu mhz")
     return scaling if scaling is not None or listed is None else float(listed)
@@ -132,6 +137,7 @@ def _scaled(path: Path, factor: float) -> float | None:
 def _text(path: Path) -> str | None:
     """Read a small file; None where it is absent or unreadable."""
     try:
+        # Texts of a device tree end with a zero byte.
         return path.read_text(errors="replace").strip("\0 \n") or None
     except OSError:
         return None

@@ -22,9 +22,9 @@ from edgenas.runtimes.rounds import Gauges, gauges, timed_round
 name = "onnxruntime"
 
 PROVIDER = "CPUExecutionProvider"
-# Of the made-up inputs: each session of a model is timed on the same ones.
+# The seed of the made-up inputs: each session of a model is timed on the same ones.
 SEED = 0
-# What edgenas can feed, by the runtime's name for it.
+# The types that edgenas can feed, by the runtime's names for them.
 DTYPES: dict[str, np.dtype[Any]] = {
     "tensor(float)": np.dtype(np.float32),
     "tensor(float16)": np.dtype(np.float16),
@@ -190,6 +190,7 @@ def _shapes(feed: dict[str, Array]) -> str:
 
 def _reason(error: Exception) -> str:
     """Say in one line what went wrong, without the error's number and the runtime's own file and function."""
+    # What is cut off tells of this machine and of the runtime's build, not of the model.
     line = " ".join(str(error).split()) or type(error).__name__
     line = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", "", line)
     return re.sub(r"^/\S+:\d+ \S+\(.*?\) ", "", line)[:200]

@@ -60,6 +60,7 @@ def _switch_counter(threads: int) -> Callable[[], int]:
         import resource
     except ImportError:  # Windows
         return lambda: 0
+    # Linux counts for each thread; elsewhere the whole process stands for the one thread that works.
     one_thread = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
     who = one_thread if threads == 1 else resource.RUSAGE_SELF
     return lambda: resource.getrusage(who).ru_nivcsw
@@ -73,7 +74,7 @@ def _tick_ns(clock: Callable[[], int]) -> int:
         while now == start:
             now = clock()
         steps.append(now - start)
-    return min(steps)
+    return min(steps)  # a longer step was interrupted
 
 
 def timed_round(run: Callable[[], object], ms: float, using: Gauges) -> Round:
@@ -104,6 +105,7 @@ def _runs_per_sample(run: Callable[[], object], using: Gauges) -> int:
     needed_ns = max(MIN_TICKS * using.tick_ns, MIN_SAMPLE_NS)
     batch = 1
     while (spent_ns := _wall_ns(run, batch, using)) < needed_ns:
+        # At least doubled: a slow first run, with cold caches, makes the estimate too small.
         batch = max(2 * batch, math.ceil(batch * needed_ns / max(spent_ns, using.tick_ns)))
     return batch
 

@@ -19,7 +19,8 @@ from edgenas.runtimes.base import Round
 
 # The minimum repeats as well, but one lucky round decides it; the median follows what else runs on the machine.
 LOW_QUANTILE = 0.1
-# A figure that repeats worse does not count, and is measured again.
+# A figure that repeats worse than by 4 % does not count, and is measured again: on a quiet machine the low
+# quantile repeats within 3 %.
 MAX_REPEAT_ERROR = 0.04
 # A round whose reference took this much longer than its own low quantile is disturbed; quiet rounds stay within 16 %.
 SLOW_REFERENCE = 1.25
@@ -86,6 +87,7 @@ def slow_rounds(rounds: Sequence[Mapping[K, float]], reference: K | None) -> lis
         return []
     reference_ms = [row.get(reference, math.nan) for row in rounds]
     limit = SLOW_REFERENCE * _quantile(reference_ms, LOW_QUANTILE)
+    # `not <=` instead of `>`: a reference without a figure is nan, and counts as slow.
     return [number for number, row in enumerate(rounds) if row and not reference_ms[number] <= limit]
 
 

@@ -32,7 +32,7 @@ PROTOCOL = f"10 % quantile of round medians, interleaved rounds of {ROUND_MS:g} 
 
 
 class TooNoisy(RuntimeError):
-    """Too few clean samples, however often the measurement was repeated."""
+    """There are too few clean samples, however often the measurement was repeated."""
 
 
 def measure(
@@ -69,6 +69,7 @@ def measure(
     Raises:
         TooNoisy: an item without a figure, or under 20 % of samples clean over all items, in each of three attempts.
     """
+    # All before the first round: a session that warms up in a round would slow that round alone.
     for sessions in items.values():
         for session in sessions:
             warm_up(session)
@@ -79,6 +80,7 @@ def measure(
     for attempt in range(ATTEMPTS):
         if attempt:
             sleep(PAUSE_S * attempt)
+        # Each attempt begins with an empty table: rounds of a busy time would spoil the quantiles of a quiet one.
         table: list[dict[str, float]] = []
         for _ in range(patience):
             timings = _add_rounds(table, take, rounds, reference, seconds, progress)
@@ -119,9 +121,10 @@ def _add_rounds(
             done += 1
             if progress:
                 progress(done, total)
+        # Slow rounds of before this call had their repeats.
         due = [number for number in slow_rounds(table, reference) if number in new]
     if progress:
-        progress(done, done)
+        progress(done, done)  # the time may have ended it before all rounds were taken
     return summarise_rounds(table, reference)
 
 

@@ -23,7 +23,7 @@ from edgenas.graph.live_sums import LiveSums
 from edgenas.graph.ops import Shape, shape_text
 
 Statics = tuple[int, ...]  # option index of each shape choice, in the order of `choices`
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"  # of codes, one an option
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"  # one for each option in a code: a choice has 36 at most
 
 
 class SearchSpace(ABC):
@@ -129,10 +129,11 @@ class SearchSpace(ABC):
             raise UsageError(f"space {self.name} has no choice {name!r}; it has {', '.join(self.index)}")
         options = self.choices[self.index[name]].options
         known = {f"{o:g}" if isinstance(o, float) else str(o): i for i, o in enumerate(options)}
-        unknown = [text for text in texts if text not in known]
+        written = known | {str(o): i for i, o in enumerate(options)}  # 1.0 as well as 1
+        unknown = [text for text in texts if text not in written]
         if unknown:
             raise UsageError(f"space {self.name}: {name} has no option {unknown[0]!r}; it has {', '.join(known)}")
-        return [known[text] for text in texts]
+        return [written[text] for text in texts]
 
     def decode(self, scores: Sequence[Sequence[float]]) -> Arch:
         """Return the architecture of the highest allowed score per choice, the first where scores are equal.

@@ -43,6 +43,7 @@ def build_space(source: str | SpaceMaker, shape: Shape, classes: int) -> SearchS
     if not isinstance(space, SearchSpace):
         raise UsageError(f"{source} makes a {type(space).__name__}, which is no edgenas.SearchSpace")
     space.name = name or _name_of(make, space)
+    # Tables and runs hold the name alone: a space from outside must not pass for one of ours.
     own = space.name in plugins.names("spaces")
     if own and not type(space).__module__.startswith("edgenas."):
         raise UsageError(f"edgenas has a space {space.name!r} of its own; rename {source}")
@@ -55,6 +56,8 @@ def _name_of(make: SpaceMaker, space: SearchSpace) -> str:
     """Return the name of the plugin that builds such spaces, else the name of what made this one."""
     module = sys.modules.get(make.__module__)
     build = getattr(module, "build", None)
+    # The plugin's name, so that its tables and runs serve this class as well. `__main__` is another module in every
+    # process, so it names nothing.
     if module is not None and module.__name__ != "__main__" and callable(build):
         if make is build or type(build(space.shape, space.classes)) is type(space):
             return module.__name__.removeprefix("edgenas.spaces.")

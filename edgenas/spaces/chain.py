@@ -15,7 +15,7 @@ from edgenas.graph.graph import Arch, Builder, Choice, Node
 from edgenas.graph.ops import Shape
 from edgenas.spaces.base import SearchSpace, check_square
 
-LAYERS = 12
+LAYERS = 12  # three and four stages divide it evenly
 OPS = ("conv3", "conv5", "max3", "avg3")
 CONNECTIONS = ("direct", "add", "concat")
 WIDTH = 16  # channels of the stem and the first stage
@@ -23,6 +23,7 @@ WIDTH = 16  # channels of the stem and the first stage
 # and one of those before.
 SOURCES = ("image", "stem", *(f"l{i}" for i in range(1, LAYERS)))
 
+# Numbers as Python writes them, so that `literal_eval` reads whatever this matches.
 _ID = r" *(?:0|[1-9]\d{0,3}) *"
 _LAYER = rf" *\({_ID},{_ID}(?:,{_ID})?\) *"
 _PUBLISHED = re.compile(rf"\[{_LAYER}(?:,{_LAYER})*\]", re.ASCII)
@@ -60,6 +61,7 @@ class Chain(SearchSpace):
         """Write stem, stages, 1x1 head, mean and classifier."""
         stride, stages = stem_and_stages(g.input.shape[1])
         stem = g.conv("stem", g.input, out=WIDTH, kernel=3, stride=stride, act="relu")
+        # Strides say how many pixels of the image a value has to one of its own, along a side.
         values, strides = {"image": g.input, "stem": stem}, {"image": 1, "stem": stride}
         for s in range(stages):
             width = WIDTH << s

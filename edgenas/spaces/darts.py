@@ -19,11 +19,13 @@ from edgenas.spaces.base import SearchSpace, check_square
 OPS = ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 CELLS = ("normal", "reduce")
 NODES = range(2, 6)  # of a cell, behind its two inputs
+# The paper searches with 16 channels in 8 cells, and trains 36 in 20 on CIFAR-10 and 14 cells on ImageNet.
 WIDTHS = (8, 16, 24, 36)
-DEPTHS = (8, 14, 20)
-STEM_MULTIPLIER = 3
+DEPTHS = (8, 14, 20)  # two reduction cells, and three stages with equally many others
+STEM_MULTIPLIER = 3  # as in the authors' code
 LARGEST_UNSTRIDED = 64  # pixels a side: up to here the stem keeps the side, as for CIFAR-10; above it is ImageNet's
 
+# As the authors' code writes it, with or without `Genotype(...)` around it.
 _GENOTYPE = re.compile(
     r"\s*(?:Genotype\s*\()?\s*normal\s*=\s*(\[.*?\])\s*,\s*normal_concat\s*=\s*(.+?)\s*,"
     r"\s*reduce\s*=\s*(\[.*?\])\s*,\s*reduce_concat\s*=\s*(.+?)\s*\)?\s*",
@@ -39,6 +41,7 @@ def pairs(node: int) -> list[tuple[int, int]]:
 
 def _cell_choices(cell: str) -> Iterator[Choice]:
     for node in NODES:
+        # The first node has two values before it, and thus nothing to choose.
         if len(pairs(node)) > 1:
             yield Choice(f"{cell}.inputs{node}", tuple(f"{i}{j}" for i, j in pairs(node)))
         for i in range(node):
@@ -72,6 +75,7 @@ class DARTS(SearchSpace):
         """Write the network of the paper: CIFAR's up to 64 pixels, ImageNet's for larger images."""
         width, per_stage = int(g.pick("width")), (int(g.pick("cells")) - 2) // 3
         if g.input.shape[1] <= LARGEST_UNSTRIDED:
+            # The first cell has no cell before it: both of its inputs are the stem.
             before = x = g.conv("stem", g.input, out=STEM_MULTIPLIER * width, kernel=3)
         else:
             before = g.conv("stem.a", g.input, out=width // 2, kernel=3, stride=2, act="relu")
@@ -89,6 +93,7 @@ class DARTS(SearchSpace):
         values = [_preprocessed(g, f"{name}.in0", before, width, x.shape[1]), _preprocessed(g, f"{name}.in1", x, width)]
         activated = [g.act(f"{name}.in{i}.relu", value, "relu") for i, value in enumerate(values)]
         for node in NODES:
+            # In a reduction cell the ops on its inputs halve the side; its nodes have the half already.
             edges = [
                 self._edge(
                     g, name, f"{cell}.op{i}{node}", values[i], activated[i], 2 if cell == "reduce" and i < 2 else 1
@@ -106,6 +111,8 @@ class DARTS(SearchSpace):
     def _edge(self, g: Builder, cell: str, choice: str, x: Node, activated: Node, stride: int) -> Node:
         """Write one of the seven ops; kernels of a kind share their weights."""
         edge = f"{cell}.{choice.partition('.')[2]}"
+        # In the authors' code convolutions and the factorised reduction each begin with a ReLU. Here those on one value
+        # share it, so it is one kernel. Pools and identities read the value itself.
         alternatives = {
             "max_pool_3x3": g.pool(f"{edge}.max", x, "max", stride=stride),
             "avg_pool_3x3": g.pool(f"{edge}.avg", x, "avg", stride=stride),
@@ -158,6 +165,7 @@ def _terms(values: dict[str, Option], cell: str) -> list[tuple[Option, int]]:
 
 def _read_cell(cell: str, text: str) -> dict[str, Option]:
     """Return the options of a cell's choices, from its list of pairs."""
+    # The text comes from outside: `literal_eval` reads constants and runs nothing.
     try:
         terms = [(str(op), int(i)) for op, i in ast.literal_eval(text)]
     except (ValueError, TypeError, SyntaxError) as error:

@@ -33,7 +33,7 @@ CHANNELS = {
 
 
 def halvings(side: int) -> int:
-    """Return how often a side is halved, for a last feature map of 4 to 8 pixels."""
+    """Return how often a side is halved, for a last feature map of 5 to 8 pixels; at least twice."""
     return min(5, max(2, math.ceil(math.log2(side / 8))))
 
 
@@ -68,6 +68,7 @@ class MBConv(SearchSpace):
 
     def emit(self, g: Builder) -> None:
         """Write stem, stages, 1x1 head, mean and classifier."""
+        # Strides follow the resolution, channels the full-size image: a resolution changes sides and nothing else.
         strided = STRIDED[halvings(g.input.shape[1])]
         width = float(g.pick("width"))
         stem, *stages, head = (scaled(c, width) for c in CHANNELS[halvings(self.shape[1])])

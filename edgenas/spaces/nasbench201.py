@@ -14,6 +14,7 @@ from edgenas.graph.graph import Arch, Builder, Choice, Node
 from edgenas.graph.ops import Shape
 from edgenas.spaces.base import SearchSpace, check_square
 
+# Architectures hold positions in this order, and so do files of known accuracies.
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 _TERM = re.compile(r"(\w+)~(\d)")
@@ -52,6 +53,7 @@ class NASBench201(SearchSpace):
                 total = edge if total is None else g.add(f"{cell}.n{j}.add{i}", total, edge)
             assert total is not None
             nodes.append(total)
+            # Nothing in the cell reads its last node.
             if j < 3:
                 activated.append(g.act(f"{cell}.n{j}.relu", total, "relu"))
         return nodes[-1]

@@ -18,6 +18,8 @@ def sample(space: SearchSpace, rng: Generator) -> Arch:
     >>> space.published(sample(space, np.random.default_rng(0)))
     '|avg_pool_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|skip_connect~0|nor_conv_1x1~1|skip_connect~2|'
     """
+    # The largest of independent uniform numbers is equally often each of them. Options that are not allowed get one,
+    # too, so a space draws as many numbers as its restrictions do.
     return space.decode([rng.random(len(choice.options)).tolist() for choice in space.choices])
 
 
@@ -41,6 +43,7 @@ def mutate(space: SearchSpace, arch: Arch, rng: Generator) -> Arch:
         return arch
     i = int(rng.choice(free))
     others = [option for option in space.allowed[i] if option != arch[i]]
+    # An architecture is written as JSON, which takes no integers of numpy.
     return (*arch[:i], int(rng.choice(others)), *arch[i + 1 :])
 
 

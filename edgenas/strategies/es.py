@@ -18,12 +18,11 @@ from edgenas.spaces.sampling import free_choices
 from edgenas.strategies.populations.generations import Generational, Plan, decoded, initial_for
 
 PLAN = Plan(parents=4, patience=4)
-# Step size by attempt, when all children of smaller steps are known.
+# Each attempt at new children widens the step by this factor, as all that smaller steps gave was known.
 WIDER = 1.5
 
-Keys = NDArray[
-    np.float64
-]  # random keys (choices, most options), after the number of architectures if there are several
+# Random keys (choices, most options), after the number of architectures if there are several.
+Keys = NDArray[np.float64]
 
 
 class EvolutionStrategy(Generational):
@@ -64,6 +63,7 @@ class EvolutionStrategy(Generational):
 
 def distribution(space: SearchSpace, parents: Sequence[Arch]) -> tuple[Keys, Keys]:
     """Return mean and variance of the keys that describe `parents`, best first."""
+    # Recombination weights of CMA-ES: they fall with the logarithm of the rank, and none is negative.
     weights = np.log(len(parents) + 0.5) - np.log(np.arange(1, len(parents) + 1))
     weights /= weights.sum()
     widest = max(len(choice.options) for choice in space.choices)
@@ -75,6 +75,7 @@ def distribution(space: SearchSpace, parents: Sequence[Arch]) -> tuple[Keys, Key
 def margin(space: SearchSpace, changes: float) -> float:
     """Return the variance at which `changes` choices are expected to change where all parents agree."""
     others = sum(len(space.allowed[i]) - 1 for i in free_choices(space))
-    # Two scores whose means differ by 1 swap with these odds; never more than the odds of a random order.
+    # Two scores whose means differ by 1 swap with these odds; never more than the odds of a random order. Their
+    # difference is normal with mean 1 and twice the variance, hence the 0.5 below.
     odds = min(0.4, changes / max(1, others))
     return 0.5 / NormalDist().inv_cdf(1 - odds) ** 2

@@ -17,7 +17,7 @@ from edgenas.graph.graph import Arch
 if TYPE_CHECKING:
     from edgenas.system.checkpoint import State
 
-# Attempts at a network not proposed before that are children: each mutates once more than the last, so the circle
+# The first attempts at a network not proposed before are children: each mutates once more than the last, so the circle
 # widens. The attempts that are left begin with a random architecture.
 CHILDREN = 8
 
@@ -76,11 +76,13 @@ class Evolution(Strategy):
         return archs
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """The trials join the population, as many of the oldest leave it."""
+        """Let the trials join the population; as many of the oldest leave it."""
+        # Failed trials join too: their rewards are below all scored ones, and they age like the others.
         self.population.extend((trial.arch, trial.reward) for trial in trials)
 
     def _new(self) -> list[Arch]:
         """Return one architecture whose network was not proposed before, or none."""
+        # As in Alg. 1, nobody has a child before the population is full.
         children = CHILDREN if len(self.population) == self.population_size else 0
         for mutations in range(1, children + 1):
             arch = child(self.problem, self._parent, self.rng, self.crossover_share, mutations)

@@ -22,7 +22,7 @@ from edgenas.strategies.predictors.pairs import Pairs
 if TYPE_CHECKING:
     from edgenas.system.checkpoint import State
 
-# Attempts at a network not proposed before that are broods: each mutates once more than the last, so the circle
+# The first attempts at a network not proposed before are broods: each mutates once more than the last, so the circle
 # widens. The attempts that are left begin with a random architecture.
 BROODS = 8
 
@@ -78,6 +78,7 @@ class GA(Strategy):
         self.initial = initial
         self.children = children
         self.crossover_share = crossover_share
+        # Without budgets, filling would end at the largest network every time.
         self.fill_share = fill_share if problem.objective.budgets else 0.0
         self.floor = floor
         self.proposed = Archive(problem.space)
@@ -101,8 +102,9 @@ class GA(Strategy):
         return archs
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """The trials join the population, as many of the last leave it."""
+        """Let the trials join the population; as many of the last leave it."""
         for trial in trials:
+            # Qualities by other weights cannot be compared: all begin again.
             if trial.weights_version > self.weights_version:
                 self.weights_version = trial.weights_version
                 self.members, self.population, self.model, self.fitted = [], [], None, 0
@@ -139,16 +141,18 @@ class GA(Strategy):
         return self.members[self.population[place]][0]
 
     def _ranked(self, archs: Sequence[Arch]) -> Sequence[Arch]:
-        """Sort `archs` as they would stand among those that live, as far as can be guessed."""
+        """Return `archs` in the order in which they would stand among those that live, as far as can be guessed."""
         if len(archs) < 2:
             return archs
         model = self._learned()
+        # The model predicts normal scores, so those that live are put on the same scale.
         scores = normal_scores([quality for _, quality, _ in self.members])
         living = list(self.population)
         qualities = [*scores[living], *model.predict(archs)[0]]
         costs = [self.members[i][2] for i in living] + [
             self._costs(m) for m in self.problem.preview(archs, self.metrics)
         ]
+        # Those that live have the first rows, and are negative here.
         order = _order(qualities, costs) - len(living)
         return [archs[i] for i in order if i >= 0]
 
@@ -189,4 +193,5 @@ def _order(qualities: Sequence[float], costs: Sequence[Sequence[float]]) -> NDAr
     """Return positions, best first: by front, then by crowding distance, largest first, then by position."""
     points = np.column_stack([-np.asarray(qualities), np.asarray(costs)])
     front = fronts(points)
+    # The last key counts first; the sort is stable, so equal ones stay in their order.
     return np.lexsort((-crowding(points, front), front))

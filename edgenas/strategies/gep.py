@@ -24,9 +24,9 @@ PLAN = Plan(parents=6, patience=5)
 # A symbol below 0 is a function x + w y or x - w y, any other one a terminal: an option, modulo the number of options.
 PLUS, MINUS = -1, -2
 TERMINALS = 60  # a multiple of 1 to 6, so that the options of every choice are equally likely
-# With w below 1, trees hardly ever give two options one score.
+# The w of both functions: with a w below 1, trees hardly ever give two options one score.
 WEIGHT = 0.6
-FUNCTION_SHARE = 0.5  # of the symbols drawn for a head are functions
+FUNCTION_SHARE = 0.5  # half of the symbols that are drawn for a head are functions
 
 # Rates per genome in the paper's examples; of mutations, the expected number.
 MUTATIONS = 2.0
@@ -67,8 +67,10 @@ class Genetics:
         """Return what the trees of `genomes` make of every option: (genomes, choices, most options)."""
         distance = (np.arange(self.sizes.max()) - genomes[..., None]) % self.sizes[:, None, None]
         values = 1.0 / (1.0 + distance)
+        # Every function has two arguments, level by level: those of the k-th function, from 1, are at 2 k - 1 and 2 k.
         functions = np.cumsum(genomes < 0, axis=-1)
         for place in reversed(range(self.head)):  # arguments come after their function
+            # A terminal reads itself, with a weight of 0 on what lies behind it.
             symbol = genomes[..., place, None]
             first = np.where(symbol < 0, 2 * functions[..., place, None] - 1, place)[..., None]
             x, y = (np.take_along_axis(values, first + i, axis=-2)[..., 0, :] for i in (0, 1))
@@ -86,6 +88,7 @@ class Genetics:
         wanted = np.array(archs)
         by = (wanted - np.array(self.express(space, genomes)))[..., None]
         turned = np.where(genomes < 0, genomes, (genomes + by) % TERMINALS)
+        # A number of options that does not divide TERMINALS, or a mask of the space, can spoil a turn.
         wrong = np.array(self.express(space, turned)) != wanted
         turned[..., 0] = np.where(wrong, wanted, turned[..., 0])
         return turned
@@ -99,6 +102,7 @@ class Genetics:
         for rate, transpose in transpositions:
             for i in np.flatnonzero(self.rng.random(len(children)) < rate):
                 transpose(children[i])
+        # With an odd number of children, the last one is not recombined.
         for a, b in zip(children[::2], children[1::2], strict=False):
             self.recombine(a, b)
         return children
@@ -134,12 +138,13 @@ class Genetics:
             self._exchange(a, b, start, start + self.length)
 
     def _insert(self, gene: Symbols, transposon: Symbols, place: int) -> None:
-        """Insert it in the head at `place`; what it pushes out of the head is lost, the tail stays."""
+        """Insert `transposon` in the head at `place`; what it pushes out of the head is lost, the tail stays."""
         head = np.concatenate([gene[:place], transposon, gene[place : self.head]])
         gene[: self.head] = head[: self.head]
 
     def _exchange(self, a: Genomes, b: Genomes, start: int, end: int) -> None:
         """Exchange the symbols from `start` to `end`."""
+        # A genome is contiguous, so `ravel` is a view of it and the exchange writes into both.
         part = np.s_[start:end]
         a.ravel()[part], b.ravel()[part] = b.ravel()[part].copy(), a.ravel()[part].copy()
 
@@ -184,6 +189,7 @@ class GeneExpression(Generational):
         for _ in range(1 + attempt):
             genomes = self.genetics.vary(genomes)
         archs = self.genetics.express(self.problem.space, genomes)
+        # A survivor keeps its own genome where a child expresses the same architecture by another one.
         known = {arch: self.genomes[arch] for arch, _ in self.survivors}
         self.genomes = dict(zip(archs, genomes, strict=True)) | known
         return archs

@@ -33,6 +33,7 @@ class Local(Strategy):
         """Start from random feasible architectures, of which a share fills the budget."""
         self.problem = problem
         self.rng = rng
+        # Without budgets, filling would end at the largest network every time.
         self.fill_share = fill_share if problem.objective.budgets else 0.0
         self.proposed = Archive(problem.space)
         self.centre: tuple[Arch, float] | None = None
@@ -43,13 +44,14 @@ class Local(Strategy):
         """Return at most `n` new feasible neighbours of the centre, else new starts; [] when nothing new turns up."""
         if archs := self._nearby(n):
             return archs
+        # A restart: the best of its starts becomes the centre, even if it is worse than the last one.
         self.centre = None
         for _ in range(n):
             archs += initial_individual(self.problem, self.proposed, self.rng, self.fill_share)
         return archs
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        """The best of the trials is the next centre if it is better, or if there is none on the same weights."""
+        """Make the best of the trials the next centre if it is better, or if there is none on the same weights."""
         best = max(trials, key=lambda trial: (trial.weights_version, trial.reward))
         newer = best.weights_version > self.weights_version
         if newer or self.centre is None or best.reward > self.centre[1]:

@@ -20,7 +20,7 @@ from edgenas.strategies.integer_program.program import SECONDS, Program, Solutio
 if TYPE_CHECKING:
     from edgenas.system.checkpoint import State
 
-# Samples among which an initial individual is chosen.
+# An initial individual is that of as many samples whose options were proposed most seldom.
 POOL = 64
 # Ridge penalty, and the least share of the rewards' deviation that counts as noise: few trials can be fitted exactly.
 PENALTY, LEAST_NOISE = 1.0, 0.05
@@ -136,11 +136,13 @@ class Milp(Strategy):
         if draw:
             rewards = np.unique(rewards, return_inverse=True)[1].astype(np.float64)
         spread = max(float(rewards.std()), 1e-9)  # all equal: nothing to learn yet
+        # Centred, so that the penalty does not pull the mean reward to 0.
         x, y = chosen - chosen.mean(axis=0), (rewards - rewards.mean()) / spread
         precision = x.T @ x + PENALTY * np.eye(x.shape[1])
         weights = np.linalg.solve(precision, x.T @ y)
         if draw:
             deviation = max(LEAST_NOISE, float(np.sqrt(np.mean((y - x @ weights) ** 2))))
+            # The posterior's covariance is deviation^2 times the inverse of L L^T: a normal vector is solved by L^T.
             normal = self.rng.normal(size=len(weights))
             weights += deviation * np.linalg.solve(np.linalg.cholesky(precision).T, normal)
         weights *= spread

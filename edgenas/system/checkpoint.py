@@ -40,6 +40,7 @@ def save(path: Path, payload: State) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        # Killed between the two, only the older generation is there, which `load` finds.
         if path.exists():
             os.replace(path, previous(path))
         os.replace(temporary, path)
@@ -100,12 +101,14 @@ def previous(path: Path) -> Path:
 
 def _read(path: Path) -> State:
     """Return what one file holds; raises ValueError if it is truncated, altered, or no checkpoint of ours."""
+    # The hash finds what torch does not: a flipped bit loads silently.
     head, _, content = path.read_bytes().partition(b"\n")
     if not head.startswith(MAGIC):
         raise ValueError("not an edgenas checkpoint")
     if hashlib.sha256(content).hexdigest().encode() != head[len(MAGIC) :]:
         raise ValueError("its hash does not fit: truncated or altered")
     try:
+        # With `weights_only` no code in the file is run, whoever wrote it.
         payload = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise ValueError("it holds something else than weights and plain data") from error

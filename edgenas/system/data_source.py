@@ -48,6 +48,7 @@ def resolve(data: str | os.PathLike[str], root: str | os.PathLike[str] | None = 
     name = isinstance(data, str)
     given = Path(root).expanduser() if root is not None else None
     path = Path(text).expanduser()
+    # A name wins over a folder of that name, so that the same command means the same in every folder.
     if name and text in plugins.names("data"):
         return Source(text, given)
     if path.is_dir() or text.endswith(".npz"):

@@ -74,7 +74,7 @@ def processes() -> Iterator[None]:
         Ended: another process failed first, and has reported why.
     """
     started = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
-    if started == 1 or world() > 1:
+    if started == 1 or world() > 1:  # one process, or inside another `processes()`
         yield
         return
     store = _join()
@@ -152,6 +152,7 @@ def in_turn(make: Callable[[], T]) -> T:
 def shared_out(function: Callable[[S], T], items: Sequence[S]) -> list[T]:
     """Return `function` of every item, each computed by one process; the first error is raised by all."""
     place = _place.get()
+    # Each takes every `world`-th item from its rank on; the return puts them back in order.
     parts = gather([_tried(lambda item=item: function(item)) for item in items[place.rank :: place.world]])  # type: ignore[misc]
     return [_value(parts[i % place.world][i // place.world]) for i in range(len(items))]
 
@@ -198,6 +199,7 @@ def _join() -> Any:
     from torch.distributed.rendezvous import rendezvous
 
     local, here = int(os.environ.get("LOCAL_RANK", 0)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    # A GPU for each process of this machine, or none at all.
     gpus = torch.cuda.device_count() >= here
     if gpus:
         torch.cuda.set_device(local)
@@ -215,6 +217,7 @@ def _follow(store: Any, error: BaseException) -> None:
     """Note in the store that this process ends; raises Ended, with its exit code, if another ended first."""
     code = getattr(error, "exit_code", 130 if isinstance(error, KeyboardInterrupt) else 1)
     with suppress(RuntimeError, OSError, ValueError):  # the store went away with its process
+        # The first to come sets it; the others get what it has set.
         ended_first = store.compare_set("ended", "", f"{rank()} {code} {_line(error)}").decode()
         number, code, cause = ended_first.split(" ", 2)
         if int(number) != rank():

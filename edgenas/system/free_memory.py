@@ -39,7 +39,7 @@ def _of_control_groups(proc: Path, cgroup: Path) -> Iterator[int]:
     """Yield what each group that holds this process leaves: a container has the memory of its group, not the host's."""
     for line in _text(proc / "self" / "cgroup").splitlines():
         number, controllers, name = line.split(":", 2)
-        if number == "0":
+        if number == "0":  # version 2, where all controllers share one tree
             yield from _rooms(cgroup, name, "memory.max", "memory.current", "inactive_file")
         elif "memory" in controllers.split(","):
             names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
@@ -53,6 +53,7 @@ def _rooms(mount: Path, name: str, limit: str, usage: str, reclaimable: str) -> 
         if folder == mount or mount in folder.parents:
             bound, used = _text(folder / limit).strip(), _text(folder / usage).strip()
             if bound.isdigit() and used.isdigit():
+                # Pages of files that nobody uses count as used, and are given back when memory is short.
                 statistics = dict(line.split() for line in _text(folder / "memory.stat").splitlines())
                 yield int(bound) - int(used) + int(statistics.get(reclaimable, 0))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-# Begins the text of a metric by the costs of the run that trained the weights, which another run only inherits.
+# The text of a metric begins so if its costs are of the run that trained the weights, which another run inherits.
 TRAINED = "trained_"
 
 

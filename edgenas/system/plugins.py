@@ -171,6 +171,7 @@ def _unfit(function: Callable[..., Any], positional: tuple[str, ...], keywords: 
 def _strategy(module: ModuleType, name: str) -> type:
     """Return the one public class of a module that asks and tells."""
     own = [cls for cls in _classes(module) if hasattr(cls, "ask") and hasattr(cls, "tell")]
+    # Abstract bases beside it do not count, unless there is nothing else: then `check_contract` says what is missing.
     found = [cls for cls in own if not inspect.isabstract(cls)] or own
     if len(found) != 1:
         there = f"it has {', '.join(cls.__name__ for cls in found)}" if found else "it has none with `ask` and `tell`"
@@ -193,7 +194,8 @@ def _outside(kind: str, name: str) -> ModuleType:
         return importlib.import_module(MOVED.get(name, name))
     except ModuleNotFoundError as error:
         if file is None and os.getcwd() not in sys.path:
-            sys.path.append(os.getcwd())  # a package beside the working directory
+            # The command `edgenas` does not have it on the path, as `python -m` has; at the end, it hides nothing.
+            sys.path.append(os.getcwd())
             importlib.invalidate_caches()
             return _outside(kind, name)
         raise UnknownName(f"{kind}: cannot import {name!r} ({error}); is its package installed here?") from error
@@ -211,11 +213,13 @@ def _from_file(file: Path) -> ModuleType:
     loaded = sys.modules.get(file.stem)
     if loaded is not None and getattr(loaded, "__file__", None) == str(file):
         return loaded
+    # To replace a loaded module, perhaps one of Python's own, would break whoever uses it.
     if loaded is not None:
         raise UnknownName(f"{file}: a module {file.stem!r} is loaded already; rename the file")
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None and spec.loader is not None  # the name ends with .py
     module = importlib.util.module_from_spec(spec)
+    # Known before it runs: dataclasses look up their module while it is executed.
     sys.modules[file.stem] = module
     try:
         spec.loader.exec_module(module)

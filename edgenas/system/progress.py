@@ -73,6 +73,7 @@ class PlainReporter:
 
         def report(done: int, total: int, text: str = "") -> None:
             nonlocal reported
+            # Asked at each report, as only so it sees that the count went back.
             left = pace.left(done, total)
             if self._clock() - reported >= self._every_s:
                 reported = self._clock()
@@ -99,7 +100,7 @@ class RichReporter:
         """Draw on `stream`, a terminal."""
         from rich.console import Console
 
-        # It has all that rich asks of a file, though not all of the type.
+        # It has all that rich asks of a file, though not all of the type. Markup is off, as texts hold users' names.
         self._console = Console(file=cast(IO[str], LastingStream(stream)), highlight=False, markup=False)
         self._clock = clock
         self._progress: Progress | None = None
@@ -107,6 +108,7 @@ class RichReporter:
     @contextmanager
     def stage(self, name: str) -> Iterator[ProgressCallback]:
         """Draw bar, percentage, time taken and time left."""
+        # A terminal has one live display: stages inside others add a bar to it.
         outermost = self._progress is None
         progress = self._progress = self._progress or self._bars()
         bar = progress.add_task(printable(name), total=None, text="")

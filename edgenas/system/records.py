@@ -63,6 +63,7 @@ def _read(kind: Any, value: Any, where: str) -> Any:
 def _read_one_of(kinds: Sequence[Any], value: Any, where: str) -> Any:
     if value is None and type(None) in kinds:
         return None
+    # Of several kinds the first that fits counts; if none does, what the first one says is likeliest to help.
     known = [kind for kind in kinds if kind is not type(None)]
     problems = []
     for kind in known:
@@ -91,6 +92,7 @@ def _read_literal(known: Sequence[Any], value: Any, where: str) -> Any:
 
 
 def _read_scalar(kind: Any, value: Any, where: str) -> Any:
+    # A whole number may stand for a float. A truth value is an int to Python, and no number here.
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

@@ -48,6 +48,7 @@ class RunFolder:
             raise EnvironmentFault(f"{path} is a file; choose another --output")
         if (path / CONFIG).exists() and not resume:
             raise UsageError(f"{path} already holds a run; add --resume to go on with it, or choose another --output")
+        # A disk that is full or read-only is found here, before anything is computed.
         try:
             path.mkdir(parents=True, exist_ok=True)
             write_atomically(path / ".probe", b"x" * 4096)
@@ -97,6 +98,7 @@ class RunFolder:
         except (OSError, ValueError):
             other = None
         if other and other.get("pid") != os.getpid():
+            # Nobody can look into another host. Here a process with that number is the same only if it began then.
             if other.get("host") != mine["host"] or _start_ticks(other["pid"]) == other.get("started") is not None:
                 raise UsageError(
                     f"{self.path}: process {other['pid']} on {other['host']} works in it; "
@@ -112,7 +114,7 @@ class KeptFolder(RunFolder):
 
     def __init__(self, path: Path) -> None:
         """Open the folder as it is."""
-        self.path, self.seconds, self.notice = path, {}, None
+        self.path, self.writes, self.seconds, self.notice = path, False, {}, None
 
     def artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
         """Return what a stage left, which must be there."""
@@ -166,13 +168,18 @@ def check_format(folder: Path) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write aside, flush, rename: a reader sees the old content or the new."""
+    """Write aside, flush, rename: a reader sees the old content or the new, and nothing is left of a failure."""
+    # With the process's number: two processes that write one file do not write into each other's.
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _start_ticks(pid: int) -> str | None:
@@ -180,10 +187,12 @@ def _start_ticks(pid: int) -> str | None:
 
     It tells the process from a later one with the same number.
     """
+    # The second field, the command in brackets, may hold blanks; the start is field 22, the 20th behind it.
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:
         pass
+    # Without /proc: signal 0 is not sent, and only tells whether the process exists.
     try:
         os.kill(pid, 0)
     except OSError:
@@ -203,6 +212,6 @@ def cache_folder(*parts: str) -> Path | None:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
-        if os.access(folder, os.W_OK):
+        if os.access(folder, os.W_OK):  # it may be another user's, or on a disk mounted read-only
             return folder
     return None

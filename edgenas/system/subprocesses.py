@@ -54,7 +54,9 @@ def run_worker(
         late.set()
         worker.kill()
 
+    # A file and no pipe for stderr: a pipe that nobody reads fills up, and the worker would wait for ever.
     with tempfile.TemporaryFile() as complaints:
+        # -P: the working directory is not on the path, where a file of a library's name would replace the library.
         worker = subprocess.Popen(
             [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
@@ -69,7 +71,7 @@ def run_worker(
             reply = _converse(worker, request, progress)
         finally:
             timer.cancel()
-            worker.kill()
+            worker.kill()  # at its end it is gone already; on an error here, it must not live on
             worker.wait()
         complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - COMPLAINT_BYTES))
         last_words = complaints.read().decode(errors="replace").strip().splitlines()[-1:]

@@ -9,7 +9,7 @@ from typing import Any
 from edgenas.system.metric import Metric
 
 UNKNOWN = "unknown"
-# What a limited metric is of, behind its figure: `1.2 M of 2 M parameters`.
+# The word behind the figure of a limited metric: `1.2 M of 2 M parameters`.
 WHAT = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "for the file"}
 
 
@@ -20,7 +20,7 @@ def printable(text: str) -> str:
 
 def duration(seconds: float) -> str:
     """Return a duration as `4.2 s`, `1 min 05 s` or `2 h 05 min`."""
-    if seconds < 9.95:
+    if seconds < 9.95:  # above, one digit after the point would make it 10.0
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
@@ -57,12 +57,12 @@ def accuracy(share: float | None, images: int | None = None) -> str:
 
 def count(value: float) -> str:
     """Return a number of things as `730`, `12.3 k` or `4.56 M`."""
-    return _scaled(value, 1000.0, ("", "k", "M", "G", "T"))
+    return _scaled(value, ("", "k", "M", "G", "T"))
 
 
 def size(value: float) -> str:
     """Return a number of bytes as `730 B` or `4.56 MB`."""
-    return _scaled(value, 1000.0, ("B", "kB", "MB", "GB", "TB"))
+    return _scaled(value, ("B", "kB", "MB", "GB", "TB"))
 
 
 def figure(metric: str, value: float) -> str:
@@ -121,8 +121,9 @@ def _digits(value: float) -> int:
     return 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1 if abs(value) < 1000 else 0
 
 
-def _scaled(value: float, base: float, units: Sequence[str]) -> str:
+def _scaled(value: float, units: Sequence[str]) -> str:
     power = 0
-    while abs(value) >= 0.9995 * base and power < len(units) - 1:
-        value, power = value / base, power + 1
+    # From 999.5 on three digits are 1000, for which `g` writes 1e+03.
+    while abs(value) >= 999.5 and power < len(units) - 1:
+        value, power = value / 1000.0, power + 1
     return f"{value:.3g} {units[power]}".rstrip()

@@ -17,11 +17,13 @@ def configure_threads() -> None:
     step: given back to the system every time, their pages fault again, which takes a quarter of a step. OpenMP reads
     its variable when torch is first imported, so this comes before.
     """
-    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # turns of its waiting loop, then the thread sleeps
     if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, and musl has not
     if mallopt is not None:
+        # Blocks from the first size on come from the system and go back to it when they are freed; from the second on,
+        # so does the free end of the heap. With one arena, what one thread has freed serves all.
         mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK)
         mallopt(M_TRIM_THRESHOLD, LARGEST_BLOCK)
         mallopt(M_ARENA_MAX, 1)

@@ -39,8 +39,9 @@ def data_contract(build: Callable[..., Data], root: Path | None = None, **settin
         "validation_share": 0.2,
         "download": False,
         "strict": False,
+        "device": "cpu",
+        **settings,
     }
-    values |= {"strict": False, "device": "cpu", **settings}
     data = build(root=root, **values)
     splits_are_disjoint_and_stratified(data)
     batches_have_the_stated_form(data)
@@ -61,6 +62,7 @@ def stream(split: Split, **changes: Any) -> Batches:
 def same(left: Batches, right: Batches) -> bool:
     """Return whether two streams have equal batches, at least one."""
     pairs = list(zip(left, right, strict=True))
+    # Two streams without a batch are equal as well, and would prove nothing.
     return bool(pairs) and all(torch.equal(a, b) for one, other in pairs for a, b in zip(one, other, strict=True))
 
 
@@ -76,11 +78,13 @@ def splits_are_disjoint_and_stratified(data: Data) -> None:
         require((counts[name] > 0).all(), f"{name}: a class without images")
     both = counts["train"] + counts["validation"]
     share = counts["validation"].sum() / both.sum()
+    # Whole images can miss the share of a class by one.
     require(np.abs(counts["validation"] - share * both).max() <= 1, "validation does not have its share of each class")
 
 
 def batches_have_the_stated_form(data: Data) -> None:
     """Images are finite float32 (B, C, size, size), channels last; labels are int64 (B,)."""
+    # Only seed and epoch may decide: what else the program draws must not change the batches, nor they that.
     before = torch.get_rng_state()
     for x, y in stream(data.train):
         require(x.shape == (BATCH, data.shape[0], SIZE, SIZE), f"images of shape {tuple(x.shape)}")
@@ -100,6 +104,7 @@ def batches_follow_from_seed_and_epoch(data: Data) -> None:
     require(labels, "augmentation changes the labels")
     for start in (1, 2):
         require(same(stream(data.train, start=start, limit=1), augmented[start : start + 1]), "start does not continue")
+    # A training leaves out images that do not fill a batch; an accuracy is over all of them.
     kept = sum(len(y) for _, y in stream(data.validation, epoch=None, augment=False, limit=None))
     require(kept == len(data.validation), "without an epoch, images are left out")
 
@@ -108,6 +113,7 @@ def parts_are_those_of_the_whole(data: Data) -> None:
     """The part of a batch that a process makes is what it is in the whole batch."""
     for changes in ({}, {"augment": False}, {"cutout": 0.5}):
         whole = stream(data.train, limit=2, **changes)
+        # Unequal parts: an error in the offset of the second one shows.
         for part in (slice(0, 3), slice(3, BATCH)):
             cut = [(x[part], y[part]) for x, y in whole]
             require(same(cut, stream(data.train, limit=2, part=part, **changes)), "a part differs from the whole batch")

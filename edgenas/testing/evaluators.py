@@ -39,6 +39,7 @@ def evaluator_contract(evaluator: Evaluator, space: SearchSpace, archs: Sequence
         scores = evaluator(arch)
         for metrics in (scores, evaluator.final(arch)):
             _check_metrics(metrics)
+        # A search scores an architecture once and keeps that, and a resumed one must find what the first one found.
         again = dict(scores)
         scores["accuracy"] = -1.0  # a caller may do with it what it likes
         require(evaluator(arch) == again, f"scored twice, {arch} has two scores")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from edgenas.cost.base import AdditiveCost, many_additive
 from edgenas.cost.counts import CountCost, flop_counter
@@ -14,14 +15,11 @@ from edgenas.exploration.feasible import uniform
 from edgenas.graph.graph import Arch
 from edgenas.graph.ops import Shape
 from edgenas.nn.layers import trainable
-from edgenas.nn.network import fresh_network, reestimate_batch_norm
+from edgenas.nn.network import Network, fresh_network, reestimate_batch_norm
 from edgenas.nn.supernet import Supernet, parameter_key
 from edgenas.spaces.base import SearchSpace, Statics
 from edgenas.spaces.sampling import crossover, mutate, neighbours, one_hot, sample
 from edgenas.testing.toy import require
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SAMPLES = 20  # architectures that are cheap to look at
 NETWORKS = 2  # architectures that are built and run
@@ -52,7 +50,7 @@ def space_contract(
 
 def samples(space: SearchSpace, count: int, seed: int = 0) -> list[Arch]:
     """Return random architectures."""
-    return uniform(space, np.random.default_rng(seed), count)  # not by `decode`, which is checked
+    return uniform(space, np.random.default_rng(seed), count)  # not by `sample`, which decodes: that is checked
 
 
 def some_statics(space: SearchSpace) -> list[Statics]:
@@ -62,15 +60,19 @@ def some_statics(space: SearchSpace) -> list[Statics]:
 
 
 def with_statics(space: SearchSpace, arch: Arch, statics: Statics) -> Arch:
-    """Return `arch` with these shape choices."""
+    """Return `arch` with these shape choices.
+
+    Args:
+        space: of the architecture.
+        arch: which keeps all its other choices.
+        statics: an option index for each shape choice.
+    """
     fixed = dict(zip(space.static_indices, statics, strict=True))
     return tuple(fixed.get(i, option) for i, option in enumerate(arch))
 
 
 def images(space: SearchSpace, arch: Arch, count: int = 4, seed: int = 0) -> Tensor:
     """Return noise (count, C, H, W) at the resolution of an architecture."""
-    import torch
-
     return torch.randn(count, *space.graph(arch).input.shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -81,6 +83,7 @@ def architectures_are_read_and_written(space: SearchSpace) -> None:
         space.check(arch)
         require(space.decode(one_hot(space, arch)) == arch, f"decode does not invert one_hot of {arch}")
         require(space.parse(space.code(arch)) == arch, f"parse does not invert code of {arch}")
+        # What papers write leaves out shape choices and whatever decides nothing, so programs are compared.
         read = space.parse(space.published(arch))
         again = with_statics(space, read, space.statics(arch))
         require(space.graph(again).nodes == space.graph(arch).nodes, f"{space.published(arch)!r} is another network")
@@ -137,11 +140,10 @@ def costs_of(space: SearchSpace) -> list[AdditiveCost]:
 
 def costs_are_what_fvcore_counts(space: SearchSpace) -> None:
     """MACs of a program are those that fvcore traces in the network as it is exported."""
-    from edgenas.nn.network import Network
-
     macs = CountCost("macs")
     for arch in samples(space, NETWORKS):
         graph = space.graph(arch)
+        # fvcore counts batch norm, which an exported model does not have: it is folded into the convolutions.
         counted = flop_counter(Network(graph, folded=True).eval(), (images(space, arch, 1),)).total()
         require(macs(graph) == counted, f"{arch} has {macs(graph)} MACs by its nodes, and {counted} by fvcore")
 
@@ -165,17 +167,18 @@ def expected_costs_are_means(space: SearchSpace) -> None:
         require(abs(expected - mean) <= 0.02 * mean, f"{cost.metric}: {expected:g} expected, and {mean:g} on average")
         arch = with_statics(space, samples(space, 1)[0], statics)
         sure, real = cost.expected(space, statics, one_hot(space, arch)), cost(space.graph(arch))
+        # Sums in another order differ in their last bits.
         require(abs(sure - real) <= 1e-9 * real, f"{cost.metric} of {arch}: {sure:g} if certain, and {real:g}")
 
 
 def shared_weights_are_those_of_the_network(space: SearchSpace) -> None:
     """One path of the supernet computes what the network with copied weights does, and trains its groups alone."""
-    import torch
-
     supernet = Supernet(space, torch.Generator().manual_seed(0))
     for arch in samples(space, NETWORKS):
         x = images(space, arch)
+        # In training mode both normalise by the batch, so statistics that one of them lacks play no part.
         network = supernet.subnet(arch).train()
+        # None, and not zero, says of a parameter that it took no part.
         supernet.zero_grad(set_to_none=True)
         logits = supernet(x, arch)
         require(torch.allclose(logits, network(x), rtol=1e-4, atol=1e-5), f"the supernet's {arch} is another network")
@@ -188,18 +191,18 @@ def shared_weights_are_those_of_the_network(space: SearchSpace) -> None:
 
 def onnx_computes_what_the_network_does(space: SearchSpace) -> None:
     """The exported model gives the network's logits."""
-    import torch
-
     from edgenas.exporters.onnx import to_bytes, to_onnx
     from edgenas.exporters.session import outputs
 
     for arch in samples(space, NETWORKS):
         network = fresh_network(space.graph(arch), 0, "cpu")
+        # Fresh statistics, 0 and 1, would hide a fault in folding them.
         reestimate_batch_norm(network, [(images(space, arch, 8), torch.zeros(8))])
         x = images(space, arch, 4, seed=1)
         with torch.no_grad():
             expected = network(x).numpy()
         found = outputs(to_bytes(to_onnx(network.graph, network.folded())), x.numpy())
+        # Logits of random weights may be large, and so is the error that float32 allows them.
         most = max(1.0, float(np.abs(expected).max()))
         require(
             np.allclose(found, expected, rtol=1e-4, atol=1e-4 * most), f"the ONNX model of {arch} gives other logits"

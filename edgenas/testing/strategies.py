@@ -108,7 +108,7 @@ def declares_what_it_is(c: Candidate) -> None:
 
 def proposes_valid_scored_and_new(c: Candidate) -> None:
     """Every proposal is an architecture of the space that the objective scores, and no network comes twice."""
-    for share in (0.05, 0.5):
+    for share in (0.05, 0.5):  # a tight budget, which few architectures meet, and a loose one
         problem = toy_problem(SPACE, share, form=c.cls.reward_form)
         study = c.search(problem)
         for trial in study.trials:
@@ -116,7 +116,7 @@ def proposes_valid_scored_and_new(c: Candidate) -> None:
             c.require(problem.objective.scored(trial.metrics), f"{trial.arch} is proposed, and nothing scores it")
             c.require(math.isfinite(trial.reward), f"the reward of {trial.arch} is {trial.reward}")
         distinct = len(set(network_keys(SPACE, [trial.arch for trial in study.trials])))
-        if not c.cls.trains_weights:
+        if not c.cls.trains_weights:  # such a one may propose a network again, on newer weights
             c.require(distinct == TRIALS, f"{len(study.trials)} of {TRIALS} trials, of {distinct} networks")
         c.require(study.trials, "nothing is proposed")
 
@@ -145,14 +145,14 @@ def resumes_as_if_never_stopped(c: Candidate) -> None:
     problem = toy_problem(SPACE, 0.3)
 
     def run(folder: Path, problem: Problem) -> tuple[Any, list[Arch]]:
-        study, strategy = Study(folder, problem.objective, every_s=0.0), c.build(problem)
+        study, strategy = Study(folder, problem.objective, every_s=0.0), c.build(problem)  # a checkpoint each batch
         study.restore(strategy)
         run_search(problem, strategy, study, max_trials=TRIALS, batch=2)
         return history(study), strategy.recommend(study, 3)
 
     with tempfile.TemporaryDirectory() as folder:
         whole = run(Path(folder, "whole"), problem)
-        for killed_after in (0, 11):
+        for killed_after in (0, 11):  # before the first checkpoint, and inside a batch of two
             count = itertools.count()
 
             def dying(arch: Arch, last: int = killed_after, count: Iterator[int] = count) -> Any:
@@ -182,7 +182,7 @@ def keeps_states_as_they_were(c: Candidate) -> None:
     advance(strategy, 6)
     state = strategy.state_dict()
     expected = advance(strategy, 6)
-    restored = c.build(problem, seed=9)
+    restored = c.build(problem, seed=9)  # another seed: what the state lacks of the generators shows
     restored.load_state_dict(state)
     c.require(advance(restored, 6) == expected, "restored from state_dict, it proposes others than the first did")
 
@@ -210,7 +210,7 @@ def survives_failed_trials(c: Candidate) -> None:
 def survives_equal_rewards(c: Candidate) -> None:
     """Nothing to learn is no reason to end, whether a budget binds or there is none."""
     level = replace(toy_problem(SPACE, 0.3), evaluator=lambda arch: {"accuracy": 0.5})
-    for objective in (level.objective, Objective({GATE: 1e6}), Objective({})):
+    for objective in (level.objective, Objective({GATE: 1e6}), Objective({})):  # binding, not binding, none
         study = c.search(replace(level, objective=objective))
         c.require(len(study.trials) == TRIALS, f"it ends after {len(study.trials)} trials of equal reward")
 
@@ -224,7 +224,7 @@ def ends_where_no_budget_can_be_met(c: Candidate) -> None:
 
 def copes_with_a_feasible_set_in_pieces(c: Candidate) -> None:
     """Single changes lead from one island to none other. A strategy may refuse the cost, naming it."""
-    problem = Problem(SPACE, (Islands(), COSTS[1]), Objective({GATE: 1.5}), Accuracy(SPACE, 0))
+    problem = Problem(SPACE, (Islands(), COSTS[1]), Objective({GATE: 1.5}), Accuracy(SPACE, 0))  # one in seven fits
     try:
         study = c.search(problem)
     except UsageError as refusal:

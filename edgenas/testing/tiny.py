@@ -26,6 +26,7 @@ class Tiny(SearchSpace):
         width = int(g.pick("width"))
         x = g.conv("stem", g.input, out=width, kernel=3, stride=4, act="relu")
         for i in range(2):
+            # One group of weights for all kernels: a supernet of it trains them together.
             convs = {k: g.conv(f"c{i}.k{k}", x, out=width, kernel=k, act="relu", weights=f"c{i}") for k in KERNELS}
             x = g.choose(f"kernel{i}", convs)
         g.linear("head", g.global_pool("pool", x), out=self.classes)

@@ -1,1 +1,1 @@
-"""Training loops."""
+"""Training loops, their settings, and the memory that a step takes."""

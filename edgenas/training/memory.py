@@ -106,7 +106,7 @@ def choose(memory: StepMemory, whole: int, parts: int, usable: int) -> MicroBatc
     Args:
         memory: what a step needs.
         whole: images that are computed at once if memory suffices.
-        parts: of so many images each, in a step.
+        parts: how many times `whole` a process computes in a step.
         usable: bytes that may be used.
     """
     sizes = [whole >> halvings for halvings in range(whole.bit_length())]
@@ -138,7 +138,7 @@ class _Kept:
     """Counts the bytes that are kept for backward passes at once, each block of memory one time."""
 
     def __init__(self, own: list[Tensor]) -> None:
-        """What a module has of its `own` is not counted."""
+        """Begin with nothing kept; what a module has of its `own` is never counted."""
         self.now = self.peak = 0
         self._own = {tensor.untyped_storage()._cdata for tensor in own}
         self._alive: dict[int, weakref.ref[torch.UntypedStorage]] = {}

@@ -46,4 +46,5 @@ def resized(x: Tensor, supernet: Supernet, arch: Arch) -> Tensor:
     _, side, _ = supernet.space.graph(arch).input.shape
     if x.shape[-1] == side:
         return x
+    # As `preprocess` does it, so that a subnet is scored on images like those that it was trained on.
     return F.interpolate(x, (side, side), mode="bilinear", antialias=True)

@@ -22,7 +22,7 @@ from edgenas.training.ghost_batch_norm import split_batch
 from edgenas.training.memory import fit
 from edgenas.training.settings import Settings, rate, steps_of
 
-BAD_STEPS_IN_A_ROW = 20  # without a finite gradient: one is bad luck, and so many never end
+BAD_STEPS_IN_A_ROW = 20  # without a finite gradient: one is bad luck, twenty are a training that has diverged
 READ_EVERY = 10  # steps between two looks at what the device has computed: a GPU is not waited for in between
 SAVE_EVERY_S = 45.0  # what a killed training has to do again, at most
 DROP_STREAM = 13  # first word of a random stream's seed: no other stream has it
@@ -129,7 +129,7 @@ class Stepper:
         self.most = self.bad
 
     def step(self) -> None:
-        """Clip, and step or skip."""
+        """Clip the gradients, and make a step unless one of them is not finite."""
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
         is_bad = (~norm.isfinite()).float()
         if self.optimizer.defaults["fused"]:
@@ -139,7 +139,7 @@ class Stepper:
         self.most = torch.maximum(self.most, self.bad)
 
     def check(self) -> None:
-        """Wait for the device.
+        """Wait for the device, and look at how many steps were skipped.
 
         Raises:
             EdgeNASError: too many steps in a row were skipped.

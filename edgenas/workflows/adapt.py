@@ -44,10 +44,12 @@ def adapt(
     for table in tables(read):
         precision, path = table.header["precision"], table_path(out or own_tables(), table)
         if precision in precisions:
+            # A table that was measured whole is worth more than this prediction, and is not replaced by it.
             check_replaceable(path, table)
             written.append((path, adapted_table(source_tables(known, scope, precision, table), table)))
     if not written:
         raise UsageError(f"{results}: nothing was measured in {' or '.join(precisions)}; give another --precision")
+    # Not before all of them are made: an error in one precision leaves no table of the other behind.
     for path, table in written:
         write_table(path, table)
     return written

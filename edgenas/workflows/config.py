@@ -19,7 +19,9 @@ from edgenas.workflows import values
 from edgenas.workflows.presets import preset_settings
 
 HERE = "here"  # stands for this machine, or the one of `device`, among budgets
+# Old names of settings, which the files and calls of earlier versions may still use, and the new ones.
 RENAMED = {"size": "image_size", "statics": "shape_choices"}
+# An IPv6 address is in brackets. Ray itself would try for minutes to reach an address that is none.
 _CLUSTER = re.compile(r"auto|(ray://)?([\w.-]+|\[[0-9a-fA-F:.]+\]):\d{1,5}", re.ASCII)
 
 
@@ -39,7 +41,9 @@ def _setting(
         choices: the words that a text may be; empty for any.
         read: what checks a mapping, by the flag's name.
     """
+    # The command line and the checks below both read this, so that a field is described in one place.
     metadata = {"help": text, "low": low, "high": high, "choices": choices, "read": read}
+    # A dataclass takes no dict as a default: all its instances would share it.
     return (
         field(default_factory=dict, metadata=metadata) if default == {} else field(default=default, metadata=metadata)
     )
@@ -136,7 +140,7 @@ class Config:
         for item in fields(self):
             value = getattr(self, item.name)
             checked = values.checked(flag(item.name), value, hints[item.name], item.metadata)
-            object.__setattr__(self, item.name, checked)
+            object.__setattr__(self, item.name, checked)  # texts become numbers, though the record is frozen
         if self.ray is not None and not _CLUSTER.fullmatch(self.ray):
             raise UsageError(f"--ray: {self.ray!r} is none of host:port, ray://host:port, auto")
         if self.ray is not None and self.workers > 1:
@@ -144,7 +148,7 @@ class Config:
 
 
 def flag(name: str) -> str:
-    """`budget_ms` as `--budget-ms`, which takes the budgets of all devices."""
+    """Return the flag of a setting: `--image-size` of `image_size`; one flag takes the budgets of all devices."""
     name = "budget_ms" if name == "budgets_ms" else name
     return "--" + name.replace("_", "-")
 
@@ -163,11 +167,12 @@ def make_config(given: Mapping[str, Any]) -> Config:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else "see `edgenas search --help`"
             raise UsageError(f"no setting {name!r}; {hint}")
+    # Later entries win: what is given beside a preset is meant.
     return Config(**{**preset_settings(given.get("preset")), **given})
 
 
 def resolve(given: Mapping[str, Any], file: Path | None = None) -> Config:
-    """The effective settings: what is given, before the file's, before those of the run that is to be resumed.
+    """Return the effective settings: what is given, before the file's, before those of the run that is to be resumed.
 
     Raises:
         UsageError: a name or value is wrong, the file cannot be read, or there is no run to resume.
@@ -200,11 +205,11 @@ def read_run(folder: Path) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Settings of a configuration file. Raises UsageError, naming the file, if it is not TOML or not of settings."""
+    """Return the settings in a file. Raises UsageError, naming the file, if it is not TOML or not of settings."""
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
         make_config(found)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # unreadable, no TOML or no UTF-8, nested too deep
         raise UsageError(f"{path}: cannot be read as a configuration ({error})") from error
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
@@ -216,6 +221,7 @@ def to_toml(config: Config) -> str:
     lines, tables = [], []
     for item in fields(config):
         value = getattr(config, item.name)
+        # In TOML, what follows a table's heading belongs to the table: so tables come last.
         if isinstance(value, Mapping):
             if value:
                 rows = [f"{_toml(name)} = {_toml(entry)}" for name, entry in value.items()]
@@ -231,7 +237,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, str):
         escaped = "".join(c if c >= " " and c not in '"\\\x7f' else f"\\u{ord(c):04x}" for c in value)
         return f'"{escaped}"'
-    return repr(value)
+    return repr(value)  # the shortest text that reads back as the same number, and TOML takes it
 
 
 def resolve_data(config: Config) -> Config:

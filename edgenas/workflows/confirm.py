@@ -27,20 +27,23 @@ def confirm(results: Path, run_folder: Path, reporter: Reporter, *, kit: Path | 
     Args:
         results: what the kit wrote on the device.
         run_folder: of the run whose finalists they are.
+        reporter: who is told of stages and notices.
         kit: the kit, to check that nothing of it was changed.
 
     Raises:
         TableError: the results cannot be trusted, or are of other models, another device or runtime.
         NoisyMachine: a figure repeats too badly; measure again.
+        UsageError: the folder holds no run, or one that was for this machine.
     """
     if not (run_folder / CONFIG).exists():
         raise UsageError(f"--bundle {run_folder}: there is no run of a search")
-    read_run(run_folder)
+    read_run(run_folder)  # it raises for a run of another format, before anything is read or written
     found = read_results(results, read_manifest(kit) if kit else None)
     config = resolve({"resume": True, "output": str(run_folder)})
     if config.device is None:
         raise UsageError(f"{run_folder}: searched for this machine, where its models were measured already")
     timings = finalist_timings(found, run_folder, read_table(run_folder / "table.csv"))
+    # From here on, the run is one that was interrupted before its choice: resuming it ends it by these figures.
     _keep(run_folder, timings)
     if (run_folder / SOURCE).is_dir():
         return specialize(config, None, reporter)
@@ -48,7 +51,8 @@ def confirm(results: Path, run_folder: Path, reporter: Reporter, *, kit: Path | 
 
 
 def _keep(folder: Path, timings: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
-    """Keep what the device measured, by number of finalist and precision; the run's next end is decided by it."""
+    """Keep what the device measured, by number of finalist and precision, and remove the result without it."""
+    # An artefact that is there is read, not made. What the test split said stays: it is opened once.
     for name in ("result", "report"):
         (folder / f"{name}.json").unlink(missing_ok=True)
     finalists = {

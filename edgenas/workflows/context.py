@@ -60,6 +60,7 @@ class Context:
 
     def rng(self, name: str) -> Generator:
         """Return an independent stream of random numbers for each name."""
+        # By a checksum, as Python's own `hash` of a text differs from process to process.
         return np.random.default_rng((self.seed, zlib.crc32(name.encode())))
 
     def training(self, name: str, identity: dict[str, Any]) -> TrainingContext:
@@ -76,6 +77,7 @@ class Context:
         Raises:
             Interrupted: the run is to stop; nothing of the stage was begun.
         """
+        # Between stages all is on disk, so that this is always a safe point.
         if self.stop():
             raise Interrupted(f"stopped before: {title}")
         started = time.monotonic()
@@ -84,4 +86,4 @@ class Context:
                 yield
         finally:
             self.progress.stage = None
-            self.folder.add_seconds(name, time.monotonic() - started)
+            self.folder.add_seconds(name, time.monotonic() - started)  # also of a stage that was broken off

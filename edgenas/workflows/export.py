@@ -19,6 +19,7 @@ from edgenas.workflows.result import Result
 from edgenas.workflows.setup import plain_task, run_in
 from edgenas.workflows.stages.choice import trained_codes
 from edgenas.workflows.stages.files import onnx_file
+from edgenas.workflows.trained_networks import load_weights
 
 
 def export(
@@ -33,6 +34,8 @@ def export(
     """Write a trained architecture of a run as one ONNX file; return its path.
 
     Args:
+        run_folder: of `search` or `train`.
+        reporter: who is told of stages and notices.
         arch: code of the architecture; by default the one that the run delivered.
         out: the file to write.
         dynamic_batch: whether the model takes any number of images at once, rather than one.
@@ -41,6 +44,7 @@ def export(
     Raises:
         UsageError: the run has no such trained architecture.
         ExportError: the file differs from the network; it is kept as `finalist-N.onnx.rejected` in the run folder.
+        CheckpointError: the weights are damaged, or another version's.
     """
     configure_threads()
     read_run(run_folder)
@@ -49,17 +53,19 @@ def export(
         raise UsageError(
             f"{run_folder} has no trained network; run `edgenas search` or `edgenas train` to its end first"
         )
+    # The run's own settings; as one to be resumed, its folder may be there and is locked meanwhile.
     config = resolve({"resume": True, "output": str(run_folder)})
     with run_in(config, reporter, never) as ctx:
         chosen = arch if arch is not None else _winner(run_folder, codes)
         if chosen not in codes:
             raise UsageError(f"{run_folder}: {chosen} is not trained there; trained are {', '.join(codes)}")
-        number = codes.index(chosen)
+        number = codes.index(chosen)  # by which its checkpoint is named
         with ctx.stage("export", "export"):
             with objects_again():
                 task = plain_task(config, given or Given())
             network = Network(task.space.graph(task.space.parse(chosen)))
-            network.load_state_dict(network_state(load(run_folder / f"finalist-{number}.pt")["module"]))
+            path = run_folder / f"finalist-{number}.pt"
+            load_weights(network, network_state(load(path)["module"]), path)
             rejected = run_folder / f"finalist-{number}.onnx.rejected"
             model = onnx_file(task.data, network.eval(), rejected, dynamic_batch=dynamic_batch)
         write_atomically(out, model)

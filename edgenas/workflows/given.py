@@ -46,9 +46,9 @@ class Given:
 
 
 class StrategyBuilder:
-    """What a class of strategies has, of a function of problem and generator."""
+    """A function of problem and generator, with what a run reads of a class of strategies."""
 
-    reward_form = "hard"
+    reward_form = "hard"  # a function cannot say; `reward` of the configuration still can
     options: Mapping[str, tuple[str, ...]] = {}
     trains_weights = False
 
@@ -57,7 +57,11 @@ class StrategyBuilder:
         self.make = make
 
     def build(self, priced: Priced, ctx: Context, options: Mapping[str, str]) -> Strategy:
-        """Return the strategy for a run."""
+        """Return the strategy for a run; there are no options that a function could get.
+
+        Raises:
+            UsageError: the function returned something else.
+        """
         strategy = self.make(priced.problem, ctx.rng("strategy"))
         if not isinstance(strategy, Strategy):
             raise UsageError(f"strategy: {self.make} returned {type(strategy).__name__}, no edgenas.Strategy")
@@ -76,6 +80,7 @@ def split_given(values: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
     settings, given = dict(values), {}
     data = values.get("data")
     if isinstance(data, os.PathLike):  # a path is never a name
+        # Made absolute where it would read as a name: as a text, a plugin's name wins over a folder.
         settings["data"] = str(Path.cwd() / data) if os.fspath(data) in plugins.names("data") else os.fspath(data)
     elif data is not None and not isinstance(data, str):
         settings["data"], given["data"] = _data_name(data), data
@@ -88,6 +93,7 @@ def split_given(values: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
     if strategy is not None and not isinstance(strategy, str):
         builder, own = _builder(strategy), _own_strategy(strategy)
         settings["strategy"] = own or _name(strategy)
+        # A class that comes with edgenas is as good by name, and the run can then be resumed without the object.
         given |= {} if own else {"strategy": builder}
     return settings, Given(**given)
 
@@ -115,13 +121,17 @@ def build_given_space(config: Config, given: Given, shape: Shape, classes: int) 
 def strategy_of(config: Config, given: Given) -> type[Strategy] | StrategyBuilder:
     """Return what builds the strategy that was given, or that of the configuration's name."""
     builder: type[Strategy] | StrategyBuilder = given.strategy or plugins.load("strategies", config.strategy)
-    if inspect.isclass(builder):
+    if inspect.isclass(builder):  # now, and not after the minutes of measuring that precede its `build`
         _check_constructor(builder)
     return builder
 
 
 def options_of(config: Config, strategy: type[Strategy] | StrategyBuilder) -> dict[str, str]:
     """Return a value for each option of the strategy, the first of each where none is given.
+
+    Args:
+        config: with the values that were given, and the strategy's name for messages.
+        strategy: whose options they are.
 
     Raises:
         UsageError: one that the strategy does not have, or no value of it.
@@ -157,6 +167,7 @@ def _check_constructor(strategy: type[Any]) -> None:
     Raises:
         UsageError: it cannot be called with a problem and a generator.
     """
+    # A `build` of its own, or of a base of its own, may call any constructor.
     if next(base for base in strategy.__mro__ if "build" in vars(base)) is not Strategy:
         return
     try:
@@ -188,5 +199,5 @@ def _data_name(data: Any) -> str:
 
 def _name(given: Any) -> str:
     """`module.Name`, or what a function of functools wraps."""
-    inner = getattr(given, "func", given)
+    inner = getattr(given, "func", given)  # `functools.partial` has no name, and what it wraps has
     return f"{inner.__module__}.{inner.__qualname__}" if hasattr(inner, "__qualname__") else type(given).__name__

@@ -22,10 +22,12 @@ def ingest(results: Path, *, kit: Path | None = None, out: Path | None = None) -
     Raises:
         TableError: the results cannot be trusted.
         NoisyMachine: too few clean samples; nothing is written.
+        UsageError: the kit was one of finalists, whose results `confirm` takes.
     """
     read = read_results(results, read_manifest(kit) if kit else None)
     if read.manifest.get("bundle"):
         raise UsageError(f"{results}: measured finalists of a search; say whose, with --bundle and the run's folder")
+    # All tables are made before one is written: results that fail in one precision leave nothing behind.
     written = [(table_path(out or own_tables(), table), table) for table in tables(read)]
     for path, table in written:
         write_table(path, table)

@@ -32,11 +32,13 @@ def inherit(config: Config, given: Given, ctx: Context) -> tuple[Task, SupernetE
         trained = source.finalists()
         for network in reversed(trained.values()):  # the delivered one last: slices overlap
             source.supernet.load_subnet(network)
+        # Images and space are those of the other run, and opened once; all that is priced is this run's own.
         plain = replace(source.priced.task, config=config, space=source.trained.space)
         task = make_task(replace(plain, device=device_of(config)), given, ctx)
         name = read_artefact(folder.path, SOURCE, Source).run
         reach = inherited(task, source.priced.task, source.trained, name, trained)
         table = folder.path / "table.csv"
+        # Under the same conditions the other run's table holds: nothing is measured again.
         if same_table(task.device, source.priced.task.device):
             distributed.first(lambda: None if table.exists() else write_table(table, source.priced.table))
     task = replace(task, limits=(*task.limits, *reach.limits), costs=(*task.costs, *reach.costs), inherited=reach)

@@ -24,6 +24,8 @@ from edgenas.workflows.config import Config, read_run
 from edgenas.workflows.probes import general_probes, space_probes
 from edgenas.workflows.scope import scope_of
 
+# Networks that the correction is fitted on, as an interval from fewer than 100 counts as approximate, and networks that
+# test the finished table.
 KIT_NETS, KIT_TESTS = 100, 50
 
 
@@ -63,6 +65,9 @@ def kit(config: Config, reporter: Reporter, options: KitOptions, *, out: Path, p
     """Write the device kit of a space, narrowed to the options in `only`; return its manifest.
 
     Args:
+        config: names the space and the seed.
+        reporter: who is told of stages and notices.
+        options: what the kit measures.
         out: the zip to write.
         page: whether it also runs in browsers; where onnxruntime-web is not to be had, a notice says why it does not.
 
@@ -73,6 +78,7 @@ def kit(config: Config, reporter: Reporter, options: KitOptions, *, out: Path, p
     facts = options.facts(config)
     if options.general:
         nodes, sorted_nets = general_probes(config.seed, options.nets + options.tests)
+        # Shuffled before they are split: those that are fitted on and those that test must be of one kind.
         drawn = [sorted_nets[i] for i in rng.permutation(len(sorted_nets))]
     else:
         space = build_space(options.space or config.space, options.shape, options.classes)
@@ -80,6 +86,7 @@ def kit(config: Config, reporter: Reporter, options: KitOptions, *, out: Path, p
         nodes, drawn = space_probes(space.restrict(only), options.nets + options.tests, rng)
     made = probes(nodes, drawn[: options.nets], drawn[options.nets :], options.precisions, rng)
     with reporter.stage(f"make probes of {len(nodes)} ops and {len(drawn)} networks") as progress:
+        # The reference and the pairs of int8 are probes as well: `done` may exceed this.
         total = len(options.precisions) * (len(nodes) + len(drawn))
         files = _page(reporter) if page else {}
         return write_kit(out, made, facts, files, lambda done, kind: progress(min(done, total), total, kind))
@@ -98,8 +105,13 @@ def reduced_kit(
     """Write a kit of the ops and networks that tell most about a new device, for `adapt`; return its manifest.
 
     Args:
+        config: names the space and the seed.
+        reporter: who is told of stages and notices.
+        options: what the kit measures.
         count: of ops and networks together.
         known: devices that they are chosen by, as in `adapt`.
+        out: the zip to write.
+        page: whether it also runs in browsers.
 
     Raises:
         UsageError: the space has no such choice or option; no table of a source device is of use.
@@ -118,6 +130,12 @@ def reduced_kit(
 def finalists_kit(run_folder: Path, reporter: Reporter, *, out: Path, page: bool = True) -> Json:
     """Write a kit that measures the finalists of a run on the device that it was for; return its manifest.
 
+    Args:
+        run_folder: of the run.
+        reporter: who is told of notices.
+        out: the zip to write.
+        page: whether it also runs in browsers.
+
     Raises:
         UsageError: the run has no finished finalists.
     """
@@ -127,6 +145,7 @@ def finalists_kit(run_folder: Path, reporter: Reporter, *, out: Path, page: bool
 
 
 def _page(reporter: Reporter) -> Mapping[str, bytes]:
+    """Return the files by which a kit runs in browsers; none, and a notice, where onnxruntime-web is not to be had."""
     try:
         return page_files()
     except EnvironmentFault as error:

@@ -21,7 +21,7 @@ from edgenas.system.metric import Metric
 from edgenas.workflows.config import HERE, Config
 from edgenas.workflows.task import Device
 
-MB = 1e6
+MB = 1e6  # bytes: `--max-memory-mb` and `--max-file-mb` count in powers of ten
 
 
 def with_devices(config: Config) -> Config:
@@ -31,6 +31,7 @@ def with_devices(config: Config) -> Config:
         UsageError: two different budgets for one table, or none for the main device.
     """
     recorded = recorded_devices(config)
+    # Budgets for other devices alone: the first of them that has a table is the one to search for.
     tabled = [name for name in config.budgets_ms if name not in recorded]
     if config.budget_ms is None and config.device is None and tabled:
         config = replace(config, device=tabled[0])
@@ -38,13 +39,14 @@ def with_devices(config: Config) -> Config:
     main = config.device or f"{host_name()}/{config.runtime}-{config.threads}t-{config.precision or 'fp32'}"
     budgets = {} if config.budget_ms is None else {main: config.budget_ms}
     for name, ms in config.budgets_ms.items():
+        # A resumed run has whole names already, and its own copies of the tables, which may be gone from this machine.
         if name not in recorded and not (config.resume and "/" in name):
             name = table_name(device_table(name, runtime=config.runtime, threads=config.threads))
         if budgets.setdefault(name, ms) != ms:
             raise UsageError(f"--budget-ms: {budgets[name]:g} and {ms:g} ms are both for {name}; leave one out")
     if main not in budgets:
         raise UsageError(f"--budget-ms: say how many milliseconds the model may take on {main}, the --device")
-    budget_ms = budgets.pop(main)
+    budget_ms = budgets.pop(main)  # a name among the further ones may have turned out to be the main device's
     return replace(config, budget_ms=budget_ms, budgets_ms=budgets)
 
 
@@ -72,6 +74,7 @@ def named_table(config: Config) -> LatencyTable:
     assert config.device is not None
     precision = config.precision or "fp32"
     table = device_table(config.device, runtime=config.runtime, threads=config.threads, precision=precision)
+    # A condition that has its default was not asked for, so a table of another one is no contradiction.
     for name in ("runtime", "threads", "precision"):
         given = getattr(config, name)
         if given != getattr(Config(), name) and str(given) != table.header[name]:
@@ -84,17 +87,26 @@ def named_table(config: Config) -> LatencyTable:
 def device_of(config: Config) -> Device:
     """Return the device that the budget is for."""
     name = host_name() if config.device is None else config.device.partition("/")[0]
+    # A table's whole name ends with its precision: pi5/onnxruntime-1t-int8.
     named = config.precision or (config.device or "").rpartition("-")[2]
     precision: Precision = "int8" if named == "int8" else "fp32"
     return Device(name, config.device, config.runtime, config.threads, precision, name == host_name())
 
 
 def limits_of(config: Config, device: Device, recorded: Collection[str]) -> tuple[Limit, ...]:
-    """Return the budgets: latency on the device first, then on others, by the upper ends of the intervals."""
+    """Return the budgets: latency on the device first, then on others, by the upper ends of the intervals.
+
+    Args:
+        config: with a main device, as `with_devices` returns it.
+        device: the main device.
+        recorded: devices whose latencies are looked up in the file of scores.
+    """
     assert config.budget_ms is not None  # `with_devices` has seen to it
     here = f"on {device.name}" if config.budgets_ms else ""
+    # By the upper end of the interval: of what its middle says is fast enough, half might be measured above.
     limits = [Limit(str(Metric("latency_high_ms", device.name)), config.budget_ms, "--budget-ms ", here)]
     for name, ms in config.budgets_ms.items():
+        # A recorded latency is a measurement, and has no interval.
         metric = Metric("latency_ms" if name in recorded else "latency_high_ms", name)
         limits.append(Limit(str(metric), ms, f"--budget-ms {name}=", f"on {name}"))
     if config.max_params is not None:
@@ -107,12 +119,18 @@ def limits_of(config: Config, device: Device, recorded: Collection[str]) -> tupl
 
 
 def further_tables(config: Config, folder: Path, recorded: Collection[str]) -> dict[str, LatencyTable]:
-    """Return the tables of the further devices that have a budget, by whole name, as they were when the run began."""
+    """Return the tables of the further devices that have a budget, by whole name, as they were when the run began.
+
+    Args:
+        config: with whole names of devices.
+        folder: of the run, which keeps copies of the tables.
+        recorded: devices whose latencies are looked up in the file of scores; they need no table.
+    """
     tables = {}
     for i, name in enumerate(config.budgets_ms, start=1):
         if name in recorded:
             continue
-        path = folder / f"device-{i}.csv"
+        path = folder / f"device-{i}.csv"  # by number, as a whole name has a slash
         if not path.exists():
             write_table(path, device_table(name, runtime=config.runtime, threads=config.threads))
         tables[name] = read_table(path)
@@ -127,7 +145,16 @@ def further_costs(
     scores: ScoreTable | None,
     recorded: Collection[str],
 ) -> tuple[CostModel, ...]:
-    """Return costs that only matter where they are limited: latencies of further devices, and the file's size."""
+    """Return costs that only matter where they are limited: latencies of further devices, and the file's size.
+
+    Args:
+        config: says whether the file's size is limited.
+        space: whose architectures are priced.
+        device: the main device, which decides the precision of the file.
+        tables: of further devices, by whole name.
+        scores: the file of scores, if there is one.
+        recorded: devices with a budget whose latencies are looked up in it.
+    """
     costs: list[CostModel] = []
     for name, table in tables.items():
         for latency in latency_interval(table, space, estimate_missing=True):

@@ -75,6 +75,7 @@ def entries(kind: str, *, with_options: bool = True) -> list[Entry] | list[Table
 
 def description(kind: str, name: str) -> str:
     """Return the first line of a plugin's file; it is not imported."""
+    # Parsed, not imported: some plugins bring torch or scipy with them, and a list must not take seconds.
     file = plugins.PACKAGE / kind / f"{name.replace('-', '_')}.py"
     return (ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or "").partition("\n")[0]
 
@@ -95,7 +96,7 @@ def tables() -> list[TableEntry]:
     for file in table_files():
         try:
             table = read_table(file)
-        except EdgeNASError as error:
+        except EdgeNASError as error:  # one damaged table must not hide the others
             rows.append(TableEntry(file.parent.name, str(file), str(error)))
             continue
         header = {name: table.header.get(name, "") for name in ("runtime", "version", "threads", "precision", "date")}

@@ -51,7 +51,7 @@ class Model:
             manifest = json.loads((folder / MANIFEST).read_bytes())
             image, file = manifest["input"], manifest["default"]["file"]
             self.classes = tuple(map(str, manifest["labels"]))
-            self.shape: tuple[int, int, int] = tuple(image["shape"][1:])
+            self.shape: tuple[int, int, int] = tuple(image["shape"][1:])  # without the batch
             mean, std = (image["normalisation"][key] for key in ("mean", "std"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
@@ -71,8 +71,10 @@ class Model:
             DataError: something is no image.
         """
         found = [self._tensor(image) for image in _several(images, self.shape[0])]
+        # Concatenated with nothing, so that no images give no predictions instead of an error.
         none = np.zeros((0, len(self.classes)), dtype=np.float32)
         logits = np.concatenate([none, *(self._session.run(x[None])[0] for x in found)])
+        # Less the largest logit, which changes no share: large ones would overflow.
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
         return Predictions(tuple(self.classes[i] for i in shares.argmax(axis=1)), shares)
@@ -90,7 +92,7 @@ def _several(images: Any, channels: int) -> Iterable[Any]:
     An array of three axes is one image if its last axis is that of colours, or its first has as many entries as the
     model takes channels; else it holds grey images.
     """
-    if isinstance(images, str | os.PathLike | Image.Image):
+    if isinstance(images, str | os.PathLike | Image.Image):  # a text is a sequence, too, of letters
         return [images]
     if isinstance(images, np.ndarray):
         shape = images.shape
@@ -125,7 +127,7 @@ def _planes(image: Any, channels: int) -> list[NDArray[np.uint8]]:
         return planes
     if len(planes) == 1:
         return planes * channels
-    if len(planes) == 3 and channels == 1:
+    if len(planes) == 3 and channels == 1:  # by Pillow's weights of the colours, as files are
         return [np.asarray(Image.fromarray(np.stack(planes, axis=-1)).convert("L"))]
     raise DataError(f"an image of {len(planes)} channels, where the model takes {channels}")
 

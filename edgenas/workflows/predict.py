@@ -22,7 +22,7 @@ from edgenas.spaces.sampling import sample
 from edgenas.workflows.config import Config
 from edgenas.workflows.limits import named_table
 
-CHUNK = 2000  # architectures priced at a time
+CHUNK = 2000  # architectures priced at a time: fast by numpy, and the first lines come soon
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def predict(
         UsageError: a code is not of this space.
     """
     prices = table_of(config, table)
+    # The table holds the counts of its ops; to count another one, fvcore traces it, which needs torch.
     known = {key: Counts(row.macs, row.params, row.bytes) for key, row in prices.ops.items()}
     latency, low, high = latency_interval(prices, space, estimate_missing=estimate_missing)
     counts = [CountCost(metric, known) for metric in ("macs", "params")]
@@ -84,6 +85,7 @@ def predict(
         part = chosen[start : start + CHUNK]
         columns = np.array(list(many_metrics(costs, space, part).values())).T.tolist()
         for arch, (ms, low_ms, high_ms, estimated_ms, macs, params, peak) in zip(part, columns, strict=True):
+            # The intercept belongs to no op, so it has no part in the share.
             share = estimated_ms / (ms - latency.intercept)
             code = space.code(arch)
             yield Prediction(code, ms, low_ms, high_ms, int(macs), int(params), int(peak), macs * rate, share)
@@ -97,7 +99,19 @@ def predict_ops(
     table: Path | None = None,
     estimate_missing: bool = False,
 ) -> tuple[LatencyTable, list[Forecast]]:
-    """Predict architectures op by op; return the table that they are predicted from, too. Arguments as of `predict`."""
+    """Predict architectures op by op; return the table that they are predicted from, too.
+
+    Args:
+        config: names the device, or the conditions here.
+        space: of the architectures.
+        archs: codes of architectures.
+        table: file of a latency table, instead of a device.
+        estimate_missing: price ops that the table lacks from their counts.
+
+    Raises:
+        MissingOps: the table lacks ops, and estimates are not allowed.
+        UsageError: a code is not of this space.
+    """
     prices = table_of(config, table)
     interval = latency_interval(prices, space, estimate_missing=estimate_missing)
     return prices, [graph_forecast(space.graph(space.parse(code)), *interval) for code in archs]
@@ -107,6 +121,11 @@ def predict_files(
     config: Config, models: Sequence[Path], *, table: Path | None = None
 ) -> tuple[LatencyTable, list[Forecast]]:
     """Predict ONNX files that anybody made; return the table that they are predicted from, too.
+
+    Args:
+        config: names the device, or the conditions here.
+        models: the files.
+        table: file of a latency table, instead of a device.
 
     Raises:
         DataError: not an ONNX model that onnxruntime can load and run.
@@ -118,7 +137,12 @@ def predict_files(
 
 
 def table_of(config: Config, file: Path | None) -> LatencyTable:
-    """Return the table of a file, or of a device by name, or this machine's own; under the conditions of `config`."""
+    """Return the table of a file, or of a device by name, or this machine's own; under the conditions of `config`.
+
+    Raises:
+        UsageError: both are given.
+        TableError: the table was measured under other conditions.
+    """
     if file and config.device:
         raise UsageError("--device and --table both name a latency table; give one of them")
     if config.device:

@@ -34,6 +34,7 @@ def preset_settings(name: str | None) -> Mapping[str, str]:
     """
     if name is None:
         return {}
+    # Most systems of the field are strategies here, so a person may well take one for a preset.
     if name in plugins.names("strategies"):
         raise UnknownName(f"--preset: {name} is a strategy; name it with --strategy {name}")
     if name not in PRESETS:

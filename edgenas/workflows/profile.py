@@ -38,6 +38,8 @@ def profile(
     """Measure all ops of a space on this machine, and whole networks for the correction.
 
     Args:
+        config: names the space, the runtime, the threads and the seed.
+        reporter: who is told of stages and notices.
         shape, classes: of the images, (C, H, W), and how many classes they have.
         seconds: time to take; by default as much as it needs.
         out: the table's file; by default this machine's own.
@@ -54,6 +56,7 @@ def profile(
         nodes, nets = general_probes(config.seed, GENERAL_NETS)
     else:
         nodes, nets = space_probes(build_space(space or config.space, shape, classes), PROFILE_NETS, rng)
+    # The cache grows from run to run. A file of one's own is a measurement by itself, and begins empty.
     path = out or this_host.cached_table_path(config.runtime, config.threads)
     table = this_host.cached_table(config.runtime, config.threads) if out is None else None
     table = table or this_host.empty_table(config.runtime, config.threads)
@@ -65,7 +68,7 @@ def profile(
             nets,
             seconds=seconds or this_host.SECONDS_EACH * (missing + len(nets)),
             rng=rng,
-            patience=1 if seconds else PATIENCE,
+            patience=1 if seconds else PATIENCE,  # who says how long means it, on a busy machine, too
             progress=progress,
         )
     write_table(path, table)
@@ -85,6 +88,8 @@ def profile_over_ssh(
     """Measure a kit on the device that ssh reaches, and write its tables. Broken off, the same call goes on.
 
     Args:
+        config: names the space, the threads and the seed.
+        reporter: who is told of stages and notices.
         options: what the kit measures.
         host: as ssh takes it.
         python: on the device; it has numpy and onnxruntime.
@@ -100,6 +105,7 @@ def profile_over_ssh(
     with tempfile.TemporaryDirectory() as folder:
         archive, results = Path(folder) / "kit.zip", Path(folder) / "results.jsonl"
         manifest = kit(config, reporter, options, out=archive, page=False)
+        # Named by the kit's hash: the same call finds what it has measured before, and another kit does not.
         there = f"edgenas-kit-{manifest['kit'][:16]}"
         remote.copy(archive, there)
         remote.measure(there, results, threads=config.threads, name=name)

@@ -24,8 +24,8 @@ from edgenas.training.settings import Settings, batch_size_for, epochs_for
 from edgenas.workflows.given import Given
 from edgenas.workflows.trained_run import open_trained_run
 
-SAMPLES = 2048  # candidates, at most
-LEAST = 3  # networks that have a ranking
+SAMPLES = 2048  # candidates, at most, of which the parts of the range of latencies get equally many
+LEAST = 3  # networks that have a ranking: two are always ranked fully right or fully wrong
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ def ranking(
 
     Args:
         folder: of the run.
+        reporter: who is told of stages and notices.
         networks: how many, spread over the latencies within the budget.
         epochs: of each network; by default those of the evaluator scratch.
         given: objects that stand for names of the configuration.
@@ -86,6 +87,7 @@ def ranking(
     priced, evaluator = source.priced, source.evaluator()
     images = len(priced.data.train)
     epochs = epochs or priced.config.scratch_epochs or epochs_for(20_000, 1, images)
+    # Only what shared weights were trained for can be scored by them; pruning may have narrowed the space.
     problem = replace(priced.problem, space=source.trained.space)
     archs = stratified(problem, priced.costs.latency.metric, networks, source.context.rng("ranking"))
     if len(archs) < LEAST:
@@ -115,6 +117,7 @@ def stratified(problem: Problem, latency: str, networks: int, rng: Generator) ->
         problem: space, costs and budgets.
         latency: the metric.
         networks: how many parts there are, which hold equally many of the samples.
+        rng: draws the samples, and one of each part.
     """
     proposed = Archive(problem.space)
     unique = new_samples(problem, proposed, rng, SAMPLES)
@@ -127,7 +130,17 @@ def stratified(problem: Problem, latency: str, networks: int, rng: Generator) ->
 
 
 def correlations(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
-    """Spearman's rank correlation and Kendall's tau-b; NaN where one side is all equal."""
+    """Return Spearman's rank correlation and Kendall's tau-b; NaN where either side is the same for all.
+
+    Args:
+        a: scores (n,).
+        b: other scores of the same (n,).
+
+    >>> correlations([1, 2, 3, 4], [1, 2, 4, 3])
+    (0.8, 0.6666666666666666)
+    """
+    # The general correlation coefficient (Kendall, 1948): the cosine of the matrices of pairwise orders is tau-b, and
+    # that of their row sums is Spearman's.
     order_a, order_b = (np.sign(np.subtract.outer(x, x)) for x in (a, b))
     ranks_a, ranks_b = order_a.sum(axis=1), order_b.sum(axis=1)  # twice the mean rank of equals, from its middle
     return _cosine(ranks_a, ranks_b), _cosine(order_a, order_b)
@@ -145,5 +158,5 @@ def _stand_alone_accuracy(folder: Path, trainer: ScratchEvaluator, arch: Arch, e
     known = dict(read_artefact(folder, name, StandAlone).accuracy) if is_there else {}
     if code not in known:
         known[code] = trainer(arch)["accuracy"]
-        write_artefact(folder, name, StandAlone(known))
+        write_artefact(folder, name, StandAlone(known))  # after each, as the next one may be interrupted
     return known[code]

@@ -92,7 +92,7 @@ class Result:
         """The run folder, which holds the bundle."""
         return Path(self.bundle)
 
-    @cached_property
+    @cached_property  # it writes into `__dict__`, which a frozen dataclass does not prevent
     def model(self) -> Model:
         """The delivered model: `result.model(images)` gives labels and probabilities, without torch."""
         from edgenas.workflows.model import Model
@@ -104,12 +104,12 @@ class Result:
         return replace(self, bundle=str(folder))
 
     def to_json(self) -> str:
-        """One object, fields in their order; what is not a finite number is null."""
+        """Return one JSON object, its fields in their order; a number that is not finite is null."""
         return json.dumps(plain(asdict(self)), indent=2, allow_nan=False)
 
     @classmethod
     def from_json(cls, content: str | bytes) -> Result:
-        """Inverse of `to_json`. Raises UsageError for anything else."""
+        """Return the result that `to_json` wrote. Raises UsageError for anything else."""
         try:
             values = json.loads(content)
         except ValueError as error:
@@ -122,12 +122,12 @@ class Result:
 
 
 def plain(value: Any) -> Any:
-    """What JSON can hold of a value: numpy's numbers as Python's, NaN and infinity as None."""
+    """Return what JSON can hold of a value: numpy's numbers as Python's, NaN and infinity as None."""
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, bool | Integral):
+    if isinstance(value, bool | Integral):  # a bool is an integer, too, and would become 0 or 1
         return value if isinstance(value, bool) else int(value)
     if isinstance(value, Real):
         return float(value) if math.isfinite(value) else None

@@ -23,6 +23,7 @@ def scope_of(manifest: Mapping[str, Any]) -> Scope:
             return Scope({node.key: node for node in general_ops(seed=manifest["seed"])}, general_space())
         space = parse_spec(manifest["space"])
         only = {name: space.options_named(name, values) for name, values in manifest["only"].items()}
+    # The manifest comes from a zip that went to a device and back: its fields may be missing or of any type.
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise TableError(f"the kit does not say what it is of ({error}); make another with `edgenas kit`") from error
     space = space.restrict(only)

@@ -48,10 +48,11 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never,
             f"--resume: {config.output} uses the weights of another run; resume it with `edgenas specialize`"
         )
     configure_threads()
-    config = completed(config, given)
+    config = completed(config, given)  # names first: a wrong one is told before the folder is made
     strategy_class = strategy_of(config, given)
     options = options_of(config, strategy_class)
     with run_in(config, reporter, stop) as ctx:
+        # Until the strategy is built nothing was trained, and a refusal leaves the folder as it was found.
         with roll_back_if_refused(config, ctx, lambda folder: None):
             check_workers(config)
             distributed.first(lambda: keep_config(config, ctx))

@@ -26,6 +26,7 @@ from edgenas.workflows.task import Task
 if TYPE_CHECKING:
     from edgenas.data.base import Data
 
+# What `--reuse` copies: the profile, the narrowing, and last the weights, which a run may be without.
 REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
 SPREAD = "table-spread"  # the table that the space is narrowed by, before the rest is profiled
 MINIMUM = "limits"  # artefact: the least that the space has of each metric that is limited beside the latency
@@ -48,7 +49,7 @@ def completed(config: Config, given: Given) -> Config:
         config = replace(config, reward=given.strategy.reward_form)
     config = checked_names(config, given)
     _check_scores(config)
-    return with_devices(config)
+    return with_devices(config)  # last, as it reads the devices in the file of scores
 
 
 def checked_names(config: Config, given: Given) -> Config:
@@ -82,6 +83,7 @@ def _with_evaluator(config: Config, given: Given) -> Config:
 
 def _check_scores(config: Config) -> None:
     """Have the evaluator read its file of scores, before anything is measured; refuse one that nothing reads."""
+    # An evaluator that has `accuracies` is one that reads them.
     evaluator = plugins.load("evaluators", str(config.evaluator))
     if hasattr(evaluator, "accuracies"):
         evaluator.accuracies(config)
@@ -94,6 +96,7 @@ def _check_scores(config: Config) -> None:
 
 def has_own_weights(evaluator: str) -> bool:
     """Return whether an evaluator trains each architecture by itself, so that trials need nothing of each other."""
+    # Asked before there is an evaluator: building one may take a supernet's training.
     classes = (value for value in vars(plugins.load("evaluators", evaluator)).values() if inspect.isclass(value))
     return any(getattr(kind, "own_weights", False) for kind in classes)
 
@@ -104,13 +107,21 @@ def output_path(config: Config) -> Path:
         return Path(config.output).expanduser()
     if config.resume:
         raise UsageError("--resume needs --output, the run folder to go on with")
+    # One time for all processes, whose clocks may be a second apart.
     return distributed.broadcast(Path("runs") / datetime.datetime.now().strftime("%Y%m%d-%H%M%S"))
 
 
 @contextmanager
 def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iterator[Context]:
-    """Lock the run's folder while inside; of several processes the first writes and speaks, and all stop together."""
+    """Lock the run's folder while inside; of several processes the first writes and speaks, and all stop together.
+
+    Args:
+        config: names the folder, and says whether it may hold a run already.
+        reporter: who is told of stages and notices, by the first process.
+        stop: asked at every safe point.
+    """
     path, writes = output_path(config), distributed.rank() == 0
+    # The first process makes the folder before the others open it.
     folder = distributed.in_turn(lambda: RunFolder(path, resume=config.resume, writes=writes))
     reporter = reporter if writes else SilentReporter()
     try:
@@ -123,11 +134,17 @@ def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iter
 
 @contextmanager
 def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], None]) -> Iterator[None]:
-    """Leave the folder free for another search if this one is refused before there is anything to go on with."""
+    """Leave the folder free for another search if this one is refused before there is anything to go on with.
+
+    Args:
+        config: says whether the run is a resumed one.
+        ctx: with the folder.
+        forget: removes what else was put into the folder.
+    """
     try:
         yield
     except (BudgetError, DataError, TableError, UnknownName, UsageError):
-        if not config.resume:
+        if not config.resume:  # what an earlier run has kept here is not this one's to remove
             folder = ctx.folder.path
             tables = (path.name for path in folder.glob("device-*.csv"))
             for name in (CONFIG, FORMAT_FILE, SECONDS, f"{MINIMUM}.json", f"{SPREAD}.csv", *REUSED, *tables):
@@ -146,6 +163,7 @@ def keep_config(config: Config, ctx: Context) -> bool:
     """
     folder = ctx.folder.path
     path = folder / CONFIG
+    # Names in tables are quoted, so only a setting's own line begins with its name.
     lines = [line for line in to_toml(config).splitlines(keepends=True) if not line.startswith(FREE)]
     if path.exists():
         before = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -155,6 +173,7 @@ def keep_config(config: Config, ctx: Context) -> bool:
         return False
     if config.reuse is not None:
         _reuse(Path(config.reuse).expanduser(), folder)
+    # Last of all: a folder with a configuration is a run, which can be resumed.
     write_format(folder, version("edgenas"))
     write_atomically(path, "".join(lines).encode())
     return True
@@ -173,6 +192,11 @@ def _reuse(source: Path, folder: Path) -> None:
 def make_task(plain: Task, given: Given, ctx: Context) -> Task:
     """Return what a search is about: images, space and device of `plain`, with limits.
 
+    Args:
+        plain: as `plain_task` returns it.
+        given: objects that stand for names of the configuration.
+        ctx: with the folder, which keeps copies of the tables of further devices.
+
     Raises:
         UsageError: the scores are of another space.
     """
@@ -180,6 +204,7 @@ def make_task(plain: Task, given: Given, ctx: Context) -> Task:
     scores = None if config.scores is None else read_scores(Path(config.scores).expanduser())
     if scores is not None:
         scores.check(plain.space)
+    # The file of scores may hold many devices; only those with a budget are costs.
     recorded = frozenset(config.budgets_ms) & frozenset(recorded_devices(config))
     tables = further_tables(config, ctx.folder.path, recorded)
     return replace(
@@ -217,6 +242,11 @@ def torch_device(config: Config) -> str:
 def load_data(config: Config, given: Given, device: str) -> Data:
     """Return the data set, on the training device.
 
+    Args:
+        config: names the data set and its settings.
+        given: data that stand for that name, if any.
+        device: to train on, cpu or cuda.
+
     Raises:
         UsageError: it does not come in the size that was asked for.
         DataError: it cannot be used.
@@ -232,7 +262,7 @@ def load_data(config: Config, given: Given, device: str) -> Data:
 
 def _read_data(config: Config, given: Given, device: str) -> Data:
     if isinstance(given.data, tuple):
-        from edgenas.data.from_arrays import from_arrays
+        from edgenas.data.from_arrays import from_arrays  # torch comes with it
 
         images, labels = given.data
         share = config.validation_share

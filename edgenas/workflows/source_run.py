@@ -26,16 +26,20 @@ if TYPE_CHECKING:
     from edgenas.nn.network import Network
 
 SOURCE = "source"  # folder inside the run's own: what it keeps of the other run; and artefact: the other's name
+# What every search leaves before it trains.
 PREPARED = (CONFIG, FORMAT_FILE, "bounds.json", "narrow.json", "table.csv")
 FINALISTS, RESULT = "finalist-*.pt", "result.json"  # kept where they are there
 WEIGHTS = {"supernet": ("supernet.pt",), "shared": (CHECKPOINT, TRIALS, "finalists.json")}  # by evaluator
 # Settings of a search that has no weights to train: trials are cheap, and what exceeds the budget teaches nothing.
 DEFAULTS: Mapping[str, Any] = {"strategy": "predictor", "trials": 64, "evaluator": "supernet", "reward": "hard"}
+# By what they are about: what the weights were trained on, what a model must keep to, what a latency is of; what a run
+# on these weights decides by itself, and what comes after the search.
 TASK = ("data", "data_root", "image_size", "download", "strict", "validation_share", "space", "seed", "train_device")
 LIMITS = ("max_params", "max_memory_mb", "max_file_mb")
 CONDITIONS = ("runtime", "threads")
 FREE = ("budget_ms", "budgets_ms", "device", "precision", "strategy", "options", "trials", "minutes", "batch", "prune")
 AFTER = ("finalists", "final_epochs", "int8", "output", "resume")
+# The place of the data and of the training may differ from machine to machine; what they are may not.
 CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, "data_root", "download", "train_device")
 
 
@@ -50,6 +54,10 @@ def begun_with(folder: Path) -> Config:
 
 def kept_files(folder: Path, config: Config) -> list[str]:
     """Return the names of the files in a run's folder that its shared weights need, and of those of its finalists.
+
+    Args:
+        folder: of the run.
+        config: its settings, as `begun_with` returns them.
 
     Raises:
         UsageError: the run was not searched, its evaluator shares no weights, or it did not come so far.
@@ -87,11 +95,12 @@ def take_over(source: Path, folder: Path) -> None:
     Raises:
         UsageError: as `kept_files`.
     """
+    # A run on another one's weights trains no shared ones: what it took over is taken over again.
     nested = source / SOURCE
     origin = nested if nested.is_dir() else source
     names = kept_files(origin, begun_with(origin))
     new = folder / f"{SOURCE}.new"
-    forget(folder)
+    forget(folder)  # of an attempt that was killed here
     new.mkdir()
     for name in names:
         shutil.copyfile(origin / name, new / name)
@@ -119,14 +128,15 @@ def inherited(task: Task, source: Task, trained: Problem, name: str, finalists: 
     budgets = trained.objective.budgets
     own = {limit.metric: limit.bound for limit in task.limits}
     same = _same_metrics(task, source)
+    # Where a metric means the same, a budget of its own that is no larger makes that of the other run superfluous.
     implied = {metric for metric in same if own.get(metric, float("inf")) <= budgets.get(metric, 0)}
     costs = []
     for cost in trained.costs:
         if cost.metric in budgets and cost.metric not in implied:
-            costs.append(copy.copy(cost))
+            costs.append(copy.copy(cost))  # it gets another name, and the other run's problem keeps its own
             costs[-1].metric = TRAINED + cost.metric
     limits = tuple(
-        Limit(TRAINED + limit.metric, budgets[limit.metric], limit.flag, f"{limit.what or _where(limit)}".strip())
+        Limit(TRAINED + limit.metric, budgets[limit.metric], limit.flag, (limit.what or _where(limit)).strip())
         for limit in source.limits
         if limit.metric not in implied
     )
@@ -144,7 +154,7 @@ def same_table(device: Device, other: Device) -> bool:
 
 def _same_metrics(task: Task, source: Task) -> list[str]:
     """Metrics that mean the same in both runs."""
-    metrics = ["params"]
+    metrics = ["params"]  # a count, whatever it runs on; bytes depend on the precision, and a latency on all conditions
     if task.device.precision == source.device.precision:
         metrics += ["peak_bytes", "file_bytes"]
     return [*metrics, task.limits[0].metric] if same_table(task.device, source.device) else metrics
@@ -159,6 +169,10 @@ def settings(source: Path, given: Mapping[str, Any]) -> Config:
 
     Budgets and strategy are not taken over; the precision is, unless a device is given.
 
+    Args:
+        source: folder of the other run.
+        given: settings of the new run, by name.
+
     Raises:
         UsageError: there is no such run, or a setting cannot change.
     """
@@ -171,6 +185,7 @@ def settings(source: Path, given: Mapping[str, Any]) -> Config:
     if "device" not in given:
         values |= {name: getattr(before, name) for name in CONDITIONS}
         values |= {"device": device or None, "precision": before.precision or conditions.rpartition("-")[2] or None}
+    # Later entries win. What is about the search comes from `DEFAULTS`, as the other run's had weights to train.
     config = make_config({**values, **DEFAULTS, **given})
     if config.device == host_name():
         config = replace(config, device=None)  # what its table lacks can be measured

@@ -33,6 +33,9 @@ def specialize(
     Args:
         config: as `settings` makes it.
         source: folder of the other run; None with `config.resume`: the run folder keeps what it needs of the other.
+        reporter: who is told of stages and notices.
+        stop: asked at every safe point.
+        given: objects that stand for names of the configuration.
 
     Raises:
         UsageError: there is no such run, it shares no weights, or did not come so far; or a strategy trains its own.
@@ -51,6 +54,7 @@ def specialize(
     config = completed(config, given)
     with run_in(config, reporter, stop) as ctx:
         with roll_back_if_refused(config, ctx, forget):
+            # Before the configuration, which makes the folder a run: one that can be resumed has all that it needs.
             if source is not None and not config.resume:
                 take_over(source, ctx.folder.path)
             distributed.first(lambda: keep_config(config, ctx))

@@ -97,11 +97,12 @@ class Task:
     @property
     def budget_ms(self) -> float:
         """The latency that the model must meet on `device`."""
-        return self.limits[0].bound
+        return self.limits[0].bound  # `limits_of` puts the latency on the device first
 
     @property
     def peak(self) -> PeakBytes:
         """Peak memory in the precision that the budget is for."""
+        # An int8 model holds its activations in one byte each.
         return PeakBytes(1 if self.device.precision == "int8" else FLOAT_BYTES)
 
     @property
@@ -114,6 +115,7 @@ class Task:
         """What a checkpoint is bound to: space, data and seed."""
         return {
             "space": self.space.spec,
+            # Shape choices that are narrowed otherwise make other weights, under the same name of the space.
             "allowed": [list(options) for options in self.space.allowed],
             "data": self.config.data,
             "seed": self.config.seed,
@@ -181,6 +183,7 @@ def price(task: Task, table: LatencyTable) -> Priced:
 
 def costs_by(task: Task, table: LatencyTable) -> Costs:
     """Return the costs of a task under a table; what the table lacks is estimated."""
+    # The table holds the counts of its ops; to count another one, fvcore traces it.
     known = {key: Counts(row.macs, row.params, row.bytes) for key, row in table.ops.items()}
     macs, params = (CountCost(metric, known) for metric in ("macs", "params"))
     return Costs(*latency_interval(table, task.space, estimate_missing=True), macs, params, task.peak)

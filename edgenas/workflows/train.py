@@ -38,7 +38,11 @@ def train(
     """Train one architecture from fresh weights, as a finalist is; the run folder is then one that `export` takes.
 
     Args:
+        config: the settings.
         arch: its code, or what papers on the space write.
+        reporter: who is told of stages and notices.
+        stop: asked at every safe point.
+        given: objects that stand for names of the configuration.
 
     Raises:
         UsageError: the space has no such architecture.
@@ -49,11 +53,12 @@ def train(
     config = checked_names(config, given)
     with run_in(config, reporter, stop) as ctx:
         task = plain_task(config, given)
-        chosen = task.space.parse(arch)
+        chosen = task.space.parse(arch)  # before the configuration is kept: a wrong code leaves no run behind
         distributed.first(lambda: keep_config(config, ctx))
         code = task.space.code(chosen)
         evaluator = ScratchEvaluator(task.space, task.data, final_settings(task), task.torch_device, config.seed)
         with ctx.stage("training", "train"):
             finalist = train_finalist(task, evaluator, ctx, chosen, 0)
+        # As a search leaves it, so that `export` finds the network by the same file.
         ctx.folder.artefact("finalists", Selection, lambda: Selection((code,)))
         return Trained(code, finalist.scores.accuracy, finalist.scores.images, str(ctx.folder.path))

@@ -34,7 +34,7 @@ def trained_networks(folder: Path, space: SearchSpace, trained: SearchSpace, dev
         CheckpointError: the weights are damaged, or another version's.
     """
     found: Networks = {}
-    if not (folder / RESULT).exists():
+    if not (folder / RESULT).exists():  # the last training may not have come to its end
         return found
     for path in sorted(folder.glob(FINALISTS)):
         payload = checkpoint.load(path)
@@ -44,11 +44,21 @@ def trained_networks(folder: Path, space: SearchSpace, trained: SearchSpace, dev
             load_weights(network, network_state(payload["module"]), path)
             found[arch] = network.to(device).to(memory_format=torch.channels_last)
     delivered = read_artefact(folder, "result", Result).arch
+    # False sorts before True: the delivered one is first, and the others keep their order.
     return {arch: found[arch] for arch in sorted(found, key=lambda arch: space.code(arch) != delivered)}
 
 
 def load_weights(module: torch.nn.Module, state: dict[str, Any], path: Path) -> None:
-    """Load weights. Raises CheckpointError, naming the file, if names or shapes differ."""
+    """Load weights into a module.
+
+    Args:
+        module: what they are for.
+        state: tensors by parameter.
+        path: the file that they come from, for messages.
+
+    Raises:
+        CheckpointError: names or shapes differ, as those of another version of edgenas do.
+    """
     try:
         module.load_state_dict(state)
     except RuntimeError as error:  # names or shapes differ

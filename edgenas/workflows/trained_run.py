@@ -65,6 +65,8 @@ def open_trained_run(
     """Open the folder of a search whose shared weights are trained; of a specialised run, those that it uses.
 
     Args:
+        folder: of the run; it is only read.
+        reporter: who is told of notices.
         given: objects that stand for names of the configuration.
         moved: settings that may have changed since: where the data is, where networks are trained.
 
@@ -73,12 +75,14 @@ def open_trained_run(
         CheckpointError: the weights are damaged, or another version's.
     """
     given = given or Given()
+    # A specialised run trains no shared weights; those that it uses lie in its folder.
     folder = folder / SOURCE if (folder / SOURCE).is_dir() else folder
-    kept_files(folder, begun_with(folder))
+    kept_files(folder, begun_with(folder))  # called for its errors: it names what is missing
     config = replace(begun_with(folder), **moved)
     ctx = Context(KeptFolder(folder), config.seed, reporter)
     with objects_again():
         task = make_task(plain_task(config, given), given, ctx)
+    # Only the shape choices that the run kept have weights.
     task = narrowed(task, read_artefact(folder, "narrow", Narrowing).allowed)
     priced = price(task, read_table(folder / "table.csv"))
     return TrainedRun(priced, ctx, *trained_weights(priced, given, ctx))

@@ -25,6 +25,11 @@ from edgenas.workflows.trained_networks import foreign_weights, load_weights
 def trained_weights(priced: Priced, given: Given, ctx: Context) -> tuple[Supernet, Problem]:
     """Return the shared weights in a run folder, and the problem whose feasible architectures they were trained for.
 
+    Args:
+        priced: data, costs and problem as the search had them.
+        given: objects that stand for names of the configuration.
+        ctx: with the run's folder.
+
     Raises:
         UsageError: the run did not come so far.
         CheckpointError: the weights are damaged, or another version's.
@@ -43,6 +48,7 @@ def _of_evaluator(priced: Priced, ctx: Context) -> tuple[Supernet, Problem]:
         raise unfinished(ctx.folder.path, f"its supernet is at step {payload['step']} of {steps}")
     supernet = Supernet(priced.space, torch.Generator().manual_seed(priced.config.seed)).to(priced.torch_device)
     load_weights(supernet, payload["module"], path)
+    # It is trained on all that any form of reward scores, so that a run may reuse it under another form.
     return supernet, _trained(priced, priced.problem, max(SCORED_UP_TO.values()))
 
 
@@ -52,6 +58,7 @@ def _of_strategy(priced: Priced, given: Given, ctx: Context) -> tuple[Supernet, 
     kind = strategy_of(config, given)
     strategy = kind.build(priced, ctx, options_of(config, kind))
     payload = checkpoint.load(path / CHECKPOINT)
+    # By the trials that the state has seen: a strategy is narrowed first, and then loads a state from after that.
     if config.prune:
         pruning = Pruning(priced.problem, strategy, config.trials, ctx.rng("pruning"), lambda line: None)
         pruning.advance(read_trials(path)[: payload["trials"]])

@@ -10,7 +10,8 @@ from typing import Any, get_args
 
 from edgenas.errors import UsageError
 
-LARGEST_MS = 60_000.0
+LARGEST_MS = 60_000.0  # as in latency/table.py: a larger budget is one that no table's latency could exceed
+# Digits of other scripts, `2_0`, `nan` and `inf` are numbers to Python's `float`, and not to a person who mistyped one.
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -52,7 +53,7 @@ def _word(text: str, choices: tuple[str, ...]) -> str:
 
 
 def budgets(name: str, value: Any) -> Mapping[str, float]:
-    """Budgets in ms by device. Raises UsageError, naming the device, for anything else."""
+    """Return budgets in ms by device. Raises UsageError, naming the device, for anything else."""
     found = {}
     for device, ms in _mapping(name, value, 'a table of names and ms, for example { "pixel3" = 20 }').items():
         try:
@@ -63,7 +64,7 @@ def budgets(name: str, value: Any) -> Mapping[str, float]:
 
 
 def options(name: str, value: Any) -> Mapping[str, str]:
-    """Options by name. Raises UsageError for anything else."""
+    """Return options by name. Raises UsageError for anything else."""
     found = _mapping(name, value, 'a table of names and words, for example { guards = "off" }')
     for option, word in found.items():
         if not isinstance(word, str):
@@ -94,7 +95,7 @@ def pairs(name: str, texts: Sequence[str], form: str, example: str) -> dict[str,
     """
     found: dict[str, str] = {}
     for text in texts:
-        key, equals, rest = text.rpartition("=")
+        key, equals, rest = text.rpartition("=")  # the last one: a device's name may hold another
         if not (key and equals):
             raise UsageError(f"{name}: {text!r} is not {form}, for example {example}")
         if key in found:
@@ -104,7 +105,16 @@ def pairs(name: str, texts: Sequence[str], form: str, example: str) -> dict[str,
 
 
 def number(value: Any, kind: type[int] | type[float], low: float, high: float) -> float:
-    """A number, or the text of one, as `kind`. Raises ValueError, naming the range, for anything else."""
+    """Return a number, or the text of one, as `kind`.
+
+    Args:
+        value: what was given.
+        kind: int or float.
+        low, high: the range, both ends included.
+
+    Raises:
+        ValueError: it is no such number; the range is named.
+    """
     wanted = f"expected {'a whole number' if kind is int else 'a number'} from {low:,} to {high:,}"
     parsed = float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
     is_number = isinstance(parsed, Real) and not isinstance(parsed, bool)
@@ -124,6 +134,7 @@ def _text(value: Any) -> str:
         raise ValueError(f"{value!r} is not a text")
     if not text:
         raise ValueError("the text is empty; leave the setting out instead")
+    # A path with such a byte cannot be opened; lone surrogates are how Python holds bytes of a name that are not UTF-8.
     if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
         raise ValueError(f"{value!r} holds a zero byte, or is not UTF-8; rename it")
     return text

@@ -153,6 +153,12 @@ def test_blobs_are_decoded(tmp_path):
     assert np.array_equal(data.train.images([0])[0], noise(6, 7, 3, seed=row).transpose(2, 0, 1))
 
 
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.uint64])
+def test_lengths_are_integers_of_any_kind(tmp_path, kind):
+    files = files_of(60)
+    assert sum(sizes(build(write_blobs(tmp_path, files, length=np.array(list(map(len, files)), kind))))) == 60
+
+
 @pytest.mark.parametrize("bad", [b"", b"text", files_of(1)[0][:40]])
 def test_few_broken_blobs_are_skipped_and_named(tmp_path, bad):
     files = files_of(120)

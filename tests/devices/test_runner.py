@@ -83,3 +83,17 @@ def test_a_busy_device_is_waited_for_then_given_up(kit_folder, tmp_path, monkeyp
     with pytest.raises(NoisyMachine, match="10% of the timing samples"):
         runner.measure(kit_folder, options, io.StringIO())
     assert len(lines_of(tmp_path / "r.jsonl")) == 1
+
+
+def test_the_last_pause_is_followed_by_a_last_try(tmp_path, monkeypatch):
+    tries = []
+
+    class Clearing:
+        def rounds(self, n, ms):
+            tries.append(ms)
+            return [Round(1.0, 10, clean_share=0.1 if len(tries) <= 2 else 1.0)]
+
+    monkeypatch.setattr(runner, "PAUSES_S", (0.0, 0.0))
+    work = runner._Work(tmp_path, [], 1, io.StringIO(), {})
+    work.sessions = {0: Clearing()}
+    assert work._clean_round([0])[0]["clean_share"] == 1.0 and len(tries) == 3

@@ -100,3 +100,15 @@ def test_garbage_is_refused(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(DataError, match="holds no scores"):
         read_scores(path)
+
+
+def test_a_damaged_file_is_refused_whatever_was_hit(tmp_path, rng):
+    path = tmp_path / "scores.npz"
+    np.savez_compressed(path, op_codes=rng.integers(0, 5, (200, 6)), acc_val=rng.random(200))
+    whole = path.read_bytes()
+    for place in rng.choice(len(whole), 300):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 8]) + whole[place + 1 :])
+        try:
+            read_scores(path)
+        except DataError as error:
+            assert "holds no scores" in str(error)

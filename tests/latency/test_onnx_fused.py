@@ -135,6 +135,13 @@ def test_a_batch_is_no_single_image():
     assert four.counts.macs == 4 * one.counts.macs
 
 
+def test_a_gate_of_random_numbers_is_no_squeeze_and_excite():
+    nodes, weights = op("Mul", "r")
+    noise = helper.make_node("RandomUniform", [], ["r"], shape=[1, 8, 1, 1])
+    found = kernels_of(onnx_model([noise, *nodes], weights))
+    assert [kernel.key for kernel in found] == ["", "add | 8x12x12"]
+
+
 def test_a_file_of_views_computes_nothing():
     with pytest.raises(DataError, match="computes nothing"):
         kernels_of(onnx_model(*op("Flatten")))

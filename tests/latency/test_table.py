@@ -116,6 +116,10 @@ def test_a_row_stands_once(path, row):
         (TEXT.replace("# unit: ms", "# unit: us"), "unit is 'us', expected ms"),
         (TEXT.replace("# device: bench\n", ""), "header has no 'device'"),
         (TEXT.replace("# threads: 1\n", ""), "header has no 'threads'"),
+        (
+            TEXT.replace("# threads: 1\n", "# threads: 1\n# reference_ms: 0.0x\n"),
+            "reference_ms: '0.0x' is not a number",
+        ),
         (HEAD, "must name the columns"),
         (HEAD + GOOD, f"line {len(HEADER) + 1} must name the columns"),
         (TEXT.replace("p90_ms", "p99_ms"), "must name the columns"),

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.errors import UsageError
+from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import one_hot
 from tests._toys import Cell, Shared, all_archs
 
@@ -57,6 +58,18 @@ def test_restrict_rejects(allowed, message):
         Cell().restrict(allowed)
     with pytest.raises(UsageError, match="no option of '0-1' is left"):
         Cell().restrict({"0-1": [1]}).restrict({"0-1": [2]})
+
+
+@pytest.mark.parametrize("texts, indices", [(["1", "0.5"], [2, 0]), (["1.0"], [2])])
+def test_options_are_named_as_they_are_written(texts, indices):
+    assert build_space("mbconv", (3, 32, 32), 10).options_named("width", texts) == indices
+
+
+def test_unknown_options_are_named_with_those_there_are():
+    with pytest.raises(UsageError, match="width has no option '2'; it has 4, 8"):
+        SHARED.options_named("width", ["4", "2"])
+    with pytest.raises(UsageError, match="has no choice 'depth'"):
+        SHARED.options_named("depth", ["1"])
 
 
 def test_statics():

@@ -20,6 +20,7 @@ from edgenas.system.run_folder import (
     check_format,
     read_artefact,
     write_artefact,
+    write_atomically,
     write_format,
 )
 
@@ -62,9 +63,18 @@ def test_a_folder_to_look_into_makes_nothing(tmp_path):
     write_artefact(tmp_path, "a", Figure(2.0))
     kept = KeptFolder(tmp_path)
     assert kept.artefact("a", Figure, lambda: Figure(1.0)) == Figure(2.0)
+    kept.add_seconds("a", 1.0)
+    kept.unlock()
     assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
     with pytest.raises(FileNotFoundError):
         kept.artefact("b", Figure, lambda: Figure(1.0))
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing_beside_it(tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(OSError):
+        write_atomically(tmp_path / "there", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
 def test_the_format_of_a_folder_is_checked(tmp_path):

@@ -30,6 +30,7 @@ def channels_first(images: NDArray[Any], where: str) -> Pixels:
     if images.ndim == 3 and 0 not in images.shape:
         return np.ascontiguousarray(images[:, None])
     first, last = (images.ndim == 4 and images.shape[axis] in (1, 3) for axis in (1, 3))
+    # With 1 or 3 on both axes either could be the channels: to guess would scramble the pixels.
     if first == last or 0 in images.shape:
         raise DataError(
             f"{where}: images of shape {images.shape} are not clearly NHW, NHWC or NCHW with 1 or 3 channels"

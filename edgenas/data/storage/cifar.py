@@ -40,6 +40,7 @@ class _ArraysOnly(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         reconstruct = np.empty(0).__reduce__()[0]
         allowed: dict[tuple[str, str], Any] = {
+            # The module moved in numpy 2, and a file may name either: an array made here tells the function.
             ("numpy.core.multiarray", "_reconstruct"): reconstruct,
             ("numpy._core.multiarray", "_reconstruct"): reconstruct,
             ("numpy", "ndarray"): np.ndarray,
@@ -105,6 +106,7 @@ def load_pickle(path: Path) -> Mapping[str, object]:
     """
     try:
         with path.open("rb") as file:
+            # The official files were written by Python 2, whose byte strings only this encoding reads back unchanged.
             content = _ArraysOnly(file, encoding="latin1").load()
     # A hostile pickle can fail in any way; none of them may pass for data.
     except Exception as error:

@@ -59,6 +59,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow's own conversion clips at 255
+        # 65535 / 257 is 255; half of 257 rounds to the nearest.
         deep = np.asarray(image).astype(np.int64)
         return Image.fromarray(((deep + 128) // 257).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:

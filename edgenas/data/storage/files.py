@@ -31,6 +31,7 @@ def torchvision_module(name: str) -> Any:
     """
     try:
         return importlib.import_module(f"torchvision.{name}")
+    # Wheels of different sources do not fit: `operator torchvision::nms does not exist`, a RuntimeError, at import.
     except (ImportError, RuntimeError, OSError, AttributeError) as error:
         pair = " and ".join(f"{package} {_version(package)}" for package in ("torch", "torchvision"))
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -94,6 +94,7 @@ class _Images(Dataset[Any]):
 def _random_view(augment: Augment, side: int) -> Callable[[Any], Tensor]:
     """Return the declared augmentation of one image; `scale` s crops 1 - s to 1 of the sides, at a random place."""
     v2 = torchvision_module("transforms.v2")
+    # RandomResizedCrop takes a share of the area, which is the square of that of the sides.
     steps = [v2.RandomResizedCrop(side, scale=((1 - augment.scale) ** 2, 1.0), antialias=True)]
     if augment.rotate or augment.shift:
         steps.append(
@@ -102,6 +103,7 @@ def _random_view(augment: Augment, side: int) -> Callable[[Any], Tensor]:
     if augment.flip:
         steps.append(v2.RandomHorizontalFlip())
     steps.append(v2.PILToTensor())
+    # Last, because it takes tensors alone.
     if augment.erase:
         steps.append(v2.RandomErasing(augment.erase))
     view: Callable[[Any], Tensor] = v2.Compose(steps)
@@ -128,6 +130,7 @@ def _keys(step: Step) -> list[Key]:
     if step.key is None:
         return [(int(row), None) for row in rows]
     seed, epoch, _ = step.key
+    # By row, so that it does not matter which part of a batch is made here.
     return [(int(row), _seed(seed, epoch, int(row))) for row in rows]
 
 

@@ -134,6 +134,7 @@ def statistics(pixels: Pixels, rows: Rows) -> tuple[tuple[float, ...], tuple[flo
     for first in range(0, len(rows), _CHUNK):
         chunk = pixels[rows[first : first + _CHUNK]]
         total += chunk.sum(axis=(0, 2, 3), dtype=np.int64)
+        # 255 squared fits into 16 bits, and no wider copy of the chunk is made.
         squares += np.square(chunk, dtype=np.uint16).sum(axis=(0, 2, 3), dtype=np.int64)
     count = len(rows) * pixels.shape[2] * pixels.shape[3]
     mean = total / count
@@ -172,6 +173,7 @@ def _warp(x: Tensor, augment: Augment, draws: Draws) -> Tensor:
 def _erase(x: Tensor, probability: float, draws: Draws) -> Tensor:
     """Set a rectangle of 0.2 to 0.5 of each side to the mean (Zhong et al., 2017, arXiv:1708.04896)."""
     size = x.shape[-1]
+    # The image is normalised already, so 0 is the mean.
     line = torch.arange(size, device=x.device)
 
     def span(start: Tensor, length: Tensor) -> Tensor:
@@ -185,4 +187,5 @@ def _erase(x: Tensor, probability: float, draws: Draws) -> Tensor:
 
 def _whole(uniform: Tensor, most: int) -> Tensor:
     """Map 0..1 to the integers 0..most."""
+    # In float32 the product may round up to most + 1.
     return (uniform * (most + 1)).long().clamp_(max=most)

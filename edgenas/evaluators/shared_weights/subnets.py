@@ -49,7 +49,8 @@ class SupernetEvaluator:
     def _split(self, size: int, whole: bool) -> tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]]:
         if (size, whole) not in self._batches:
             limit = None if whole else -(-SEARCH_IMAGES // BATCH_SIZE)
+            # Epoch 0 alone, so that every subnet is normalised on the same images.
             training = self.data.train.batches(BATCH_SIZE, size=size, epoch=0, limit=NORM_BATCHES)
             validation = self.data.validation.batches(BATCH_SIZE, size=size, limit=limit)
-            self._batches = {(size, whole): (list(training), list(validation)), **self._batches}
+            self._batches[size, whole] = list(training), list(validation)
         return self._batches[size, whole]

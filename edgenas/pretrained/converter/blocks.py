@@ -61,9 +61,7 @@ def find_blocks(steps: Steps) -> tuple[Block, ...]:
         ratios = _ratios(inside) + ((LEFT_OUT,) if shortcut else ())
         found.append(Block("", names, inside, ratios, kernels, shortcut, end))
     found.sort(key=lambda block: order[block.steps[0]])
-    return tuple(
-        Block(f"b{i}", b.steps, b.hidden, b.ratios, b.kernels, b.shortcut, b.end) for i, b in enumerate(found)
-    )
+    return tuple(Block(f"b{i}", b.steps, b.hidden, b.ratios, b.kernels, b.shortcut, b.end) for i, b in enumerate(found))
 
 
 def _ratios(hidden: tuple[Channels, ...]) -> tuple[float, ...]:

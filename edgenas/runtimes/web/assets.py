@@ -85,11 +85,13 @@ def _fetch(package: Path) -> None:
         kept = Path(temporary) / "kept"
         try:
             with tarfile.open(archive) as packed:
+                # Named members alone are read, and written where we say: no path of the archive counts.
                 for member in MEMBERS:
                     _extract(packed, member, kept / member)
         except (OSError, KeyError, tarfile.TarError) as error:
             raise EnvironmentFault(f"npm's archive of {PACKAGE} {VERSION} cannot be unpacked: {error}") from error
         try:
+            # Both lie in one folder, so the package appears whole or not at all.
             os.rename(kept, package)
         except OSError:  # another process was faster
             if not package.is_dir():

@@ -33,16 +33,28 @@ class Channel:
         self._received = bytearray()
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Write one message. Raises Gone."""
+        """Write one message.
+
+        Raises:
+            Gone: the other side has closed its end.
+        """
         unsent = memoryview(json.dumps(message).encode() + self._end)
         try:
+            # A pipe may take a part only.
             while unsent:
                 unsent = unsent[os.write(self._writer, unsent) :]
         except OSError as error:
             raise Gone("closed") from error
 
     def receive(self, timeout_s: float | None = None) -> Message:
-        """Return the next message; a silence of `timeout_s` counts as the end. Raises Gone."""
+        """Return the next message.
+
+        Args:
+            timeout_s: a silence that counts as the end, in seconds; by default none does.
+
+        Raises:
+            Gone: the other side has closed its end, or was silent for too long.
+        """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         searched = 0
         while (at := self._received.find(self._end, searched)) < 0:

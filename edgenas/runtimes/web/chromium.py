@@ -21,6 +21,7 @@ from edgenas.runtimes.web.serve import make_server
 
 EXECUTABLE = "EDGENAS_CHROMIUM"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
+# Seconds that a start and an end may take, and between two looks at a page that loads.
 START_S, STOP_S, POLL_S = 60.0, 5.0, 0.02
 # Chromium's pipes are its descriptors 3 and 4, which only a shell can lay without running code between fork and exec.
 LAY_PIPES = 'exec "$0" "$@" 3<&0 4>&1 </dev/null >&2'
@@ -35,6 +36,7 @@ FLAGS = (
     "--disable-extensions",
     "--disable-gpu",
     "--disable-dev-shm-usage",  # containers give it 64 MB
+    # Pages that nobody sees are slowed down otherwise, and timings with them.
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",
     "--disable-backgrounding-occluded-windows",
@@ -79,6 +81,7 @@ class Browser:
             start_new_session=True,  # Ctrl-C is for us; and its processes end as one group
         )
         assert self._process.stdout is not None and self._process.stdin is not None
+        # DevTools ends each message on its pipe with a zero byte.
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno(), b"\0")
         self._sent = 0
         self.working = True
@@ -87,6 +90,7 @@ class Browser:
     def open_page(self, url: str) -> Page:
         """Open a new page at `url`; it may not be loaded yet."""
         target = self.call("Target.createTarget", {"url": url})["targetId"]
+        # Flat: the page's messages travel on the browser's own pipe, marked with its session.
         session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
         # Without it nobody says that a page has crashed.
         self.call("Inspector.enable", session=session)
@@ -142,7 +146,7 @@ class Browser:
             return
         self.working = False
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
+        self._process.stdin.close()  # the end of its pipe tells it to end
         try:
             self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
@@ -171,7 +175,15 @@ class Page:
         self.browser, self._session = browser, session
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Message:
-        """Return the result of a DevTools command to this page. Raises EnvironmentFault."""
+        """Return the result of a DevTools command to this page.
+
+        Args:
+            method: the command, such as `Runtime.evaluate`.
+            params: its parameters.
+
+        Raises:
+            EnvironmentFault: as `Browser.call`.
+        """
         return self.browser.call(method, params, session=self._session)
 
     def evaluate(self, expression: str) -> Any:
@@ -236,8 +248,12 @@ class ChromiumEngine:
             self._close_server()
             raise
         address = f"http://127.0.0.1:{self._server.server_port}/js/chromium.html?threads={threads}"
-        self._page = self._browser.open_page(address)
-        self._page.wait_for("globalThis.answer !== undefined")
+        try:
+            self._page = self._browser.open_page(address)
+            self._page.wait_for("globalThis.answer !== undefined")
+        except EnvironmentFault:
+            self.stop()  # no pool knows this engine yet, so nobody else would
+            raise
 
     @property
     def working(self) -> bool:

@@ -53,7 +53,7 @@ class NodeEngine:
         assert self._process.stdout is not None and self._process.stdin is not None
         self._channel = Channel(self._process.stdout.fileno(), self._process.stdin.fileno(), b"\n")
         self.working = True
-        self._ask({"do": "facts"}, START_S)
+        self._ask({"do": "facts"}, START_S)  # it answers once the runtime is loaded
 
     def ask(self, command: Mapping[str, Any]) -> Message:
         """Return the reply to a command. Raises EnvironmentFault if the process has ended."""

@@ -19,7 +19,7 @@ PORT = 8000
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Files below the folders of `routes`, by the first part of the address; the route "" takes the rest."""
+    """Serves files below the folders of `routes`, by the first part of the address; the route "" takes the rest."""
 
     extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript", ".wasm": "application/wasm"}
 
@@ -32,6 +32,7 @@ class Handler(SimpleHTTPRequestHandler):
         """Return the file of an address; `..` never leads out of a route's folder."""
         first, _, rest = path.lstrip("/").partition("/")
         route = first if first in self.routes else ""
+        # An unknown route gives no path, which no file has: the answer is 404.
         self.directory = str(self.routes.get(route, ""))
         return super().translate_path(rest if route else path) if self.directory else ""
 
@@ -76,7 +77,7 @@ def serve_for_ever(folder: Path, port: int = PORT) -> None:
         )
         try:
             server.serve_forever()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # the way to end it, and no error
             pass
 
 

@@ -154,15 +154,17 @@ def _ask(place: Place, command: Mapping[str, Any], failure: str) -> Message:
     reply = place.engine.ask(command)
     if "error" not in reply:
         return reply
-    if reply["broken"]:  # broken off in the middle of a run
+    if reply["broken"]:
         place.engine.stop()
     raise DataError(f"{failure}: {' '.join(reply['error'].split())[:200]}")
 
 
 def _packed(x: Array) -> Message:
+    # The channel carries JSON, in which numbers would be longer than their bytes in base64.
     data = base64.b64encode(np.ascontiguousarray(x).tobytes()).decode()
     return {"type": str(x.dtype), "dims": list(x.shape), "data": data}
 
 
 def _unpacked(output: Mapping[str, Any]) -> Array:
+    # A copy, since `frombuffer` gives a view that cannot be written.
     return np.frombuffer(base64.b64decode(output["data"]), np.dtype(output["type"])).reshape(output["dims"]).copy()

@@ -1,5 +1,5 @@
 // A model in onnxruntime-web and its timing: in Node, in a page that edgenas drives, in the page of a device kit.
-// The protocol is that of _timing.py: a round is the median of clean samples, a sample a batch of runs.
+// The protocol is that of rounds.py: a round is the median of clean samples, a sample a batch of runs.
 
 const LEAST_TICKS = 100, LEAST_SAMPLE_MS = 0.2, MOST_WALL_PER_CPU = 1.05;
 const WARM_UP_RUNS = 3, WARM_UP_MS = 10;

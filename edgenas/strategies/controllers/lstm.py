@@ -35,6 +35,7 @@ class Controller(nn.Module):
         self.heads = nn.Parameter(torch.empty(self.steps, hidden, self.width))
         self.register_buffer("missing", torch.zeros(self.steps, self.width, dtype=torch.bool))
         self.narrow(self.allowed)
+        # All randomness comes from `rng`: what torch has drawn above is overwritten.
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.copy_(torch.from_numpy(rng.uniform(-0.1, 0.1, size=tuple(parameter.shape))))
@@ -47,6 +48,7 @@ class Controller(nn.Module):
 
     def sample(self, n: int, rng: Generator) -> list[Arch]:
         """Return `n` architectures drawn from the policy."""
+        # Inverse transform sampling, by numbers of `rng` instead of torch's own generator.
         uniform = torch.from_numpy(rng.random((n, self.steps, 1)))
         token = torch.zeros(n, 1, dtype=torch.long)
         script = torch.zeros(n, self.steps, dtype=torch.long)
@@ -67,6 +69,7 @@ class Controller(nn.Module):
             return torch.zeros(len(archs)), torch.zeros(len(archs))
         script = torch.tensor([self._script(arch) for arch in archs])
         start = torch.zeros(len(archs), 1, dtype=torch.long)
+        # Each step reads the option of the step before, the first one the start token.
         hidden, _ = self.lstm(self.embedding(torch.cat([start, self._tokens(script[:, :-1], 0)], dim=1)))
         log_probs = self._log_probs(hidden, slice(None))
         taken = log_probs.gather(-1, script[..., None]).sum(dim=(1, 2))

@@ -111,7 +111,7 @@ class PolicyGradient(Strategy):
             rows = [dict(metrics) for metrics in self.problem.preview(archs, list(objective.budgets))]
             scored = [i for i, row in enumerate(rows) if objective.scored(row)]
             for i, accuracy in zip(scored, accuracies([archs[i] for i in scored]), strict=True):
-                rows[i]["accuracy"] = accuracy
+                rows[i][objective.quality] = accuracy
             self._update(archs, [objective.reward(row) for row in rows])
 
     def forget(self) -> None:
@@ -134,6 +134,7 @@ class PolicyGradient(Strategy):
         super().narrow(space)
         self.controller.narrow(space.allowed)
         within = [(arch, reward) for arch, reward in self.round if is_allowed(space, arch)]
+        # The leave-one-out baseline needs two rewards.
         self.round = within if len(within) > 1 else []
 
     def recommend(self, study: Study, k: int) -> list[Arch]:
@@ -145,6 +146,7 @@ class PolicyGradient(Strategy):
         ranked = [samples[i] for i in torch.argsort(likelihood, descending=True, stable=True).tolist()]
         repaired = [arch for arch in (repair(self.problem, arch, rng) for arch in ranked[:k]) if arch is not None]
         trials = [trial.arch for trial in study.best(k)]
+        # `zip_longest` pads the shorter list with None, which is dropped.
         in_turn = (arch for arch in chain.from_iterable(zip_longest(trials, repaired)) if arch is not None)
         return Archive(self.problem.space).add(in_turn, k)
 
@@ -162,6 +164,7 @@ class PolicyGradient(Strategy):
                 rewarded.append((arch, self.known[key][1]))
             else:
                 new.setdefault(key, arch)
+        # What needs no evaluation comes last, so it is cut off first.
         self.round = [*((arch, None) for arch in new.values()), *rewarded][: self.samples]
 
     def _update(self, archs: Sequence[Arch], rewards: Sequence[float]) -> None:

@@ -79,14 +79,15 @@ class Alphas(nn.Module):
         for row, i in enumerate(self.free):
             allowed = torch.zeros_like(self.offered[row])
             allowed[list(space.allowed[i])] = True
+            # Withdrawn skip connections may be all that is still allowed: then they are offered again.
             both = self.offered[row] & allowed
             self.offered[row] = both if both.any() else allowed
         self.refresh()
 
     def withdraw(self, skips: Sequence[str]) -> bool:
-        """Do not offer a skip connection any more, at that of these choices where it is least likely.
+        """Cease to offer a skip connection, at that of these choices where it is least likely.
 
-        False if nothing else is offered at any of them.
+        Return False if nothing else is offered at any of them.
         """
         probabilities = self.probabilities().detach()
         places = [
@@ -110,6 +111,7 @@ class Alphas(nn.Module):
         table = probabilities.detach().double().cpu().numpy()
         archs = np.tile([options[0] for options in self.space.allowed], (n, 1))
         for row, i in enumerate(self.free):
+            # Float32 probabilities do not sum to 1 as exactly as numpy asks for.
             archs[:, i] = rng.choice(table.shape[1], size=n, p=table[row] / table[row].sum())
         return list(map(tuple, archs.tolist()))
 
@@ -154,6 +156,7 @@ def _most(logits: Tensor) -> Tensor:
 
 def entropy(probabilities: Tensor) -> float:
     """Return the mean entropy of the choices as a share of that of a uniform choice, 0 to 1."""
+    # A choice with one option has entropy 0, whatever it is divided by: a divisor of log 2 keeps it from 0 / 0.
     offered = (probabilities > 0).sum(1).clamp(min=2).float()
     each = -(probabilities * probabilities.clamp(min=1e-12).log()).sum(1) / offered.log()
     return float(each.mean().detach())

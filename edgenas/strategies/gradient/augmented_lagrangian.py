@@ -59,9 +59,10 @@ class AugmentedLagrangian:
     def loss(self, rows: Sequence[Tensor]) -> Tensor:
         """Return what is added to the loss of the alphas; the multiplier learns from it."""
         if not self._costs:
-            return self.multiplier
+            return self.multiplier  # a zero without a gradient, by which callers know that nothing pulls
         violation = self.violation(rows)
         loss = self.multiplier * violation + self.settings.pull / 2 * violation.square()
+        # The rate is of the whole search, so that a longer one does not pull harder.
         self.multiplier = self.multiplier + self.settings.rate / self.steps * violation.detach()
         return loss
 

@@ -73,6 +73,7 @@ class Bilevel(Strategy):
         """
         self.problem, self.training, self.context = problem, training, context
         self.evaluator = SupernetEvaluator(training.supernet, data)
+        # Half of the trials are left for likely samples on the final weights.
         self.rounds = max(1, min(trials // 2, ROUNDS, training.steps))
         self.collapse = CollapseDetector(training) if guarded else None
         self.proposed = Archive(problem.space)  # on the final weights
@@ -110,17 +111,20 @@ class Bilevel(Strategy):
         [] if nothing is within the budget. Where nothing is left to choose, all steps are one round.
         """
         t = self.training
+        # A copy of the generator: whether anything is feasible must not change what is drawn later.
         if random_feasible(self.problem, copy.deepcopy(t.rng)) is None:
             return []
         if t.step < t.steps:
             self._advance()
             best = self._best()
+            # Before the final weights the same architecture may come again: it is scored on others.
             return self.proposed.add(best, 1) if t.step >= t.steps else best
         return self.proposed.add(self._likely(t.rng), n) or initial_individual(self.problem, self.proposed, t.rng, 0.0)
 
     def _advance(self) -> None:
         t = self.training
         done = t.step * self.rounds // t.steps
+        # The end of the next round, rounded up.
         t.advance(-(-(done + 1) * t.steps // self.rounds) if t.alphas.free else t.steps, self.context)
         if self.collapse is not None:
             self.collapse.check()

@@ -40,7 +40,7 @@ class BilevelSettings:
     weights: Settings
     warm_up: float = 0.15  # weights alone at first: alphas of untrained branches follow noise
     travel: float = 8.0  # how far Adam can move an alpha in the whole search: short runs take larger steps
-    alpha_decay: float = 1e-3  # as in DARTS
+    alpha_decay: float = 1e-3  # as in DARTS, and so is the first beta of their Adam, 0.5
     floor: float = 0.995  # least probability of the likeliest option in the end: discretising then changes nothing
     anneal_from: float = 0.25  # when that floor begins to rise
     anneal_to: float = 0.8  # what is left makes the weights those of one path
@@ -50,7 +50,14 @@ class BilevelSettings:
 
 
 def settings_for(training: Split, default_images: int, epochs: int | None, ghost_batch: int | None) -> BilevelSettings:
-    """Return settings for a training split; without `epochs`, they see `default_images`, in four epochs at least."""
+    """Return the settings that suit a training split.
+
+    Args:
+        training: the images, of which weights see one half.
+        default_images: how many are seen where `epochs` is None, in four epochs at least.
+        epochs: of the training.
+        ghost_batch: the most images that batch norm sees at once.
+    """
     epochs = epochs or epochs_for(default_images, 4, len(training))
     return BilevelSettings(Settings(epochs, batch_size_for(len(training) // 2), ghost_batch=ghost_batch))
 
@@ -154,7 +161,7 @@ class BilevelTraining:
         train_part(self, begun, until, update, context)
 
     def fit(self, context: TrainingContext) -> int | None:
-        """Cut batches so that a step fits in memory; returns the images of a micro-batch, if they had to be cut.
+        """Cut batches so that a step fits in memory; return the images of a micro-batch, if they had to be cut.
 
         Raises:
             EnvironmentFault: not even the smallest micro-batch fits.
@@ -215,9 +222,10 @@ class BilevelTraining:
         if pull.requires_grad:  # the same in all processes, as alphas are
             gradient = gradient + torch.autograd.grad(pull, [logits])[0]
         logits.grad = gradient
+        # Decay alone would make alphas equal once they cease to learn.
         self.alpha_optimizer.param_groups[0]["weight_decay"] = self.settings.alpha_decay if self.learns else 0.0
         self.alpha_optimizer.step()
-        distributed.copy_([logits])
+        distributed.copy_([logits])  # a rounding apart, processes would draw other branches
 
     def _step_weights(self, batch: Batch) -> Tensor:
         settings = self.settings.weights

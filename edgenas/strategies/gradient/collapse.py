@@ -24,10 +24,10 @@ def skips_by_cell(space: SearchSpace, arch: Arch) -> dict[str, list[str]]:
     """Return the choices that take a skip connection and decide something, by cell: names up to the first dot."""
     if not space.skip_options:
         return {}
-    asked = space.active_choices(space.rows([arch]))[0]
+    active = space.active_choices(space.rows([arch]))[0]
     found: dict[str, list[str]] = {}
-    for choice, option, is_asked in zip(space.choices, arch, asked, strict=True):
-        if is_asked and choice.options[option] in space.skip_options:
+    for choice, option, is_active in zip(space.choices, arch, active, strict=True):
+        if is_active and choice.options[option] in space.skip_options:
             cell, dot, _ = choice.name.partition(".")
             found.setdefault(cell if dot else "", []).append(choice.name)
     return found
@@ -56,7 +56,7 @@ class Eigenvalue:
         value = 0.0
         for _ in range(iterations):
             product = (gradient(logits + STEP * v) - gradient(logits - STEP * v)) / (2 * STEP)
-            value = float((v * product).sum())
+            value = float((v * product).sum())  # Rayleigh quotient, as v has length 1
             v = product / product.norm().clamp(min=1e-12)
         self.direction = v
         self.values.append(abs(value))
@@ -91,7 +91,7 @@ class CollapseDetector:
         self.stopped = ""  # when alphas ceased to learn, and why
 
     def check(self) -> None:
-        """Look at the alphas as they are."""
+        """Look for collapse in the alphas as they are, and act on it: end their learning, withdraw skip connections."""
         t = self.training
         if not t.alphas.free or t.progress < t.settings.warm_up:
             return
@@ -124,6 +124,7 @@ class CollapseDetector:
         return self.checks > before
 
     def _sharpens(self) -> bool:
+        # The same batch at every check: eigenvalues on different ones could not be compared.
         batch = next(self.training.batches(1, step=0))
         here = self.training.alphas.logits.detach().clone()
 

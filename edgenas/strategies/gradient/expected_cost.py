@@ -21,7 +21,7 @@ TABULATED = 20_000  # architectures up to which all of them are priced: that tak
 
 
 class Expected(Protocol):
-    """Expected cost (), `probabilities[choice]` (options,) being those of its options."""
+    """A function that gives an expected cost; `probabilities[choice]` (options,) are those of its options."""
 
     def __call__(self, probabilities: Sequence[Tensor]) -> Tensor:
         """Return the expected cost () with gradients."""
@@ -46,13 +46,14 @@ def expected_cost(cost: CostModel, space: SearchSpace, statics: Statics, device:
 
 
 class ExactExpectation:
-    """What `AdditiveCost.expected` gives, for tensors."""
+    """The exact expectation of a sum over nodes: what `AdditiveCost.expected` gives, for tensors."""
 
     def __init__(self, cost: AdditiveCost, space: SearchSpace, statics: Statics, device: torch.device) -> None:
         """Price every node once."""
         conditions = space.conditions(statics)
         live = sorted(set(conditions.live))
         answers = CompiledDiagrams(conditions.diagrams, live)
+        # Nodes under the same condition are one term: their costs add up.
         by_diagram = np.bincount(np.searchsorted(live, conditions.live), cost.supergraph_costs(space, statics))
         self._intercept = cost.intercept
         self._costs = torch.tensor(by_diagram, dtype=torch.float32, device=device)
@@ -93,6 +94,7 @@ class FittedExpectation:
 
     def __init__(self, cost: CostModel, space: SearchSpace, device: torch.device) -> None:
         """Fit the sum by least squares on random architectures."""
+        # A fixed seed: a resumed search, and every process, gets the same fit.
         rng = np.random.default_rng(0)
         archs = [sample(space, rng) for _ in range(SAMPLES)]
         features = np.array([[*itertools.chain(*one_hot(space, arch)), 1.0] for arch in archs])

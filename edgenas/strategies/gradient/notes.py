@@ -49,6 +49,7 @@ def notes(
 
 
 def _course(values: Sequence[float]) -> str:
+    # A set, as fewer rounds than `SHOWN` give the same place several times.
     places = sorted({round(i * (len(values) - 1) / (SHOWN - 1)) for i in range(SHOWN)})
     return ", ".join(f"{values[i]:.2f}" for i in places)
 

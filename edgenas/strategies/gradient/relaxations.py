@@ -29,11 +29,18 @@ class Relaxation(Protocol):
     images: int
 
     def for_alphas(self, probabilities: Tensor, options: Options, rng: Generator, progress: float) -> list[Mixture]:
-        """Return the mixtures through which alphas get their gradient."""
+        """Return the mixtures through which alphas get their gradient, one for each choice.
+
+        Args:
+            probabilities: (choices, width), with a gradient; 0 where an option is not offered.
+            options: what is offered, by choice.
+            rng: for what is drawn.
+            progress: share of the steps that are done, 0 to 1.
+        """
         ...
 
     def for_weights(self, probabilities: Tensor, options: Options, rng: Generator, progress: float) -> list[Mixture]:
-        """Return the mixtures that weights learn in."""
+        """Return the mixtures that weights learn in; the arguments are those of `for_alphas`."""
         ...
 
 
@@ -73,6 +80,7 @@ class HardConcrete:
     def for_alphas(self, probabilities: Tensor, options: Options, rng: Generator, progress: float) -> list[Mixture]:
         """Draw the open branches of each choice, the likeliest among them at least."""
         samples = gumbel(probabilities, rng, GATE_TEMPERATURE)
+        # Of up to 11 options the largest sample is over 1 / 12, which stretches to above 0: one gate at least is open.
         gates = (samples * (1 + 2 * STRETCH) - STRETCH).clamp(0, 1)
         gates = gates / gates.sum(1, keepdim=True)
         mixtures = []
@@ -96,6 +104,7 @@ class BinaryGates:
     def for_alphas(self, probabilities: Tensor, options: Options, rng: Generator, progress: float) -> list[Mixture]:
         """Draw two branches of each choice, one of them open; a gate's gradient is its branch's."""
         drawn = gumbel(probabilities.detach(), rng, 1.0).topk(2, 1).indices  # by probability, without replacement
+        # Where one option is left, the second one drawn has probability 0, and its gate stays shut.
         pair = probabilities.gather(1, drawn)
         share = pair / pair.sum(1, keepdim=True)
         is_first = torch.from_numpy(rng.random(len(share))).to(share) < share[:, 0]

@@ -21,6 +21,7 @@ class DecisionDiagrams:
     def __init__(self, diagrams: Diagrams) -> None:
         """Make diagrams for conditions that are ids of `diagrams`, which is not changed."""
         self.diagrams = diagrams
+        # END has no branches, and its choice is behind all others, so it sorts last.
         self.tests: list[tuple[int, tuple[Branch, ...]]] = [(len(diagrams.sizes), ())]
         self._ids: dict[tuple[int, tuple[Branch, ...]], int] = {}
         self._joined: dict[tuple[int, int], int] = {}
@@ -31,6 +32,7 @@ class DecisionDiagrams:
         Two diagrams become one where that has no more branches: it is smaller, and the program tighter.
         """
         by_choices: dict[frozenset[int], list[int]] = {}
+        # Sorted, as the order decides which diagrams are joined.
         for condition in sorted(set(conditions) - {FALSE, TRUE}):
             root = self._single(condition)
             by_choices.setdefault(frozenset(self.tests[test][0] for test in self.reached(root)), []).append(root)
@@ -49,10 +51,12 @@ class DecisionDiagrams:
     def join(self, a: int, b: int) -> int:
         """Return the root of one diagram whose paths collect what those of two collect."""
         if END in (a, b):
-            return max(a, b)
+            return max(a, b)  # END is 0, so this is the other one
         key = (min(a, b), max(a, b))
         if key not in self._joined:
             (choice_a, branches_a), (choice_b, branches_b) = self.tests[a], self.tests[b]
+            # Both test choices in one order. A diagram that does not test this choice is passed on whole, and certain
+            # conditions are none.
             choice = min(choice_a, choice_b)
             stay = frozenset[int]()
             size = self.diagrams.sizes[choice]

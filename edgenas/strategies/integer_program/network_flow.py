@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
 
 class FlowProgram:
-    """A column per option of every choice, then one per branch of the diagrams of the kernels' conditions.
+    """A program with a column per option of every choice, then one per branch of the diagrams of kernels' conditions.
 
     A unit of flow leaves each root, and takes a branch as far as its option is chosen (Behle, 2007: the flows
     through a decision diagram are the convex hull of its solutions). Options are binary; flows are continuous, and
@@ -74,7 +74,7 @@ class FlowProgram:
         self._add_budgets(budgets, prices)
 
     def _add_budgets(self, budgets: Sequence[float], prices: dict[int, Prices]) -> None:
-        """A row for each budget, in units of its dearest branch: HiGHS lets a violation of a millionth pass."""
+        """Add a row for each budget, in units of its dearest branch: HiGHS lets a violation of a millionth pass."""
         fixed = prices.pop(TRUE)
         columns, values = self._add_diagrams(prices)
         for row, budget, constant in zip(
@@ -111,14 +111,15 @@ class FlowProgram:
         return columns, values
 
     def cut(self, arch: Arch) -> Row:
-        """Cuts off `arch`, and all that agrees with it in a few choices that make its network what it is."""
+        """Return the row that cuts off `arch`, and all that agrees in the few choices that make its network."""
         if arch not in self._cuts:
             everything = frozenset(range(len(arch)))
             values = self._values(arch, everything)
-            kept = asked = frozenset(choice for choice, live in self._asks if values[live] == TRUE)
+            kept = active = frozenset(choice for choice, live in self._asks if values[live] == TRUE)
             if not self._settle(arch, kept):  # zeros: what multiplies them is read, but not live
+                # The fewer choices a cut names, the more architectures it cuts off.
                 kept = everything
-                for choice in sorted(everything - asked):
+                for choice in sorted(everything - active):
                     if self._settle(arch, kept - {choice}):
                         kept -= {choice}
             columns = [self.options[choice][arch[choice]] for choice in sorted(kept)]
@@ -133,6 +134,7 @@ class FlowProgram:
     def _values(self, arch: Arch, known: Set[int]) -> list[int]:
         """Return what each diagram comes to by these choices of `arch` alone: FALSE, TRUE, or OPEN."""
         values = [FALSE, TRUE]
+        # Branches have smaller ids than what tests them, so one pass suffices.
         for choice, branches in self.conditions.diagrams.tests[2:]:
             ends = {values[branch] for branch in branches}
             values.append(values[branches[arch[choice]]] if choice in known else ends.pop() if len(ends) == 1 else OPEN)
@@ -147,10 +149,19 @@ class FlowProgram:
         whole: bool,
         seconds: float,
     ) -> tuple[Arch | None, float]:
-        """Return the best architecture that was found, if any, and the bound; fractions are allowed unless `whole`."""
+        """Return the best architecture that was found, if any, and the bound on all of them.
+
+        Args:
+            allowed: option indices by choice; among shape choices only those of this program count.
+            scores: one number per option per choice; their sum is maximised.
+            cuts: rows of `cut`, which leave out architectures.
+            whole: whether options are whole; fractions give no architecture, and the bound faster.
+            seconds: how long HiGHS may take.
+        """
         from scipy import optimize
 
         flat = np.concatenate(scores)
+        # Options that are not allowed, or not of these shape choices, keep an upper bound of 0.
         upper = np.ones(self.columns)
         upper[: len(flat)] = 0.0
         for i, options in enumerate(allowed):
@@ -167,8 +178,10 @@ class FlowProgram:
         if answer.status == INFEASIBLE:
             return None, -math.inf
         bound = answer.mip_dual_bound if whole else answer.fun
+        # Without time enough there may be neither an architecture nor a bound.
         if answer.x is None or not whole:
             return None, math.inf if bound is None else -bound
+        # HiGHS's binaries are whole to within a tolerance only.
         return tuple(int(np.argmax(answer.x[list(columns)])) for columns in self.options), -bound
 
     def _constraints(self, cuts: Sequence[Row]) -> Any:

@@ -17,10 +17,10 @@ from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace, Statics
 from edgenas.strategies.integer_program.network_flow import FlowProgram, OptionScores, Row
 
-SECONDS = 10.0
-# HiGHS stops at an absolute gap of 1e-6, which cannot be set; scores are scaled to spread so far.
+SECONDS = 10.0  # that a proposal is sought for, by default
+# HiGHS stops at an absolute gap of 1e-6, which cannot be set; so scores are scaled until they spread this far.
 SPREAD = 1e2
-# Share of the scores' spread that is nothing: what rounding may leave of a gap.
+# A gap of this share of the scores' spread is none: rounding may leave as much.
 ROUNDING = 1e-7
 
 
@@ -52,8 +52,13 @@ def solve(
 ) -> Solution:
     """Return the allowed architecture of the highest sum of scores within all `budgets` (metric to bound), proven.
 
-    `scores[choice][option]` counts if the architecture has that option, whether or not its network asks for it. See
-    `Program.solve` for the rest.
+    Args:
+        space: of the architectures; its mask says what is allowed.
+        costs: one for each budgeted metric, at least.
+        budgets: upper bounds by metric, in the metric's unit.
+        scores: `scores[choice][option]` counts if the architecture has that option, whether or not it is active.
+        excluded: architectures whose networks are left out.
+        seconds: about how long it may take; it ends with what it has.
 
     Raises:
         UsageError: a budget on a metric that is no sum over the network's kernels.
@@ -65,7 +70,16 @@ class Program:
     """The programs of a space under certain budgets: what does not depend on the scores is made once."""
 
     def __init__(self, space: SearchSpace, costs: Sequence[CostModel], budgets: Mapping[str, float]) -> None:
-        """Raises UsageError for a budget on a metric that is no sum over the network's kernels."""
+        """Check the costs; programs are written when they are first needed.
+
+        Args:
+            space: what is chosen from.
+            costs: one for each budgeted metric, at least.
+            budgets: upper bounds by metric, in the metric's unit.
+
+        Raises:
+            UsageError: a budget on a metric that is no sum over the network's kernels.
+        """
         self.costs = _additive(costs, budgets)
         self.budgets = list(budgets.values())
         self._space = space
@@ -76,7 +90,11 @@ class Program:
     ) -> Solution:
         """Return the best architecture that `space`, the same or narrower, allows, and none of the networks `excluded`.
 
-        It ends after about `seconds` with what it has.
+        Args:
+            space: the same space as at the beginning, or a narrower one.
+            scores: one number per option per choice; their sum is maximised.
+            excluded: architectures whose networks are left out.
+            seconds: about how long it may take; it ends with what it has.
         """
         started = time.monotonic()
         search = _Search(self, space, scores, list(excluded), started + seconds)
@@ -141,6 +159,7 @@ class _Search:
     def run(self) -> None:
         """Solve relaxations of all shape choices, then programs by their bounds, until none promises more."""
         promises = {statics: self._ask(statics, whole=False)[1] for statics in self.statics}
+        # The most promising first: once a better one is found, those that promise less are not solved.
         for statics, promise in sorted(promises.items(), key=lambda item: -item[1]):
             self.bound = max(self.bound, self._best_of(statics, promise))
 
@@ -151,7 +170,7 @@ class _Search:
             promise = min(promise, bound)
             if arch is None:
                 break
-            # Within the budgets by rounding alone, or an excluded network by options that make no difference.
+            # It meets the budgets by rounding alone, or is an excluded network, by options that make no difference.
             if not self.program.meets(arch) or network_keys(self.space, [arch])[0] in self.excluded:
                 self.cut(arch)
                 self.passed.append(arch)
@@ -165,6 +184,7 @@ class _Search:
     def _ask(self, statics: Statics, *, whole: bool) -> tuple[Arch | None, float]:
         """Return HiGHS's architecture, if any, and its bound; unless `whole`, fractions of options are allowed."""
         scale = SPREAD / self.spread
+        # Less the best score of each choice, of which one option is taken: no ranking changes, and `top` is added back.
         arch, bound = self.program.part(statics).solve(
             self.space.allowed,
             [[scale * (score - max(row)) for score in row] for row in self.scores],

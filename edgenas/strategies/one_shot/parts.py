@@ -40,6 +40,7 @@ def reopen(training: Training, context: TrainingContext) -> int:
         except FileNotFoundError:
             return begun
         check_identity(context.checkpoint, payload, context.identity)
+        # A checkpoint of another part does not go on from the state that the strategy was restored to.
         if payload["begun"] == begun:
             training.load(payload)
     return begun
@@ -48,7 +49,14 @@ def reopen(training: Training, context: TrainingContext) -> int:
 def train_part(
     training: Training, begun: int, until: int, update: Callable[[], Tensor], context: TrainingContext
 ) -> None:
-    """Train up to this step; `update` makes one and gives its loss ().
+    """Train up to a step, with a checkpoint now and then.
+
+    Args:
+        training: what is trained; its `step` advances.
+        begun: the step at which this part began, which marks its checkpoint.
+        until: the step at which it ends.
+        update: makes one step, and gives its loss ().
+        context: keeps the checkpoint, is told of the progress, and says when to stop.
 
     Raises:
         Interrupted: the run is to stop; what is done is kept.
@@ -63,6 +71,7 @@ def train_part(
     while training.step < until:
         loss = update()
         training.step += 1
+        # The loss is read rarely: reading it waits for a GPU.
         if training.step % READ_EVERY == 0 or training.step == until:
             training.stepper.check()
             context.progress(training.step, training.steps, f"loss {loss.item():.3f}")

@@ -21,12 +21,12 @@ from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.controllers.lstm import Controller
 
-BLOCK = 64  # architectures drawn and priced at once
-DRAWS = 16  # fair groups of which one is taken
+BLOCK = 64  # architectures that are drawn and priced at once: one look-up of many costs little more than of one
+DRAWS = 16  # fair groups that are drawn, of which one is taken
 
 
 class PathSampler(Protocol):
-    """A function of its arguments and of what the strategy has learned by now."""
+    """Yields what each step trains, as a function of its arguments and of what the strategy has learned by now."""
 
     def __call__(self, problem: Problem, rng: Generator, step: int) -> Iterator[Sequence[Arch]]:
         """Yield the architectures of each step from `step` on, without end.
@@ -69,6 +69,7 @@ def fair_paths(problem: Problem, rng: Generator, step: int) -> Iterator[list[Arc
 def fair_group(space: SearchSpace, rng: Generator) -> list[Arch]:
     """Return an architecture for each option of the widest choice; narrower choices repeat their options evenly."""
     width = group_size(space)
+    # The inner permutation decides which options are repeated once more, the outer one who meets whom.
     columns = [rng.permutation(np.resize(rng.permutation(options), width)) for options in space.allowed]
     return list(map(tuple, np.stack(columns, axis=1).tolist()))
 

@@ -65,6 +65,8 @@ class PathTraining:
         self.supernet.train()
         if not self._fits:
             self._fit(draw, context)
+        # A generator of the part, and not of the step: resumed in the middle, it draws the same paths again and skips
+        # those that are trained already.
         paths = islice(draw(np.random.default_rng((self.seed, PATHS_STREAM, begun)), begun), self.step - begun, None)
         size = self.supernet.space.shape[1]
         batches = cycled(self.images, self.batch_size, size, self.seed, self.step, self.ghosts.rows)
@@ -81,7 +83,7 @@ class PathTraining:
         return loss
 
     def _backward(self, x: Tensor, y: Tensor, archs: Sequence[Arch]) -> Tensor:
-        """Add the mean gradient of these architectures; returns their mean loss ()."""
+        """Add the mean gradient of these architectures; return their mean loss ()."""
         total = torch.zeros((), device=x.device)
         for arch in archs:
             logits = self.logits(x, arch)
@@ -93,7 +95,9 @@ class PathTraining:
     def _fit(self, draw: Draw, context: TrainingContext) -> None:
         """Cut batches so that a step on the largest of some paths fits in memory."""
         space = self.supernet.space
+        # A stream of its own: the search for the largest path moves no draw of the training.
         paths = chain.from_iterable(draw(np.random.default_rng((self.seed, LARGEST_STREAM)), 0))
+        # What is kept for the backward pass grows with the outputs of all nodes.
         sizes = {arch: sum(math.prod(node.shape) for node in space.graph(arch)) for arch in islice(paths, DRAWN)}
         largest = distributed.broadcast(max(sizes, key=sizes.__getitem__))
         step = partial(self._backward, archs=[largest])

@@ -57,10 +57,15 @@ class WeightSharing(Strategy):
         return self.inner.ask(n) if self.train(self.training.steps) else []
 
     def train(self, until: int) -> bool:
-        """Train up to this step, if that is ahead; False if nothing is within the budget. Raises as `advance`."""
+        """Train up to this step, if that is ahead; False if nothing is within the budget.
+
+        Raises:
+            Interrupted, EdgeNASError, EnvironmentFault: as `PathTraining.advance`.
+        """
         t = self.training
         if until <= t.step:
             return True
+        # A generator of its own: the question draws nothing of what `inner` or the paths draw from.
         if random_feasible(self.problem, np.random.default_rng((t.seed, t.step))) is None:
             return False
         t.advance(until, partial(self.paths, self.problem), self.context)
@@ -111,7 +116,15 @@ class ControllerWithSharedWeights(WeightSharing):
     def __init__(
         self, inner: PolicyGradient, training: PathTraining, data: Data, context: TrainingContext, *, trials: int
     ) -> None:
-        """Its `evaluator` scores by the weights of `training`; `trials` are planned. See `WeightSharing`."""
+        """Its `evaluator` scores by the weights of `training`.
+
+        Args:
+            inner: the controller.
+            training: of the weights.
+            data: whose validation images score architectures.
+            context: where a part of the training is kept.
+            trials: how many the search is planned for; the steps of the weights are spread over them.
+        """
         paths = PolicyPaths(inner.controller, round(self.warm_up * training.steps))
         super().__init__(inner, training, paths, data, context)
         self.trials = trials
@@ -151,6 +164,7 @@ class ControllerWithSharedWeights(WeightSharing):
 
     def _due(self) -> int:
         """Return the step after which the next round comes; the last one where nothing is left to choose."""
+        # The round that comes counts as done, so that the last round is scored on the final weights.
         done = (self.inner.evaluated + self.inner.samples) / self.trials
         if done >= 1 or not free_choices(self.problem.space):
             return self.training.steps

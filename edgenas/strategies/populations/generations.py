@@ -23,13 +23,13 @@ from edgenas.spaces.sampling import is_allowed
 if TYPE_CHECKING:
     from edgenas.system.checkpoint import State
 
-# Children per proposal whose costs are looked at, of which every `RANDOM_EVERY`-th is uniformly random instead.
+# As many children are bred for each proposal, of which every `RANDOM_EVERY`-th is uniformly random instead.
 CANDIDATES, RANDOM_EVERY = 32, 10
 # To every `LARGE_EVERY` places, one is added for the largest child of as many.
 LARGE_EVERY = 4
-# Infeasible children that are repaired where none is feasible.
+# Where no child is feasible, as many are repaired: a repair takes several steps, so not all are.
 REPAIRED = 8
-# Times that children are bred, each time further from their parents, before new initial individuals are sought.
+# As often children are bred, each time further from their parents, before new initial individuals are sought.
 ATTEMPTS = 6
 
 
@@ -73,8 +73,8 @@ class Generational(Strategy):
         if not self.waiting:
             self._select()
             self.waiting = (self._offspring() if self.survivors else []) or self._initial()
-        asked, self.waiting = self.waiting[:n], self.waiting[n:]
-        return asked
+        proposals, self.waiting = self.waiting[:n], self.waiting[n:]
+        return proposals
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """The trials compete with the survivors once their generation is complete.

@@ -105,6 +105,7 @@ def _cuts(inputs: Sequence[tuple[int, ...]]) -> list[int]:
         for source in sources:
             last[source] = max(last[source], i)
     cuts, furthest = [0], 0
+    # A node is a cut if no value from before it is read behind it.
     for i in range(1, len(inputs)):
         furthest = max(furthest, last[i - 1])
         if furthest <= i:
@@ -193,9 +194,12 @@ def _paths(sources: Sequence[Sequence[int]], learns: Sequence[bool], order: Sequ
 def network_features(found: Sequence[Part]) -> np.ndarray:
     """Return (features,) of a whole network: depths, paths, parameters, MACs, and how often each symbol occurs."""
     counts = np.array([part.count for part in found], dtype=float)
+    # The last six features of a node are its paths from the entry, then to the exit: at the exit the former are the
+    # part's. Parts lie one behind the other, so their depths add up, and the logarithms of their numbers of paths too.
     ends = np.array([node_features(part.structure)[-1, -6:-3] for part in found])
     symbols = np.array([np.sum(part.structure.symbols, axis=0) for part in found])
     totals = [np.log2(1 + counts @ np.exp2([part.sizes[k] for part in found])) for k in (MACS, PARAMS)]
+    # Sums of symbols may be negative, as ratios of channels are logarithms.
     return np.concatenate(
         [counts @ ends, np.log2(1 + np.maximum(0, counts @ symbols)), totals, [np.log2(counts.sum())]]
     )

@@ -144,12 +144,20 @@ def _perceptron(inputs: int, outputs: int) -> nn.Sequential:
 
 
 def train(batch: Batch, scores: Tensor, seen: Tensor, rng: Generator) -> GraphNetwork:
-    """Train a network on the scores (b,) of those that are `seen` (indices)."""
+    """Return a network trained on some of the labels.
+
+    Args:
+        batch: all b labels, which also give the scale of the features.
+        scores: normal scores (b,) of all labels.
+        seen: indices of those that are trained on.
+        rng: draws the first weights.
+    """
     network = GraphNetwork(batch, rng)
     optimizer = torch.optim.AdamW(network.parameters(), RATE, weight_decay=DECAY, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS)
     for _ in range(EPOCHS):
         optimizer.zero_grad()
+        # Those held out are computed too, since parts are shared; their scores stay unseen.
         loss = ((network(batch)[seen] - scores[seen]) ** 2).mean()
         loss.backward()
         optimizer.step()

@@ -61,7 +61,7 @@ class GuidedSearch(Strategy):
         self.seed = int(rng.integers(2**62))
         self.models: dict[int, QualityPredictor] = {}
         self.fitted = [0] * len(models)  # trials that each has learned from: with the seed, all that it depends on
-        self.compared = LEAST_COMPARED // 2
+        self.compared = LEAST_COMPARED // 2  # trials at the last comparison; twice as many make the next one due
         self.chosen = 0
 
     @classmethod
@@ -157,6 +157,7 @@ class GuidedSearch(Strategy):
 
     def _best_model(self) -> int:
         """Return the index of the model with the highest mean rank correlation on folds that it has not seen."""
+        # Seeded by the number of trials: a resumed search compares on the same folds.
         folds = np.random.default_rng([self.seed, len(self.trials)]).permutation(len(self.trials)) % FOLDS
         scores = []
         for maker in range(len(self.makers)):

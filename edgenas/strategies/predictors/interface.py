@@ -34,6 +34,7 @@ def normal_scores(qualities: Sequence[float] | np.ndarray) -> np.ndarray:
     [0.43, -0.97, 0.43]
     """
     _, place, counts = np.unique(np.asarray(qualities, dtype=float), return_inverse=True, return_counts=True)
+    # The middle of each rank's share: the ends would be quantiles of 0 and 1, which are infinite.
     middles = (np.cumsum(counts) - counts / 2) / max(1, len(place))
     return np.array([NormalDist().inv_cdf(share) for share in middles])[place]
 

@@ -54,19 +54,20 @@ class Ridge:
         rotated = kernel @ (self.vectors / spread).astype(np.float32)
         mean = self.mean + rotated @ (self.projected / spread).astype(np.float32)
         known = np.einsum("ij,ij->i", rotated, rotated)
+        # The noise is the label's own, and that of the mean of all labels.
         left = np.maximum(0.0, own - known) + self.strength * (1 + 1 / len(self.values))
         return mean, self.variance * left
 
 
 def fit_ridge(kernel: np.ndarray, targets: np.ndarray) -> Ridge:
-    """Fit with the strength of least leave-one-out error.
+    """Return the ridge regression whose strength has the least leave-one-out error.
 
     Args:
         kernel: centred, of mean diagonal 1, (n, n) with n of at least 2.
         targets: labels (n,).
     """
     values, vectors = np.linalg.eigh(kernel)
-    values = np.maximum(values, 0.0)
+    values = np.maximum(values, 0.0)  # rounding leaves some a little below 0
     mean = float(targets.mean())
     projected = vectors.T @ (targets - mean)
     errors = left_out(values, vectors, projected, STRENGTHS)
@@ -79,7 +80,15 @@ def fit_ridge(kernel: np.ndarray, targets: np.ndarray) -> Ridge:
 
 
 def left_out(values: np.ndarray, vectors: np.ndarray, projected: np.ndarray, strengths: np.ndarray) -> np.ndarray:
-    """Return errors (n, s) of each label as the others predict it, mean included, at each strength."""
+    """Return errors (n, s) of each label as the others predict it, mean included, at each strength.
+
+    Args:
+        values: eigenvalues (n,) of the kernel of the labels.
+        vectors: its eigenvectors (n, n), in columns.
+        projected: labels less their mean, in these eigenvectors (n,).
+        strengths: noise in units of the kernel (s,).
+    """
+    # A residual over 1 less its leverage is the error of a fit without that label; the mean adds 1 / n of leverage.
     shrunk = strengths / (values[:, None] + strengths)
     leverage = 1 / len(values) + vectors**2 @ (1 - shrunk)
     errors: np.ndarray = vectors @ (projected[:, None] * shrunk) / np.maximum(TINY, 1 - leverage)
@@ -114,7 +123,11 @@ class Shared:
         return Shared(self.options[np.ix_(part, part)], self.occurrences[np.ix_(part, part)])
 
     def kernel(self, weights: Sequence[float] | np.ndarray) -> np.ndarray:
-        """Weigh options, their pairs and triples, occurrences and their pairs; the kernel is shaped as `options`."""
+        """Return a kernel, shaped as `options`.
+
+        Args:
+            weights: of options, their pairs, their triples, occurrences and their pairs, whose sum it is.
+        """
         m, common = self.options, self.occurrences
         one, two, three, once, twice = (np.float32(factor) for factor in weights)
         kernel: np.ndarray = m * (one + (m - 1) / 2 * (two + (m - 2) / 3 * three)) if two or three else m * one
@@ -123,7 +136,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class EnsembleMember:
-    """A ridge model on a weights of kernels, and its weight in the ensemble.
+    """A ridge model on a weighted sum of kernels, and its weight in the ensemble.
 
     The features behind the kernel have mean 0 over the labels: `columns` (n,) are its means before, `total` their mean.
     """
@@ -144,7 +157,7 @@ class EnsembleMember:
 
 
 def fit_member(shared: Shared, weights: tuple[float, ...], targets: np.ndarray, weight: float = 1.0) -> EnsembleMember:
-    """Fit a member on what the labels share with each other (n, n).
+    """Return a member fitted on what the labels share with each other (n, n).
 
     Args:
         shared: between all labels.
@@ -184,16 +197,17 @@ class Pairs:
         self._members = []
         if len(archs) < 2:
             return
-        shown = active_options(self.space, archs)
-        self._varying = np.flatnonzero((shown != shown[0]).any(axis=0))
-        self._labels = self._features(shown)
+        active = active_options(self.space, archs)
+        self._varying = np.flatnonzero((active != active[0]).any(axis=0))
+        self._labels = self._features(active)
         shared, targets = self._labels.with_labels(self._labels), normal_scores(qualities)
         kernel_weights, few = scaled_kernel_weights(shared), len(archs) <= MOST_COMPARED
         part = np.arange(len(archs)) if few else rng.choice(len(archs), MOST_COMPARED, replace=False)
         some = shared.among(part)
+        # An eigendecomposition for each member: on some of the labels where they are many.
         compared = [fit_member(some, weights, targets[part]) for weights in kernel_weights]
         for weight, member in zip(_weights(compared, len(part)), compared, strict=True):
-            if weight and few:
+            if weight and few:  # it was compared on all labels, so it is fitted already
                 self._members.append(replace(member, weight=weight))
             elif weight:
                 self._members.append(fit_member(shared, member.weights, targets, weight))
@@ -211,13 +225,14 @@ class Pairs:
             square += member.weight * (each**2 + variance)
         return mean, np.sqrt(np.maximum(0.0, square - mean**2))
 
-    def _features(self, shown: np.ndarray) -> Features:
+    def _features(self, active: np.ndarray) -> Features:
         """Return the features of active options (n, choices), without choices in which all labels agree."""
-        hot = [np.zeros((len(shown), 0), dtype=np.float32)]
+        # Both begin with no column, so that there is something to join where no choice varies.
+        hot = [np.zeros((len(active), 0), dtype=np.float32)]
         by_options: dict[tuple[object, ...], np.ndarray] = {(): hot[0]}
         for i in self._varying:
             options = self.space.choices[i].options
-            columns = (shown[:, i, None] == np.arange(ABSENT, len(options))).astype(np.float32)
+            columns = (active[:, i, None] == np.arange(ABSENT, len(options))).astype(np.float32)
             hot.append(columns)
             by_options[options] = by_options[options] + columns if options in by_options else columns
         return Features(np.concatenate(hot, axis=1), np.concatenate(list(by_options.values()), axis=1))

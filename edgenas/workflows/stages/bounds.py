@@ -34,6 +34,7 @@ def measured_bounds(task: Task, ctx: Context) -> Bounds:
     Raises:
         BudgetError: the budget is below the space's fastest network, whose latency is named.
     """
+    # By bytes, as there need not be a table of latencies yet.
     smallest, largest = cheapest_and_largest(task.space, CountCost("bytes"))
     device = task.device
     timings = time_graphs(
@@ -49,6 +50,7 @@ def measured_bounds(task: Task, ctx: Context) -> Bounds:
         progress=ctx.progress,
     )
     low, high = timings["smallest"], timings["largest"]
+    # Without the repeat error: what might just be possible is searched, and measured in the end.
     if low.ms > task.budget_ms:
         raise BudgetError(
             f"no {task.space.name} network runs in {task.budget_ms:g} ms here: the fastest takes {low.ms:.3f} ms "
@@ -58,7 +60,11 @@ def measured_bounds(task: Task, ctx: Context) -> Bounds:
 
 
 def predicted_bounds(task: Task, table: LatencyTable) -> Bounds:
-    """Predict the same on a device that is not at hand.
+    """Predict the latencies of the architectures that move the fewest and the most bytes, where no device is at hand.
+
+    Args:
+        task: with the space and the budget.
+        table: of the device.
 
     Raises:
         BudgetError: the upper end of what the smallest may take is above the budget: nothing could be promised.
@@ -76,7 +82,7 @@ def predicted_bounds(task: Task, table: LatencyTable) -> Bounds:
 
 
 def check_bounds(task: Task, bounds: Bounds) -> None:
-    """Check the budget against bounds that are known from before.
+    """Check the budget against bounds that are known from before, as those of a run that is reused.
 
     Raises:
         BudgetError: the fastest network takes longer.
@@ -107,7 +113,14 @@ class _TieBroken(CostModel):
 
 
 def least(space: SearchSpace, cost: CostModel, rng: np.random.Generator) -> float:
-    """Return the least that any architecture costs; of what is no sum of blocks, the least of samples too."""
+    """Return the least that any architecture costs; of what is no sum of blocks, the least of samples too.
+
+    Args:
+        space: of the architectures.
+        cost: any cost, in its own unit.
+        rng: draws the samples.
+    """
+    # Coordinate descent is exact for a sum of blocks; a peak of memory is a maximum, in which it may get stuck.
     if isinstance(cost, AdditiveCost):
         return float(cost.many(space, [cheapest_arch(space, cost)])[0])
     return float(cost.many(space, [cheapest_arch(space, _TieBroken(cost)), *uniform(space, rng, SAMPLES)]).min())
@@ -122,7 +135,7 @@ def attainable_minimum(task: Task, ctx: Context) -> AttainableMinimum:
     costs: list[CostModel] = [CountCost("params"), task.peak, *task.costs]
     known = {cost.metric: cost for cost in costs}
     found = {}
-    for limit in task.limits[1:]:
+    for limit in task.limits[1:]:  # the first is the latency here, which `Bounds` is about
         value = found[limit.metric] = least(task.space, known[limit.metric], ctx.rng("least"))
         if value > limit.bound:
             raise BudgetError(

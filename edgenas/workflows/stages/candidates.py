@@ -51,6 +51,11 @@ def select(
     ones are tried.
 
     Args:
+        priced: the task, by the prices of the search.
+        evaluator: scores candidates on the final weights.
+        study: all trials.
+        strategy: recommends candidates.
+        ctx: randomness and progress.
         earlier: how many selections there were before, whose finalists all missed.
         excluded: those finalists.
 
@@ -61,19 +66,22 @@ def select(
     tried: dict[Arch, Candidate] = {}
     misses: dict[str, float] = {}
     accepted: list[Arch] = []
+    # Numbered through all selections of a run, so that a later one draws other variants than the first did.
     for attempt in range(earlier, earlier + ATTEMPTS):
         scores = candidates(priced, evaluator, study, strategy, ctx, attempt)
         ranked = [arch for arch in by_rank(priced, scores) if arch not in {*tried, *excluded}]
         if not priced.task.device.is_here:
             ranked = _with_a_safe_one(priced, ranked)
+        # In groups, as measuring takes seconds each: twice as many as are wanted, since some will miss.
         for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
             rows = _measure(priced, {arch: scores[arch]["accuracy"] for arch in group}, ctx, attempt)
             tried |= rows
-            accepted += [arch for arch, row in rows.items() if row.met is not False]
+            accepted += [arch for arch, row in rows.items() if row.met is not False]  # None: not measured, not missed
             if len(accepted) >= wanted:
                 break
         if accepted:
             break
+        # Nothing was accepted, so all that was measured are misses.
         misses = {row.arch: row.measured_ms for row in tried.values() if row.measured_ms is not None}
         priced = refitted(priced, misses)
     if not accepted:
@@ -94,18 +102,29 @@ def _none_within(priced: Priced, tried: Sequence[Candidate]) -> str:
 def candidates(
     priced: Priced, evaluator: Evaluator, study: Study, strategy: Strategy, ctx: Context, attempt: int
 ) -> dict[Arch, Metrics]:
-    """Return feasible architectures under the present correction, with their final scores; no network twice."""
+    """Return feasible architectures under the present correction, with their final scores; no network twice.
+
+    Args:
+        priced: the task, by the present prices.
+        evaluator: scores on the final weights.
+        study: all trials.
+        strategy: recommends some.
+        ctx: randomness and progress.
+        attempt: how often the prices were refitted; after the first time, what no longer fits is repaired.
+    """
     problem, wanted = priced.problem, priced.config.finalists
     rng = ctx.rng(f"candidates {attempt}")
     best = [trial.arch for trial in study.best(4 * wanted)]
     trained = priced.task.inherited.finalists if priced.task.inherited else ()
     near = [repair(problem, arch, rng) for arch in trained for _ in range(REPAIRED)]
     proposed = [*filter(None, near), *strategy.recommend(study, 2 * wanted), *best]
+    # The first prices are those of the search, by which its trials are feasible; refitted ones may refuse all of them.
     if attempt:
         proposed = [arch for arch in (repair(problem, a, rng) for a in proposed) if arch is not None]
     proposed = [arch for arch, fits in zip(proposed, problem.feasible(proposed), strict=True) if fits]
     proposed += [fill_budget(problem, arch, rng) for arch in proposed[:wanted] for _ in range(GROWN)]
     unique = dict(zip(network_keys(priced.space, proposed), proposed, strict=True))
+    # A network that was trained by itself has its final score, which would take that training again.
     known = {trial.arch: trial.metrics for trial in study.candidates()} if evaluator.own_weights else {}
     scores = {}
     for i, arch in enumerate(unique.values()):
@@ -121,6 +140,7 @@ def by_rank(priced: Priced, scores: Mapping[Arch, Metrics]) -> list[Arch]:
     So the last of several finalists is the largest network.
     """
     best = max((metrics["accuracy"] for metrics in scores.values()), default=0.0)
+    # Of a share of correct answers (binomial); never 0, as it divides.
     standard_error = max(np.sqrt(best * (1 - best) / len(priced.data.validation)), 1e-9)
     macs = dict(zip(scores, priced.costs.macs.many(priced.space, list(scores)), strict=True))
     ranked = sorted(
@@ -182,8 +202,14 @@ def _measure(priced: Priced, accuracy: Mapping[Arch, float], ctx: Context, attem
 
 
 def refitted(priced: Priced, misses_ms: Mapping[str, float]) -> Priced:
-    """Return the task with other prices: misses, by code, join the networks that the correction is fitted on."""
+    """Return the task with other prices: misses join the networks that the correction is fitted on.
+
+    Args:
+        priced: the task.
+        misses_ms: measured latencies in ms, by code; without any, the prices stay.
+    """
     if not misses_ms:
         return priced
+    # One figure stands for all of a row: the correction is fitted on `ms` alone.
     nets = [NetRow(priced.space.spec, code, ms, ms, 1) for code, ms in misses_ms.items()]
     return priced.refit(priced.table.extended({}, nets))

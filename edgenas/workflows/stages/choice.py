@@ -32,6 +32,8 @@ def deliver(priced: Priced, evaluator: Evaluator, strategy: Strategy, study: Stu
     chosen, trained = choose(priced, evaluator, strategy, study, ctx)
     folder = ctx.folder
     with ctx.stage("bundle", "test and bundle"):
+        # The test split is opened once. What another device measures may choose another finalist later, so that all of
+        # them are tested now.
         opened = {chosen.number: chosen.finalist} if priced.task.device.is_here else dict(enumerate(trained))
         tested = folder.artefact("test", TestReport, partial(test, priced, opened, ctx))
         distributed.first(partial(bundle, chosen, tested, ctx))
@@ -59,8 +61,10 @@ def choose(
     missed: dict[Arch, Verdict] = {}
     for attempt in range(ATTEMPTS):
         selection = _train_selected(priced, evaluator, strategy, study, ctx, attempt, frozenset(missed), trained)
+        # As in `select`, whose work is read from its artefact in a resumed run.
         priced = refitted(priced, selection.misses_ms)
         first = len(trained) - len(selection.finalists)
+        # The best first: the rest need no export and no measurement once one meets the budget.
         for number in sorted(range(first, len(trained)), key=lambda i: -trained[i].scores.accuracy):
             files = exported(priced, trained[number], number, ctx)
             found = verdict(priced.task, files, measured(priced, number, ctx).figures)
@@ -92,7 +96,7 @@ def _train_selected(
     with ctx.stage("finalists", "choose finalists"):
         make = partial(select, priced, evaluator, study, strategy, ctx, earlier=attempt, excluded=excluded)
         chosen = ctx.folder.artefact(selection_file(attempt), Selection, make)
-    first = len(trained)
+    first = len(trained)  # numbers go on through all attempts, as they name files
     for number, code in enumerate(chosen.finalists, start=first):
         with ctx.stage("training", f"train finalist {number + 1} of {first + len(chosen.finalists)}"):
             trained.append(train_finalist(priced.task, evaluator, ctx, priced.space.parse(code), number))

@@ -41,7 +41,7 @@ from edgenas.workflows.stages.verdict import measure, verdict
 from edgenas.workflows.task import Priced
 
 CONFIRMED = "confirmed"  # artefact: what a kit measured of the finalists on a device that is not this machine
-GOLDEN_IMAGES = 16  # examples in the bundle
+GOLDEN_IMAGES = 16  # validation images in the bundle, with the logits that the model must give for them
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ class Chosen:
 
 
 def exported(priced: Priced, finalist: Finalist, number: int, ctx: Context) -> Exported:
-    """Return what exporting a finalist gave, exported now if it was not before."""
+    """Return what exporting finalist `number` gave, exported now if it was not before."""
     with ctx.stage("export", f"export finalist {number + 1}"):
         make = partial(export_finalist, priced.task, finalist, number, ctx.folder.path)
         return ctx.folder.artefact(f"exported-{number}", Exported, make)
 
 
 def measured(priced: Priced, number: int, ctx: Context) -> Measurement:
-    """Return the latencies of a finalist's files, measured now if they were not before."""
+    """Return the latencies of the files of finalist `number`, measured now if they were not before."""
     with ctx.stage("measure", f"measure finalist {number + 1} in a fresh process"):
         return ctx.folder.artefact(f"measured-{number}", Measurement, partial(measure, priced, number, ctx))
 
@@ -98,12 +98,19 @@ def choose_unmeasured(priced: Priced, finalists: Sequence[Finalist], selection: 
 
     Of finalists that all missed the fastest is delivered, as a miss.
 
+    Args:
+        priced: the prices that the finalists were chosen by.
+        finalists: all that were trained, by number.
+        selection: the selection that they came from.
+        ctx: with the folder.
+
     Raises:
         BudgetError: the budget is for int8, and no finalist can be quantised; or all their files are too large.
     """
     precision = priced.task.device.precision
     made = [exported(priced, finalist, number, ctx) for number, finalist in enumerate(finalists)]
     path = ctx.folder.path
+    # `edgenas ingest --bundle` writes it, and ends the run again by it.
     known: Mapping[str, Mapping[str, Figure]] = {}
     if (path / f"{CONFIRMED}.json").exists():
         known = read_artefact(path, CONFIRMED, Confirmed).finalists
@@ -114,6 +121,7 @@ def choose_unmeasured(priced: Priced, finalists: Sequence[Finalist], selection: 
     if error := _all_too_large(priced, [verdicts[number] for number in usable]):
         raise error
     usable = [number for number in usable if not verdicts[number].too_large]
+    # By the accuracy of the file: in int8 each has lost another part of its network's.
     ranked = sorted(usable, key=lambda i: -made[i].files[precision].validation_accuracy)
     within = [number for number in ranked if verdicts[number].met is not False]
     number = within[0] if within else min(ranked, key=lambda i: verdicts[i].figures[precision].ms or np.inf)
@@ -152,6 +160,12 @@ def limits(priced: Priced, metrics: Mapping[str, float], number: int, ctx: Conte
     """Return each limit beside the latency on the run's device, and what the delivered network uses of it.
 
     A latency is predicted, with its interval; a file's size is that of the file in the precision of the budget.
+
+    Args:
+        priced: with the limits.
+        metrics: all costs of the delivered network.
+        number: of the finalist.
+        ctx: with the folder.
     """
     rows = []
     for limit in priced.task.limits[1:]:
@@ -159,6 +173,7 @@ def limits(priced: Priced, metrics: Mapping[str, float], number: int, ctx: Conte
         if limit.metric == "file_bytes":
             row["used"] = finalist_path(ctx.folder.path, number, priced.task.device.precision).stat().st_size
         metric = Metric.parse(limit.metric)
+        # Of a latency limit that comes with inherited weights only the high end is among the costs.
         if metric.quantity == "latency_high_ms" and not metric.trained:
             middle, low = (str(Metric(quantity, metric.table)) for quantity in ("latency_ms", "latency_low_ms"))
             row |= {"metric": middle, "used": metrics[middle], "low": metrics[low], "high": metrics[limit.metric]}
@@ -191,7 +206,7 @@ def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
         device=device.name,
         runtime=device.runtime,
         runtime_version=_runtime_version(priced),
-        threads=figures["fp32"].threads or device.threads,
+        threads=figures["fp32"].threads or device.threads,  # as measured: more than there are cores are capped
         data=data.name,
         test_images=tested.images,
         network={"space": space.name, "arch": space.code(finalist.arch), **space.values(finalist.arch)},

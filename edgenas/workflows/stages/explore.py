@@ -57,6 +57,7 @@ def explore(priced: Priced, evaluator: Evaluator, strategy: Strategy, ctx: Conte
         Interrupted: the run is to stop; the study can be gone on with.
     """
     config, folder = priced.config, ctx.folder
+    # The first process opens the study before the others: it cuts trials beyond the checkpoint, which they then read.
     study = distributed.in_turn(lambda: Study(folder.path, priced.problem.objective, writes=folder.writes))
     prune = _pruning(priced, strategy, ctx)
     prune(study)  # a strategy is narrowed as far as it was before it takes on its state from then
@@ -74,7 +75,7 @@ def explore(priced: Priced, evaluator: Evaluator, strategy: Strategy, ctx: Conte
         workers.trial_map(config.workers, config.ray, ctx.reporter.log) as map_,
     ):
         ending = run_search(
-            replace(priced.problem, evaluator=evaluator),
+            replace(priced.problem, evaluator=evaluator),  # for `unevaluated`, with which it was priced
             strategy,
             study,
             max_trials=config.trials,

@@ -22,6 +22,7 @@ from edgenas.workflows.stages.artefacts import Exported, ExportedFile
 from edgenas.workflows.stages.finalists import Finalist
 from edgenas.workflows.task import Task
 
+# Validation images on which a file must agree with its network, and training images that set the ranges of int8.
 CHECKED_IMAGES, CALIBRATION_IMAGES = 256, 128
 
 
@@ -29,6 +30,8 @@ def onnx_file(data: Data, network: Network, rejected: Path, *, dynamic_batch: bo
     """Return a network as ONNX, checked against PyTorch on real images.
 
     Args:
+        data: whose validation images it is checked on.
+        network: trained.
         rejected: where the file is kept if it fails the check.
         dynamic_batch: whether it takes any number of images at once.
 
@@ -40,13 +43,24 @@ def onnx_file(data: Data, network: Network, rejected: Path, *, dynamic_batch: bo
         check_parity(model, lambda x: logits(network, x), inputs(data, data.validation, CHECKED_IMAGES, network))
         check_private(model)
     except ExportError:
+        # Kept for whoever looks into it, under a name that nothing takes for a model.
         write_atomically(rejected, model)
         raise
     return model
 
 
 def export_finalist(task: Task, finalist: Finalist, number: int, folder: Path) -> Exported:
-    """Write `finalist-N.onnx` and, if it is of use, `finalist-N.int8.onnx`; return their sizes and accuracies."""
+    """Write `finalist-N.onnx` and, if it is of use, `finalist-N.int8.onnx`; return their sizes and accuracies.
+
+    Args:
+        task: with the images.
+        finalist: trained.
+        number: N.
+        folder: of the run.
+
+    Raises:
+        ExportError: the file differs from the network; it is kept as `finalist-N.onnx.rejected`.
+    """
     path = finalist_path(folder, number, "fp32")
     model = onnx_file(task.data, finalist.network, path.with_name(f"{path.name}.rejected"))
     int8, reason = _quantised(task, finalist, model)
@@ -104,11 +118,13 @@ def _quantised(task: Task, finalist: Finalist, model: bytes) -> tuple[bytes | No
     if not task.config.int8:
         return None, "int8 was not asked for"
     data, network = task.data, finalist.network
+    # Training images: those of validation judge the result, and may not make it.
     images = inputs(data, data.train, CALIBRATION_IMAGES, network)
     try:
+        # Without VNNI, sums of full 8-bit products saturate; a reduced range loses less than that.
         int8 = quantize(model, (image[None] for image in images), reduce_range=needs_reduce_range())
         check_private(int8)
-    except ExportError as error:
+    except ExportError as error:  # no reason to end a run: fp32 is delivered
         return None, str(error)
     probe = inputs(data, data.validation, CHECKED_IMAGES, network)
     reason = collapse(outputs(model, probe), outputs(int8, probe))

@@ -52,6 +52,7 @@ def train_finalist(task: Task, evaluator: Evaluator, ctx: Context, arch: Arch, n
         network = evaluator.network(arch)
         settings = _refining(task, network)
         module, gradients = _trained(task, network, settings)
+        # Epochs are part of it: a checkpoint on another schedule is at another rate.
         identity = {**task.identity, "arch": task.space.code(arch), "epochs": settings.epochs}
         train(
             module,
@@ -63,7 +64,7 @@ def train_finalist(task: Task, evaluator: Evaluator, ctx: Context, arch: Arch, n
             context=ctx.training(f"finalist-{number}", identity),
         )
     scores = _scores(task, network)
-    network.eval()
+    network.eval()  # only the first process has scored it, which leaves it so
     return Finalist(arch, network, scores)
 
 
@@ -72,7 +73,7 @@ def _refining(task: Task, network: Network) -> Settings:
     settings, trained = final_settings(task), task.inherited.finalists if task.inherited else {}
     if not trained or RECIPES[task.config.recipe]:
         return settings
-    best = next(iter(trained.values()))
+    best = next(iter(trained.values()))  # the delivered one comes first
     far = _scores(task, best).accuracy - _scores(task, network).accuracy > FAR
     passes = FAR_PASSES if far else 1
     epochs = task.config.final_epochs or epochs_for(passes * 8_000, passes, len(task.data.train))

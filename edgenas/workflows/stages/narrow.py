@@ -33,6 +33,7 @@ def narrow(task: Task, table: LatencyTable, ctx: Context) -> Narrowing:
     """
     space = task.space
     costs = costs_by(task, table)
+    # This machine's own table grows with the search; one of a device by name has to do as it is.
     named = [*task.tables.values(), *([] if task.device.table is None else [table])]
     combinations = _covered(space, named)
     scores = {statics: _score(task, statics, costs, ctx) for statics in combinations}
@@ -77,18 +78,19 @@ def _score(task: Task, statics: Statics, costs: Costs, ctx: Context) -> float:
     space = task.space
     fixed = {space.choices[i].name: [o] for i, o in zip(space.static_indices, statics, strict=True)}
     part = space.restrict(fixed)
-    rng = ctx.rng(f"narrow {statics}")
+    rng = ctx.rng(f"narrow {statics}")  # by its own stream: no combination depends on how many come before
+    # Both ends as well: under a tight budget the smallest may be the only one that fits.
     archs = [sample(part, rng) for _ in range(SAMPLES)] + list(cheapest_and_largest(part, CountCost("bytes")))
     every = (*costs, *task.costs)
     objective = task.objective
     macs = costs.macs.metric
     metrics = many_metrics([cost for cost in every if cost.metric in {*objective.budgets, macs}], part, archs)
     rows = [dict(zip(metrics, row, strict=True)) for row in zip(*metrics.values(), strict=True)]
-    excess = np.array([objective.violation(row) for row in rows])
-    within = metrics[macs][excess == 0]
+    violations = np.array([objective.violation(row) for row in rows])
+    within = metrics[macs][violations == 0]
     if not len(within) and len(task.limits) > 1:
         problem = Problem(part, every, objective, unevaluated)
-        nearest = [archs[i] for i in np.argsort(excess, kind="stable")[:REPAIRED]]
+        nearest = [archs[i] for i in np.argsort(violations, kind="stable")[:REPAIRED]]
         found = [arch for arch in (repair(problem, arch, rng) for arch in nearest) if arch is not None]
         within = costs.macs.many(part, found)
     return float(np.quantile(within, 0.8)) if len(within) else 0.0
@@ -97,6 +99,7 @@ def _score(task: Task, statics: Statics, costs: Costs, ctx: Context) -> float:
 def _best_product(scores: Mapping[Statics, float], most: int) -> list[Statics]:
     """The product set of at most `most` combinations, all scored, with the best one and the highest sum of scores."""
     best = max(scores, key=lambda statics: scores[statics])
+    # A product and not any set: each choice is restricted by itself (`SearchSpace.restrict`), which allows every mix.
     axes = [sorted({statics[i] for statics in scores}) for i in range(len(best))]
     subsets = [
         [pick for r in range(1, len(axis) + 1) for pick in itertools.combinations(axis, r) if best[i] in pick]

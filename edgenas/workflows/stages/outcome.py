@@ -45,6 +45,7 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
     notes = _notes(chosen, bounds, front)
     code = space.code(arch)
     if code not in {point["arch"] for point in front}:
+        # By the evaluator, as the trials, and not by its own training: points of the front must compare.
         accuracy = next(row.accuracy for row in chosen.selection.candidates if row.arch == code)
         front.append(_point(priced, arch, {**metrics, "accuracy": accuracy}))
     images = {"validation": finalist.scores.images, "test": tested.images}
@@ -101,10 +102,12 @@ def volume(study: Study) -> Volume:
     same for all of them is left out; without any other it is 0.
     """
     quality, trials = study.objective.quality, study.candidates()
+    # Limits of inherited weights are none that a person has asked for.
     own = [metric for metric in study.objective.budgets if not Metric.parse(metric).trained]
     budgeted = [m for m in own if len({trial.metrics[m] for trial in trials}) > 1]
     if not budgeted:
         return Volume(0.0, {})
+    # Quality is negated, as `hypervolume` minimises: its box ends at -1, which is quality 1.
     points = np.array([[-trial.metrics[quality], *(trial.metrics[m] for m in budgeted)] for trial in trials])
     worst = points.max(axis=0)
     box = (1 + worst[0]) * float(np.prod(worst[1:]))
@@ -116,7 +119,7 @@ def _estimated_share(priced: Priced, arch: Arch) -> float:
     """How much of the predicted latency comes from ops that the table has no row for."""
     latency = priced.costs.latency
     estimated_ms, ms = (float(cost.many(priced.space, [arch])[0]) for cost in (EstimatedMs(latency), latency))
-    return estimated_ms / (ms - latency.intercept)
+    return estimated_ms / (ms - latency.intercept)  # the intercept belongs to no op
 
 
 def _point(priced: Priced, arch: Arch, metrics: Mapping[str, float]) -> dict[str, Any]:

@@ -41,13 +41,15 @@ def _profile(task: Task, ctx: Context) -> Priced:
     folder, device = ctx.folder, task.device
     known = known_table(task, ctx)
     with ctx.stage("bounds", "fastest and slowest network"):
+        # Takes no measurement, so an impossible limit is refused before anything is timed.
         folder.artefact(MINIMUM, AttainableMinimum, partial(attainable_minimum, task, ctx))
         if known is None or device.is_here:
             bounds = folder.artefact("bounds", Bounds, partial(measured_bounds, task, ctx))
         else:
             bounds = folder.artefact("bounds", Bounds, partial(predicted_bounds, task, known))
-    check_bounds(task, bounds)
+    check_bounds(task, bounds)  # those of a run that is reused were not held against this budget
 
+    # Only called where it is needed: a resumed run has its narrowing already, and measures nothing for it.
     def spread() -> LatencyTable:
         return known or load_or(device, ctx, SPREAD, lambda: profile_spread(task, ctx))
 

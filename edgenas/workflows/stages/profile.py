@@ -57,6 +57,9 @@ def profile_rest(task: Task, table: LatencyTable, ctx: Context, *, binds: bool) 
     """Measure what the narrowed space still lacks: ops, and whole networks for the correction, in the same rounds.
 
     Args:
+        task: with the narrowed space.
+        table: what is known already.
+        ctx: randomness and progress.
         binds: whether some network of the space exceeds the budget; a busy machine is then waited for.
     """
     nodes = stratified([node for node in distinct_nodes(task.space) if node.key not in table.ops], MOST_OPS)
@@ -72,7 +75,18 @@ def profile_rest(task: Task, table: LatencyTable, ctx: Context, *, binds: bool) 
 
 
 def load_or(device: Device, ctx: Context, name: str, make: Callable[[], LatencyTable]) -> LatencyTable:
-    """Return the table `<name>.csv` of the run folder, made if it is not there. Raises TableError, as `read_for`."""
+    """Return the table `<name>.csv` of the run folder, made if it is not there.
+
+    Args:
+        device: that it must be of.
+        ctx: with the folder.
+        name: of the file, without `.csv`.
+        make: called if there is no such file, by the first process alone.
+
+    Raises:
+        TableError: as `read_for`.
+    """
+    # Copied into the run: a resumed one sees the same latencies, whatever the cache has become.
     path = ctx.folder.path / f"{name}.csv"
     distributed.first(lambda: None if path.exists() else write_table(path, make()))
     return read_for(device, ctx, name)
@@ -96,12 +110,13 @@ def stratified(nodes: Sequence[Node], most: int) -> list[Node]:
     if len(nodes) <= most:
         return list(nodes)
     ordered = sorted(nodes, key=lambda node: (op_kind(node.key), moved_bytes(node), node.key))
+    # Evenly spaced in this order: each kind gets its share, and within it small ops and large ones.
     picks = np.unique(np.linspace(0, len(ordered) - 1, max(most, 1)).round().astype(int))
     return [ordered[i] for i in picks]
 
 
 def _cached(device: Device) -> LatencyTable:
-    """What is known of this machine from earlier runs."""
+    """The table of this machine from earlier runs; an empty one before the first."""
     return cached_table(device.runtime, device.threads, device.precision)
 
 
@@ -109,7 +124,7 @@ def _stored(device: Device, ctx: Context, table: LatencyTable) -> LatencyTable:
     """The table, kept in this machine's cache for the next run."""
     try:
         write_table(cached_table_path(device.runtime, device.threads, device.precision), table)
-    except EnvironmentFault as error:
+    except EnvironmentFault as error:  # the run has its own copy, and can do without the cache
         ctx.reporter.log(f"the latency table is not cached: {error}")
     return table
 
@@ -126,6 +141,7 @@ def _training_networks(task: Task, table: LatencyTable, rng: np.random.Generator
     smallest, largest = cheapest_and_largest(task.space, CountCost("bytes"))
     drawn = [sample(task.space, rng) for _ in range(600)]
     latency = costs_by(task, table).latency.many(task.space, drawn)
+    # A correction is fitted where it is used: around the budget, whose edge the prediction may misplace.
     near = [arch for arch, ms in zip(drawn, latency, strict=True) if ms <= 1.3 * task.budget_ms]
     chosen = {smallest: None, largest: None} | dict.fromkeys(near[: 2 * NETS // 3])
     for arch in drawn:
