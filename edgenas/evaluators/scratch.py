@@ -50,7 +50,7 @@ class ScratchEvaluator:
 
     def network(self, arch: Arch) -> Network:
         """Return fresh weights."""
-        return fresh_network(self.space.graph(arch), self.seed, self.device)
+        return fresh_network(self.space, arch, self.seed, self.device)
 
     def _trained(self, arch: Arch) -> Metrics:
         network = self.network(arch)

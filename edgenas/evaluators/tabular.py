@@ -149,7 +149,7 @@ class TabularEvaluator:
         """Return fresh weights."""
         from edgenas.nn.network import fresh_network  # torch starts here, with the first finalist
 
-        return fresh_network(self.space.graph(arch), self.seed, self.device)
+        return fresh_network(self.space, arch, self.seed, self.device)
 
 
 def accuracies(config: Settings) -> tuple[ScoreTable, str]:

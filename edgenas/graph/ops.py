@@ -11,8 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar
 
-Shape = tuple[int, int, int]
-Parameters = dict[str, tuple[int, ...]]
+from edgenas.graph.op import Op as Op
+from edgenas.graph.op import Parameters as Parameters
+from edgenas.graph.op import Shape as Shape
+from edgenas.graph.op import shape_text as shape_text
 
 ACTIVATIONS = ("none", "relu", "relu6", "hswish", "sigmoid", "silu", "hsigmoid")
 # Runtimes run these inside the convolution; the others are a kernel of their own behind it, which moves more bytes.
@@ -21,38 +23,10 @@ GATES = ("sigmoid", "hsigmoid")  # of channel attention
 EPSILON = 1e-5  # of batch norm, torch's default
 
 
-def shape_text(shape: Shape) -> str:
-    """Return a shape as text: `(3, 224, 224)` as `3x224x224`."""
-    return "x".join(map(str, shape))
-
-
 def _strided(shape: Shape, channels: int, stride: int) -> Shape:
     """Return the output shape under odd kernels and padding kernel // 2: sides over the stride, rounded up."""
     _, height, width = shape
     return channels, -(-height // stride), -(-width // stride)
-
-
-@dataclass(frozen=True, slots=True)
-class Op:
-    """One kernel. By default it has one input, keeps its shape and has no parameters."""
-
-    kind: ClassVar[str] = ""
-
-    def shape(self, *inputs: Shape) -> Shape:
-        """Return the shape of the output.
-
-        Raises:
-            ValueError: the inputs, or the fields, do not fit.
-        """
-        return inputs[0]
-
-    def parameters(self, *inputs: Shape) -> Parameters:
-        """Return the shapes of the parameters after batch norm is folded, by name, in the order of ONNX's inputs."""
-        return {}
-
-    def label(self) -> str:
-        """Return the op's half of its key: kind and fields."""
-        return self.kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,17 @@ def zeros(node: Node, x: Tensor) -> Tensor:
     return x.new_zeros((x.shape[0], *node.shape))
 
 
+def leading_slice(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return the part of `tensor` with `shape`: the leading channels, and the centre of the kernel."""
+    if tuple(tensor.shape) == shape:
+        return tensor
+    # `narrow` gives a view: what trains a slice, or is copied into one, changes the shared tensor.
+    for axis, size in enumerate(shape):
+        start = (tensor.shape[axis] - size) // 2 if axis >= 2 else 0
+        tensor = tensor.narrow(axis, start, size)
+    return tensor
+
+
 def fold(op: Op, parameters: Mapping[str, Tensor], statistics: Statistics) -> dict[str, Tensor]:
     """Return the kernel and bias of a convolution with its batch norm folded in.
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgenas.graph.graph import Graph, Node
+from edgenas.graph.graph import Arch, Graph, Node
 from edgenas.graph.ops import Zero
-from edgenas.nn.layers import Statistics, apply, fold, initialise, trainable, zeros
+from edgenas.nn.layers import Statistics, apply, fold, initialise, leading_slice, trainable, zeros
+from edgenas.spaces.base import SearchSpace
 
 MOMENTUM = 0.1  # of batch norm's running statistics, torch's default
 
@@ -102,6 +104,21 @@ class Network(nn.Module):
                     del values[name]
         return values
 
+    @torch.no_grad()
+    def inherit(self, trained: Mapping[str, NDArray[np.float32]]) -> None:
+        """Copy weights and statistics of batch norm; what nothing is known of stays as it is.
+
+        A smaller op takes the leading channels and the centre of the kernel, as in a supernet.
+
+        Args:
+            trained: by `<group>.<parameter>`, as `SearchSpace.trained` has them.
+        """
+        for node in self.graph.priced:
+            layer = self.layer(node.name)
+            for name, tensor in {**layer.weights, **dict(layer.named_buffers())}.items():
+                if (known := trained.get(f"{node.weights}.{name}")) is not None:
+                    tensor.copy_(leading_slice(torch.from_numpy(known), tuple(tensor.shape)))
+
     def folded(self) -> dict[str, np.ndarray]:
         """Return the weights for export, batch norm folded: float32 arrays by `<node>.<parameter>`."""
         arrays = {}
@@ -117,10 +134,18 @@ class Network(nn.Module):
         return arrays
 
 
-def fresh_network(graph: Graph, seed: int, device: str) -> Network:
-    """Return an untrained network, channels last, on a torch `device`; the same graph and seed get the same weights."""
+def fresh_network(space: SearchSpace, arch: Arch, seed: int, device: str) -> Network:
+    """Return a network as its training begins: with the weights that its space comes with, else with drawn ones.
+
+    Args:
+        space: that the network is of.
+        arch: its architecture.
+        seed: of what is drawn; the same seed gives the same weights on every device.
+        device: of torch, where to put it, channels last.
+    """
     # Drawn on the CPU and moved then, so that every device begins with the same weights.
-    network = Network(graph, torch.Generator().manual_seed(seed))
+    network = Network(space.graph(arch), torch.Generator().manual_seed(seed))
+    network.inherit(space.trained)
     return network.to(device).to(memory_format=torch.channels_last)
 
 

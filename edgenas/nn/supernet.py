@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from edgenas.graph.graph import Arch, Graph, Node
 from edgenas.graph.ops import Parameters, Zero
-from edgenas.nn.layers import apply, initialise, trainable, zeros
+from edgenas.nn.layers import apply, initialise, leading_slice, trainable, zeros
 from edgenas.nn.network import Network, last_reads
 from edgenas.spaces.base import SearchSpace
 
@@ -23,7 +23,7 @@ class Supernet(nn.Module):
     """
 
     def __init__(self, space: SearchSpace, generator: torch.Generator | None = None) -> None:
-        """Draw fresh weights from `generator`."""
+        """Draw fresh weights from `generator`; those that the space comes with take their place."""
         super().__init__()
         self.space = space
         # Allowed shape choices alone: narrowing the width makes a smaller supernet.
@@ -34,6 +34,8 @@ class Supernet(nn.Module):
                 parameter = nn.Parameter(torch.empty(shape))
                 with torch.no_grad():
                     initialise(name, parameter, node.op, generator)
+                    if (known := space.trained.get(f"{group}.{name}")) is not None:
+                        parameter.copy_(leading_slice(torch.from_numpy(known), shape))
                 self.shared[parameter_key(group, name)] = parameter
 
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
@@ -102,14 +104,3 @@ def weight_groups(supergraphs: Iterable[Graph]) -> dict[str, tuple[Node, Paramet
                 shapes = {name: tuple(map(max, known[name], shape)) for name, shape in shapes.items()}
             groups[group] = (node, shapes)
     return groups
-
-
-def leading_slice(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return the part of `tensor` with `shape`: the leading channels, and the centre of the kernel."""
-    if tuple(tensor.shape) == shape:
-        return tensor
-    # `narrow` gives a view: what trains a slice, or is copied into one, changes the shared tensor.
-    for axis, size in enumerate(shape):
-        start = (tensor.shape[axis] - size) // 2 if axis >= 2 else 0
-        tensor = tensor.narrow(axis, start, size)
-    return tensor

@@ -1,0 +1,1 @@
+"""Trained networks that spaces are made of: one plugin file for each source."""

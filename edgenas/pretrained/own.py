@@ -108,6 +108,6 @@ def _read_safetensors(file: Path) -> Weights:
             f"--weights {file}: safetensors is not installed; run pip install safetensors"
         ) from error
     try:
-        return load_file(file)
+        return dict(load_file(file))
     except Exception as error:  # a file may hold anything
         raise DataError(f"--weights {file}: it is no safetensors file ({error})") from error

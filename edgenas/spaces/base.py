@@ -83,6 +83,14 @@ class SearchSpace(ABC):
         side = statics.get("resolution")
         return self.shape if side is None else (self.shape[0], int(side), int(side))
 
+    @property
+    def trained(self) -> Mapping[str, NDArray[np.float32]]:
+        """Return weights that networks of the space begin with, by `<group>.<parameter>`; none if they are drawn.
+
+        They are those of the largest members of the groups of weights; `mean` and `variance` are those of batch norm.
+        """
+        return {}
+
     # Choices and what is allowed of them
 
     @cached_property

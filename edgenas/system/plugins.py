@@ -7,6 +7,7 @@ A plugin keeps a contract, which is checked whole when it is loaded, before anyt
                 options)`, `ask`, `tell`, `state_dict` and `load_state_dict`
     evaluators  a module with `build(priced, ctx)`
     data        a module with `build(*, root, seed, image_size, validation_share, download, strict, device)`
+    pretrained  a module with `build(variant, *, download, weights)` and `variants()`
     runtimes    a module with `open(model, threads)`, `host(threads)` and `version()`
 """
 
@@ -27,12 +28,13 @@ from edgenas.errors import UnknownName, UsageError
 
 PACKAGE = Path(__file__).parents[1]
 # Folders of plugins, by the names that the command line has for what is in them.
-KINDS = ("spaces", "strategies", "evaluators", "data", "runtimes")
+KINDS = ("spaces", "pretrained", "strategies", "evaluators", "data", "runtimes")
 # Names in tables that were measured before the module moved.
 MOVED = {"edgenas.spaces._general": "edgenas.latency.general_space"}
 # Files beside the plugins that are no plugins.
 PARTS = {
     "spaces": ("base", "build", "sampling"),
+    "pretrained": ("base",),
     "data": ("base", "from_arrays"),
     "runtimes": ("base", "bench", "host", "reference", "rounds", "summary", "timing"),
 }
@@ -41,6 +43,7 @@ DATA_SETTINGS = ("root", "seed", "image_size", "validation_share", "download", "
 # Functions of each kind, with what they are called with: by position, by name.
 FUNCTIONS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "spaces": {"build": (("shape", "classes"), ())},
+    "pretrained": {"build": (("variant",), ("download", "weights")), "variants": ((), ())},
     "strategies": {
         "build": (("priced", "ctx", "options"), ()),
         "ask": (("self", "n"), ()),
@@ -57,6 +60,7 @@ ATTRIBUTES = {"strategies": ("reward_form", "options", "trains_weights")}
 # One plugin of each kind, in words.
 ONE = {
     "spaces": "space",
+    "pretrained": "source of trained networks",
     "strategies": "strategy",
     "evaluators": "evaluator",
     "data": "data set",

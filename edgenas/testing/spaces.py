@@ -195,7 +195,7 @@ def onnx_computes_what_the_network_does(space: SearchSpace) -> None:
     from edgenas.exporters.session import outputs
 
     for arch in samples(space, NETWORKS):
-        network = fresh_network(space.graph(arch), 0, "cpu")
+        network = fresh_network(space, arch, 0, "cpu")
         # Fresh statistics, 0 and 1, would hide a fault in folding them.
         reestimate_batch_norm(network, [(images(space, arch, 8), torch.zeros(8))])
         x = images(space, arch, 4, seed=1)

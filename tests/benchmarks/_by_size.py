@@ -32,7 +32,7 @@ class BySize:
 
     def network(self, arch: Arch) -> Network:
         """Fresh weights."""
-        return fresh_network(self.space.graph(arch), self.seed, self.device)
+        return fresh_network(self.space, arch, self.seed, self.device)
 
 
 def build(priced: Priced, ctx: Context) -> BySize:

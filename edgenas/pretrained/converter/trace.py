@@ -53,8 +53,8 @@ def trace(module: nn.Module, name: str) -> Steps:
     for step in steps.values():
         if isinstance(step.op, Norm | Product):
             raise UsageError(
-                f"{name}: layer {step.name!r} is a {step.op.kind} that edgenas cannot express: batch norm must follow a "
-                "convolution, and a product be an activation or channel attention"
+                f"{name}: layer {step.name!r} is a {step.op.kind} that edgenas cannot express: batch norm must follow "
+                "a convolution, and a product be an activation or channel attention"
             )
     return steps
 
@@ -120,13 +120,14 @@ class _Reader:
 
     def _is_value(self, node: torch.fx.Node) -> bool:
         """Tell whether an item is taken from a tensor, not from its shape."""
-        return _name(node.target) == "getitem" and node.args[0] in self.alias
+        source = node.args[0]
+        return _name(node.target) == "getitem" and isinstance(source, torch.fx.Node) and source in self.alias
 
     def _append(self, node: torch.fx.Node, layer: str, op: Any, weights: dict[str, Tensor], *values: Any) -> None:
         sources = values or node.args[:1]
         inputs = []
         for value in sources:
-            if value not in self.alias:
+            if not isinstance(value, torch.fx.Node) or value not in self.alias:
                 raise Unfit("a computation with something that is no tensor")
             inputs.append(self.alias[value])
         if op is None:
@@ -162,7 +163,9 @@ def _replaced(steps: Steps, found: dict[str, Step], gone: dict[str, str]) -> Ste
 
 def _sigmoid_products(steps: Steps) -> Steps:
     """Make x * sigmoid(x) one activation, as networks do that were written before torch had it."""
-    read, found, gone = readers(steps), {}, {}
+    read = readers(steps)
+    found: dict[str, Step] = {}
+    gone: dict[str, str] = {}
     for step in steps.values():
         if isinstance(step.op, Product):
             for x, gate in (step.inputs, step.inputs[::-1]):
@@ -175,7 +178,9 @@ def _sigmoid_products(steps: Steps) -> Steps:
 
 def _fused(steps: Steps, fits: Callable[[Step, Step], Step | None]) -> Steps:
     """Join each step with the one before it, where only it reads that and `fits` returns what both are."""
-    read, found, gone = readers(steps), {}, {}
+    read = readers(steps)
+    found: dict[str, Step] = {}
+    gone: dict[str, str] = {}
     for step in steps.values():
         source = step.inputs[0] if step.inputs else ""
         first = found.get(gone.get(source, source)) or steps.get(gone.get(source, source))
@@ -210,7 +215,9 @@ def _activations(steps: Steps) -> Steps:
 
 def _attention(steps: Steps) -> Steps:
     """Make x * gate(expand(act(reduce(mean(x))))) one step; both layers inside are 1x1 convolutions or linear."""
-    read, found, gone = readers(steps), {}, {}
+    read = readers(steps)
+    found: dict[str, Step] = {}
+    gone: dict[str, str] = {}
     for step in steps.values():
         if isinstance(step.op, Product):
             for x, gate in (step.inputs, step.inputs[::-1]):

@@ -1,0 +1,1 @@
+"""Networks that plugin files share: their modules, written here."""

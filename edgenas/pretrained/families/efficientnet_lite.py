@@ -83,7 +83,7 @@ class EfficientNetLite(nn.Module):
     """Images (N, 3, H, W) to logits (N, 1000)."""
 
     def __init__(self, width: float, depth: float) -> None:
-        """Prepare the network with channels times `width` and, but in the first and last stage, blocks times `depth`."""
+        """Prepare the network with channels times `width` and blocks times `depth`, but in the first and last stage."""
         super().__init__()
         self.stem = _conv(3, STEM, 3, 2)
         channels, blocks = STEM, []
