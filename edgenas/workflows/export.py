@@ -53,7 +53,7 @@ def export(
         raise UsageError(
             f"{run_folder} has no trained network; run `edgenas search` or `edgenas train` to its end first"
         )
-    # The run's own settings; as one to be resumed, its folder may be there and is locked meanwhile.
+    # A folder that holds a run is only opened to resume it; so it is locked meanwhile.
     config = resolve({"resume": True, "output": str(run_folder)})
     with run_in(config, reporter, never) as ctx:
         chosen = arch if arch is not None else _winner(run_folder, codes)

@@ -36,10 +36,12 @@ def inherit(config: Config, given: Given, ctx: Context) -> tuple[Task, SupernetE
         plain = replace(source.priced.task, config=config, space=source.trained.space)
         task = make_task(replace(plain, device=device_of(config)), given, ctx)
         name = read_artefact(folder.path, SOURCE, Source).run
-        reach = inherited(task, source.priced.task, source.trained, name, trained)
+        coverage = inherited(task, source.priced.task, source.trained, name, trained)
         table = folder.path / "table.csv"
         # Under the same conditions the other run's table holds: nothing is measured again.
         if same_table(task.device, source.priced.task.device):
             distributed.first(lambda: None if table.exists() else write_table(table, source.priced.table))
-    task = replace(task, limits=(*task.limits, *reach.limits), costs=(*task.costs, *reach.costs), inherited=reach)
+    task = replace(
+        task, limits=(*task.limits, *coverage.limits), costs=(*task.costs, *coverage.costs), inherited=coverage
+    )
     return task, source.evaluator()

@@ -18,6 +18,7 @@ class Preset:
     settings: Mapping[str, str]
 
 
+# Other known systems are a strategy under their own name, with all that it needs.
 PRESETS = {
     "mnasnet": Preset(
         "REINFORCE, short training of each architecture, accuracy x (latency / budget)^w (arXiv:1807.11626)",

@@ -66,8 +66,8 @@ def _of_strategy(priced: Priced, given: Given, ctx: Context) -> tuple[Supernet, 
         strategy.load_state_dict(payload["strategy"])
     except (KeyError, RuntimeError) as error:
         raise foreign_weights(path / CHECKPOINT) from error
-    reach = SCORED_UP_TO[priced.problem.objective.form]
-    return _supernet(strategy), _trained(priced, strategy.problem, reach)
+    widest = SCORED_UP_TO[priced.problem.objective.form]
+    return _supernet(strategy), _trained(priced, strategy.problem, widest)
 
 
 def _supernet(strategy: Strategy) -> Supernet:
@@ -76,7 +76,7 @@ def _supernet(strategy: Strategy) -> Supernet:
     return strategy.evaluator.supernet
 
 
-def _trained(priced: Priced, problem: Problem, reach: float) -> Problem:
-    """`problem` with `reach` times the run's budgets."""
-    budgets = {limit.metric: reach * limit.bound for limit in priced.task.limits}
+def _trained(priced: Priced, problem: Problem, widest: float) -> Problem:
+    """`problem` with `widest` times the run's budgets."""
+    budgets = {limit.metric: widest * limit.bound for limit in priced.task.limits}
     return replace(problem, objective=Objective(budgets))

@@ -142,7 +142,7 @@ def _all_too_large(priced: Priced, verdicts: Sequence[Verdict]) -> BudgetError |
 
 def test(priced: Priced, finalists: Mapping[int, Finalist], ctx: Context) -> TestReport:
     """Open the test split, once, for these finalists and their int8 models."""
-    split = priced.data.test()
+    split = priced.data.test()  # counted, and the report tells how often
     rows = {}
     for number, finalist in finalists.items():
         network = finalist.network

@@ -57,7 +57,7 @@ def explore(priced: Priced, evaluator: Evaluator, strategy: Strategy, ctx: Conte
         Interrupted: the run is to stop; the study can be gone on with.
     """
     config, folder = priced.config, ctx.folder
-    # The first process opens the study before the others: it cuts trials beyond the checkpoint, which they then read.
+    # The first process opens the study first: it cuts trials beyond the checkpoint, and the others read what is left.
     study = distributed.in_turn(lambda: Study(folder.path, priced.problem.objective, writes=folder.writes))
     prune = _pruning(priced, strategy, ctx)
     prune(study)  # a strategy is narrowed as far as it was before it takes on its state from then

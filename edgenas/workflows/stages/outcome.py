@@ -89,7 +89,7 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
         test_reads=tested.test_reads,
         seconds=dict(ctx.folder.seconds),
         file=file,
-        bundle=".",
+        bundle=".",  # no file in the folder names its path, so it can be moved; `Result.at` fills it in
         front=front,
         source=task.inherited.name if task.inherited else None,
     )
