@@ -14,6 +14,7 @@ from edgenas.graph.graph import Arch
 from edgenas.nn.network import Network, fresh_network
 from edgenas.spaces.base import SearchSpace
 from edgenas.training.context import TrainingContext
+from edgenas.training.head import fit_head
 from edgenas.training.settings import Settings, batch_size_for, epochs_for
 from edgenas.training.train import evaluate, supervised, train
 
@@ -49,11 +50,13 @@ class ScratchEvaluator:
         return self(arch)
 
     def network(self, arch: Arch) -> Network:
-        """Return fresh weights."""
+        """Return the weights that a training begins with."""
         return fresh_network(self.space, arch, self.seed, self.device)
 
     def _trained(self, arch: Arch) -> Metrics:
         network = self.network(arch)
+        if network.needs_head:
+            fit_head(network, self.data.train, seed=self.seed)
         size = network.graph.input.shape[1]
         train(
             network,

@@ -68,6 +68,7 @@ class Network(nn.Module):
         """Draw fresh weights from `generator`; `folded` builds it without batch norm, as it is exported."""
         super().__init__()
         self.graph = graph
+        self.needs_head = False  # whether all but the last layer is trained already
         self.position = {node.name: i for i, node in enumerate(graph.priced)}
         self.last_reads = last_reads(graph)
         self.layers = nn.ModuleList(Layer(node, generator, folded=folded) for node in graph.priced)
@@ -146,6 +147,7 @@ def fresh_network(space: SearchSpace, arch: Arch, seed: int, device: str) -> Net
     # Drawn on the CPU and moved then, so that every device begins with the same weights.
     network = Network(space.graph(arch), torch.Generator().manual_seed(seed))
     network.inherit(space.trained)
+    network.needs_head = bool(space.trained) and f"{network.graph.output.weights}.weight" not in space.trained
     return network.to(device).to(memory_format=torch.channels_last)
 
 

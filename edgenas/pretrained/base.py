@@ -41,6 +41,7 @@ class Pretrained:
     side: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    classes: int = 1000  # ImageNet's
 
     def space(self, shape: Shape, classes: int) -> PretrainedSpace:
         """Return the space of the network; its weights are loaded when they are asked for.

@@ -37,12 +37,14 @@ def build_space(source: str | SpaceMaker, shape: Shape, classes: int) -> SearchS
         make = source
     elif source in _GIVEN:
         make = _GIVEN[source]
+    elif (network := _pretrained(source)) is not None:
+        make = network
     else:
         make = plugins.load("spaces", source).build
     space = make(shape, classes)
     if not isinstance(space, SearchSpace):
         raise UsageError(f"{source} makes a {type(space).__name__}, which is no edgenas.SearchSpace")
-    space.name = name or _name_of(make, space)
+    space.name = name or getattr(space, "network", "") or _name_of(make, space)
     # Tables and runs hold the name alone: a space from outside must not pass for one of ours.
     own = space.name in plugins.names("spaces")
     if own and not type(space).__module__.startswith("edgenas."):
@@ -50,6 +52,19 @@ def build_space(source: str | SpaceMaker, shape: Shape, classes: int) -> SearchS
     if not own:
         _GIVEN[space.name] = make
     return space
+
+
+def _pretrained(source: str) -> SpaceMaker | None:
+    """Return what makes the space of a trained network that comes with edgenas; None for any other name.
+
+    A network of one's own is known only once it was named on the command line: a file of data must not choose what
+    code runs.
+    """
+    if source.partition(":")[0] not in plugins.names("pretrained"):
+        return None
+    plugin, variant = plugins.pretrained(source)
+    made: SpaceMaker = plugins.load("pretrained", plugin).build(variant, download=False, weights=None).space
+    return made
 
 
 def _name_of(make: SpaceMaker, space: SearchSpace) -> str:

@@ -27,6 +27,7 @@ from typing import Any
 from edgenas.errors import UnknownName, UsageError
 
 PACKAGE = Path(__file__).parents[1]
+OWN = "own"  # the source of trained networks that is a function of the user's
 # Folders of plugins, by the names that the command line has for what is in them.
 KINDS = ("spaces", "pretrained", "strategies", "evaluators", "data", "runtimes")
 # Names in tables that were measured before the module moved.
@@ -92,6 +93,26 @@ def check(kind: str, name: str) -> None:
     near = get_close_matches(name, known, n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}, or a file {name}.py here"
     raise UnknownName(f"{kind}: no {name!r}; {hint}")
+
+
+def pretrained(name: str) -> tuple[str, str]:
+    """Return the source of a trained network, and what the source calls it.
+
+    Args:
+        name: `efficientnet-lite0`, `torchvision:resnet18`, or `package.module:function` of one's own.
+
+    Raises:
+        UnknownName: it is none of these; the nearest names are given.
+    """
+    head, colon, variant = name.partition(":")
+    known = [source for source in names("pretrained") if source != OWN]
+    if head in known:
+        return head, variant
+    if colon and variant.isidentifier() and all(part.isidentifier() for part in head.split(".")):
+        return OWN, name
+    near = get_close_matches(head, known, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`edgenas list pretrained` has them all"
+    raise UnknownName(f"--pretrained: no network {name!r}; {hint}, and one of your own is package.module:function")
 
 
 def load(kind: str, name: str) -> Any:

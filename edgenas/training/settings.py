@@ -55,6 +55,18 @@ def batch_size_for(images: int) -> int:
     return 64 if images < 10_000 else 128
 
 
+def fine_tuning(images: int) -> Settings:
+    """Return the settings of a network whose weights are trained already, all but its last layer being kept near them.
+
+    The rate is a fifth of that of fresh weights, which would destroy them; batches are small, for a few hundred photos
+    still to give steps enough.
+
+    Args:
+        images: of the training set.
+    """
+    return Settings(epochs_for(12_000, 4, images), 32 if images < 10_000 else 64, learning_rate=1e-3)
+
+
 def epochs_for(images: int, at_least: int, train_images: int) -> int:
     """Return the epochs after which a training has seen `images` images: `at_least` of them, however large the set.
 

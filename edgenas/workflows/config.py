@@ -76,6 +76,12 @@ class Config:
     data_root: str | None = _setting(None, "folder or file of the data set, where --data is a name")
     image_size: int | None = _setting(None, "side in pixels that images of a folder are resized to", low=1, high=4096)
     space: str = _setting("mbconv", "search space")
+    pretrained: str | None = _setting(
+        None,
+        "trained network that is the space: efficientnet-lite0, torchvision:NAME, timm:NAME, or package.module:function "
+        "of your own; `edgenas list pretrained` has them",
+    )
+    weights: str | None = _setting(None, "file with the weights of a network of your own: safetensors or a state dict")
     preset: str | None = _setting(None, "known system: its strategy, evaluator and reward, where they are not given")
     strategy: str = _setting("random", "search strategy")
     evaluator: str | None = _setting(
@@ -131,7 +137,7 @@ class Config:
     scratch_epochs: int | None = _setting(None, "default: as many as see 20,000 images, at least 1", low=1, high=10**5)
     validation_share: float = _setting(0.1, "share of the training images kept for choosing", low=0.01, high=0.5)
     int8: bool = _setting(True, "also make and measure an int8 model")
-    download: bool = _setting(False, "allow the data set to be downloaded")
+    download: bool = _setting(False, "allow the data set, or the weights of a trained network, to be downloaded")
     strict: bool = _setting(False, "stop at the first unreadable image")
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import build_space
 from edgenas.system import plugins
 from edgenas.workflows.config import Config
+from edgenas.workflows.pretrained import space_source
 
 if TYPE_CHECKING:
     from edgenas.data.base import Data
@@ -115,7 +116,7 @@ def objects_again() -> Iterator[None]:
 
 def build_given_space(config: Config, given: Given, shape: Shape, classes: int) -> SearchSpace:
     """Return the space that was given, or that of the configuration's name."""
-    return build_space(given.space or config.space, shape, classes)
+    return build_space(given.space or space_source(config), shape, classes)
 
 
 def strategy_of(config: Config, given: Given) -> type[Strategy] | StrategyBuilder:

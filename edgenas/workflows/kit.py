@@ -21,6 +21,7 @@ from edgenas.spaces.build import SpaceMaker, build_space
 from edgenas.system.progress import Reporter
 from edgenas.system.records import Json
 from edgenas.workflows.config import Config, read_run
+from edgenas.workflows.pretrained import space_source
 from edgenas.workflows.probes import general_probes, space_probes
 from edgenas.workflows.scope import scope_of
 
@@ -56,7 +57,7 @@ class KitOptions:
         """Return what a kit's manifest says of its space."""
         facts: dict[str, Any] = {"general": self.general, "seed": config.seed}
         if not self.general:
-            spec = build_space(self.space or config.space, self.shape, self.classes).spec
+            spec = build_space(self.space or space_source(config), self.shape, self.classes).spec
             facts |= {"space": spec, "only": {name: list(values) for name, values in self.only.items()}}
         return facts
 
@@ -81,7 +82,7 @@ def kit(config: Config, reporter: Reporter, options: KitOptions, *, out: Path, p
         # Shuffled before they are split: those that are fitted on and those that test must be of one kind.
         drawn = [sorted_nets[i] for i in rng.permutation(len(sorted_nets))]
     else:
-        space = build_space(options.space or config.space, options.shape, options.classes)
+        space = build_space(options.space or space_source(config), options.shape, options.classes)
         only = {name: space.options_named(name, values) for name, values in options.only.items()}
         nodes, drawn = space_probes(space.restrict(only), options.nets + options.tests, rng)
     made = probes(nodes, drawn[: options.nets], drawn[options.nets :], options.precisions, rng)

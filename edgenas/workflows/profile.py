@@ -18,6 +18,7 @@ from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import Config
 from edgenas.workflows.ingest import ingest
 from edgenas.workflows.kit import KitOptions, kit
+from edgenas.workflows.pretrained import space_source
 from edgenas.workflows.probes import general_probes, space_probes
 from edgenas.workflows.stages.profile import PATIENCE
 
@@ -55,7 +56,7 @@ def profile(
     if general:
         nodes, nets = general_probes(config.seed, GENERAL_NETS)
     else:
-        nodes, nets = space_probes(build_space(space or config.space, shape, classes), PROFILE_NETS, rng)
+        nodes, nets = space_probes(build_space(space or space_source(config), shape, classes), PROFILE_NETS, rng)
     # The cache grows from run to run. A file of one's own is a measurement by itself, and begins empty.
     path = out or this_host.cached_table_path(config.runtime, config.threads)
     table = this_host.cached_table(config.runtime, config.threads) if out is None else None

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgenas.errors import BudgetError, DataError, EnvironmentFault, TableError, UnknownName, UsageError
+from edgenas.data.storage.normalise import normalised
 from edgenas.evaluators.tabular import read_scores
 from edgenas.system import distributed, plugins
 from edgenas.system.progress import Reporter, SilentReporter
@@ -21,6 +22,7 @@ from edgenas.workflows.config import Config, resolve_data, to_toml
 from edgenas.workflows.context import Context
 from edgenas.workflows.given import Given, build_given_space, strategy_of
 from edgenas.workflows.limits import device_of, further_costs, further_tables, limits_of, recorded_devices, with_devices
+from edgenas.workflows.pretrained import open_pretrained
 from edgenas.workflows.task import Task
 
 if TYPE_CHECKING:
@@ -224,7 +226,14 @@ def plain_task(config: Config, given: Given) -> Task:
         UsageError: the space does not take them.
     """
     where = torch_device(config)
-    data = load_data(config, given, where)
+    network = open_pretrained(config)
+    if network is None:
+        data = load_data(config, given, where)
+    else:
+        # A folder of photos has no size of its own: it gets the network's.
+        side = network.side if given.data is None and config.data == "folder" else None
+        data = load_data(replace(config, image_size=config.image_size or side), given, where)
+        data = normalised(data, network.mean, network.std)
     space = build_given_space(config, given, data.shape, len(data.classes))
     return Task(config, data, space, device_of(config), where)
 

@@ -57,7 +57,7 @@ class PretrainedSpace(SearchSpace):
         Raises:
             UsageError: the network does not end in a linear layer, or does not take such images.
         """
-        self.name = name
+        self.name = self.network = name
         super().__init__(shape, classes)
         check_square(name, shape, 32, MOST)
         last = steps[next(reversed(steps))]

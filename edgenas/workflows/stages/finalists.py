@@ -12,7 +12,8 @@ from edgenas.graph.graph import Arch
 from edgenas.nn.auxiliary import TrainedNetwork
 from edgenas.nn.network import Network
 from edgenas.system import distributed
-from edgenas.training.settings import RECIPES, Settings, batch_size_for, epochs_for, steps_of
+from edgenas.training.head import fit_head
+from edgenas.training.settings import RECIPES, Settings, batch_size_for, epochs_for, fine_tuning, steps_of
 from edgenas.training.train import Gradients, Scores, evaluate, regularised, supervised, train
 from edgenas.workflows.context import Context
 from edgenas.workflows.task import Task
@@ -34,7 +35,8 @@ class Finalist:
 def final_settings(task: Task) -> Settings:
     """Return those of the run's recipe; the quick one is long enough for shared weights to become a network's own."""
     config, images = task.config, len(task.data.train)
-    recipe = RECIPES[config.recipe] or Settings(epochs_for(8_000, 6, images), batch_size_for(images))
+    quick = fine_tuning(images) if task.space.trained else Settings(epochs_for(8_000, 6, images), batch_size_for(images))
+    recipe = RECIPES[config.recipe] or quick
     return replace(recipe, epochs=config.final_epochs or recipe.epochs, ghost_batch=config.ghost_batch)
 
 
@@ -54,6 +56,9 @@ def train_finalist(task: Task, evaluator: Evaluator, ctx: Context, arch: Arch, n
         module, gradients = _trained(task, network, settings)
         # Epochs are part of it: a checkpoint on another schedule is at another rate.
         identity = {**task.identity, "arch": task.space.code(arch), "epochs": settings.epochs}
+        context = ctx.training(f"finalist-{number}", identity)
+        if network.needs_head and not (context.checkpoint and context.checkpoint.exists()):
+            fit_head(network, task.data.train, seed=task.config.seed, progress=ctx.progress)
         train(
             module,
             gradients,
@@ -61,7 +66,7 @@ def train_finalist(task: Task, evaluator: Evaluator, ctx: Context, arch: Arch, n
             settings,
             size=network.graph.input.shape[1],
             seed=task.config.seed,
-            context=ctx.training(f"finalist-{number}", identity),
+            context=context,
         )
     scores = _scores(task, network)
     network.eval()  # only the first process has scored it, which leaves it so

@@ -1,0 +1,68 @@
+"""The trained network that a configuration names, and the images that its space is for where only flags say it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgenas.errors import UsageError
+from edgenas.graph.ops import Shape
+from edgenas.spaces.build import SpaceMaker
+from edgenas.system import plugins
+from edgenas.workflows.config import Config
+
+if TYPE_CHECKING:
+    from edgenas.pretrained.base import Pretrained
+
+
+def open_pretrained(config: Config) -> Pretrained | None:
+    """Return the trained network that `pretrained` names; None if it names none.
+
+    Raises:
+        UnknownName: there is no such network.
+        UsageError: a space is named too, or weights without a network.
+    """
+    if config.pretrained is None:
+        if config.weights is not None:
+            raise UsageError("--weights: name the network that they are of, with --pretrained package.module:function")
+        return None
+    if config.space != Config.space:
+        raise UsageError(f"--pretrained is the space; leave --space {config.space} out")
+    plugin, variant = plugins.pretrained(config.pretrained)
+    weights = None if config.weights is None else Path(config.weights).expanduser()
+    found: Pretrained = plugins.load("pretrained", plugin).build(variant, download=config.download, weights=weights)
+    return found
+
+
+def space_source(config: Config) -> str | SpaceMaker:
+    """Return what builds the space of a configuration: its name, or the maker of a trained network's."""
+    network = open_pretrained(config)
+    return config.space if network is None else network.space
+
+
+def input_of(config: Config, shape: Shape | None, classes: int | None, default: tuple[Shape, int]) -> tuple[Shape, int]:
+    """Return the images that a space is for, and their classes, where no images need to be read.
+
+    Args:
+        config: names the network, if any, and perhaps the folder of images.
+        shape: (C, H, W), if it is given.
+        classes: if they are given.
+        default: of both, where nothing else says it.
+    """
+    network = open_pretrained(config)
+    if network is None:
+        return shape or default[0], classes or default[1]
+    side = config.image_size or network.side
+    return shape or (3, side, side), classes or _classes(config) or network.classes
+
+
+def _classes(config: Config) -> int | None:
+    """How many classes the images have, if the configuration names some."""
+    from edgenas.workflows.config import resolve_data
+
+    if config.data == Config.data:
+        return None
+    config = resolve_data(config)
+    if config.data == "folder" and config.data_root is not None:
+        return len(plugins.load("data", "folder").class_names(Path(config.data_root).expanduser()))
+    return None
