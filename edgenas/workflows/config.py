@@ -78,8 +78,8 @@ class Config:
     space: str = _setting("mbconv", "search space")
     pretrained: str | None = _setting(
         None,
-        "trained network that is the space: efficientnet-lite0, torchvision:NAME, timm:NAME, or package.module:function "
-        "of your own; `edgenas list pretrained` has them",
+        "trained network that is the space: efficientnet-lite0, torchvision:NAME, timm:NAME, or "
+        "package.module:function of your own; `edgenas list pretrained` has them",
     )
     weights: str | None = _setting(None, "file with the weights of a network of your own: safetensors or a state dict")
     preset: str | None = _setting(None, "known system: its strategy, evaluator and reward, where they are not given")

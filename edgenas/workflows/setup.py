@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgenas.errors import BudgetError, DataError, EnvironmentFault, TableError, UnknownName, UsageError
-from edgenas.data.storage.normalise import normalised
 from edgenas.evaluators.tabular import read_scores
 from edgenas.system import distributed, plugins
 from edgenas.system.progress import Reporter, SilentReporter
@@ -230,6 +229,8 @@ def plain_task(config: Config, given: Given) -> Task:
     if network is None:
         data = load_data(config, given, where)
     else:
+        from edgenas.data.storage.normalise import normalised  # torch starts here
+
         # A folder of photos has no size of its own: it gets the network's.
         side = network.side if given.data is None and config.data == "folder" else None
         data = load_data(replace(config, image_size=config.image_size or side), given, where)
