@@ -12,7 +12,7 @@ EXAMPLE = "edgenas train 2012110... --data fashion-mnist --final-epochs 20 --out
 
 SETTINGS = (
     *("data", "data_root", "image_size", "download", "strict", "validation_share"),
-    *("space", "final_epochs", "recipe", "ghost_batch", "train_device", "seed", "output"),
+    *("space", "pretrained", "weights", "final_epochs", "recipe", "ghost_batch", "train_device", "seed", "output"),
 )
 
 

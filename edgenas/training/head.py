@@ -77,7 +77,7 @@ def _softmax_regression(features: Tensor, labels: Tensor, classes: int) -> tuple
         value.backward()  # type: ignore[no-untyped-call]
         return float(value)
 
-    solver.step(loss)
+    solver.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         scaled = weight / std
         return scaled, bias - scaled @ mean

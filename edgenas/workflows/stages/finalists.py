@@ -35,10 +35,8 @@ class Finalist:
 def final_settings(task: Task) -> Settings:
     """Return those of the run's recipe; the quick one is long enough for shared weights to become a network's own."""
     config, images = task.config, len(task.data.train)
-    quick = (
-        fine_tuning(images) if task.space.trained else Settings(epochs_for(8_000, 6, images), batch_size_for(images))
-    )
-    recipe = RECIPES[config.recipe] or quick
+    plain = Settings(epochs_for(8_000, 6, images), batch_size_for(images))
+    recipe = RECIPES[config.recipe] or (fine_tuning(images) if task.space.trained else plain)
     return replace(recipe, epochs=config.final_epochs or recipe.epochs, ghost_batch=config.ghost_batch)
 
 
