@@ -54,11 +54,10 @@ def find_blocks(steps: Steps) -> tuple[Block, ...]:
     for members, shortcut, end in regions:
         inside = tuple(group for group in hidden if {*group.steps, *group.readers} <= members)
         names = tuple(sorted(members, key=order.__getitem__))
-        kernels = _kernels(steps, names)
-        if members & taken or not (inside or kernels or shortcut):
+        kernels, ratios = _kernels(steps, names), _ratios(inside) + ((LEFT_OUT,) if shortcut else ())
+        if members & taken or not (kernels or len(ratios) > 1):
             continue
         taken |= members
-        ratios = _ratios(inside) + ((LEFT_OUT,) if shortcut else ())
         found.append(Block("", names, inside, ratios, kernels, shortcut, end))
     found.sort(key=lambda block: order[block.steps[0]])
     return tuple(Block(f"b{i}", b.steps, b.hidden, b.ratios, b.kernels, b.shortcut, b.end) for i, b in enumerate(found))
@@ -102,7 +101,7 @@ def _layers(steps: Steps, hidden: list[Channels]) -> list[tuple[set[str], str | 
     """From the layer that makes hidden channels to the one that reads them, outside of branches.
 
     Layers of a classifier are cut together. Of plain convolutions, each of which reads what another has made, every
-    other one can be cut: `find_blocks` takes none twice.
+    other one can be cut, as `find_blocks` takes none twice: the widest come first.
     """
     found: list[tuple[set[str], str | None, str]] = []
     for group in hidden:
@@ -110,7 +109,8 @@ def _layers(steps: Steps, hidden: list[Channels]) -> list[tuple[set[str], str | 
         if found and found[-1][2] == group.makers[0] and isinstance(steps[group.makers[0]].op, Linear):
             members |= found.pop()[0]
         found.append((members, None, group.readers[0]))
-    return found
+    width = {group.readers[0]: group.count for group in hidden}
+    return sorted(found, key=lambda region: -width[region[2]])
 
 
 def _end(steps: Steps, read: dict[str, list[str]], total: str, shortcut: str) -> str:

@@ -66,6 +66,9 @@ def of_module(module: nn.Module) -> tuple[Op | None, Weights]:
             if module.divisor_override is not None or (module.padding not in (0, (0, 0)) and module.count_include_pad):
                 raise Unfit("an average over zeros around the image")
             return _pool("avg", module.kernel_size, module.stride, module.padding, module.ceil_mode), {}
+        case nn.Flatten():
+            _flatten((module.start_dim,))
+            return None, {}
         case nn.AdaptiveAvgPool2d():
             return _whole(module.output_size), {}
     raise Unfit(f"a {kind}")
