@@ -1,8 +1,11 @@
 """A trained network as a file."""
 
+import shutil
+
 import pytest
 
-from edgenas.errors import UsageError
+from edgenas.errors import CheckpointError, UsageError
+from edgenas.system import checkpoint
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.export import export
 
@@ -18,3 +21,11 @@ def test_what_is_not_trained_there_is_named(searched, tmp_path):
     with pytest.raises(UsageError, match="holds no run"):
         export(tmp_path, SilentReporter(), out=tmp_path / "a.onnx")
     assert not (tmp_path / "a.onnx").exists()
+
+
+def test_weights_of_another_version_are_a_named_error(searched, tmp_path):
+    folder = shutil.copytree(searched, tmp_path / "run")
+    for path in folder.glob("finalist-*.pt"):
+        checkpoint.save(path, {**checkpoint.load(path), "module": {}})
+    with pytest.raises(CheckpointError, match="weights of another version"):
+        export(folder, SilentReporter(), out=tmp_path / "a.onnx")

@@ -135,6 +135,7 @@ class GraphNetwork(nn.Module):
             y = norm(h) * batch.there
             h = h + message(torch.cat([y, batch.inputs @ y, readers @ y], dim=-1))
         exits = h[torch.arange(len(h)), batch.exits]
+        # Blocks and small cells have three to seven nodes: their sum stays near one.
         nodes = (torch.sigmoid(self.gate(h)) * self.value(h) * batch.there).sum(dim=1) / 3
         return torch.cat([exits, nodes], dim=-1)
 

@@ -8,7 +8,7 @@ import pytest
 
 from edgenas.workflows.config import Config
 from edgenas.workflows.stages.artefacts import Exported, ExportedFile, Figure
-from edgenas.workflows.stages.verdict import verdict
+from edgenas.workflows.stages.verdict import measure, verdict
 
 FAST, SLOW = (Figure(ms, ms, 0.01, 1) for ms in (5.0, 25.0))
 
@@ -39,3 +39,19 @@ def exported(fp32_bytes, int8_bytes):
 def test_a_file_above_its_limit_misses_whatever_its_speed(precision, limit_mb, sizes, timings, met, too_large, default):
     found = verdict(task(precision, limit_mb), exported(*sizes), timings)
     assert (found.met, found.too_large, found.default) == (met, too_large, default)
+
+
+def test_a_reference_that_is_slow_for_any_file_asks_for_another_run(monkeypatch, tmp_path):
+    """Files that repeat badly are timed again by themselves, each with a reference of its own."""
+    runs = iter([(1.0, 1.5), (1.3, 1.0), (1.0, 1.01)])
+
+    def timed(paths, **settings):
+        return [SimpleNamespace(ms=ms, p90_ms=ms, repeat_error=0.01, threads=1, reference_ms=ms) for ms in next(runs)]
+
+    monkeypatch.setattr("edgenas.workflows.stages.verdict.bench_in_fresh_process", timed)
+    for name in ("finalist-0.onnx", "finalist-0.int8.onnx"):
+        (tmp_path / name).touch()
+    device = SimpleNamespace(threads=1, runtime="onnxruntime")
+    priced = SimpleNamespace(task=SimpleNamespace(device=device), table=SimpleNamespace(reference_ms=1.0))
+    ctx = SimpleNamespace(folder=SimpleNamespace(path=tmp_path), progress=None)
+    assert {name: figure.ms for name, figure in measure(priced, 0, ctx).figures.items()} == {"fp32": 1.0, "int8": 1.01}
