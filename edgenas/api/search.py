@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgenas.errors import UsageError
 from edgenas.system.progress import make_reporter
+from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import Config, resolve
 
 if TYPE_CHECKING:
@@ -134,6 +135,7 @@ def search(
     # First of all, as `locals` must hold the arguments and nothing else. Workflows are imported when they are called:
     # torch comes with this one.
     named, given = settings_of(locals())
+    configure_threads()
     from edgenas.workflows.search import search as run
 
     return run(_resolve(named, given), make_reporter(quiet=not progress), given=given)
@@ -213,6 +215,7 @@ def specialize(
     (0.02, True)
     """
     named, given = settings_of(locals(), "run")  # while `locals` holds the arguments alone
+    configure_threads()
     from edgenas.workflows.source_run import settings
     from edgenas.workflows.specialize import specialize as specialise
 

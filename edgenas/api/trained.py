@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgenas.api.search import objects, settings_of
 from edgenas.system.progress import make_reporter
+from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import resolve
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def ranking(
     >>> len(found.networks), -1 <= found.kendall <= 1
     (3, True)
     """
+    configure_threads()
     from edgenas.workflows.ranking import ranking as rank
 
     reporter = make_reporter(quiet=not progress)
@@ -107,6 +109,7 @@ def train(
     ('120', 179)
     """
     named, given = settings_of(locals(), "arch")  # while `locals` holds the arguments alone
+    configure_threads()
     from edgenas.workflows.train import train as run
 
     return run(resolve(named), arch, make_reporter(quiet=not progress), given=given)
@@ -142,6 +145,7 @@ def export(
     >>> edgenas.export(folder, folder + "/mine.onnx").name
     'mine.onnx'
     """
+    configure_threads()
     from edgenas.workflows.export import export as run_export
 
     reporter = make_reporter(quiet=not progress)

@@ -105,6 +105,9 @@ def _run(arguments: list[str]) -> int:
     values, unknown = parser.parse_known_args(words)
     if unknown:
         raise UsageError(f"{parser.prog} does not take {unknown[0]!r}; see `{parser.prog} --help`")
+    from edgenas.system.threads import configure_threads  # it brings ctypes, which help can do without
+
+    configure_threads()  # before a workflow brings torch
     code: int = command.run(values)
     return code
 

@@ -11,7 +11,6 @@ from edgenas.nn.network import Network
 from edgenas.system.checkpoint import load
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import read_artefact, write_atomically
-from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import read_run, resolve
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, objects_again
@@ -46,7 +45,6 @@ def export(
         ExportError: the file differs from the network; it is kept as `finalist-N.onnx.rejected` in the run folder.
         CheckpointError: the weights are damaged, or another version's.
     """
-    configure_threads()
     read_run(run_folder)
     codes = trained_codes(run_folder)
     if not codes:

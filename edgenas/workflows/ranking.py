@@ -19,7 +19,6 @@ from edgenas.exploration.problem import Problem
 from edgenas.graph.graph import Arch
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import read_artefact, write_artefact
-from edgenas.system.threads import configure_threads
 from edgenas.training.settings import Settings, batch_size_for, epochs_for
 from edgenas.workflows.given import Given
 from edgenas.workflows.trained_run import open_trained_run
@@ -81,7 +80,6 @@ def ranking(
         UsageError: the folder holds no run with trained shared weights.
         BudgetError: fewer than three networks are within the budget.
     """
-    configure_threads()
     with reporter.stage("open the run"):
         source = open_trained_run(folder, reporter, given, moved)
     priced, evaluator = source.priced, source.evaluator()

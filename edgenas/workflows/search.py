@@ -7,7 +7,6 @@ from collections.abc import Callable
 from edgenas.errors import UsageError
 from edgenas.system import distributed
 from edgenas.system.progress import Reporter
-from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, options_of, strategy_of
@@ -47,7 +46,6 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never,
         raise UsageError(
             f"--resume: {config.output} uses the weights of another run; resume it with `edgenas specialize`"
         )
-    configure_threads()
     config = completed(config, given)  # names first: a wrong one is told before the folder is made
     strategy_class = strategy_of(config, given)
     options = options_of(config, strategy_class)

@@ -8,7 +8,6 @@ from pathlib import Path
 from edgenas.errors import UsageError
 from edgenas.system import distributed
 from edgenas.system.progress import Reporter
-from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, objects_again, options_of, strategy_of
@@ -44,7 +43,6 @@ def specialize(
     given = given or Given()
     if config.resume and not (output_path(config) / SOURCE).is_dir():
         raise UsageError(f"--resume: {config.output} was begun by a search of its own; resume it with `edgenas search`")
-    configure_threads()
     kind = strategy_of(config, given)
     if kind.trains_weights:
         raise UsageError(f"--strategy {config.strategy}: it trains weights of its own; name one that trains none")

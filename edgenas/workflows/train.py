@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from edgenas.evaluators.scratch import ScratchEvaluator
 from edgenas.system import distributed
 from edgenas.system.progress import Reporter
-from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given
@@ -49,7 +48,6 @@ def train(
         Interrupted: `stop` said so; the run can be resumed.
     """
     given = given or Given()
-    configure_threads()
     config = checked_names(config, given)
     with run_in(config, reporter, stop) as ctx:
         task = plain_task(config, given)

@@ -22,7 +22,8 @@ from pathlib import Path
 from tests.benchmarks._common import record
 
 COMMAND = (
-    "search --budget-ms 5 --shape-choices 1 --trials 48 --supernet-epochs 15 --finalists 2 --final-epochs 6 --no-int8 --quiet"
+    "search --budget-ms 5 --shape-choices 1 --trials 48 --supernet-epochs 15 --finalists 2 --final-epochs 6 --no-int8 "
+    "--quiet"
 ).split()
 PROFILE = ("bounds.json", "table-spread.csv", "narrow.json", "table.csv")
 MEASURED = {"measured_ms", "measured_p90_ms", "repeat_error", "largest_ms", "smallest_ms", "seconds"}
