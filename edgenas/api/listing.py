@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, overload
 
 if TYPE_CHECKING:
-    from edgenas.workflows.list import Entry, TableEntry
+    from edgenas.workflows.list import Entry, NetworkEntry, TableEntry
 
 
 # One signature for each record, by which type checkers know the fields of what comes back.
 @overload
 def list(kind: Literal["devices"]) -> Sequence[TableEntry]: ...
+
+
+@overload
+def list(kind: Literal["pretrained"]) -> Sequence[NetworkEntry]: ...
 
 
 @overload
@@ -21,11 +25,11 @@ def list(
 
 
 @overload
-def list(kind: str) -> Sequence[Entry] | Sequence[TableEntry]: ...
+def list(kind: str) -> Sequence[Entry] | Sequence[TableEntry] | Sequence[NetworkEntry]: ...
 
 
-def list(kind: str) -> Sequence[Entry] | Sequence[TableEntry]:
-    """Return what there is of a kind: spaces, strategies, evaluators, data, runtimes, presets or devices.
+def list(kind: str) -> Sequence[Entry] | Sequence[TableEntry] | Sequence[NetworkEntry]:
+    """Return what there is of a kind: spaces, pretrained, strategies, evaluators, data, runtimes, presets or devices.
 
     >>> import edgenas
     >>> "mbconv" in [entry.name for entry in edgenas.list("spaces")]

@@ -11,14 +11,14 @@ from edgenas.cli import flags, output
 from edgenas.system import plugins, text
 
 if TYPE_CHECKING:
-    from edgenas.workflows.list import Entry, TableEntry
+    from edgenas.workflows.list import Entry, NetworkEntry, TableEntry
 
 EXAMPLE = """\
 edgenas list
 edgenas list strategies
 edgenas list devices"""
 
-STRATEGIES, DEVICES = "strategies", "devices"
+STRATEGIES, PRETRAINED, DEVICES = "strategies", "pretrained", "devices"
 KINDS = (*plugins.KINDS, "presets", DEVICES)
 
 
@@ -35,8 +35,8 @@ def run(arguments: Namespace) -> int:
     from edgenas.workflows.list import entries
 
     kinds = [arguments.kind] if arguments.kind else list(KINDS)
-    # Options are read from classes, which have to be imported: torch with some of them.
-    found = {kind: entries(kind, with_options=len(kinds) == 1) for kind in kinds}
+    # Options are read from classes, and sizes from networks, which have to be imported: torch with some of them.
+    found = {kind: entries(kind, with_details=len(kinds) == 1) for kind in kinds}
     if arguments.json:
         output.write_json({kind: [_plain(row) for row in rows] for kind, rows in found.items()})
         return 0
@@ -45,7 +45,7 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _plain(row: Entry | TableEntry) -> dict[str, Any]:
+def _plain(row: Entry | TableEntry | NetworkEntry) -> dict[str, Any]:
     """Return a row without what is empty or unknown."""
     return {name: value for name, value in asdict(row).items() if value not in (None, {})}
 
@@ -57,6 +57,9 @@ def _block(kind: str, rows: Sequence[Any], named: bool) -> str:
     elif kind == DEVICES:
         heads = ["device", "runtime", "date", "repeat error", "ops", "nets", "adapted", "file"]
         lines = text.table(heads, [_device(row) for row in rows]).splitlines()
+    elif kind == PRETRAINED and not named:
+        heads = ["network", "pixels", "MACs", "weights", "licence", "(x - mean) / std, of x in 0..1", "here"]
+        lines = text.table(heads, [_network(row) for row in rows]).splitlines()
     else:
         cells = [cells for row in rows for cells in _plugin(row)]
         lines = text.table(None, cells).splitlines()
@@ -70,6 +73,13 @@ def _plugin(row: Entry) -> list[list[str]]:
         listed = ", ".join([f"{values[0]} (default)", *values[1:]])
         lines.append(["", f"--options {name}=VALUE: {listed}"])
     return lines
+
+
+def _network(row: NetworkEntry) -> list[str]:
+    """Return the cells of a trained network; where its weights are not here, what brings them."""
+    mean, std = (" ".join(f"{x:.3f}" for x in values) for values in (row.mean, row.std))
+    size, macs = text.size(row.weights_mb * 1e6), f"{row.macs:.0f} M"
+    return [row.name, str(row.side), macs, size, row.licence, f"{mean}; {std}", "yes" if row.is_here else row.source]
 
 
 def _device(row: TableEntry) -> list[str]:

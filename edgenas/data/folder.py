@@ -44,8 +44,7 @@ def build(
     """
     if root is None or not root.is_dir():
         raise DataError(f"folder: no folder {root or 'named'}; give one with a folder per class as --data")
-    parts = _layout(root)
-    classes = tuple(sorted({folder.name for base in parts.values() for folder in _folders(base)}))
+    parts, classes = _layout(root), class_names(root)
     found = [
         (split, label, file)
         for split, base in parts.items()
@@ -73,6 +72,11 @@ def build(
     train, validation, test = map(part, (splits.train, splits.validation, splits.test))
     # Resolved, because `.` has no name.
     return Data(root.resolve().name, classes, (3, side, side), MEAN, STD, AUGMENT, train, validation, test, skipped)
+
+
+def class_names(root: Path) -> tuple[str, ...]:
+    """Return the names of the classes in a folder of images, sorted; no image is read."""
+    return tuple(sorted({folder.name for base in _layout(root).values() for folder in _folders(base)}))
 
 
 def _layout(root: Path) -> dict[str, Path]:

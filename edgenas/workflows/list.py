@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgenas.errors import EdgeNASError, UsageError
+from edgenas.cost.counts import FLOAT_BYTES, count_ops
+from edgenas.errors import EdgeNASError, EnvironmentFault, UsageError
+from edgenas.graph.graph import Graph
 from edgenas.latency.registry import table_files, table_name
 from edgenas.latency.table import read_table
 from edgenas.system import plugins
 from edgenas.workflows.presets import PRESETS
 
-STRATEGIES, DEVICES, PRESETS_KIND = "strategies", "devices", "presets"
+STRATEGIES, DEVICES, PRESETS_KIND, PRETRAINED = "strategies", "devices", "presets", "pretrained"
 KINDS = (*plugins.KINDS, PRESETS_KIND, DEVICES)
 
 
@@ -30,6 +32,28 @@ class Entry:
     description: str
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NetworkEntry:
+    """A trained network, by the name that `--pretrained` takes.
+
+    Args:
+        weights_mb: size of its float weights, in 10^6 bytes.
+        macs: of one image, in millions, at `side` pixels.
+        is_here: whether its weights are on this machine.
+        source: where they come from.
+    """
+
+    name: str
+    side: int
+    weights_mb: float
+    macs: float
+    licence: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    is_here: bool
+    source: str
 
 
 @dataclass(frozen=True)
@@ -51,12 +75,13 @@ class TableEntry:
     repeat_error: float = float("nan")
 
 
-def entries(kind: str, *, with_options: bool = True) -> list[Entry] | list[TableEntry]:
+def entries(kind: str, *, with_details: bool = True) -> list[Entry] | list[TableEntry] | list[NetworkEntry]:
     """Return what there is of a kind.
 
     Args:
         kind: one of `KINDS`.
-        with_options: whether strategies are imported for their options, some of which takes seconds.
+        with_details: whether strategies are imported for their options and trained networks built for their sizes,
+            which takes seconds.
 
     Raises:
         UsageError: there is no such kind.
@@ -64,11 +89,13 @@ def entries(kind: str, *, with_options: bool = True) -> list[Entry] | list[Table
     if kind not in KINDS:
         raise UsageError(f"no kind {kind!r}; there are {', '.join(KINDS)}")
     sources: dict[str, Callable[[], Any]] = {DEVICES: tables, PRESETS_KIND: presets}
+    if with_details:
+        sources[PRETRAINED] = networks
     if kind in sources:
-        found: list[Entry] | list[TableEntry] = sources[kind]()
+        found: list[Entry] | list[TableEntry] | list[NetworkEntry] = sources[kind]()
         return found
     return [
-        Entry(name, description(kind, name), options(name) if kind == STRATEGIES and with_options else {})
+        Entry(name, description(kind, name), options(name) if kind == STRATEGIES and with_details else {})
         for name in plugins.names(kind)
     ]
 
@@ -83,6 +110,43 @@ def description(kind: str, name: str) -> str:
 def options(strategy: str) -> dict[str, tuple[str, ...]]:
     """Return the values of each option of a strategy, the default first."""
     return dict(plugins.load(STRATEGIES, strategy).options)
+
+
+def networks() -> list[NetworkEntry]:
+    """Return the trained networks; torch is imported, and each network built, to count what it has.
+
+    Those of a library that is not installed are left out.
+    """
+    rows = []
+    for source in plugins.names(PRETRAINED):
+        plugin = plugins.load(PRETRAINED, source)
+        for variant in plugin.variants():
+            try:
+                found = plugin.build(variant)
+            except EnvironmentFault:
+                continue
+            space = found.space((3, found.side, found.side), found.classes)
+            counts = [sum(values) for values in zip(*_counts(space.graph(space.whole)), strict=True)]
+            rows.append(
+                NetworkEntry(
+                    found.name,
+                    found.side,
+                    counts[1] * FLOAT_BYTES / 1e6,
+                    counts[0] / 1e6,
+                    found.licence,
+                    found.mean,
+                    found.std,
+                    found.is_here,
+                    found.source,
+                )
+            )
+    return rows
+
+
+def _counts(graph: Graph) -> list[tuple[float, float]]:
+    """MACs and parameters of each kernel of a network."""
+    counted = count_ops(graph.priced)
+    return [(counted[node.key].macs, counted[node.key].params) for node in graph.priced]
 
 
 def presets() -> list[Entry]:

@@ -126,9 +126,7 @@ def efficientnet() -> nn.Module:
 
 
 def resnet() -> nn.Module:
-    body = nn.Sequential(
-        conv(3, 16, 7, 2), nn.MaxPool2d(3, 2, 1), Basic(16, 16, 1), Basic(16, 32, 2), Basic(32, 32, 1)
-    )
+    body = nn.Sequential(conv(3, 16, 7, 2), nn.MaxPool2d(3, 2, 1), Basic(16, 16, 1), Basic(16, 32, 2), Basic(32, 32, 1))
     return Flat(body, nn.Linear(32, 7))
 
 

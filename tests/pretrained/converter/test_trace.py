@@ -14,7 +14,9 @@ from tests.pretrained._networks import FAMILIES, Attention, Flat, Swish, conv, s
 
 def test_a_kernel_is_one_step():
     steps = trace(stirred(FAMILIES["mobilenet_v3"]()), "mine")
-    assert [step.op.kind for step in steps.values()] == "conv conv conv se conv add conv global_pool linear act linear".split()
+    assert [
+        step.op.kind for step in steps.values()
+    ] == "conv conv conv se conv add conv global_pool linear act linear".split()
     assert [step.op for step in steps.values() if isinstance(step.op, SqueezeExcite)] == [
         SqueezeExcite(8, "relu", "hsigmoid")
     ]
