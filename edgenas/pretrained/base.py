@@ -26,6 +26,7 @@ class Pretrained:
         weights: loads its state dict; raises EnvironmentFault where it is not here, with what brings it.
         is_here: whether `weights` finds it without a download.
         source: where the weights come from.
+        hint: what brings them, where they are not here.
         licence: of the weights, as their source states it.
         side: of the images that it was trained on, in pixels.
         mean: subtracted from pixels in 0..1, one per channel.
@@ -37,6 +38,7 @@ class Pretrained:
     weights: Callable[[], Weights]
     is_here: bool
     source: str
+    hint: str
     licence: str
     side: int
     mean: tuple[float, ...]

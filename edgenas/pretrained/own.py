@@ -48,6 +48,7 @@ def build(variant: str, *, download: bool = False, weights: Path | None = None) 
         weights=lambda: _read(variant, weights),
         is_here=weights is not None and weights.is_file(),
         source=str(weights) if weights else "",
+        hint="--weights FILE",
         licence="your own",
         side=int(getattr(made, "image_size", SIDE)),
         mean=tuple(getattr(made, "mean", MEAN)),

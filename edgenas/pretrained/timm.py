@@ -54,6 +54,7 @@ def build(variant: str, *, download: bool = False, weights: Path | None = None) 
         weights=load,
         is_here=_is_cached(facts),
         source=str(facts.hf_hub_id or facts.url or ""),
+        hint="--download",
         licence=str(facts.license or "unknown"),
         side=int(facts.input_size[1]),
         mean=tuple(facts.mean),

