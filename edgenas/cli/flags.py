@@ -36,6 +36,8 @@ KIT_PRECISION = "kit_precision"  # `precision` is a field of Config, which is of
 KIT_FLAGS = {"only": "--only", "nets": "--nets", "tests": "--tests", KIT_PRECISION: "--precision"}
 # Of the data set that a search without `--data` is for, so that tables and searches without flags go together.
 DIGITS_SHAPE, DIGITS_CLASSES = (1, 32, 32), 10
+# Of Config: what says the space, and the images that it is for.
+SPACE_SETTINGS = ("space", "pretrained", "weights", "data", "data_root", "image_size", "download")
 
 
 def add_settings(
@@ -116,21 +118,27 @@ def _budgets(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def add_input(parser: ArgumentParser) -> None:
-    """Add `--shape` and `--classes`: what a space is built for, where no data set says it."""
+    """Add the space, and `--shape` and `--classes`: the images that it is for, where they are not read."""
+    add_settings(parser, SPACE_SETTINGS)
     parser.add_argument(
         "--shape",
         type=shape,
-        default=DIGITS_SHAPE,
         metavar="CxHxW",
-        help="channels, height and width of the images (default: 1x32x32, as digits)",
+        help="channels, height and width of the images (default: 1x32x32, as digits; with --pretrained the network's)",
     )
     parser.add_argument(
         "--classes",
         type=ranged(int, 2, 100_000),
-        default=DIGITS_CLASSES,
         metavar="N",
-        help=f"number of classes (default: {DIGITS_CLASSES})",
+        help=f"number of classes (default: those of --data, else {DIGITS_CLASSES}; with --pretrained the network's)",
     )
+
+
+def input_of(arguments: Namespace, config: Config) -> tuple[Shape, int]:
+    """Return shape and classes of the images that the space of a command is for."""
+    from edgenas.workflows.pretrained import input_of as of_config
+
+    return of_config(config, arguments.shape, arguments.classes, (DIGITS_SHAPE, DIGITS_CLASSES))
 
 
 def add_kit(parser: ArgumentParser | _ArgumentGroup) -> None:

@@ -22,7 +22,7 @@ edgenas kit --bundle runs/pi5 -o confirm.zip"""
 
 def configure(parser: ArgumentParser) -> None:
     """Add the space, and how much of it is measured."""
-    flags.add_settings(parser, ("space", "seed"))
+    flags.add_settings(parser, ("seed",))
     flags.add_input(parser)
     parser.add_argument(
         "--resolution", type=flags.ranged(int, 1, 4096), metavar="N", help="short for --shape 3xNxN: colour images"
@@ -84,8 +84,9 @@ def _made(arguments: Namespace) -> dict[str, Any]:
 
     if arguments.bundle:
         return finalists_kit(arguments.bundle, reporter, out=arguments.out, page=arguments.page)
-    shape = (3, side, side) if side else arguments.shape
-    options = KitOptions(shape, arguments.classes, general=arguments.general, **flags.kit_choices(arguments))
+    shape, classes = flags.input_of(arguments, config)
+    shape = (3, side, side) if side else shape
+    options = KitOptions(shape, classes, general=arguments.general, **flags.kit_choices(arguments))
     if not arguments.probes:
         return kit(config, reporter, options, out=arguments.out, page=arguments.page)
     known = arguments.known or ["all"]

@@ -79,7 +79,15 @@ def _network(row: NetworkEntry) -> list[str]:
     """Return the cells of a trained network; where its weights are not here, what brings them."""
     mean, std = (" ".join(f"{x:.3f}" for x in values) for values in (row.mean, row.std))
     size, macs = text.size(row.weights_mb * 1e6), f"{row.macs:.0f} M"
-    return [row.name, str(row.side), macs, size, row.licence, f"{mean}; {std}", "yes" if row.is_here else f"no: {row.hint}"]
+    return [
+        row.name,
+        str(row.side),
+        macs,
+        size,
+        row.licence,
+        f"{mean}; {std}",
+        "yes" if row.is_here else f"no: {row.hint}",
+    ]
 
 
 def _device(row: TableEntry) -> list[str]:

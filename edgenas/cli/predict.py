@@ -46,7 +46,7 @@ def configure(parser: ArgumentParser) -> None:
         "--estimate-missing", action="store_true", help="estimate ops that the table lacks, instead of stopping"
     )
     flags.add_input(parser)
-    flags.add_settings(parser, ("space", "device", "threads", "runtime", "seed"))
+    flags.add_settings(parser, ("device", "threads", "runtime", "seed"))
     parser.add_argument("--ops", action="store_true", help="op by op: where the time goes, as for ONNX files")
     parser.add_argument("--csv", action="store_true", help=f"print CSV (default for more than {MOST_IN_A_TABLE})")
     flags.add_json(parser)
@@ -101,8 +101,9 @@ def _show_ops(config: Config, codes: Sequence[str], arguments: Namespace) -> Non
 def _space(config: Config, arguments: Namespace) -> SearchSpace:
     """Return the space of the architectures."""
     from edgenas.spaces.build import build_space
+    from edgenas.workflows.pretrained import space_source
 
-    return build_space(config.space, arguments.shape, arguments.classes)
+    return build_space(space_source(config), *flags.input_of(arguments, config))
 
 
 def _options(arguments: Namespace) -> dict[str, Any]:

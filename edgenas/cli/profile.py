@@ -23,7 +23,7 @@ FAR_FLAGS = {"python": "--python", "name": "--name", **flags.KIT_FLAGS}
 
 def configure(parser: ArgumentParser) -> None:
     """Add the space, the conditions, and the device that ssh reaches, if it is not this machine."""
-    flags.add_settings(parser, ("space", "threads", "runtime", "seed"))
+    flags.add_settings(parser, ("threads", "runtime", "seed"))
     flags.add_input(parser)
     parser.add_argument(
         "--general",
@@ -68,11 +68,12 @@ def run(arguments: Namespace) -> int:
         raise UsageError(f"{idle} is for another device; name it with --ssh user@host")
     from edgenas.workflows.profile import profile
 
+    shape, classes = flags.input_of(arguments, config)
     path, table = profile(
         config,
         output.reporter(arguments),
-        shape=arguments.shape,
-        classes=arguments.classes,
+        shape=shape,
+        classes=classes,
         seconds=arguments.seconds,
         out=arguments.out,
         general=arguments.general,
@@ -98,7 +99,7 @@ def _over_ssh(config: Config, arguments: Namespace) -> int:
 
     reporter = output.reporter(arguments)
     choices = flags.kit_choices(arguments)
-    options = KitOptions(arguments.shape, arguments.classes, general=arguments.general, **choices)
+    options = KitOptions(*flags.input_of(arguments, config), general=arguments.general, **choices)
     try:
         written = profile_over_ssh(
             config,

@@ -31,6 +31,8 @@ GROUPS = {
     "task": ("data", "data_root", "image_size", "download", "strict", "validation_share"),
     "search": (
         "space",
+        "pretrained",
+        "weights",
         "preset",
         "strategy",
         "options",

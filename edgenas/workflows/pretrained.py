@@ -9,7 +9,7 @@ from edgenas.errors import UsageError
 from edgenas.graph.ops import Shape
 from edgenas.spaces.build import SpaceMaker
 from edgenas.system import plugins
-from edgenas.workflows.config import Config
+from edgenas.workflows.config import Config, resolve_data
 
 if TYPE_CHECKING:
     from edgenas.pretrained.base import Pretrained
@@ -51,15 +51,13 @@ def input_of(config: Config, shape: Shape | None, classes: int | None, default: 
     """
     network = open_pretrained(config)
     if network is None:
-        return shape or default[0], classes or default[1]
+        return shape or default[0], classes or _classes(config) or default[1]
     side = config.image_size or network.side
     return shape or (3, side, side), classes or _classes(config) or network.classes
 
 
 def _classes(config: Config) -> int | None:
     """How many classes the images have, if the configuration names some."""
-    from edgenas.workflows.config import resolve_data
-
     if config.data == Config.data:
         return None
     config = resolve_data(config)
