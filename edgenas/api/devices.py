@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenas.api.measure import DIGITS_CLASSES, DIGITS_SHAPE, config_and_maker
+from edgenas.api.measure import config_and_space
 from edgenas.graph.ops import Shape
 from edgenas.system.progress import make_reporter
 
@@ -22,8 +22,10 @@ def kit(
     out: str | os.PathLike[str],
     *,
     space: SpaceLike = "mbconv",
-    shape: Shape = DIGITS_SHAPE,
-    classes: int = DIGITS_CLASSES,
+    pretrained: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    shape: Shape | None = None,
+    classes: int | None = None,
     only: Mapping[str, Sequence[str]] | None = None,
     nets: int = 100,
     tests: int = 50,
@@ -41,8 +43,9 @@ def kit(
     Args:
         out: the zip to write.
         space: a name, a class of spaces, or a function of shape and number of classes.
-        shape: of the images, (C, H, W).
-        classes: how many classes they have.
+        pretrained, weights: a trained network that is the space instead, as of `search`.
+        shape: of the images, (C, H, W); default: 1x32x32, as digits, or what the trained network takes.
+        classes: how many classes they have; default: 10, or those of the trained network.
         only: options (as texts) that are kept, by choice.
         nets, tests: whole networks that the correction is fitted on, and that test the table.
         precisions: fp32, int8 or both.
@@ -70,8 +73,8 @@ def kit(
     if bundle is not None:
         # The run says all the rest: its finalists are the probes.
         return finalists_kit(Path(bundle), reporter, out=path, page=page)
-    config, maker = config_and_maker(space, seed=seed)
-    options = KitOptions(shape, classes, dict(only or {}), nets, tests, tuple(precisions), general, maker)
+    config, maker, size = config_and_space(space, shape, classes, pretrained=pretrained, weights=weights, seed=seed)
+    options = KitOptions(*size, dict(only or {}), nets, tests, tuple(precisions), general, maker)
     if probes is None:
         return run(config, reporter, options, out=path, page=page)
     return reduced_kit(config, reporter, options, count=probes, known=sources, out=path, page=page)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgenas.graph.ops import Shape
 from edgenas.system.progress import make_reporter
-from edgenas.workflows.config import make_config
+from edgenas.workflows.config import Config, make_config
 
 if TYPE_CHECKING:
     from edgenas.latency.table import LatencyTable
@@ -26,8 +26,10 @@ def predict(
     *,
     samples: int | None = None,
     space: SpaceLike = "mbconv",
-    shape: Shape = DIGITS_SHAPE,
-    classes: int = DIGITS_CLASSES,
+    pretrained: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    shape: Shape | None = None,
+    classes: int | None = None,
     device: str | None = None,
     table: str | os.PathLike[str] | None = None,
     runtime: str | None = None,
@@ -41,8 +43,9 @@ def predict(
         archs: codes of architectures, or what papers on the space write.
         samples: number of random architectures, where no codes are given.
         space: a name, a class of spaces, or a function of shape and number of classes.
-        shape: of the images, (C, H, W).
-        classes: how many classes they have.
+        pretrained, weights: a trained network that is the space instead, as of `search`.
+        shape: of the images, (C, H, W); default: 1x32x32, as digits, or what the trained network takes.
+        classes: how many classes they have; default: 10, or those of the trained network.
         device: by its latency table in `edgenas list devices`; default: this machine.
         table: file of a latency table, instead of a device.
         runtime, threads: conditions here.
@@ -63,8 +66,9 @@ def predict(
     from edgenas.spaces.build import build_space
     from edgenas.workflows.predict import predict as run
 
-    config = make_config(_given(device=device, runtime=runtime, threads=threads, seed=seed))
-    built = build_space(space, shape, classes)
+    conditions = {"device": device, "runtime": runtime, "threads": threads, "seed": seed}
+    config, maker, size = config_and_space(space, shape, classes, pretrained=pretrained, weights=weights, **conditions)
+    built = build_space(maker or config.space, *size)
     file = None if table is None else Path(table)
     return list(run(config, built, archs=archs, samples=samples, table=file, estimate_missing=estimate_missing))
 
@@ -103,8 +107,10 @@ def bench(
 def profile(
     *,
     space: SpaceLike = "mbconv",
-    shape: Shape = DIGITS_SHAPE,
-    classes: int = DIGITS_CLASSES,
+    pretrained: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    shape: Shape | None = None,
+    classes: int | None = None,
     general: bool = False,
     runtime: str | None = None,
     threads: int | None = None,
@@ -117,8 +123,9 @@ def profile(
 
     Args:
         space: a name, a class of spaces, or a function of shape and number of classes.
-        shape: of the images, (C, H, W).
-        classes: how many classes they have.
+        pretrained, weights: a trained network that is the space instead, as of `search`.
+        shape: of the images, (C, H, W); default: 1x32x32, as digits, or what the trained network takes.
+        classes: how many classes they have; default: 10, or those of the trained network.
         general: measure ops of all kinds and sizes instead, to predict files that edgenas did not make.
         runtime, threads: conditions.
         seed: of the networks that are measured.
@@ -136,10 +143,13 @@ def profile(
     """
     from edgenas.workflows.profile import profile as run
 
-    config, maker = config_and_maker(space, runtime=runtime, threads=threads, seed=seed)
+    conditions = {"runtime": runtime, "threads": threads, "seed": seed}
+    config, maker, size = config_and_space(space, shape, classes, pretrained=pretrained, weights=weights, **conditions)
     file = None if out is None else Path(out)
     reporter = make_reporter(quiet=not progress)
-    return run(config, reporter, shape=shape, classes=classes, seconds=seconds, out=file, general=general, space=maker)
+    return run(
+        config, reporter, shape=size[0], classes=size[1], seconds=seconds, out=file, general=general, space=maker
+    )
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -147,9 +157,22 @@ def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def config_and_maker(space: SpaceLike, **values: Any) -> Any:
-    """Return the configuration of these settings, and what builds the space if that is no name, else None."""
-    if isinstance(space, str):
-        return make_config(_given(space=space, **values)), None
-    # The configuration keeps its default name, which nobody reads where there is something that builds the space.
-    return make_config(_given(**values)), space
+def config_and_space(
+    space: SpaceLike, shape: Shape | None, classes: int | None, **values: Any
+) -> tuple[Config, Any, tuple[Shape, int]]:
+    """Return the configuration of these settings, what builds the space, and the images that it is for.
+
+    Args:
+        space: a name, or what builds a space.
+        shape: (C, H, W), if it is given.
+        classes: if they are given.
+        values: further settings; None stands for what was not given.
+    """
+    from edgenas.workflows.pretrained import input_of, space_source
+
+    # Where there is something that builds the space, nobody reads the name that the configuration keeps.
+    named = {"space": space} if isinstance(space, str) else {}
+    config = make_config(_given(**named, **values))
+    size = input_of(config, shape, classes, (DIGITS_SHAPE, DIGITS_CLASSES))
+    source = space_source(config) if isinstance(space, str) else space
+    return config, None if isinstance(source, str) else source, size

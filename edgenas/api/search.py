@@ -23,6 +23,8 @@ def search(
     budget_ms: float | Mapping[str, float] | None = None,
     *,
     space: SpaceLike | None = None,
+    pretrained: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
     strategy: StrategyLike | None = None,
     max_params: float | None = None,
     max_memory_mb: float | None = None,
@@ -74,6 +76,9 @@ def search(
         budget_ms: latency that the model must meet on this machine, or on `device`, in ms; or budgets by device, of
             which `here` is this machine.
         space: a name, a class of spaces, or a function of shape and number of classes.
+        pretrained: trained network that is the space: efficientnet-lite0, torchvision:NAME, timm:NAME, or
+            package.module:function of your own.
+        weights: file with the weights of a network of your own: safetensors or a state dict.
         strategy: a name, a class of strategies, or a function of a problem and a generator of random numbers.
         max_params: parameters that the model may have, for example 1e6.
         max_memory_mb: memory for activations, in 10^6 bytes.

@@ -66,6 +66,8 @@ def train(
     data: DataLike | None = None,
     *,
     space: SpaceLike | None = None,
+    pretrained: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
     data_root: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
     download: bool | None = None,
@@ -79,12 +81,12 @@ def train(
     output: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> Trained:
-    """Train one architecture from fresh weights, as a search trains its finalists.
+    """Train one architecture, as a search trains its finalists: from fresh weights, or from those of `pretrained`.
 
     Args:
         arch: its code, as a result has it, or what papers on the space write.
         data: as of `search`.
-        space: as of `search`.
+        space, pretrained, weights: as of `search`.
         data_root: folder or file of the data set, where `data` is a name.
         image_size: side in pixels that images of a folder are resized to.
         seed: seed of everything random.

@@ -16,7 +16,10 @@ from edgenas.graph.ops import FUSED_ACTIVATIONS, Act, Conv, SqueezeExcite
 
 FLOAT_BYTES = 4  # of a float32: counts are free of precision, as op keys are
 # What fvcore would count, or warn of, and what is no multiply-add.
-UNCOUNTED = "add add_ sub neg mul pad slice mean sigmoid hardsigmoid hardswish silu hardtanh relu relu6 max_pool2d avg_pool2d".split()
+UNCOUNTED = (
+    *"add add_ sub neg mul pad slice mean max_pool2d avg_pool2d".split(),
+    *"sigmoid hardsigmoid hardswish silu hardtanh relu relu6".split(),
+)
 
 
 @dataclass(frozen=True)
