@@ -75,7 +75,7 @@ def _softmax_regression(features: Tensor, labels: Tensor, classes: int) -> tuple
         solver.zero_grad()
         value = F.cross_entropy(F.linear(x, weight, bias), labels) + DECAY * weight.square().sum()
         value.backward()  # type: ignore[no-untyped-call]
-        return float(value)
+        return float(value.detach())
 
     solver.step(loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():

@@ -1,0 +1,70 @@
+"""`edgenas baseline`: what trained networks take as they are, at each resolution."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from edgenas.cli import flags, output
+from edgenas.system import text
+
+if TYPE_CHECKING:
+    from edgenas.workflows.baseline import Baseline
+
+EXAMPLE = """\
+edgenas baseline --data photos --budget-ms 20
+edgenas baseline --data photos --budget-ms 20 --train --output runs/photos"""
+
+SETTINGS = (
+    *("budget_ms", "data", "data_root", "image_size", "pretrained", "weights", "download"),
+    *("device", "precision", "runtime", "threads", "seed"),
+    *("train_device", "validation_share", "strict", "final_epochs", "int8", "output", "resume"),
+)
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the budget, the images and the networks."""
+    flags.add_settings(parser, SETTINGS)
+    parser.add_argument(
+        "--train", action="store_true", help="fine-tune the best of those that fit, and deliver it as `search` does"
+    )
+    flags.add_config_file(parser)
+    flags.add_json(parser)
+
+
+def run(arguments: Namespace) -> int:
+    """Print a table of networks; with `--train`, the result of the best."""
+    config, reporter = flags.settings(arguments), output.reporter(arguments)
+    from edgenas.workflows.baseline import baseline, train_baseline
+
+    rows = baseline(config, reporter)
+    if arguments.train:
+        if not arguments.json:
+            output.write(_table(rows))
+        return output.show_result(train_baseline(config, rows, reporter), arguments)
+    if arguments.json:
+        output.write_json([asdict(row) for row in rows])
+    else:
+        output.write(_table(rows))
+    return 0
+
+
+def _table(rows: Sequence[Baseline]) -> str:
+    """Return the networks as a table, of each those resolutions that were measured, or the largest that fits."""
+    cells = [
+        [
+            row.network,
+            str(row.resolution),
+            f"{row.macs / 1e6:.0f} M",
+            text.ms(row.predicted_ms),
+            text.UNKNOWN if row.measured_ms is None else text.ms(row.measured_ms),
+            "" if row.repeat_error is None else f"± {text.percent(row.repeat_error)}",
+            "fits" if row.fits else "",
+            "" if row.is_here else "weights not here",
+        ]
+        for row in rows
+    ]
+    heads = ["network", "pixels", "MACs", "predicted ms", "measured ms", "", "", ""]
+    return text.table(heads, cells, right=range(1, 5)) + "\n"
