@@ -10,7 +10,14 @@ from torch import nn
 from edgenas.errors import EnvironmentFault, UnknownName
 from edgenas.pretrained.base import Pretrained, Weights
 
-NETWORKS = ("mobilenetv2_100", "mobilenetv3_large_100", "tf_efficientnet_lite0", "efficientnet_lite0", "resnet18")
+NETWORKS = (
+    "mobilenetv2_100",
+    "mobilenetv3_large_100",
+    "mobilenetv4_conv_small",
+    "tf_efficientnet_lite0",
+    "efficientnet_lite0",
+    "resnet18",
+)
 FILE = "model.safetensors"  # of a network's place on the Hugging Face hub
 
 

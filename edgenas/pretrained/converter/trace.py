@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgenas.errors import UsageError
-from edgenas.graph.ops import GATES, Act, Add, Concat, Conv, GlobalPool, Linear, SqueezeExcite
+from edgenas.graph.ops import GATES, Act, Add, Concat, Conv, GlobalPool, Linear, Op, SqueezeExcite
 from edgenas.pretrained.converter.layers import ACTS, NOTHING, SAME, Unfit, of_call, of_module
 from edgenas.pretrained.converter.step import IMAGE, Norm, Product, Step, Steps, readers
 
 # What tells sizes only; of its values nothing is kept, and a change of form that needs them is looked at by its own.
-SIZES = frozenset({"size", "getattr", "getitem", "dim"})
+SIZES = frozenset({"size", "getattr", "getitem", "dim", "eq"})
 SUMS = frozenset({"add", "iadd"})
 PRODUCTS = frozenset({"mul", "imul"})
 
@@ -26,7 +26,9 @@ class _Tracer(torch.fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         kind = type(m).__name__
-        known = kind in NOTHING or kind in ACTS or kind in SAME or type(m) is nn.BatchNorm2d
+        known = kind in NOTHING or kind in ACTS or kind in SAME or isinstance(m, nn.BatchNorm2d)
+        # timm has a Linear of its own, for another precision; others that are derived may compute something else.
+        known = known or (isinstance(m, nn.Linear) and kind == "Linear")
         return known or super().is_leaf_module(m, module_qualified_name)
 
 
@@ -90,8 +92,11 @@ class _Reader:
         layer = str(node.target) if node.op == "call_module" else node.name
         try:
             if node.op == "call_module":
-                op, weights = of_module(self.module.get_submodule(str(node.target)))
-                self._append(node, layer, op, weights)
+                module = self.module.get_submodule(str(node.target))
+                self._append(node, layer, *of_module(module))
+                # timm has batch norm with an activation inside.
+                if isinstance(module, nn.BatchNorm2d) and isinstance(act := getattr(module, "act", None), nn.Module):
+                    self._follow(node, f"{layer}.act", *of_module(act))
             elif node.op in ("call_function", "call_method"):
                 self._call(node)
             else:
@@ -118,12 +123,18 @@ class _Reader:
         arguments = tuple("size" if isinstance(a, torch.fx.Node) else a for a in rest)
         self._append(node, node.name, of_call(name, arguments, node.kwargs), {})
 
+    def _follow(self, node: torch.fx.Node, layer: str, op: Op | None, weights: dict[str, Tensor]) -> None:
+        """Append what a module does to the result that it has so far."""
+        if op is not None:
+            self.steps[layer] = Step(layer, op, (self.alias[node],), weights)
+            self.alias[node] = layer
+
     def _is_value(self, node: torch.fx.Node) -> bool:
         """Tell whether an item is taken from a tensor, not from its shape."""
         source = node.args[0]
         return _name(node.target) == "getitem" and isinstance(source, torch.fx.Node) and source in self.alias
 
-    def _append(self, node: torch.fx.Node, layer: str, op: Any, weights: dict[str, Tensor], *values: Any) -> None:
+    def _append(self, node: torch.fx.Node, layer: str, op: Op | None, weights: dict[str, Tensor], *values: Any) -> None:
         sources = values or node.args[:1]
         inputs = []
         for value in sources:
