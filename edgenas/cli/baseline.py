@@ -59,7 +59,7 @@ def _table(rows: Sequence[Baseline]) -> str:
             str(row.resolution),
             f"{row.macs / 1e6:.0f} M",
             text.ms(row.predicted_ms),
-            text.UNKNOWN if row.measured_ms is None else text.ms(row.measured_ms),
+            "" if row.measured_ms is None else text.ms(row.measured_ms),
             "" if row.repeat_error is None else f"± {text.percent(row.repeat_error)}",
             "fits" if row.fits else "",
             "" if row.is_here else "weights not here",

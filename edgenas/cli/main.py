@@ -29,7 +29,7 @@ COMMANDS = {
     "search": "find, train, measure and bundle a model",
     "specialize": "from the weights of a search, a model for another budget or device",
     "ranking": "check how a run's shared weights rank, beside networks trained alone",
-    "baseline": "what trained networks take as they are, and which fit; fine-tune the best",
+    "baseline": "what trained networks take as they are, which fit; fine-tune the best",
     "profile": "measure this machine's latency table for a space, or over ssh another's",
     "predict": "predict latency and size of architectures, or the latency of ONNX files",
     "train": "train one architecture",
@@ -38,7 +38,7 @@ COMMANDS = {
     "kit": "make a kit that measures a space's ops on another device",
     "ingest": "check a kit's results file and write the device's latency tables",
     "adapt": "predict a new device's latency tables from few probes and source devices",
-    "list": "list spaces, trained networks, strategies, evaluators, data, runtimes, presets and devices",
+    "list": "list spaces, networks, strategies, data, runtimes, presets and devices",
 }
 TOGETHER = ("search", "train")  # commands that may run in several processes of torchrun
 RENAMED = {"--statics": "--shape-choices"}

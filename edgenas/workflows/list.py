@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgenas.cost.counts import FLOAT_BYTES, count_ops
 from edgenas.errors import EdgeNASError, EnvironmentFault, UsageError
-from edgenas.graph.graph import Graph
 from edgenas.latency.registry import table_files, table_name
 from edgenas.latency.table import read_table
 from edgenas.system import plugins
@@ -119,7 +117,9 @@ def networks() -> list[NetworkEntry]:
 
     Those of a library that is not installed are left out.
     """
-    rows = []
+    from edgenas.cost.counts import FLOAT_BYTES, CountCost  # numpy, which a list of names can do without
+
+    rows, macs, params = [], CountCost("macs"), CountCost("params")
     for source in plugins.names(PRETRAINED):
         plugin = plugins.load(PRETRAINED, source)
         for variant in plugin.variants():
@@ -128,13 +128,13 @@ def networks() -> list[NetworkEntry]:
             except EnvironmentFault:
                 continue
             space = found.space((3, found.side, found.side), found.classes)
-            counts = [sum(values) for values in zip(*_counts(space.graph(space.whole)), strict=True)]
+            graph = space.graph(space.whole)
             rows.append(
                 NetworkEntry(
                     found.name,
                     found.side,
-                    counts[1] * FLOAT_BYTES / 1e6,
-                    counts[0] / 1e6,
+                    params(graph) * FLOAT_BYTES / 1e6,
+                    macs(graph) / 1e6,
                     found.licence,
                     found.mean,
                     found.std,
@@ -144,12 +144,6 @@ def networks() -> list[NetworkEntry]:
                 )
             )
     return rows
-
-
-def _counts(graph: Graph) -> list[tuple[float, float]]:
-    """MACs and parameters of each kernel of a network."""
-    counted = count_ops(graph.priced)
-    return [(counted[node.key].macs, counted[node.key].params) for node in graph.priced]
 
 
 def presets() -> list[Entry]:

@@ -8,12 +8,12 @@ from edgenas.workflows.list import KINDS, entries, options
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_has_entries_with_names(kind):
-    assert all(entry.name for entry in entries(kind, with_options=False))
+    assert all(entry.name for entry in entries(kind, with_details=False))
 
 
 def test_every_plugin_says_what_it_is():
     for kind in plugins.KINDS:
-        for entry in entries(kind, with_options=False):
+        for entry in entries(kind, with_details=False):
             assert entry.description.endswith((".", ":")) or entry.description, (kind, entry.name)
 
 
