@@ -14,7 +14,7 @@ Floors, top to bottom; imports go down only, and folders of one floor do not kno
     latency  exploration
     cost
     training
-    exporters  nn
+    exporters  nn  pretrained
     runtimes  spaces
     system  data
     errors  graph

@@ -26,7 +26,8 @@ HEAVY = ("torch", "torchvision", "onnx", "onnxruntime", "scipy", "sklearn", "fvc
 # Modules and folders that may import torch when they are imported. Another heavy library is imported when it is called
 # for, but for what reads images, which is imported to do so.
 MAY_NEED_TORCH = (
-    *("data", "nn", "training", "evaluators", "strategies", "testing", "system.checkpoint", "api.contracts"),
+    *("data", "nn", "pretrained", "training", "evaluators", "strategies", "testing", "system.checkpoint"),
+    "api.contracts",
     *(f"workflows.{name}" for name in ("search", "specialize", "inherit", "ranking", "train", "export", "confirm")),
     *("workflows.trained_run", "workflows.trained_networks", "workflows.trained_weights", "workflows.stages"),
 )

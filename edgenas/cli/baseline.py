@@ -11,7 +11,7 @@ from edgenas.cli import flags, output
 from edgenas.system import text
 
 if TYPE_CHECKING:
-    from edgenas.workflows.baseline import Baseline
+    from edgenas.workflows.whole_networks import Baseline
 
 EXAMPLE = """\
 edgenas baseline --data photos --budget-ms 20

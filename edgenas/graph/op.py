@@ -14,6 +14,12 @@ def shape_text(shape: Shape) -> str:
     return "x".join(map(str, shape))
 
 
+def strided(shape: Shape, channels: int, stride: int) -> Shape:
+    """Return the output shape under odd kernels and padding kernel // 2: sides over the stride, rounded up."""
+    _, height, width = shape
+    return channels, -(-height // stride), -(-width // stride)
+
+
 @dataclass(frozen=True, slots=True)
 class Op:
     """One kernel. By default it has one input, keeps its shape and has no parameters."""

@@ -15,18 +15,13 @@ from edgenas.graph.op import Op as Op
 from edgenas.graph.op import Parameters as Parameters
 from edgenas.graph.op import Shape as Shape
 from edgenas.graph.op import shape_text as shape_text
+from edgenas.graph.op import strided
 
 ACTIVATIONS = ("none", "relu", "relu6", "hswish", "sigmoid", "silu", "hsigmoid")
 # Runtimes run these inside the convolution; the others are a kernel of their own behind it, which moves more bytes.
 FUSED_ACTIVATIONS = ("none", "relu", "relu6", "sigmoid", "hsigmoid")
 GATES = ("sigmoid", "hsigmoid")  # of channel attention
 EPSILON = 1e-5  # of batch norm, torch's default
-
-
-def _strided(shape: Shape, channels: int, stride: int) -> Shape:
-    """Return the output shape under odd kernels and padding kernel // 2: sides over the stride, rounded up."""
-    _, height, width = shape
-    return channels, -(-height // stride), -(-width // stride)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +65,7 @@ class Conv(Op):
             raise ValueError(f"conv needs an odd kernel and an activation of {ACTIVATIONS}: {self}")
         if channels % self.groups or self.out % self.groups:
             raise ValueError(f"{self.groups} groups must divide both {channels} and {self.out} channels")
-        return _strided(inputs[0], self.out, self.stride)
+        return strided(inputs[0], self.out, self.stride)
 
     def parameters(self, *inputs: Shape) -> Parameters:
         """Return kernel (out, C / groups, k, k) and bias (out,)."""
@@ -115,7 +110,7 @@ class FactorizedReduce(Op):
         """Return (out, ceil(H / 2), ceil(W / 2))."""
         if self.out % 2:
             raise ValueError(f"factorized_reduce needs an even number of channels: {self}")
-        return _strided(inputs[0], self.out, 2)
+        return strided(inputs[0], self.out, 2)
 
     def parameters(self, *inputs: Shape) -> Parameters:
         """Return the kernels of both (out, C, 1, 1), the first half first, and bias (out,)."""

@@ -290,15 +290,3 @@ class SearchSpace(ABC):
     def values(self, arch: Arch) -> dict[str, Option]:
         """Return the options of an architecture by the name of their choice."""
         return {choice.name: choice.options[o] for choice, o in zip(self.choices, arch, strict=True)}
-
-
-def check_square(name: str, shape: Shape, least: int, most: int) -> None:
-    """Check that the images (C, H, W) of space `name` are square, with `least` to `most` pixels a side.
-
-    Raises:
-        UsageError: they are not.
-    """
-    if shape[1] != shape[2] or not least <= shape[1] <= most:
-        raise UsageError(
-            f"space {name} takes square images of {least} to {most} pixels, not {shape_text(shape)}; use --image-size"
-        )

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from edgenas.errors import UsageError
 from edgenas.graph.graph import Arch, Builder, Choice, Node
 from edgenas.graph.ops import Shape
-from edgenas.spaces.base import SearchSpace, check_square
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.images import check_square
 
 LAYERS = 12  # three and four stages divide it evenly
 OPS = ("conv3", "conv5", "max3", "avg3")

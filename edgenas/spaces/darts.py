@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from edgenas.errors import UsageError
 from edgenas.graph.graph import Arch, Builder, Choice, Node, Option
 from edgenas.graph.ops import Shape
-from edgenas.spaces.base import SearchSpace, check_square
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.images import check_square
 
 OPS = ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3", "dil_conv_5x5")
 CELLS = ("normal", "reduce")

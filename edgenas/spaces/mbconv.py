@@ -10,7 +10,8 @@ import math
 
 from edgenas.graph.graph import Builder, Choice, Node
 from edgenas.graph.ops import Shape
-from edgenas.spaces.base import SearchSpace, check_square
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.images import check_square
 
 STAGES, BLOCKS = 4, 3
 KERNELS, EXPANSIONS, ACTIVATIONS = (3, 5, 7), (2, 4), ("relu", "hswish")

@@ -12,7 +12,8 @@ import re
 from edgenas.errors import UsageError
 from edgenas.graph.graph import Arch, Builder, Choice, Node
 from edgenas.graph.ops import Shape
-from edgenas.spaces.base import SearchSpace, check_square
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.images import check_square
 
 # Architectures hold positions in this order, and so do files of known accuracies.
 OPS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")

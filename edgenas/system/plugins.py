@@ -34,7 +34,7 @@ KINDS = ("spaces", "pretrained", "strategies", "evaluators", "data", "runtimes")
 MOVED = {"edgenas.spaces._general": "edgenas.latency.general_space"}
 # Files beside the plugins that are no plugins.
 PARTS = {
-    "spaces": ("base", "build", "sampling"),
+    "spaces": ("base", "build", "images", "sampling"),
     "pretrained": ("base",),
     "data": ("base", "from_arrays"),
     "runtimes": ("base", "bench", "host", "reference", "rounds", "summary", "timing"),

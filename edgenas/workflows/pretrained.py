@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgenas.errors import UsageError
 from edgenas.graph.ops import Shape
+from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import SpaceMaker
 from edgenas.system import plugins
 from edgenas.workflows.config import Config, resolve_data
@@ -38,6 +39,18 @@ def space_source(config: Config) -> str | SpaceMaker:
     """Return what builds the space of a configuration: its name, or the maker of a trained network's."""
     network = open_pretrained(config)
     return config.space if network is None else network.space
+
+
+def whole_maker(config: Config) -> SpaceMaker:
+    """Return what builds the space of a configuration's trained network, narrowed to the whole network at any size."""
+    network = open_pretrained(config)
+    assert network is not None
+
+    def whole(shape: Shape, classes: int) -> SearchSpace:
+        space = network.space(shape, classes)
+        return space.restrict({choice.name: [0] for choice in space.choices if not choice.static})
+
+    return whole
 
 
 def input_of(config: Config, shape: Shape | None, classes: int | None, default: tuple[Shape, int]) -> tuple[Shape, int]:

@@ -5,7 +5,6 @@ import pytest
 import edgenas
 from edgenas.workflows.list import KINDS, Entry, NetworkEntry, TableEntry
 
-
 RECORDS = {"devices": TableEntry, "pretrained": NetworkEntry}
 
 

@@ -23,7 +23,7 @@ FLOORS = (
     ("latency", "exploration"),
     ("cost",),
     ("training",),
-    ("exporters", "nn"),
+    ("exporters", "nn", "pretrained"),
     ("runtimes", "spaces"),
     ("system", "data"),
     ("errors", "graph"),

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from edgenas.cli import main as cli
-from edgenas.workflows.baseline import Baseline
 from edgenas.workflows.config import Config
+from edgenas.workflows.whole_networks import Baseline
 
 ROWS = [
     Baseline("efficientnet-lite0", 96, "50", 70.5e6, 1.9, 1.83, 0.004, True, True),

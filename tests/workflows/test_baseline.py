@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edgenas.cost.counts import CountCost
 from edgenas.errors import BudgetError, UsageError
 from edgenas.runtimes.summary import Timing
 from edgenas.system.progress import SilentReporter
@@ -22,7 +23,7 @@ def timed(monkeypatch):
 
     def time_graphs(graphs, *conditions, **settings):
         asked.update(graphs)
-        return {name: timing(1e-6 * NS_PER_MAC * module.CountCost("macs")(graph)) for name, graph in graphs.items()}
+        return {name: timing(1e-6 * NS_PER_MAC * CountCost("macs")(graph)) for name, graph in graphs.items()}
 
     monkeypatch.setattr(module.this_host, "time_graphs", time_graphs)
     return asked

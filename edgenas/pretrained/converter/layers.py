@@ -138,7 +138,7 @@ VIEWS: dict[str, Callable[[tuple[Any, ...]], None]] = {
 }
 
 
-def _bound(arguments: tuple[Any, ...], keywords: Mapping[str, Any], **defaults: Any) -> dict[str, Any]:
+def _bound(arguments: tuple[Any, ...], keywords: Mapping[str, Any], **defaults: Any) -> Mapping[str, Any]:
     """Arguments by name: in the order of the defaults, as far as they are given."""
     return defaults | dict(zip(defaults, arguments, strict=False)) | {k: keywords[k] for k in defaults if k in keywords}
 

@@ -16,7 +16,8 @@ from edgenas.graph.ops import Conv, Linear, Op, Shape
 from edgenas.pretrained.converter.blocks import LEFT_OUT, Block, cut, find_blocks
 from edgenas.pretrained.converter.channels import find_channels
 from edgenas.pretrained.converter.step import IMAGE, Step, Steps
-from edgenas.spaces.base import SearchSpace, check_square
+from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.images import check_square
 
 Array = NDArray[np.float32]
 LEAST, MOST = 64, 512  # sides of the images, in pixels
