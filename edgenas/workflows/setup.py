@@ -225,6 +225,11 @@ def plain_task(config: Config, given: Given) -> Task:
     """
     where = torch_device(config)
     data = load_data(config, given, where)
+    if data.shape[1] != data.shape[2]:
+        raise UsageError(
+            f"{data.name}: images of {data.shape[1]} x {data.shape[2]} pixels; networks are trained on squares, so "
+            "crop or resize them"
+        )
     space = build_given_space(config, given, data.shape, len(data.classes))
     return Task(config, data, space, device_of(config), where)
 
