@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgenas.errors import UsageError
+from edgenas.graph.graph import Arch
 from edgenas.graph.ops import Shape
 from edgenas.system.progress import make_reporter
 from edgenas.workflows.config import Config, make_config
+from edgenas.workflows.values import number
 
 if TYPE_CHECKING:
     from edgenas.latency.table import LatencyTable
@@ -22,7 +25,7 @@ DIGITS_SHAPE, DIGITS_CLASSES = (1, 32, 32), 10
 
 
 def predict(
-    archs: Sequence[str] | None = None,
+    archs: str | Sequence[str | Arch] | None = None,
     *,
     samples: int | None = None,
     space: SpaceLike = "mbconv",
@@ -40,7 +43,7 @@ def predict(
     """Predict latency, size and memory of architectures; nothing is trained or measured.
 
     Args:
-        archs: codes of architectures, or what papers on the space write.
+        archs: codes of architectures, one or several, what papers on the space write, or what trials hold.
         samples: number of random architectures, where no codes are given.
         space: a name, a class of spaces, or a function of shape and number of classes.
         pretrained, weights: a trained network that is the space instead, as of `search`.
@@ -66,15 +69,21 @@ def predict(
     from edgenas.spaces.build import build_space
     from edgenas.workflows.predict import predict as run
 
+    if (archs is None) == (samples is None):
+        raise UsageError("say which architectures: archs, or samples=N, one of them")
     conditions = {"device": device, "runtime": runtime, "threads": threads, "seed": seed}
     config, maker, size = config_and_space(space, shape, classes, pretrained=pretrained, weights=weights, **conditions)
     built = build_space(maker or config.space, *size)
+    count = None if samples is None else int(checked_number("samples", samples, int, 1, 10**7))
+    # A text alone is one code, not one for each letter; trials hold architectures as tuples.
+    several = [archs] if isinstance(archs, str) else archs or []
+    codes = [arch if isinstance(arch, str) else built.code(tuple(arch)) for arch in several]
     file = None if table is None else Path(table)
-    return list(run(config, built, archs=archs, samples=samples, table=file, estimate_missing=estimate_missing))
+    return list(run(config, built, archs=codes or None, samples=count, table=file, estimate_missing=estimate_missing))
 
 
 def bench(
-    models: Sequence[str | os.PathLike[str]],
+    models: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     *,
     threads: int = 1,
     runtime: str = "onnxruntime",
@@ -83,7 +92,7 @@ def bench(
     """Time ONNX files on this machine, in a process of their own, in the same rounds.
 
     Args:
-        models: files that anybody made.
+        models: a file that anybody made, or several.
         threads: of the runtime.
         runtime: a name from `edgenas list runtimes`.
         seconds: of measuring, per file.
@@ -101,7 +110,9 @@ def bench(
     """
     from edgenas.workflows.bench import bench as run
 
-    return run([Path(model) for model in models], threads=threads, runtime=runtime, seconds=seconds)
+    several = [models] if isinstance(models, str | os.PathLike) else models
+    seconds = checked_number("seconds", seconds, float, 0.1, 3600)
+    return run([Path(model) for model in several], threads=threads, runtime=runtime, seconds=seconds)
 
 
 def profile(
@@ -143,6 +154,8 @@ def profile(
     """
     from edgenas.workflows.profile import profile as run
 
+    if seconds is not None:
+        seconds = checked_number("seconds", seconds, float, 0.1, 86_400)
     conditions = {"runtime": runtime, "threads": threads, "seed": seed}
     config, maker, size = config_and_space(space, shape, classes, pretrained=pretrained, weights=weights, **conditions)
     file = None if out is None else Path(out)
@@ -150,6 +163,14 @@ def profile(
     return run(
         config, reporter, shape=size[0], classes=size[1], seconds=seconds, out=file, general=general, space=maker
     )
+
+
+def checked_number(name: str, value: Any, kind: type[int] | type[float], low: float, high: float) -> float:
+    """Return a keyword's value in its range. Raises UsageError, naming the keyword, if it is not."""
+    try:
+        return number(value, kind, low, high)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from error
 
 
 def _given(**values: Any) -> dict[str, Any]:

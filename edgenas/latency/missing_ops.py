@@ -106,7 +106,9 @@ def fit_estimator(table: LatencyTable) -> Estimator:
         MissingOps: the table has no rows to learn from; an estimate of 0 ms would pass for a measurement.
     """
     if not table.ops:
-        raise MissingOps(f"{table.device}: no rows to estimate from; run `edgenas profile` for this space")
+        raise MissingOps(
+            f"{table.device}: it has no rows, and none to estimate from; run `edgenas profile` for this space"
+        )
     families: dict[str, list[str]] = {}
     for key in table.ops:
         for name in _families(key):

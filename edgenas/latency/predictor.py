@@ -57,7 +57,7 @@ class Prices:
         if not self.estimate_missing:
             raise MissingOps(
                 f"{self.table.device}: {len(keys)} ops unprofiled, first {keys[0]!r}; "
-                "run `edgenas profile` for this space, or pass --estimate-missing"
+                "run `edgenas profile` for this space" + (", or pass --estimate-missing" if self.table.ops else "")
             )
         for key, counts in count_ops(nodes).items():
             self.estimated[key] = self._row(key, counts)

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 
 from edgenas.errors import UsageError
-from edgenas.graph.ops import Shape
-from edgenas.spaces.base import SearchSpace
+from edgenas.graph.ops import Shape, shape_text
+from edgenas.spaces.base import DIGITS, SearchSpace
 from edgenas.system import plugins
 
 SpaceMaker = Callable[[Shape, int], SearchSpace]  # a class of spaces, or a function that makes one
@@ -29,7 +29,8 @@ def build_space(source: str | SpaceMaker, shape: Shape, classes: int) -> SearchS
 
     Raises:
         UnknownName: there is no such plugin.
-        UsageError: the plugin does not keep its contract, the name is taken, or the space does not take such images.
+        UsageError: the plugin does not keep its contract, the name is taken, the program of a space from outside is
+            wrong, or the space does not take such images.
     """
     name = plugins.file_name("spaces", source) if isinstance(source, str) else ""
     make: SpaceMaker
@@ -50,6 +51,7 @@ def build_space(source: str | SpaceMaker, shape: Shape, classes: int) -> SearchS
     if own and not type(space).__module__.startswith("edgenas."):
         raise UsageError(f"edgenas has a space {space.name!r} of its own; rename {source}")
     if not own:
+        _check_program(space)
         _GIVEN[space.name] = make
     return space
 
@@ -65,6 +67,35 @@ def _pretrained(source: str) -> SpaceMaker | None:
     plugin, variant = plugins.pretrained(source)
     made: SpaceMaker = plugins.load("pretrained", plugin).build(variant, download=False, weights=None).space
     return made
+
+
+def _check_program(space: SearchSpace) -> None:
+    """Check what a space from outside may have wrong, before anything is measured: its choices and its program.
+
+    Raises:
+        UsageError: a choice has no options, or one twice; the program cannot be written, or does not end in classes.
+    """
+    for choice in space.choices:
+        if not choice.options or len(set(choice.options)) < len(choice.options) or len(choice.options) > len(DIGITS):
+            raise UsageError(
+                f"space {space.name}: choice {choice.name!r} has the options {choice.options}; give 1 to {len(DIGITS)} "
+                "different ones"
+            )
+    # The first and the last combination of shape choices: all of them would take seconds in large spaces.
+    combinations = list(space.all_statics())
+    for statics in dict.fromkeys((combinations[0], combinations[-1])):
+        try:
+            output = space.supergraph(statics).output
+        except UsageError:
+            raise
+        except Exception as error:  # whatever a foreign `emit` stumbles over
+            what = f"{type(error).__name__}: {error}"
+            raise UsageError(f"space {space.name}: `emit` fails ({what}); mend it and try again") from error
+        if output.shape != (space.classes, 1, 1):
+            raise UsageError(
+                f"space {space.name}: its program ends with {output.name!r}, {shape_text(output.shape)}, not with one "
+                f"number for each of {space.classes} classes; end with g.linear(..., out=self.classes)"
+            )
 
 
 def _name_of(make: SpaceMaker, space: SearchSpace) -> str:

@@ -14,5 +14,6 @@ def check_square(name: str, shape: Shape, least: int, most: int) -> None:
     """
     if shape[1] != shape[2] or not least <= shape[1] <= most:
         raise UsageError(
-            f"space {name} takes square images of {least} to {most} pixels, not {shape_text(shape)}; use --image-size"
+            f"space {name} takes square images of {least} to {most} pixels, not {shape_text(shape)}; "
+            "see --image-size and --shape"
         )

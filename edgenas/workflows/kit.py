@@ -14,7 +14,8 @@ from edgenas.devices.kit import write_kit
 from edgenas.devices.page import files as page_files
 from edgenas.devices.probes import probes, reduced_probes
 from edgenas.devices.source_devices import source_tables
-from edgenas.errors import EnvironmentFault
+from edgenas.errors import EnvironmentFault, UsageError
+from edgenas.exporters.metadata import MODELS
 from edgenas.graph.ops import Shape
 from edgenas.latency.registry import table_name
 from edgenas.spaces.build import SpaceMaker, build_space
@@ -52,6 +53,12 @@ class KitOptions:
     precisions: Sequence[str] = ("fp32", "int8")
     general: bool = False
     space: SpaceMaker | None = None
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for what is no precision."""
+        unknown = [name for name in self.precisions if name not in MODELS]
+        if unknown or not self.precisions:
+            raise UsageError(f"precisions: {', '.join(unknown) or 'none'}; give some of {', '.join(MODELS)}")
 
     def facts(self, config: Config) -> dict[str, Any]:
         """Return what a kit's manifest says of its space."""

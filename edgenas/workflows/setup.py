@@ -235,6 +235,11 @@ def plain_task(config: Config, given: Given) -> Task:
         side = network.side if given.data is None and config.data == "folder" else None
         data = load_data(replace(config, image_size=config.image_size or side), given, where)
         data = normalised(data, network.mean, network.std)
+    if data.shape[1] != data.shape[2]:
+        raise UsageError(
+            f"{data.name}: images of {data.shape[1]} x {data.shape[2]} pixels; networks are trained on squares, so "
+            "crop or resize them"
+        )
     space = build_given_space(config, given, data.shape, len(data.classes))
     return Task(config, data, space, device_of(config), where)
 

@@ -87,3 +87,33 @@ def test_bench_passes_on_what_it_is_given(fake):
     assert edgenas.bench(["a.onnx", Path("b.onnx")], threads=2, seconds=1.5) == []
     how = dict(threads=2, runtime="onnxruntime", seconds=1.5)
     assert timing.calls == [(([Path("a.onnx"), Path("b.onnx")],), how)]
+
+
+def test_one_code_and_a_trial_s_tuple_are_architectures_too(rows):
+    from edgenas.spaces.build import build_space
+
+    code = rows[0].arch
+    space = build_space("mbconv", (1, 32, 32), 10)
+    assert edgenas.predict(code, device=DEVICE) == edgenas.predict([space.parse(code)], device=DEVICE) == rows[:1]
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: edgenas.predict(device=DEVICE), "say which architectures: archs, or samples=N"),
+        (lambda: edgenas.predict(["0"], samples=2, device=DEVICE), "one of them"),
+        (lambda: edgenas.predict(samples=-1, device=DEVICE), "samples: -1 is out of range"),
+        (lambda: edgenas.bench("a.onnx", seconds=float("nan")), "seconds: nan is not a number"),
+        (lambda: edgenas.profile(seconds=float("nan")), "seconds: nan is not a number"),
+        (lambda: edgenas.kit("kit.zip", precisions=("fp16",)), "precisions: fp16; give some of fp32, int8"),
+        (lambda: edgenas.kit("kit.zip", precisions=()), "precisions: none; give some of fp32, int8"),
+    ],
+)
+def test_keywords_are_checked_as_flags_are(call, message):
+    with pytest.raises(edgenas.UsageError, match=message):
+        call()
+
+
+def test_one_file_is_not_one_for_each_letter():
+    with pytest.raises(edgenas.DataError, match=r"^a\.onnx: "):
+        edgenas.bench("a.onnx")

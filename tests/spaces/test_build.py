@@ -7,6 +7,8 @@ from functools import partial
 import pytest
 
 from edgenas.errors import UnknownName, UsageError
+from edgenas.graph.graph import Choice
+from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import build_space, parse_spec
 from edgenas.spaces.mbconv import MBConv
 from tests._toys import Cell, Shared
@@ -94,3 +96,36 @@ def test_the_names_of_our_own_spaces_are_taken(tmp_path):
 def test_unknown_spaces_are_refused():
     with pytest.raises(UnknownName, match="did you mean mbconv"):
         build_space("mbcov", (3, 32, 32), 10)
+
+
+def outside(choices, emit):
+    return type("Outside", (SearchSpace,), {"choices": choices, "emit": emit})
+
+
+def _ended(g, x, out=10):
+    g.linear("head", g.global_pool("pool", x), out=out)
+
+
+KERNEL = (Choice("k", (3, 5)),)
+
+
+@pytest.mark.parametrize(
+    "choices, emit, message",
+    [
+        ((Choice("k", ()),), lambda self, g: _ended(g, g.input), r"choice 'k' has the options \(\); give 1 to 36"),
+        ((Choice("k", (1, 1)),), lambda self, g: _ended(g, g.input), r"choice 'k' has the options \(1, 1\)"),
+        ((Choice("k", tuple(range(37))),), lambda self, g: _ended(g, g.input), "give 1 to 36 different ones"),
+        (
+            KERNEL,
+            lambda self, g: _ended(g, g.choose("k", {k: g.conv(f"c{k}", g.input, out=k) for k in (3, 5)})),
+            r"`emit` fails \(ValueError: alternatives of 'k' differ in shape",
+        ),
+        (KERNEL, lambda self, g: _ended(g, g.choose("k", {7: g.input})), r"`emit` fails \(ValueError: .*; mend it"),
+        (KERNEL, lambda self, g: _ended(g, g.choose("kk", {3: g.input})), r"`emit` fails \(KeyError: 'kk'\)"),
+        (KERNEL, lambda self, g: g.conv("c", g.input, out=8, act="rleu"), "conv needs an odd kernel and an activation"),
+        (KERNEL, lambda self, g: _ended(g, g.input, out=7), "its program ends with 'head', 7x1x1, not with one number"),
+    ],
+)
+def test_a_space_from_outside_is_checked_before_anything_is_measured(choices, emit, message):
+    with pytest.raises(UsageError, match=f"space Outside: .*{message}"):
+        build_space(outside(choices, emit), (3, 8, 8), 10)

@@ -1,5 +1,6 @@
 """Names are checked before anything is done, and a refused run leaves its folder free."""
 
+import numpy as np
 import pytest
 
 from edgenas.errors import BudgetError, UnknownName, UsageError
@@ -13,6 +14,7 @@ from edgenas.workflows.setup import (
     has_own_weights,
     keep_config,
     output_path,
+    plain_task,
     roll_back_if_refused,
     run_in,
 )
@@ -89,3 +91,10 @@ def test_a_run_of_another_format_is_refused_by_number_and_version(tmp_path):
         check_format(tmp_path)
     write_format(tmp_path, "0.2.0")
     check_format(tmp_path)
+
+
+def test_images_that_are_no_squares_are_refused_before_anything_is_trained():
+    images, labels = np.zeros((60, 24, 20, 3), np.uint8), np.arange(60) % 3
+    images[..., 0] = np.arange(60)[:, None, None]
+    with pytest.raises(UsageError, match="arrays: images of 24 x 20 pixels; networks are trained on squares"):
+        plain_task(make_config({"space": "chain"}), Given(data=(images, labels)))
