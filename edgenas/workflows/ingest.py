@@ -22,11 +22,13 @@ def ingest(results: Path, *, kit: Path | None = None, out: Path | None = None) -
     Raises:
         TableError: the results cannot be trusted.
         NoisyMachine: too few clean samples; nothing is written.
-        UsageError: the kit was one of finalists, whose results `confirm` takes.
+        UsageError: the kit was one of finalists, whose results `confirm` takes, or of few probes, for `adapt`.
     """
     read = read_results(results, read_manifest(kit) if kit else None)
     if read.manifest.get("bundle"):
         raise UsageError(f"{results}: measured finalists of a search; say whose, with --bundle and the run's folder")
+    if read.manifest.get("known"):  # of a kit that `reduced_kit` chose; its few rows would replace an adapted table
+        raise UsageError(f"{results}: a few probes of a space, which make no table by themselves; run `edgenas adapt`")
     # All tables are made before one is written: results that fail in one precision leave nothing behind.
     written = [(table_path(out or own_tables(), table), table) for table in tables(read)]
     for path, table in written:

@@ -3,6 +3,7 @@
 import gzip
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,9 +41,10 @@ def test_results_that_were_changed_are_refused_and_nothing_is_written(results, t
     assert not (tmp_path / "tables").exists()
 
 
-def test_a_run_s_finalists_make_no_table(results, monkeypatch):
-    from types import SimpleNamespace
-
-    monkeypatch.setattr("edgenas.workflows.ingest.read_results", lambda *_: SimpleNamespace(manifest={"bundle": True}))
-    with pytest.raises(UsageError, match="--bundle"):
+@pytest.mark.parametrize(
+    "manifest, message", [({"bundle": True}, "--bundle"), ({"known": {"fp32": ["pi4"]}}, "run `edgenas adapt`")]
+)
+def test_results_for_another_command_make_no_table(results, monkeypatch, manifest, message):
+    monkeypatch.setattr("edgenas.workflows.ingest.read_results", lambda *_: SimpleNamespace(manifest=manifest))
+    with pytest.raises(UsageError, match=message):
         ingest(results)
