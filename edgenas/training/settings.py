@@ -64,7 +64,8 @@ def fine_tuning(images: int) -> Settings:
     Args:
         images: of the training set.
     """
-    return Settings(epochs_for(12_000, 4, images), 32 if images < 10_000 else 64, learning_rate=1e-3)
+    batch_size = 32 if images < 10_000 else 64
+    return Settings(epochs_for(12_000, 4, images), batch_size, learning_rate=1e-3, label_smoothing=0.1)
 
 
 def epochs_for(images: int, at_least: int, train_images: int) -> int:
