@@ -12,7 +12,7 @@ from edgenas.graph.graph import Arch
 from edgenas.graph.ops import Shape
 from edgenas.system.progress import make_reporter
 from edgenas.workflows.config import Config, make_config
-from edgenas.workflows.values import number
+from edgenas.workflows.values import checked_number
 
 if TYPE_CHECKING:
     from edgenas.latency.table import LatencyTable
@@ -163,14 +163,6 @@ def profile(
     return run(
         config, reporter, shape=size[0], classes=size[1], seconds=seconds, out=file, general=general, space=maker
     )
-
-
-def checked_number(name: str, value: Any, kind: type[int] | type[float], low: float, high: float) -> float:
-    """Return a keyword's value in its range. Raises UsageError, naming the keyword, if it is not."""
-    try:
-        return number(value, kind, low, high)
-    except ValueError as error:
-        raise UsageError(f"{name}: {error}") from error
 
 
 def _given(**values: Any) -> dict[str, Any]:

@@ -33,16 +33,24 @@ def checked(name: str, value: Any, hint: Any, metadata: Mapping[str, Any]) -> An
     kind = kinds[0]
     if value is None and len(get_args(hint)) > 1:
         return None
-    try:
-        if kind in (int, float):
-            return number(value, kind, metadata["low"], metadata["high"])
-        if kind is str:
+    if kind in (int, float):
+        return checked_number(name, value, kind, metadata["low"], metadata["high"])
+    if kind is str:
+        try:
             return _word(_text(value), metadata["choices"])
-    except ValueError as error:
-        raise UsageError(f"{name}: {error}") from error
+        except ValueError as error:
+            raise UsageError(f"{name}: {error}") from error
     if not isinstance(value, kind):
         raise UsageError(f"{name}: {value!r} is not yes or no (true or false in TOML)")
     return value
+
+
+def checked_number(name: str, value: Any, kind: type[int] | type[float], low: float, high: float) -> float:
+    """Return what `number` does; raises UsageError, naming the flag or the keyword, where that raises ValueError."""
+    try:
+        return number(value, kind, low, high)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from error
 
 
 def _word(text: str, choices: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import edgenas
+from edgenas.spaces.build import build_space
 from edgenas.system.progress import SilentReporter
 from edgenas.testing import Tiny
 
@@ -90,8 +91,6 @@ def test_bench_passes_on_what_it_is_given(fake):
 
 
 def test_one_code_and_a_trial_s_tuple_are_architectures_too(rows):
-    from edgenas.spaces.build import build_space
-
     code = rows[0].arch
     space = build_space("mbconv", (1, 32, 32), 10)
     assert edgenas.predict(code, device=DEVICE) == edgenas.predict([space.parse(code)], device=DEVICE) == rows[:1]

@@ -46,7 +46,7 @@ def test_sides_are_halved_and_widths_doubled_from_stage_to_stage(side):
 
 @pytest.mark.parametrize("shape", [(3, 27, 27), (3, 97, 97), (3, 32, 64), (3, 0, 0)])
 def test_images_that_do_not_fit(shape):
-    with pytest.raises(UsageError, match="square images of 28 to 96 pixels, not .*; use --image-size"):
+    with pytest.raises(UsageError, match="square images of 28 to 96 pixels, not .*; see --image-size and --shape"):
         Chain(shape, 10)
 
 

@@ -93,5 +93,5 @@ def test_an_edge_of_a_normal_cell_keeps_the_side_and_skips_for_free():
 
 
 def test_images_that_do_not_fit_are_refused():
-    with pytest.raises(UsageError, match="3x16x16; use --image-size"):
+    with pytest.raises(UsageError, match="3x16x16; see --image-size and --shape"):
         build_space("darts", (3, 16, 16), 10)

@@ -57,7 +57,7 @@ def test_channels_come_in_eights(channels, width, expected):
 
 @pytest.mark.parametrize("shape", [(3, 27, 27), (3, 225, 225), (3, 32, 64), (3, 0, 0)])
 def test_images_that_do_not_fit(shape):
-    with pytest.raises(UsageError, match="square images of 28 to 224 pixels, not .*; use --image-size"):
+    with pytest.raises(UsageError, match="square images of 28 to 224 pixels, not .*; see --image-size and --shape"):
         MBConv(shape, 10)
 
 

@@ -95,6 +95,6 @@ def test_a_run_of_another_format_is_refused_by_number_and_version(tmp_path):
 
 def test_images_that_are_no_squares_are_refused_before_anything_is_trained():
     images, labels = np.zeros((60, 24, 20, 3), np.uint8), np.arange(60) % 3
-    images[..., 0] = np.arange(60)[:, None, None]
+    images += np.arange(60, dtype=np.uint8)[:, None, None, None]
     with pytest.raises(UsageError, match="arrays: images of 24 x 20 pixels; networks are trained on squares"):
         plain_task(make_config({"space": "chain"}), Given(data=(images, labels)))
