@@ -1,0 +1,61 @@
+"""View: how a picture of any shape becomes the square that a network sees; training, evaluation and bundles share it.
+
+The square is made in whole numbers, 0 to 255, by the bilinear, antialiased filter of Pillow. So an app that follows the
+description gets the same numbers, within one of 255 where its filter rounds otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+
+from edgenas.data.base import Pixels
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Fit = Literal["crop", "squash", "pad"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+PAD = 127  # what `pad` fills with: the middle grey, near zero after any usual normalisation
+
+
+@dataclass(frozen=True)
+class View:
+    """How pictures of one data set are seen.
+
+    Args:
+        fit: `crop` takes the largest centred square, `squash` all of the picture, distorted to a square, and `pad` all
+            of it, between two bars of grey.
+        white: what counts as white in a grey picture of 16 bits.
+    """
+
+    fit: Fit = "crop"
+    white: int = 65_535
+
+    def square(self, image: Image.Image, size: int) -> Pixels:
+        """Return a picture as a network sees it: (size, size, channels) uint8.
+
+        Args:
+            image: upright, grey or RGB, of any shape.
+            size: side of the square, in pixels.
+        """
+        from PIL import Image
+
+        if self.fit == "crop":
+            short = min(image.size)
+            left, top = (image.width - short) // 2, (image.height - short) // 2
+            image = image.crop((left, top, left + short, top + short))
+        if self.fit == "pad":
+            share = size / max(image.size)
+            inner = image.resize(
+                (max(1, round(image.width * share)), max(1, round(image.height * share))), Image.Resampling.BILINEAR
+            )
+            # One value for every band.
+            image = Image.new(image.mode, (size, size), tuple([PAD] * len(image.getbands())))
+            image.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
+        else:
+            image = image.resize((size, size), Image.Resampling.BILINEAR)
+        pixels: Pixels = np.asarray(image, dtype=np.uint8).reshape(size, size, -1)
+        return pixels
