@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -168,11 +169,11 @@ def importance(steps: Steps) -> dict[str, list[float]]:
     found = {}
     for group in _cuttable(steps):
         weights = [steps[name].weights["weight"].abs() for name in group.readers]
-        total = sum(weight.sum(tuple(axis for axis in range(weight.dim()) if axis != 1)) for weight in weights)
+        sums = [weight.sum(tuple(axis for axis in range(weight.dim()) if axis != 1)) for weight in weights]
+        total = torch.stack(sums).sum(0)
         scales = [steps[name].weights["scale"].abs() for name in group.steps if "scale" in steps[name].weights]
         if scales:
-            total = total * (scales[-1] if len(group.makers) == 1 else sum(scales))
-        assert isinstance(total, Tensor)
+            total *= scales[-1] if len(group.makers) == 1 else torch.stack(scales).sum(0)
         found[group.makers[0]] = total.tolist()
     return found
 
