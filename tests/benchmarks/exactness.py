@@ -3,7 +3,7 @@
     python -m tests.benchmarks.exactness [--images 64] [--dry]
 
 EfficientNet-Lite has ImageNet's weights. Networks of torchvision have random ones, with drawn scales and shifts of
-batch norm, and statistics of random images. Differences are absolute, over 64 images; beside them stands the largest logit.
+batch norm, and statistics of random images. Differences are absolute; beside them stands the largest logit.
 Sorting reorders sums, so it is compared in 64 bits as well, where roundings are far below what a wrong order would
 change. About ten minutes.
 """
