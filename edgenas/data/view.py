@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-
-from edgenas.data.base import Pixels
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from PIL import Image
 
+Pixels = NDArray[np.uint8]
 Fit = Literal["crop", "squash", "pad"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 PAD = 127  # what `pad` fills with: the middle grey, near zero after any usual normalisation
@@ -59,3 +59,18 @@ class View:
             image = image.resize((size, size), Image.Resampling.BILINEAR)
         pixels: Pixels = np.asarray(image, dtype=np.uint8).reshape(size, size, -1)
         return pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture in full size, as its file and as what was read of it.
+
+    Args:
+        file: what lies on the disk; None for an image of an array.
+        suffix: of the file's name, such as `.jpg`.
+        pixels: (H, W, C) uint8, upright, grey or RGB.
+    """
+
+    file: bytes | None
+    suffix: str
+    pixels: Pixels
