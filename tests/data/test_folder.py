@@ -182,7 +182,7 @@ def wide(root):
 
 @pytest.mark.parametrize(
     "make, given, fit, hidden",
-    [(write_folder, None, "crop", "12%"), (wide, None, "squash", "44%"), (wide, "pad", "pad", "")],
+    [(write_folder, None, "crop", "14%"), (wide, None, "squash", "44%"), (wide, "pad", "pad", "")],
 )
 def test_the_fit_is_chosen_by_what_a_crop_hides_and_said(tmp_path, make, given, fit, hidden):
     make(tmp_path)

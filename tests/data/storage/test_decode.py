@@ -1,3 +1,4 @@
+import base64
 import io
 import struct
 import zlib
@@ -141,6 +142,24 @@ def test_what_is_white_becomes_255(white, value):
     image, largest = decode_deep(deep_grey(4095), white=white)
     assert np.asarray(image).max() == value and largest == 4095
     assert decode_deep(saved(Image.fromarray(GREY)))[1] == 0
+
+
+# 16 x 16 pixels of one red, by pillow-heif.
+HEIC = """
+AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAXxtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAACJpbG9jAAAAAERA
+AAEAAQAAAAABoAABAAAAAAAAADcAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRtAAAAAAABAAAA/GlwcnAAAADcaXBjbwAA
+AHVodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQApQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq
+rprm4CGgwIAAAAyAAAADAIRiAAEABkQBwXPBiQAAABNjb2xybmNseAABAA0ABoAAAAAUaXNwZQAAAAAAAABAAAAAQAAAAChjbGFwAAAAEAAAAAEAAAAQ
+AAAAAf///9AAAAAC////0AAAAAIAAAAQcGl4aQAAAAADCAgIAAAAGGlwbWEAAAAAAAAAAQABBYECAwWEAAAAP21kYXQAAAAzKAGvBjIWhzSJIPC/tzX/
+//DX/Zft6NrNbJ64R+hjx+S3kJGe9F97GFLlPHQg9JxTuc2A
+"""
+
+
+def test_heic_is_read_with_its_extra():
+    pytest.importorskip("pi_heif", reason="the extra heic is not installed")
+    image = decode(base64.b64decode(HEIC))
+    assert image.size == (16, 16)
+    np.testing.assert_allclose(np.asarray(image)[3, 3], (200, 20, 20), atol=3)
 
 
 def test_heic_names_its_extra(tmp_path, monkeypatch):
