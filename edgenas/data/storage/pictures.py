@@ -54,12 +54,10 @@ class Pictures:
     unreadable: dict[int, str]
     pixels: MappedFile = field(repr=False)
 
-    def image(self, row: int) -> Image.Image:
-        """Return a picture, as a copy."""
-        from PIL import Image
-
+    def read(self, row: int) -> Pixels:
+        """Return a picture (height, width, 3), which is valid until `pixels.release`."""
         height, width = map(int, self.shapes[row])
-        return Image.frombytes("RGB", (width, height), self.pixels.read(int(self.starts[row]), height * width * 3))
+        return self.pixels.read(int(self.starts[row]), height * width * 3).reshape(height, width, 3)
 
     def hidden(self) -> float:
         """Return the share of its pixels, on average, that a centred square hides of a picture."""
