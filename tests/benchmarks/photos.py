@@ -6,7 +6,7 @@ Files of 232 to 288 pixels are cut at random places out of the photos in --data,
 another run. Then training steps of batches of 32 at 224 pixels are timed: on batches that `Split.batches` makes of the
 files, and, half of them before and half after, on batches that are already in memory. The network is the cheapest of
 `mbconv`, whose steps wait most for data, or a trained one by its name. Private memory is summed over this process and
-its workers (USS, every ten steps).
+its workers (USS, every ten steps). Of processor time the ratio is that of all these processes.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Timed:
     steps: int = 0
     seconds: float = 0.0
     waited: float = 0.0
+    cpu_seconds: float = 0.0
     most_bytes: int = 0
     processes: int = 1
 
@@ -87,14 +88,19 @@ def main() -> None:
     memory = timed(itertools.cycle(kept), step, steps // 2)
     files = timed(epochs(data), step, steps)
     again = timed(itertools.cycle(kept), step, steps - steps // 2)
-    in_memory = (memory.seconds + again.seconds) / steps
-    lines = [
-        "| files | open | images/s | same in memory | ratio | waiting | private memory | processes |",
-        "|---|---|---|---|---|---|---|---|",
-        f"| {arguments.files:,} | {opened:.0f} s | {BATCH / files.per_step:.1f} | {BATCH / in_memory:.1f} | "
-        f"{files.per_step / in_memory:.3f} | {files.waited / files.seconds:.1%} | {files.most_bytes / 1e9:.2f} GB | "
-        f"{files.processes} |",
-    ]
+    in_memory, cpu = (memory.seconds + again.seconds) / steps, (memory.cpu_seconds + again.cpu_seconds) / steps
+    columns = {
+        "files": f"{arguments.files:,}",
+        "open": f"{opened:.0f} s",
+        "images/s": f"{BATCH / files.per_step:.1f}",
+        "same in memory": f"{BATCH / in_memory:.1f}",
+        "ratio": f"{files.per_step / in_memory:.3f}",
+        "of processor time": f"{files.cpu_seconds / steps / cpu:.3f}",
+        "waiting": f"{files.waited / files.seconds:.1%}",
+        "private memory": f"{files.most_bytes / 1e9:.2f} GB",
+        "processes": str(files.processes),
+    }
+    lines = [f"| {' | '.join(row)} |" for row in (columns, ["---"] * len(columns), columns.values())]
     if arguments.dry:
         print("\n".join(lines))
     else:
@@ -155,7 +161,6 @@ def make_step(name: str, classes: int, device: str) -> Callable[[Any, Any], obje
     settings = Settings(epochs=1)
     optimizer = make_optimizer(network, settings)
     stepper, gradients = Stepper(network, optimizer, settings.clip), supervised(network, settings)
-    print(f"{name}: input of {network.graph.input.shape}", flush=True)
 
     def step(x: Any, y: Any) -> None:
         optimizer.zero_grad()
@@ -171,8 +176,10 @@ def make_step(name: str, classes: int, device: str) -> Callable[[Any, Any], obje
 
 def timed(batches: Iterator[Batch], step: Callable[[Any, Any], object], steps: int) -> Timed:
     """Return what steps took, after some that warm up."""
-    found = Timed(steps)
+    found, before = Timed(steps), 0.0
     for number in range(WARM + steps):
+        if number == WARM:
+            before = sum(map(_cpu_seconds, family()))
         begun = time.perf_counter()
         batch = next(batches)
         there = time.perf_counter()
@@ -183,21 +190,37 @@ def timed(batches: Iterator[Batch], step: Callable[[Any, Any], object], steps: i
         if number % 10 == 0:
             used, processes = private_bytes()
             found.most_bytes, found.processes = max(found.most_bytes, used), max(found.processes, processes)
+    found.cpu_seconds = sum(map(_cpu_seconds, family())) - before
     return found
 
 
 def private_bytes() -> tuple[int, int]:
     """Return the memory that this process and those below it have for themselves, and how many they are."""
+    members = family()
+    return sum(map(_private, members)), len(members)
+
+
+def family() -> set[int]:
+    """Return this process and those below it."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except OSError:  # it ended meanwhile
             continue
-    family = {os.getpid()}
-    while below := {child for child, parent in parents.items() if parent in family} - family:
-        family |= below
-    return sum(map(_private, family)), len(family)
+    found = {os.getpid()}
+    while below := {child for child, parent in parents.items() if parent in found} - found:
+        found |= below
+    return found
+
+
+def _cpu_seconds(process: int) -> float:
+    """Return the time on a processor of a process, and of those below it that have ended."""
+    try:
+        words = (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, words[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def _private(process: int) -> int:
