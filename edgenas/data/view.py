@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-
-from edgenas.data.base import Pixels
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from PIL import Image
 
+Pixels = NDArray[np.uint8]
 Fit = Literal["crop", "squash", "pad"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 PAD = 127  # what `pad` fills with: the middle grey, near zero after any usual normalisation
@@ -47,15 +47,35 @@ class View:
             short = min(image.size)
             left, top = (image.width - short) // 2, (image.height - short) // 2
             image = image.crop((left, top, left + short, top + short))
-        if self.fit == "pad":
-            share = size / max(image.size)
-            inner = image.resize(
-                (max(1, round(image.width * share)), max(1, round(image.height * share))), Image.Resampling.BILINEAR
-            )
-            # One value for every band.
-            image = Image.new(image.mode, (size, size), tuple([PAD] * len(image.getbands())))
-            image.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
-        else:
-            image = image.resize((size, size), Image.Resampling.BILINEAR)
+        image = padded(image, size) if self.fit == "pad" else image.resize((size, size), Image.Resampling.BILINEAR)
         pixels: Pixels = np.asarray(image, dtype=np.uint8).reshape(size, size, -1)
         return pixels
+
+
+def padded(image: Image.Image, size: int) -> Image.Image:
+    """Return all of a picture in the middle of a square of `size` pixels, between two bars of grey."""
+    from PIL import Image
+
+    share = size / max(image.size)
+    inner = image.resize(
+        (max(1, round(image.width * share)), max(1, round(image.height * share))), Image.Resampling.BILINEAR
+    )
+    # One value for every band.
+    square = Image.new(image.mode, (size, size), tuple([PAD] * len(image.getbands())))
+    square.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
+    return square
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture in full size, as its file and as what was read of it.
+
+    Args:
+        file: what lies on the disk; None for an image of an array.
+        suffix: of the file's name, such as `.jpg`.
+        pixels: (H, W, C) uint8, upright, grey or RGB.
+    """
+
+    file: bytes | None
+    suffix: str
+    pixels: Pixels
