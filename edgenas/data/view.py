@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
-
-from edgenas.data.base import Pixels
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from PIL import Image
 
+# As in data/base.py, which imports torch: an app's model needs none.
+Pixels = NDArray[np.uint8]
 Fit = Literal["crop", "squash", "pad"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 PAD = 127  # what `pad` fills with: the middle grey, near zero after any usual normalisation

@@ -9,10 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.data.base import Data
+from edgenas.data.view import View
 from edgenas.errors import BudgetError
 from edgenas.exploration.objective import in_words
 from edgenas.exporters.bundle import write_bundle
+from edgenas.exporters.golden_pictures import drawn, reduced
+from edgenas.exporters.input_steps import InputSteps
 from edgenas.exporters.metadata import Measured, ModelMetadata
+from edgenas.nn.network import Network
 from edgenas.system import plugins, text
 from edgenas.system.metric import Metric
 from edgenas.system.run_folder import read_artefact
@@ -30,18 +35,19 @@ from edgenas.workflows.stages.artefacts import (
 )
 from edgenas.workflows.stages.files import (
     export_finalist,
-    file_accuracy,
+    file_by_class,
     finalist_files,
     finalist_path,
+    inputs,
     logits,
-    preprocessed,
 )
 from edgenas.workflows.stages.finalists import Finalist
-from edgenas.workflows.stages.verdict import measure, verdict
+from edgenas.workflows.stages.verdict import PRECISIONS, measure, verdict
 from edgenas.workflows.task import Priced
 
 CONFIRMED = "confirmed"  # artefact: what a kit measured of the finalists on a device that is not this machine
 GOLDEN_IMAGES = 16  # validation images in the bundle, with the logits that the model must give for them
+OWN_PICTURES = 4  # of the validation split, as files in the bundle: a bundle is shipped, and pictures are private
 
 
 @dataclass(frozen=True)
@@ -147,11 +153,14 @@ def test(priced: Priced, finalists: Mapping[int, Finalist], ctx: Context) -> Tes
     for number, finalist in finalists.items():
         network = finalist.network
         batches = split.batches(256, size=network.graph.input.shape[1])
-        model, int8 = finalist_files(ctx.folder.path, number)
+        files = zip(PRECISIONS, finalist_files(ctx.folder.path, number), strict=True)
+        classes = len(priced.data.classes)
+        found = {name: file_by_class(file, split, network, classes) for name, file in files if file is not None}
         rows[str(number)] = TestedFinalist(
             test_accuracy=evaluate(network, batches).accuracy,
-            onnx_test_accuracy=file_accuracy(model, split, network),
-            int8_test_accuracy=None if int8 is None else file_accuracy(int8, split, network),
+            onnx_test_accuracy=found["fp32"].accuracy,
+            int8_test_accuracy=found["int8"].accuracy if "int8" in found else None,
+            by_class=found,
         )
     return TestReport(len(split), priced.data.test_reads, rows)
 
@@ -187,15 +196,14 @@ def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
     data, space, device = priced.data, priced.space, priced.task.device
     network, accuracies = finalist.network, tested.finalists[str(number)]
     model, int8 = finalist_files(ctx.folder.path, number)
-    images = data.validation.images(np.arange(min(GOLDEN_IMAGES, len(data.validation))))
-    golden = preprocessed(data, images, network)
+    golden = inputs(data.validation, GOLDEN_IMAGES, network)
+    images = data.validation.images(np.arange(len(golden)))
+    steps, pictures = _pictures(data, network)
     figures = chosen.verdict.figures
     latency, low, high, *_ = priced.costs
     prediction = priced.problem.preview([finalist.arch])[0]
     metadata = ModelMetadata(
-        shape=network.graph.input.shape,
-        mean=data.mean,
-        std=data.std,
+        input=steps,
         default=chosen.verdict.default,
         reason=chosen.verdict.reason or "it is the only one",
         fp32=_measured(figures["fp32"], accuracies.onnx_test_accuracy),
@@ -209,6 +217,7 @@ def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
         threads=figures["fp32"].threads or device.threads,  # as measured: more than there are cores are capped
         data=data.name,
         test_images=tested.images,
+        by_class=accuracies.by_class[chosen.verdict.default],
         network={"space": space.name, "arch": space.code(finalist.arch), **space.values(finalist.arch)},
     )
     write_bundle(
@@ -220,7 +229,23 @@ def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
         golden_images=images,
         golden_inputs=golden,
         golden_outputs=logits(network, golden),
+        pictures=pictures,
     )
+
+
+def _pictures(data: Data, network: Network) -> tuple[InputSteps, list[bytes]]:
+    """Return how pictures become the network's input, and files of golden pictures: drawn ones, and some of the data.
+
+    Images that lie in arrays are resized in floats, whatever their shape, as `preprocess` does.
+    """
+    found = data.validation.pictures(np.arange(min(OWN_PICTURES, len(data.validation))))
+    are_files = any(picture.file is not None for picture in found)
+    _, height, width = data.shape
+    view = data.view if are_files else View("crop" if height == width else "squash")
+    steps = InputSteps(network.graph.input.shape, data.mean, data.std, view, rounds=are_files)
+    if not steps.takes_pictures:
+        return steps, []
+    return steps, [*drawn(view.white), *(reduced(picture.pixels, is_photo=are_files) for picture in found)]
 
 
 def _measured(figure: Figure, accuracy: float | None) -> Measured:

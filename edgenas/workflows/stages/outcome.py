@@ -9,6 +9,7 @@ import numpy as np
 
 from edgenas.exploration.pareto import hypervolume
 from edgenas.exploration.study import Study
+from edgenas.exporters.by_class import ByClass
 from edgenas.exporters.metadata import MODELS
 from edgenas.graph.graph import Arch
 from edgenas.latency.predictor import EstimatedMs
@@ -40,9 +41,9 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
     metrics = priced.problem.preview([arch])[0]
     verdict, accuracies = chosen.verdict, tested.finalists[str(chosen.number)]
     figure, int8 = verdict.figures[task.device.precision], verdict.figures.get("int8")
-    file = MODELS[verdict.default]
+    file, classes = MODELS[verdict.default], accuracies.by_class[verdict.default]
     front = [_point(priced, trial.arch, trial.metrics) for trial in study.front()]
-    notes = _notes(chosen, bounds, front)
+    notes = [*never_found(task.data.classes, classes), *_notes(chosen, bounds, front)]
     code = space.code(arch)
     if code not in {point["arch"] for point in front}:
         # By the evaluator, as the trials, and not by its own training: points of the front must compare.
@@ -92,7 +93,23 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
         bundle=".",  # no file in the folder names its path, so it can be moved; `Result.at` fills it in
         front=front,
         source=task.inherited.name if task.inherited else None,
+        balanced_accuracy=classes.balanced_accuracy,
+        recall=dict(zip(task.data.classes, classes.recall, strict=True)),
+        confusion=None if classes.confusion is None else [list(row) for row in classes.confusion],
     )
+
+
+def never_found(names: Sequence[str], found: ByClass) -> list[str]:
+    """Return a warning of the classes that the model never finds; none where it finds all.
+
+    Args:
+        names: of all classes.
+        found: the figures on the test split.
+    """
+    lost = [f"{names[i]!r} ({found.images[i]} test images)" for i in found.never_found]
+    if not lost:
+        return []
+    return [f"never found: {', '.join(lost)}; add pictures of it, look at their labels, or leave the class out"]
 
 
 def volume(study: Study) -> Volume:
