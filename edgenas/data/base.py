@@ -8,23 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgenas.errors import DataError
-
-Rows = NDArray[np.int64]
-Pixels = NDArray[np.uint8]
-
-# The first word of a random stream's seed. It keeps the streams of one seed apart: order, split and augmentation never
-# draw the same numbers. Results follow from these values: do not change them.
-_ORDER, _SPLIT, AUGMENT_STREAM, _CUTOUT = 1, 2, 3, 4
-
+from edgenas.data.storage.order import AUGMENT_STREAM as AUGMENT_STREAM
+from edgenas.data.storage.order import CUTOUT_STREAM, balanced, permutation
+from edgenas.data.storage.order import Rows as Rows
+from edgenas.data.storage.order import stratified_split as stratified_split
+from edgenas.data.view import Picture, View
+from edgenas.data.view import Pixels as Pixels
 
 @dataclass(frozen=True)
 class Augment:
@@ -35,6 +32,7 @@ class Augment:
     scale: float = 0.0  # multiply the side by 1 - scale .. 1 + scale
     rotate: float = 0.0  # largest angle in degrees, both ways
     erase: float = 0.0  # probability that one rectangle is replaced by the mean
+    rand: int = 0  # changes of colour or shape that RandAugment makes of each image of files (arXiv:1909.13719)
 
 
 @dataclass(frozen=True)
@@ -73,17 +71,27 @@ class Store(Protocol):
         ...
 
 
+@runtime_checkable
+class PictureStore(Protocol):
+    """A store that still has what its images were made of."""
+
+    def pictures(self, rows: Rows) -> list[Picture]:
+        """Return the pictures of these rows in full size, with the bytes of their files."""
+        ...
+
+
 # Not compared by value: `==` of arrays and tensors is no truth value.
 @dataclass(frozen=True, eq=False)
 class Split:
     """Labelled images: image i of the split is row `rows[i]` of the store, its label is `labels[i]`.
 
-    `rows` and `labels` are (N,) int64, on the CPU.
+    `rows` and `labels` are (N,) int64, on the CPU. Where `balance` is set, epochs draw small classes more often.
     """
 
     store: Store = field(repr=False)
     rows: Rows = field(repr=False)
     labels: Tensor = field(repr=False)
+    balance: bool = False
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -110,7 +118,7 @@ class Split:
         Args:
             batch_size: images per batch.
             size: side of the square that images are resized to, in pixels.
-            epoch: None gives the stored order, where the last batch may be smaller. A number gives a permutation that
+            epoch: None gives the stored order, where the last batch may be smaller. A number gives an order that
                 follows from (seed, epoch) alone, without a smaller last batch unless it is the only one.
             seed: of order and augmentation.
             augment: whether the declared augmentation is applied; it needs an epoch.
@@ -124,7 +132,7 @@ class Split:
         """
         if augment and epoch is None:
             raise ValueError("augmented batches need an epoch")
-        order = np.arange(len(self)) if epoch is None else _permutation(len(self), seed, epoch)
+        order = np.arange(len(self)) if epoch is None else self._order(seed, epoch)
         count = -(-len(self) // batch_size) if epoch is None else max(1, len(self) // batch_size)
         picks = [(k, order[k * batch_size : (k + 1) * batch_size]) for k in range(start, count)[:limit]]
         steps = [Step(self.rows[pick], (seed, epoch or 0, k) if augment else None, part) for k, pick in picks]
@@ -136,6 +144,26 @@ class Split:
     def images(self, indices: ArrayLike) -> Pixels:
         """Return the raw images (n, C, H, W) uint8 at these positions in the split; `preprocess` starts from them."""
         return self.store.images(self.rows[np.asarray(indices, dtype=np.int64)])
+
+    def inputs(self, indices: ArrayLike, size: int) -> Tensor:
+        """Return the images at these positions as evaluation sees them: a batch of `batches`, without augmentation.
+
+        Args:
+            indices: (n,) positions in the split.
+            size: side of the square that a network takes, in pixels.
+        """
+        return next(iter(self.store.stream([Step(self.rows[np.asarray(indices, dtype=np.int64)], None)], size)))
+
+    def pictures(self, indices: ArrayLike) -> list[Picture]:
+        """Return the pictures at these positions in full size; those of arrays are the arrays, without a file."""
+        rows = self.rows[np.asarray(indices, dtype=np.int64)]
+        if isinstance(self.store, PictureStore):
+            return self.store.pictures(rows)
+        return [Picture(None, "", image.transpose(1, 2, 0)) for image in self.store.images(rows)]
+
+    def _order(self, seed: int, epoch: int) -> Rows:
+        """Return the positions that one epoch goes through, as many as there are images."""
+        return balanced(self.labels.numpy(), seed, epoch) if self.balance else permutation(len(self), seed, epoch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,6 +193,8 @@ class Data:
     validation: Split
     held_out: Split = field(repr=False)  # read it through `test()`, which counts
     skipped: tuple[str, ...] = ()  # images left out, each with its reason
+    view: View = field(default_factory=View)  # how a picture of any shape becomes one of them
+    notices: tuple[str, ...] = ()  # what was decided about the images, in whole sentences
     _reads: list[str] = field(default_factory=list, init=False, repr=False)  # a list can grow in a frozen record
 
     def test(self) -> Split:
@@ -206,38 +236,6 @@ def subset(split: Split, indices: ArrayLike) -> Split:
     return replace(split, rows=split.rows[picked], labels=split.labels[torch.from_numpy(picked)])
 
 
-def stratified_split(
-    labels: ArrayLike, shares: Sequence[float], seed: int, classes: Sequence[str] | None = None
-) -> list[Rows]:
-    """Return disjoint index arrays that together hold every row, each class in proportion and at least once.
-
-    The arrays are shuffled, because sources are often sorted by class and the first rows of a split should be of many
-    classes.
-
-    Args:
-        labels: (N,) class numbers.
-        shares: one per split; they sum to 1.
-        seed: of the draw.
-        classes: names for the message; without them it gives the number.
-
-    Raises:
-        DataError: a class has fewer rows than there are splits.
-    """
-    array = np.asarray(labels)
-    rng = np.random.default_rng((_SPLIT, seed))
-    parts: list[list[Rows]] = [[] for _ in shares]
-    for label in np.unique(array):
-        rows = rng.permutation(np.flatnonzero(array == label))
-        if len(rows) < len(shares):
-            name = classes[label] if classes else int(label)
-            raise DataError(
-                f"class {name!r} has {len(rows)} images for {len(shares)} splits; add images or drop the class"
-            )
-        for part, piece in zip(parts, np.split(rows, np.cumsum(_apportion(len(rows), shares))[:-1]), strict=True):
-            part.append(piece)
-    return [rng.permutation(np.concatenate(part)) for part in parts]
-
-
 def preprocess(images: Tensor | Pixels, size: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Return what a network takes: float32 (B, C, size, size), channels last.
 
@@ -263,25 +261,8 @@ def _cut_out(x: Tensor, share: float, step: Step) -> Tensor:
     assert step.key is not None
     # Processes that share a batch all draw for the whole of it, so an image loses the same square on any of them.
     side = x.shape[-1]
-    draws = np.random.default_rng((_CUTOUT, *step.key)).integers(side, size=(2, len(step.rows)))[:, step.part]
+    draws = np.random.default_rng((CUTOUT_STREAM, *step.key)).integers(side, size=(2, len(step.rows)))[:, step.part]
     starts = torch.from_numpy(draws - round(share * side) // 2).to(x.device, non_blocking=True)
     line = torch.arange(side, device=x.device)
     rows, columns = ((line >= start[:, None]) & (line < start[:, None] + round(share * side)) for start in starts)
     return x.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0)
-
-
-def _permutation(n: int, seed: int, epoch: int) -> Rows:
-    """Return the order of one epoch; a generator of its own makes it independent of what was drawn before."""
-    return np.random.default_rng((_ORDER, seed, epoch)).permutation(n)
-
-
-def _apportion(n: int, shares: Sequence[float]) -> Rows:
-    """Return whole numbers near n * shares, none below 1, that sum to n (largest remainder method)."""
-    ideal = n * np.asarray(shares, dtype=np.float64)
-    counts = np.maximum(np.floor(ideal).astype(np.int64), 1)
-    while counts.sum() < n:
-        counts[np.argmax(ideal - counts)] += 1
-    # Shares that were raised to 1 are taken from those that have more than their due.
-    while counts.sum() > n:
-        counts[np.argmax(np.where(counts > 1, counts - ideal, -np.inf))] -= 1
-    return counts

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from PIL import Image
 
-# As in data/base.py, which imports torch: an app's model needs none.
 Pixels = NDArray[np.uint8]
 Fit = Literal["crop", "squash", "pad"]
 FITS: tuple[Fit, ...] = get_args(Fit)
@@ -60,3 +59,18 @@ class View:
             image = image.resize((size, size), Image.Resampling.BILINEAR)
         pixels: Pixels = np.asarray(image, dtype=np.uint8).reshape(size, size, -1)
         return pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture in full size, as its file and as what was read of it.
+
+    Args:
+        file: what lies on the disk; None for an image of an array.
+        suffix: of the file's name, such as `.jpg`.
+        pixels: (H, W, C) uint8, upright, grey or RGB.
+    """
+
+    file: bytes | None
+    suffix: str
+    pixels: Pixels

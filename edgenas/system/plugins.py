@@ -36,7 +36,7 @@ MOVED = {"edgenas.spaces._general": "edgenas.latency.general_space"}
 PARTS = {
     "spaces": ("base", "build", "images", "sampling"),
     "pretrained": ("base",),
-    "data": ("base", "from_arrays"),
+    "data": ("base", "from_arrays", "view"),
     "runtimes": ("base", "bench", "host", "reference", "rounds", "summary", "timing"),
 }
 # What a data set is built with, all by keyword.

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from edgenas.data.base import AUGMENT_STREAM, Augment, Pixels, Rows, Step, preprocess
 from edgenas.data.storage.decode import Unreadable, decode, square
 from edgenas.data.storage.files import torchvision_module
+from edgenas.data.view import Picture
 from edgenas.errors import DataError
 
 _WORTH_WORKERS = 256  # images; fewer are decoded before worker processes have started
@@ -41,6 +42,10 @@ class FileStore:
         array: Pixels = chunks[0].numpy()
         return array
 
+    def pictures(self, rows: Rows) -> list[Picture]:
+        """Return the pictures in full size, with the bytes of their files."""
+        return [_picture(self.files[row]) for row in rows]
+
     def stream(self, steps: Sequence[Step], size: int) -> Iterator[Tensor]:
         """Yield batches that workers decode and augment and the device preprocesses."""
         for images in self._decoded([_keys(step) for step in steps]):
@@ -52,6 +57,13 @@ class FileStore:
             if isinstance(images, str):
                 raise DataError(f"{images}; the file was readable at the start, restore it")
             yield images
+
+
+def _picture(file: Path) -> Picture:
+    try:
+        return Picture(file.read_bytes(), file.suffix, np.asarray(decode(file)))
+    except (OSError, Unreadable) as error:
+        raise DataError(f"{file}: {error}; the file was readable at the start, restore it") from error
 
 
 def find_unreadable(files: Sequence[Path], side: int) -> dict[Path, str]:
