@@ -23,6 +23,7 @@ from edgenas.data.storage.order import stratified_split as stratified_split
 from edgenas.data.view import Picture, View
 from edgenas.data.view import Pixels as Pixels
 
+
 @dataclass(frozen=True)
 class Augment:
     """The label-preserving changes that a data source declares for its own images; zero switches one off."""

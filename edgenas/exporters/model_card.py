@@ -78,7 +78,8 @@ def _input(metadata: ModelMetadata) -> str:
     channels, height, width = metadata.input.shape
     pictures = "`pictures.npz` has golden pictures as files, pixels and inputs, " * metadata.input.takes_pictures
     return (
-        f"The input is float32 (1, {channels}, {height}, {width}). A picture is, in this order: {metadata.input.words()}. "
+        f"The input is float32 (1, {channels}, {height}, {width}). "
+        f"A picture is, in this order: {metadata.input.words()}. "
         f"`manifest.json` has the steps and numbers as data (`input.picture_to_tensor`), {pictures}and `golden.npz` "
         "examples: `images`, the `input` made of them, and the `output` to expect."
     )

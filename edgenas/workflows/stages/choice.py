@@ -16,8 +16,9 @@ from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.context import Context
 from edgenas.workflows.result import Result
 from edgenas.workflows.stages.artefacts import Bounds, Selection, TestReport, Verdict
+from edgenas.workflows.stages.bundle import bundle
 from edgenas.workflows.stages.candidates import ATTEMPTS, refitted, select
-from edgenas.workflows.stages.deliver import Chosen, bundle, choose_unmeasured, exported, measured, none_met, test
+from edgenas.workflows.stages.deliver import Chosen, choose_unmeasured, exported, measured, none_met, test
 from edgenas.workflows.stages.finalists import Finalist, train_finalist
 from edgenas.workflows.stages.outcome import result
 from edgenas.workflows.stages.verdict import verdict

@@ -1,4 +1,4 @@
-"""From trained finalists to a bundle: choose by what was measured, open the test split once, write the files."""
+"""From trained finalists to the one to deliver: choose by what was measured, open the test split once."""
 
 from __future__ import annotations
 
@@ -9,16 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.data.base import Data
-from edgenas.data.view import View
 from edgenas.errors import BudgetError
 from edgenas.exploration.objective import in_words
-from edgenas.exporters.bundle import write_bundle
-from edgenas.exporters.golden_pictures import drawn, reduced
-from edgenas.exporters.input_steps import InputSteps
-from edgenas.exporters.metadata import Measured, ModelMetadata
-from edgenas.nn.network import Network
-from edgenas.system import plugins, text
+from edgenas.exporters.by_class import ByClass
+from edgenas.system import text
 from edgenas.system.metric import Metric
 from edgenas.system.run_folder import read_artefact
 from edgenas.training.train import evaluate
@@ -38,16 +32,12 @@ from edgenas.workflows.stages.files import (
     file_by_class,
     finalist_files,
     finalist_path,
-    inputs,
-    logits,
 )
 from edgenas.workflows.stages.finalists import Finalist
 from edgenas.workflows.stages.verdict import PRECISIONS, measure, verdict
 from edgenas.workflows.task import Priced
 
 CONFIRMED = "confirmed"  # artefact: what a kit measured of the finalists on a device that is not this machine
-GOLDEN_IMAGES = 16  # validation images in the bundle, with the logits that the model must give for them
-OWN_PICTURES = 4  # of the validation split, as files in the bundle: a bundle is shipped, and pictures are private
 
 
 @dataclass(frozen=True)
@@ -155,7 +145,9 @@ def test(priced: Priced, finalists: Mapping[int, Finalist], ctx: Context) -> Tes
         batches = split.batches(256, size=network.graph.input.shape[1])
         files = zip(PRECISIONS, finalist_files(ctx.folder.path, number), strict=True)
         classes = len(priced.data.classes)
-        found = {name: file_by_class(file, split, network, classes) for name, file in files if file is not None}
+        found: dict[str, ByClass] = {
+            name: file_by_class(file, split, network, classes) for name, file in files if file is not None
+        }
         rows[str(number)] = TestedFinalist(
             test_accuracy=evaluate(network, batches).accuracy,
             onnx_test_accuracy=found["fp32"].accuracy,
@@ -188,73 +180,3 @@ def limits(priced: Priced, metrics: Mapping[str, float], number: int, ctx: Conte
             row |= {"metric": middle, "used": metrics[middle], "low": metrics[low], "high": metrics[limit.metric]}
         rows.append(row)
     return rows
-
-
-def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
-    """Write the bundle into the run folder."""
-    priced, finalist, number = chosen.priced, chosen.finalist, chosen.number
-    data, space, device = priced.data, priced.space, priced.task.device
-    network, accuracies = finalist.network, tested.finalists[str(number)]
-    model, int8 = finalist_files(ctx.folder.path, number)
-    golden = inputs(data.validation, GOLDEN_IMAGES, network)
-    images = data.validation.images(np.arange(len(golden)))
-    steps, pictures = _pictures(data, network)
-    figures = chosen.verdict.figures
-    latency, low, high, *_ = priced.costs
-    prediction = priced.problem.preview([finalist.arch])[0]
-    metadata = ModelMetadata(
-        input=steps,
-        default=chosen.verdict.default,
-        reason=chosen.verdict.reason or "it is the only one",
-        fp32=_measured(figures["fp32"], accuracies.onnx_test_accuracy),
-        int8=_measured(figures["int8"], accuracies.int8_test_accuracy) if "int8" in figures else None,
-        budget_ms=priced.task.budget_ms,
-        limits=limits(priced, prediction, number, ctx),
-        predicted_ms=(prediction[latency.metric], prediction[low.metric], prediction[high.metric]),
-        device=device.name,
-        runtime=device.runtime,
-        runtime_version=_runtime_version(priced),
-        threads=figures["fp32"].threads or device.threads,  # as measured: more than there are cores are capped
-        data=data.name,
-        test_images=tested.images,
-        by_class=accuracies.by_class[chosen.verdict.default],
-        network={"space": space.name, "arch": space.code(finalist.arch), **space.values(finalist.arch)},
-    )
-    write_bundle(
-        ctx.folder.path,
-        model=model,
-        int8=int8,
-        metadata=metadata,
-        labels=data.classes,
-        golden_images=images,
-        golden_inputs=golden,
-        golden_outputs=logits(network, golden),
-        pictures=pictures,
-    )
-
-
-def _pictures(data: Data, network: Network) -> tuple[InputSteps, list[bytes]]:
-    """Return how pictures become the network's input, and files of golden pictures: drawn ones, and some of the data.
-
-    Images that lie in arrays are resized in floats, whatever their shape, as `preprocess` does.
-    """
-    found = data.validation.pictures(np.arange(min(OWN_PICTURES, len(data.validation))))
-    are_files = any(picture.file is not None for picture in found)
-    _, height, width = data.shape
-    view = data.view if are_files else View("crop" if height == width else "squash")
-    steps = InputSteps(network.graph.input.shape, data.mean, data.std, view, rounds=are_files)
-    if not steps.takes_pictures:
-        return steps, []
-    return steps, [*drawn(view.white), *(reduced(picture.pixels, is_photo=are_files) for picture in found)]
-
-
-def _measured(figure: Figure, accuracy: float | None) -> Measured:
-    return Measured(figure.ms, figure.p90_ms, figure.repeat_error, float(accuracy or 0.0))
-
-
-def _runtime_version(priced: Priced) -> str:
-    """The version of the runtime here, or that which the device's table was measured with."""
-    device = priced.task.device
-    if not device.is_here:
-        return priced.table.header["version"]
-    return str(plugins.load("runtimes", device.runtime).version())

@@ -103,7 +103,7 @@ def file_by_class(model: bytes, split: Split, network: Network, classes: int) ->
 
 def inputs(split: Split, count: int, network: Network) -> np.ndarray:
     """Return the first `count` images of a split as evaluation shows them to the network: (count, C, H, W) float32."""
-    x, _ = next(split.batches(count, size=network.graph.input.shape[1], limit=1))
+    x = split.inputs(np.arange(min(count, len(split))), network.graph.input.shape[1])
     return np.ascontiguousarray(x.cpu().numpy())
 
 
