@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,17 @@ class ByClass:
     def never_found(self) -> tuple[int, ...]:
         """The classes that have images, none of which was found."""
         return tuple(i for i, share in enumerate(self.recall) if share == 0)
+
+    def warnings(self, names: Sequence[str]) -> list[str]:
+        """Return a warning of the classes that are never found; none where all are.
+
+        Args:
+            names: of all classes.
+        """
+        lost = [f"{names[i]!r} ({self.images[i]} test images)" for i in self.never_found]
+        if not lost:
+            return []
+        return [f"never found: {', '.join(lost)}; add pictures of it, look at their labels, or leave the class out"]
 
 
 def by_class(true: Indices, predicted: Indices, classes: int) -> ByClass:

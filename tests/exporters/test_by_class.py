@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.exporters.by_class import MOST_CLASSES, by_class
+from edgenas.exporters.by_class import MOST_CLASSES, ByClass, by_class
 
 
 def figures(pairs, classes):
@@ -42,3 +42,9 @@ def test_a_matrix_of_many_classes_is_not_kept():
     assert figures([(0, 0)], MOST_CLASSES).confusion is not None
     found = figures([(0, 0), (MOST_CLASSES, 1)], MOST_CLASSES + 1)
     assert found.confusion is None and found.never_found == (MOST_CLASSES,)
+
+
+@pytest.mark.parametrize("correct, warned", [((3, 1, 0), False), ((3, 0, 0), True)])
+def test_a_class_that_is_never_found_is_a_warning(correct, warned):
+    lines = ByClass((4, 5, 0), correct, None).warnings(["cat", "dog", "no image"])
+    assert [line.split(";")[0] for line in lines] == ["never found: 'dog' (5 test images)"] * warned

@@ -10,7 +10,7 @@ from edgenas.exporters.bundle import write_bundle
 from edgenas.exporters.golden_pictures import drawn, reduced
 from edgenas.exporters.input_steps import InputSteps
 from edgenas.exporters.metadata import Measured, ModelMetadata
-from edgenas.nn.network import Network
+from edgenas.graph.ops import Shape
 from edgenas.system import plugins
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import Figure, TestReport
@@ -30,7 +30,7 @@ def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
     model, int8 = finalist_files(ctx.folder.path, number)
     golden = inputs(data.validation, GOLDEN_IMAGES, network)
     images = data.validation.images(np.arange(len(golden)))
-    steps, pictures = _pictures(data, network)
+    steps = input_steps(data, network.graph.input.shape)
     figures = chosen.verdict.figures
     latency, low, high, *_ = priced.costs
     prediction = priced.problem.preview([finalist.arch])[0]
@@ -61,23 +61,38 @@ def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
         golden_images=images,
         golden_inputs=golden,
         golden_outputs=logits(network, golden),
-        pictures=pictures,
+        pictures=golden_files(data, steps),
     )
 
 
-def _pictures(data: Data, network: Network) -> tuple[InputSteps, list[bytes]]:
-    """Return how pictures become the network's input, and files of golden pictures: drawn ones, and some of the data.
+def input_steps(data: Data, shape: Shape) -> InputSteps:
+    """Return how pictures of a data set become a network's input.
 
     Images that lie in arrays are resized in floats, whatever their shape, as `preprocess` does.
+
+    Args:
+        data: the data set.
+        shape: of the input, (C, H, W).
     """
-    found = data.validation.pictures(np.arange(min(OWN_PICTURES, len(data.validation))))
-    are_files = any(picture.file is not None for picture in found)
+    (picture,) = data.validation.pictures([0])
+    if picture.file is not None:
+        return InputSteps(shape, data.mean, data.std, data.view)
     _, height, width = data.shape
-    view = data.view if are_files else View("crop" if height == width else "squash")
-    steps = InputSteps(network.graph.input.shape, data.mean, data.std, view, rounds=are_files)
+    return InputSteps(shape, data.mean, data.std, View("crop" if height == width else "squash"), rounds=False)
+
+
+def golden_files(data: Data, steps: InputSteps) -> list[bytes]:
+    """Return files of golden pictures: drawn ones, and a few of the validation split; none where no file is a picture.
+
+    Args:
+        data: the data set.
+        steps: of the model.
+    """
     if not steps.takes_pictures:
-        return steps, []
-    return steps, [*drawn(view.white), *(reduced(picture.pixels, is_photo=are_files) for picture in found)]
+        return []
+    found = data.validation.pictures(np.arange(min(OWN_PICTURES, len(data.validation))))
+    own = [reduced(picture.pixels, is_photo=picture.file is not None) for picture in found]
+    return [*drawn(steps.view.white), *own]
 
 
 def _measured(figure: Figure, accuracy: float | None) -> Measured:

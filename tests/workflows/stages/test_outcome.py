@@ -4,8 +4,7 @@ import pytest
 
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.study import Study
-from edgenas.exporters.by_class import ByClass
-from edgenas.workflows.stages.outcome import never_found, volume
+from edgenas.workflows.stages.outcome import volume
 
 MS, PARAMS = "latency_high_ms@test", "params"
 
@@ -33,9 +32,3 @@ def test_the_volume_is_bounded_by_the_worst_of_the_feasible(tmp_path, trials, hy
     found = volume(study)
     assert found.reference_point == corner
     assert found.hypervolume == pytest.approx(hypervolume)
-
-
-@pytest.mark.parametrize("correct, warned", [((3, 1, 0), False), ((3, 0, 0), True)])
-def test_a_class_that_is_never_found_is_a_warning(correct, warned):
-    lines = never_found(["cat", "dog", "no image"], ByClass((4, 5, 0), correct, None))
-    assert [line.split(";")[0] for line in lines] == ["never found: 'dog' (5 test images)"] * warned
