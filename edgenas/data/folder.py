@@ -1,4 +1,4 @@
-"""Class folders of JPEG and PNG files, decoded as they are needed: root/<class>/*, or root/train/<class>/* and so on.
+"""Class folders of photographs, decoded once into a cache: root/<class>/*, or root/train/<class>/* and so on.
 
 Folders `validation` (`val`, `valid`) and `test` beside `train` are kept; missing splits are drawn from train, seeded.
 """
@@ -7,24 +7,32 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from edgenas.data.base import Augment, Data, Rows, Split
+from edgenas.data.base import Augment, Data, Rows, Split, View
+from edgenas.data.storage.class_folders import Entry, are_mirrored, layout, list_pictures
+from edgenas.data.storage.class_folders import class_names as class_names
 from edgenas.data.storage.files import check_skipped
-from edgenas.data.storage.filestore import FileStore, find_unreadable
-from edgenas.data.storage.splits import check_labels, split_rows
+from edgenas.data.storage.filestore import FileStore
+from edgenas.data.storage.options import PhotoOptions
+from edgenas.data.storage.order import MOST_IMBALANCE, imbalance
+from edgenas.data.storage.pictures import Pictures, cached_pictures
+from edgenas.data.storage.splits import Splits, check_labels, split_rows
+from edgenas.data.storage.squares import Squares
 from edgenas.errors import DataError
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
-FOLDERS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
 SIDE = 96  # pixels; photographs stay recognisable, and a search on a CPU takes minutes
 # ImageNet's statistics fit most photographs closely enough, and save a second pass over the files.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 AUGMENT = Augment(flip=True, scale=0.4)
+# Share of a picture that a crop may hide, on average: of 4:3 it is a quarter, mostly background. Of 16:9 it is 44 %.
+MOST_HIDDEN = 0.3
+NAMED = 3  # unreadable files that a notice names
 
 
 def build(
@@ -36,64 +44,103 @@ def build(
     download: bool,
     strict: bool,
     device: str,
+    photos: PhotoOptions = PhotoOptions(),  # noqa: B008 - it is frozen
 ) -> Data:
     """Return squares of `image_size` (96) pixels; every file is decoded once here, so that none can stop training.
 
     Raises:
         DataError: there are no such folders, too many unusable files, or one image is in two splits.
+        EnvironmentFault: the disk lacks the room for the decoded pictures.
     """
     if root is None or not root.is_dir():
         raise DataError(f"folder: no folder {root or 'named'}; give one with a folder per class as --data")
-    parts, classes = _layout(root), class_names(root)
-    found = [
-        (split, label, file)
-        for split, base in parts.items()
-        for label, name in enumerate(classes)
-        for file in _images(base / name)
-    ]
-    if not found:
-        raise DataError(f"{root}: no images found; put JPEG or PNG files in one folder per class")
-    files = [file for _, _, file in found]
+    classes = class_names(root)
+    found, left_out = list_pictures(root, classes)
+    files = tuple(file for *_, file in found)
+    repeated = _repeated(found)
     side = image_size or SIDE
-    bad = {**_repeated(found), **find_unreadable(files, side)}
-    listed = [f"{file.relative_to(root)}: {bad[file]}" for file in files if file in bad]
+    pictures = cached_pictures(root, files, side, photos)
+    bad = {**{row: repeated[file] for row, file in enumerate(files) if file in repeated}, **pictures.unreadable}
+    listed = [f"{files[row].relative_to(root)}: {bad[row]}" for row in sorted(bad)]
     skipped = check_skipped(listed, len(files), strict=strict, where=str(root))
-    kept = [entry for entry in found if entry[2] not in bad]
+    rows, labels, splits = _splits(root, found, bad, classes, validation_share, seed)
+    view, seen = _view(pictures, photos)
+    augment, mirrored = _augment(classes, photos)
+    store = FileStore(
+        *(files, side, MEAN, STD, augment, torch.device(device)),
+        *(view, pictures, Squares(pictures.folder, files, view)),
+    )
+    ratio = imbalance(labels[splits.train])
+
+    def part(chosen: Rows, balance: bool = False) -> Split:
+        return Split(store, rows[chosen], torch.from_numpy(labels[chosen]), balance)
+
+    return Data(
+        root.resolve().name,  # resolved, because `.` has no name
+        classes,
+        (3, side, side),
+        MEAN,
+        STD,
+        augment,
+        part(splits.train, ratio > MOST_IMBALANCE),
+        part(splits.validation),
+        part(splits.test),
+        skipped,
+        view,
+        (*left_out, *_unread(skipped), *seen, *mirrored, *_balance(ratio)),
+    )
+
+
+def _splits(
+    root: Path, found: Sequence[Entry], bad: Mapping[int, str], classes: Sequence[str], share: float, seed: int
+) -> tuple[Rows, Rows, Splits]:
+    """Return the rows of the good pictures, their labels, and the splits as positions among them."""
+    rows = np.array([row for row in range(len(found)) if row not in bad], dtype=np.int64)
+    kept = [found[row] for row in rows]
     labels, _ = check_labels(np.array([label for _, label, _ in kept], dtype=np.int64), classes, str(root))
     given = {
-        split: np.array([i for i, entry in enumerate(kept) if entry[0] == split], dtype=np.int64) for split in parts
+        split: np.array([i for i, entry in enumerate(kept) if entry[0] == split], dtype=np.int64)
+        for split in layout(root)
     }
-    splits = split_rows(labels, given, classes, validation_share=validation_share, seed=seed, where=str(root))
-    store = FileStore(tuple(file for *_, file in kept), side, MEAN, STD, AUGMENT, torch.device(device))
-
-    def part(rows: Rows) -> Split:
-        return Split(store, rows, torch.from_numpy(labels[rows]))
-
-    train, validation, test = map(part, (splits.train, splits.validation, splits.test))
-    # Resolved, because `.` has no name.
-    return Data(root.resolve().name, classes, (3, side, side), MEAN, STD, AUGMENT, train, validation, test, skipped)
+    return rows, labels, split_rows(labels, given, classes, validation_share=share, seed=seed, where=str(root))
 
 
-def class_names(root: Path) -> tuple[str, ...]:
-    """Return the names of the classes in a folder of images, sorted; no image is read."""
-    return tuple(sorted({folder.name for base in _layout(root).values() for folder in _folders(base)}))
+def _view(pictures: Pictures, photos: PhotoOptions) -> tuple[View, tuple[str, ...]]:
+    """Return how pictures are seen, and why, if that was decided here."""
+    if photos.fit is not None:
+        return View(photos.fit, pictures.white), ()
+    hidden = pictures.hidden()
+    view = View("crop" if hidden <= MOST_HIDDEN else "squash", pictures.white)
+    return view, (
+        f"--fit {view.fit} was chosen: the centred square that a crop keeps hides {hidden:.0%} of a picture on average",
+    )
 
 
-def _layout(root: Path) -> dict[str, Path]:
-    """Return the folder of each split that root defines; without folders in root/train, "train" is a class."""
-    if not ((root / "train").is_dir() and _folders(root / "train")):
-        return {"train": root}
-    parts = {}
-    for split, names in FOLDERS.items():
-        present = [root / name for name in names if (root / name).is_dir()]
-        if len(present) > 1:
-            raise DataError(f"{root}: both {present[0].name} and {present[1].name}; keep one of them")
-        if present:
-            parts[split] = present[0]
-    return parts
+def _augment(classes: Sequence[str], photos: PhotoOptions) -> tuple[Augment, tuple[str, ...]]:
+    """Return what training changes, and a word if mirroring is off on account of the classes' names."""
+    mirrored = are_mirrored(classes)
+    flip = photos.flip if photos.flip is not None else not mirrored
+    notice = "--no-flip was chosen: some classes are named left and right, and mirroring would swap them"
+    return replace(AUGMENT, flip=flip), (notice,) if mirrored and photos.flip is None else ()
 
 
-def _repeated(found: Iterable[tuple[str, int, Path]]) -> dict[Path, str]:
+def _balance(ratio: float) -> tuple[str, ...]:
+    if ratio <= MOST_IMBALANCE:
+        return ()
+    return (
+        f"the largest class has {ratio:.0f} times as many training images as the smallest: training draws small "
+        "classes more often, each in proportion to the square root of its images",
+    )
+
+
+def _unread(skipped: Sequence[str]) -> tuple[str, ...]:
+    if not skipped:
+        return ()
+    more = f"; and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
+    return (f"{len(skipped)} images are left out: {'; '.join(skipped[:NAMED])}{more}",)
+
+
+def _repeated(found: Iterable[Entry]) -> dict[Path, str]:
     """Return later copies of a file within one split, which a random split could spread over two.
 
     Raises:
@@ -101,10 +148,10 @@ def _repeated(found: Iterable[tuple[str, int, Path]]) -> dict[Path, str]:
     """
     # Files of different sizes are different: only files of one size are read for their hash. Empty ones are told apart
     # later, as files that are no images.
-    by_size: Mapping[int, list[tuple[str, int, Path]]] = defaultdict(list)
+    by_size: Mapping[int, list[Entry]] = defaultdict(list)
     for entry in found:
         by_size[entry[2].stat().st_size].append(entry)
-    seen: dict[bytes, tuple[str, int, Path]] = {}
+    seen: dict[bytes, Entry] = {}
     repeated: dict[Path, str] = {}
     for split, label, file in (entry for size, group in by_size.items() if size and len(group) > 1 for entry in group):
         first = seen.setdefault(hashlib.blake2b(file.read_bytes()).digest(), (split, label, file))
@@ -115,12 +162,3 @@ def _repeated(found: Iterable[tuple[str, int, Path]]) -> dict[Path, str]:
         if first[2] != file:
             repeated[file] = f"copy of {first[2].name}"
     return repeated
-
-
-def _folders(base: Path) -> list[Path]:
-    return sorted(path for path in base.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def _images(folder: Path) -> list[Path]:
-    files = folder.rglob("*") if folder.is_dir() else ()
-    return sorted(f for f in files if f.suffix.lower() in SUFFIXES and f.is_file() and not f.name.startswith("."))

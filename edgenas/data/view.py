@@ -47,18 +47,23 @@ class View:
             short = min(image.size)
             left, top = (image.width - short) // 2, (image.height - short) // 2
             image = image.crop((left, top, left + short, top + short))
-        if self.fit == "pad":
-            share = size / max(image.size)
-            inner = image.resize(
-                (max(1, round(image.width * share)), max(1, round(image.height * share))), Image.Resampling.BILINEAR
-            )
-            # One value for every band.
-            image = Image.new(image.mode, (size, size), tuple([PAD] * len(image.getbands())))
-            image.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
-        else:
-            image = image.resize((size, size), Image.Resampling.BILINEAR)
+        image = padded(image, size) if self.fit == "pad" else image.resize((size, size), Image.Resampling.BILINEAR)
         pixels: Pixels = np.asarray(image, dtype=np.uint8).reshape(size, size, -1)
         return pixels
+
+
+def padded(image: Image.Image, size: int) -> Image.Image:
+    """Return all of a picture in the middle of a square of `size` pixels, between two bars of grey."""
+    from PIL import Image
+
+    share = size / max(image.size)
+    inner = image.resize(
+        (max(1, round(image.width * share)), max(1, round(image.height * share))), Image.Resampling.BILINEAR
+    )
+    # One value for every band.
+    square = Image.new(image.mode, (size, size), tuple([PAD] * len(image.getbands())))
+    square.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
+    return square
 
 
 @dataclass(frozen=True, eq=False)
