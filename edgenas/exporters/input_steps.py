@@ -71,7 +71,7 @@ class InputSteps:
         Raises:
             Unreadable: the file is no image that can be used.
         """
-        pixels: Pixels = np.asarray(decode(source))
+        pixels: Pixels = np.asarray(decode(source, white=self.view.white))
         return pixels
 
     def tensor(self, pixels: Pixels) -> NDArray[np.float32]:
