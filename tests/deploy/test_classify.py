@@ -18,6 +18,7 @@ from edgenas.data.view import FITS, View
 from edgenas.exporters.golden_pictures import PICTURES, drawn, stages
 from edgenas.exporters.input_steps import InputSteps
 from edgenas.exporters.session import outputs
+from edgenas.workflows.model import Model
 
 CLASSIFY = Path(__file__).parents[2] / "deploy" / "classify.py"
 ISOLATED = """
@@ -155,3 +156,20 @@ def test_drawn_files_decode_as_in_training(index):
     file = drawn(65_535)[index]
     found = SCRIPT["decoded"](io.BytesIO(file), steps.to_json()[:3])
     assert (found == stages([file], steps)["pixels_0"]).all()
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_the_model_of_a_result_sees_what_the_bundle_holds(write, tmp_path, metadata, fit):
+    """From their files, Pillow's images and pixels, of a turned, a transparent and a deep picture."""
+    steps = replace(metadata.input, view=View(fit))
+    bundle = write(tmp_path / "bundle", pictures=drawn(65_535), metadata=replace(metadata, input=steps))
+    model = Model(bundle)
+    with np.load(bundle / PICTURES) as golden:
+        exponents = np.exp(golden["output"] - golden["output"].max(axis=1, keepdims=True))
+        expected = exponents / exponents.sum(axis=1, keepdims=True)
+        pixels = [golden[f"pixels_{i}"] for i in range(3)]
+        files = [tmp_path / str(i) for i in range(3)]
+        for i, file in enumerate(files):
+            file.write_bytes(golden[f"file_{i}"].tobytes())
+    for images in (files, pixels, list(map(Image.fromarray, pixels))):
+        assert np.abs(model(images).probabilities - expected).max() < 1e-3

@@ -29,8 +29,8 @@ def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
     network, accuracies = finalist.network, tested.finalists[str(number)]
     model, int8 = finalist_files(ctx.folder.path, number)
     golden = inputs(data.validation, GOLDEN_IMAGES, network)
-    images = data.validation.images(np.arange(len(golden)))
     steps = input_steps(data, network.graph.input.shape)
+    images = levels(golden, steps) if steps.rounds else data.validation.images(np.arange(len(golden)))
     figures = chosen.verdict.figures
     latency, low, high, *_ = priced.costs
     prediction = priced.problem.preview([finalist.arch])[0]
@@ -93,6 +93,13 @@ def golden_files(data: Data, steps: InputSteps) -> list[bytes]:
     found = data.validation.pictures(np.arange(min(OWN_PICTURES, len(data.validation))))
     own = [reduced(picture.pixels, is_photo=picture.file is not None) for picture in found]
     return [*drawn(steps.view.white), *own]
+
+
+def levels(inputs: np.ndarray, steps: InputSteps) -> np.ndarray:
+    """Return the squares uint8 (n, C, H, W) that inputs were made of, which is exact where those were rounded."""
+    mean, std = (np.reshape(values, (-1, 1, 1)) for values in (steps.mean, steps.std))
+    squares: np.ndarray = np.rint((inputs * std + mean) * 255).astype(np.uint8)
+    return squares
 
 
 def _measured(figure: Figure, accuracy: float | None) -> Measured:

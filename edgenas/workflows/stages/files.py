@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -96,9 +96,12 @@ def file_by_class(model: bytes, split: Split, network: Network, classes: int) ->
         network: that the file was made of.
         classes: how many the data set has.
     """
-    found = [(y, outputs(model, x).argmax(1)) for x, y in _batches(split, network)]
-    true, predicted = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return by_class(true, predicted, classes)
+    return _by_class(lambda x: outputs(model, x), split, network, classes)
+
+
+def network_by_class(network: Network, split: Split, classes: int) -> ByClass:
+    """Return the figures by class of a network, as `file_by_class` does for its file."""
+    return _by_class(lambda x: logits(network, x), split, network, classes)
 
 
 def inputs(split: Split, count: int, network: Network) -> np.ndarray:
@@ -132,6 +135,12 @@ def _quantised(task: Task, finalist: Finalist, model: bytes) -> tuple[bytes | No
     probe = inputs(data.validation, CHECKED_IMAGES, network)
     reason = collapse(outputs(model, probe), outputs(int8, probe))
     return (None, reason) if reason else (int8, "")
+
+
+def _by_class(run: Callable[[np.ndarray], np.ndarray], split: Split, network: Network, classes: int) -> ByClass:
+    found = [(y, run(x).argmax(1)) for x, y in _batches(split, network)]
+    true, predicted = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return by_class(true, predicted, classes)
 
 
 def _batches(split: Split, network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 from edgenas.data import folder
+from edgenas.data.base import preprocess
 from edgenas.data.from_arrays import from_arrays
 from edgenas.data.view import FITS, View
 from edgenas.nn.network import Network
-from edgenas.workflows.stages.bundle import OWN_PICTURES, golden_files, input_steps
+from edgenas.workflows.stages.bundle import OWN_PICTURES, golden_files, input_steps, levels
 from tests.workflows._tasks import ARCHS, SPACE, images
 
 
@@ -57,6 +58,12 @@ def test_evaluation_sees_what_the_bundle_describes(photos):
     levels = 255 * np.reshape(photos.std, (3, 1, 1))
     for picture, expected in zip(photos.validation.pictures(np.arange(4)), seen, strict=True):
         assert (np.abs(steps.tensor(picture.pixels) - expected) * levels).max() <= 1.01
+
+
+def test_golden_images_are_the_squares_of_the_inputs(photos):
+    seen = photos.validation.inputs(np.arange(4), 16).numpy()
+    squares = levels(seen, input_steps(photos, (3, 16, 16)))
+    assert (preprocess(squares, 16, photos.mean, photos.std).numpy() == seen).all()
 
 
 def test_few_of_the_users_pictures_lie_in_the_bundle(photos):
