@@ -56,17 +56,22 @@ def resize(x, step):
         sides = [max(1, round(side * share)) for side in x.shape[:2]]
     for axis in (1, 0):
         if x.shape[axis] != sides[axis]:
-            x = np.moveaxis(np.tensordot(filter_of(x.shape[axis], sides[axis]), x, (1, axis)), 0, axis)
+            weights = filter_of(x.shape[axis], sides[axis], step["weight_bits"])
+            x = np.moveaxis(np.tensordot(weights, x.astype(np.float64), (1, axis)), 0, axis)
             x = x if step["rounding"] is None else np.floor(x + 0.5)
     return x
 
 
-def filter_of(before, after):
-    """Return the weights of a triangle filter, (after, before), as wide as what a pixel covers but never below one."""
+def filter_of(before, after, bits):
+    """Return the weights of a triangle filter, (after, before), as wide as what a pixel covers but never below one.
+
+    They are rounded to so many binary digits, or not at all.
+    """
     scale = before / after
     centres = (np.arange(after)[:, None] + 0.5) * scale
     weights = np.maximum(0, 1 - np.abs(np.arange(before) + 0.5 - centres) / max(scale, 1))
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    weights = weights * (1 / weights.sum(axis=1, keepdims=True))
+    return weights if bits is None else np.floor(weights * 2**bits + 0.5) / 2**bits
 
 
 def pad(x, step):

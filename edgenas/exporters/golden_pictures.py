@@ -18,7 +18,7 @@ from edgenas.data.view import Pixels
 from edgenas.exporters.input_steps import InputSteps
 
 PICTURES = "pictures.npz"
-MOST_SIDE = 480  # pixels of the longer side of a user's picture: enough for any model, little to give away
+MOST_SIDE = 320  # pixels of the longer side of a user's picture: enough for any model, little to give away
 ORIENTATION, TURNED = 0x0112, 6  # the tag of EXIF, and its value for a camera held upright
 # Largest differences that are right, in levels of 255: decoders of JPEG differ by rounding, filters by one level.
 PIXELS_TOLERANCE, INPUT_TOLERANCE = 2, 1

@@ -17,6 +17,7 @@ from edgenas.system.records import Json
 
 STEPS = "picture_to_tensor"  # key in the manifest's "input"
 GREY = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R 601), which Pillow's conversion has
+WEIGHT_BITS = 22  # binary digits of the filter's weights in Pillow, which computes in whole numbers
 # What an older manifest says, word for word; it is true of images that lie in arrays, and stays for older readers.
 OF_ARRAYS = "uint8 to float, resize, divide by 255, subtract mean, divide by std"
 
@@ -50,20 +51,22 @@ class InputSteps:
         return [*self._file_steps(), *self._pixel_steps()]
 
     def words(self) -> str:
-        """Return the steps as a sentence says them."""
-        white = f"16-bit grey scaled so that {self.view.white} is white, " if self.takes_pictures else ""
-        colours = {1: "turned to grey", 3: "as RGB"}.get(self.shape[0], "with the channels of the data")
-        fit = {
-            "crop": "cut to the largest centred square, resized",
-            "squash": "resized to a square without regard to its shape",
-            "pad": f"resized to fit into the square, which is filled up with {PAD} around it",
-        }[self.view.fit]
-        first = f"upright by its EXIF orientation, {white}transparency over white, " if self.takes_pictures else ""
-        rounded = ", rounded to whole numbers" if self.rounds else ""
-        return (
-            f"{first}{colours}, {fit} (bilinear, antialiased{rounded}), divided by 255, less the mean, divided by the "
-            "standard deviation"
-        )
+        """Return the steps as a sentence says them that begins with "A picture is"."""
+        channels, height, width = self.shape
+        fit = {"crop": "cut to the largest centred square, resized to", "squash": "squashed to", "pad": "fitted into"}
+        resized = f"{fit[self.view.fit]} {width} x {height} pixels (bilinear, antialiased{', rounded' * self.rounds})"
+        words = [
+            "turned upright by its EXIF orientation",
+            f"scaled to 8 bits where it is grey of 16, of which {self.view.white} is white",
+            "laid on white where it is transparent",
+            {1: "made grey", 3: "made RGB"}.get(channels, "taken with the channels of the data"),
+            resized,
+            *[f"filled up with {PAD} to the square"] * (self.view.fit == "pad"),
+            "divided by 255",
+            "lessened by the mean",
+            "divided by the standard deviation",
+        ]
+        return ", ".join(words if self.takes_pictures else words[3:])
 
     def decoded(self, source: Path | bytes) -> Pixels:
         """Return the pixels of a file, upright RGB: (H, W, 3).
@@ -131,6 +134,7 @@ class InputSteps:
             "filter": "bilinear",
             "antialias": True,
             "order": "horizontal, then vertical",
+            "weight_bits": WEIGHT_BITS if self.rounds else None,
             "rounding": "nearest after each of both" if self.rounds else None,
         }
         before: list[Json] = [{"do": "crop", "to": "centred square"}] if self.view.fit == "crop" else []

@@ -30,6 +30,7 @@ def model_card(metadata: ModelMetadata, labels: Sequence[str]) -> str:
     data = html.escape(one_line(metadata.data))
     rows = "\n".join(_row(metadata, precision, measured) for precision, measured in metadata.delivered.items())
     classes = "\n".join(f"- {html.escape(one_line(label))}" for label in labels)
+    own = ", `pictures.npz` a few as small files" * metadata.input.takes_pictures
     return f"""# Model card
 
 An image classifier that edgenas found for a budget of {metadata.budget_ms:g} ms.
@@ -51,6 +52,7 @@ One image in, one of {len(labels)} classes out:
 ## Data
 
 {data}. The training split trained the weights and calibrated int8; the validation split chose the model.
+`golden.npz` holds some of the validation images as inputs{own}: look at them before you pass this on.
 
 ## Limits
 

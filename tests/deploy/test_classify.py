@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edgenas.data.view import FITS, View
-from edgenas.exporters.golden_pictures import PICTURES, drawn, stages
+from edgenas.exporters.golden_pictures import ORIENTATION, PICTURES, TURNED, drawn, stages
 from edgenas.exporters.input_steps import InputSteps
 from edgenas.exporters.session import outputs
 from edgenas.workflows.model import Model
@@ -130,7 +130,9 @@ def test_arrays_hold_one_picture_or_several(write, tmp_path, shape, rows):
 def test_numpy_alone_does_what_pillow_does(height, width, side, fit, channels, takes):
     pixels = np.random.default_rng(height).integers(0, 256, (height, width, channels), dtype=np.uint8)
     steps = InputSteps((takes, side, side), (0.4,) * takes, (1 / 255,) * takes, View(fit))
-    assert np.abs(by_script(pixels, steps) - steps.tensor(pixels)).max() <= 1.01
+    difference = np.abs(by_script(pixels, steps) - steps.tensor(pixels)).max()
+    # Conversion to grey rounds otherwise now and then; the filter is that of Pillow, bit by bit.
+    assert difference <= (1.01 if channels > takes else 0.01)
 
 
 @given(st.integers(1, 60), st.integers(4, 40))
@@ -148,6 +150,15 @@ def test_files_of_every_mode_decode_as_in_training(mode):
     steps = InputSteps((3, 8, 8), (0.5,) * 3, (0.5,) * 3)
     buffer.seek(0)
     assert (SCRIPT["decoded"](buffer, steps.to_json()[:3]) == steps.decoded(buffer.getvalue())).all()
+
+
+def test_a_file_that_is_turned_and_transparent_decodes_as_in_training():
+    image, exif, buffer = Image.open(io.BytesIO(drawn(65_535)[1])), Image.Exif(), io.BytesIO()
+    exif[ORIENTATION] = TURNED
+    image.save(buffer, "PNG", exif=exif)
+    steps = InputSteps((3, 8, 8), (0.5,) * 3, (0.5,) * 3)
+    found = SCRIPT["decoded"](io.BytesIO(buffer.getvalue()), steps.to_json()[:3])
+    assert found.shape == (*image.size, 3) and (found == steps.decoded(buffer.getvalue())).all()
 
 
 @pytest.mark.parametrize("index", range(3))

@@ -61,7 +61,7 @@ def test_an_older_manifest_means_a_centred_crop():
 
 
 @pytest.mark.parametrize(
-    "fit, words", [("crop", "centred square"), ("squash", "without regard"), ("pad", f"with {PAD}")]
+    "fit, words", [("crop", "centred square"), ("squash", "squashed to 16 x 16"), ("pad", f"with {PAD}")]
 )
 def test_the_words_say_the_same(fit, words):
     said = steps_for(view=View(fit, 4095)).words()

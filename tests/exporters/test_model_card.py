@@ -64,7 +64,9 @@ def test_a_small_confusion_matrix_is_shown(metadata, classes, shown):
     assert ("| 2 a&#124;1 | 1 | 1 |" in card) == shown
 
 
-@pytest.mark.parametrize("fit, words", [("crop", "largest centred square"), ("pad", "filled up"), ("squash", "shape")])
+@pytest.mark.parametrize(
+    "fit, words", [("crop", "largest centred square"), ("pad", "filled up"), ("squash", "squashed")]
+)
 def test_it_says_how_a_picture_becomes_the_input(metadata, fit, words):
     card = " ".join(model_card(replace(metadata, input=replace(metadata.input, view=View(fit))), LABELS).split())
     assert words in card and "EXIF" in card and "`pictures.npz`" in card
