@@ -31,6 +31,10 @@ def search(
     max_file_mb: float | None = None,
     data_root: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
+    fit: str | None = None,
+    flip: bool | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    cache_size: int | None = None,
     preset: str | None = None,
     evaluator: str | None = None,
     options: Mapping[str, str] | None = None,
@@ -85,6 +89,11 @@ def search(
         max_file_mb: size of the model's file, in 10^6 bytes.
         data_root: folder or file of the data set, where `data` is a name.
         image_size: side in pixels that images of a folder are resized to.
+        fit: how a photo becomes a square: crop (its middle), squash (all of it, distorted) or pad (all of it, between
+            grey bars); default: crop, or squash where a crop would hide more than 30 % of the photos.
+        flip: mirror photos left to right in training; default: yes, unless classes are named left and right.
+        cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder.
+        cache_size: short side of decoded photos in pixels; default: 1.15 times the image size.
         preset: known system: its strategy, evaluator and reward, where they are not given.
         evaluator: how architectures are scored: supernet (shared weights), scratch or tabular; default: the strategy's
             own.
@@ -171,6 +180,7 @@ def specialize(
     output: str | os.PathLike[str] | None = None,
     resume: bool | None = None,
     data_root: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
     download: bool | None = None,
     train_device: str | None = None,
     progress: bool = False,
@@ -188,6 +198,7 @@ def specialize(
         max_memory_mb: memory for activations, in 10^6 bytes.
         max_file_mb: size of the model's file, in 10^6 bytes.
         data_root: folder or file of the data set, where `data` is a name.
+        cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder.
         options: values of the strategy's options by name; `edgenas list strategies` shows them.
         output: run folder; default: runs/<date>-<time>.
         resume: go on with the run in `output` where it was interrupted.

@@ -25,6 +25,7 @@ def ranking(
     data: DataLike | None = None,
     space: SpaceLike | None = None,
     data_root: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
     train_device: str | None = None,
     progress: bool = False,
 ) -> Ranking:
@@ -36,6 +37,7 @@ def ranking(
         epochs: of each network by itself; by default those of the evaluator scratch.
         data, space: the objects that the search was given, if it was given objects.
         data_root: where the data set is now.
+        cache: folder for decoded photos; default: as the run had it.
         train_device: auto, cpu or cuda.
         progress: whether stderr shows what is under way.
 
@@ -55,8 +57,9 @@ def ranking(
     from edgenas.workflows.ranking import ranking as rank
 
     reporter = make_reporter(quiet=not progress)
-    # The run says all other settings; these two are of the place that it is opened in.
-    moved = {"data_root": data_root and os.fspath(data_root), "train_device": train_device}
+    # The run says all other settings; these are of the place that it is opened in.
+    places = {"data_root": data_root, "cache": cache}
+    moved = {**{name: place and os.fspath(place) for name, place in places.items()}, "train_device": train_device}
     moved = {name: value for name, value in moved.items() if value is not None}
     return rank(Path(run), reporter, networks=networks, epochs=epochs, given=objects(data, space), moved=moved)
 
@@ -70,6 +73,10 @@ def train(
     weights: str | os.PathLike[str] | None = None,
     data_root: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
+    fit: str | None = None,
+    flip: bool | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    cache_size: int | None = None,
     download: bool | None = None,
     strict: bool | None = None,
     validation_share: float | None = None,
@@ -89,6 +96,11 @@ def train(
         space, pretrained, weights: as of `search`.
         data_root: folder or file of the data set, where `data` is a name.
         image_size: side in pixels that images of a folder are resized to.
+        fit: how a photo becomes a square: crop (its middle), squash (all of it, distorted) or pad (all of it, between
+            grey bars); default: crop, or squash where a crop would hide more than 30 % of the photos.
+        flip: mirror photos left to right in training; default: yes, unless classes are named left and right.
+        cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder.
+        cache_size: short side of decoded photos in pixels; default: 1.15 times the image size.
         seed: seed of everything random.
         output: run folder; default: runs/<date>-<time>.
         train_device: where networks are trained: auto, cpu, cuda.

@@ -22,6 +22,7 @@ PLACEHOLDERS = {
     "minutes": "MINUTES",
     "ray": "ADDRESS",
     "data_root": "PATH",
+    "cache": "FOLDER",
     "device": "NAME",
     "output": "FOLDER",
     "reuse": "FOLDER",
@@ -36,6 +37,8 @@ KIT_PRECISION = "kit_precision"  # `precision` is a field of Config, which is of
 KIT_FLAGS = {"only": "--only", "nets": "--nets", "tests": "--tests", KIT_PRECISION: "--precision"}
 # Of the data set that a search without `--data` is for, so that tables and searches without flags go together.
 DIGITS_SHAPE, DIGITS_CLASSES = (1, 32, 32), 10
+# Of Config: how photos are read, which follows what says the data set.
+PHOTO_SETTINGS = ("fit", "flip", "cache", "cache_size")
 # Of Config: what says the space, and the images that it is for.
 SPACE_SETTINGS = ("space", "pretrained", "weights", "data", "data_root", "image_size", "download")
 
@@ -65,7 +68,7 @@ def add_settings(
             )
         elif item.metadata["read"] is not None:  # a mapping
             parser.add_argument(flag(item.name), metavar="NAME=VALUE", action="append", default=SUPPRESS, help=text)
-        elif hint is bool:
+        elif bool in (hint, *get_args(hint)):
             text += " (default: yes)" if item.default else ""
             parser.add_argument(flag(item.name), action=BooleanOptionalAction, default=SUPPRESS, help=text)
         else:

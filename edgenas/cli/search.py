@@ -28,7 +28,7 @@ PATIENCE_S = 5.0  # that a run has to come to a safe point after a signal; then 
 Search = Callable[[Config, Reporter, Stopper], Result]
 GROUPS = {
     "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
-    "task": ("data", "data_root", "image_size", "download", "strict", "validation_share"),
+    "task": ("data", "data_root", "image_size", *flags.PHOTO_SETTINGS, "download", "strict", "validation_share"),
     "search": (
         "space",
         "pretrained",

@@ -22,7 +22,7 @@ GROUPS = {
     "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
     "device": ("device", "precision", "runtime", "threads", "int8"),
     "search": ("strategy", "options", "trials", "minutes", "batch", "prune", "finalists", "final_epochs"),
-    "run": ("data_root", "download", "train_device", "output", "resume"),
+    "run": ("data_root", "cache", "download", "train_device", "output", "resume"),
 }
 
 

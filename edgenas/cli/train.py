@@ -11,7 +11,7 @@ from edgenas.system import text
 EXAMPLE = "edgenas train 2012110... --data fashion-mnist --final-epochs 20 --output runs/one"
 
 SETTINGS = (
-    *("data", "data_root", "image_size", "download", "strict", "validation_share"),
+    *("data", "data_root", "image_size", *flags.PHOTO_SETTINGS, "download", "strict", "validation_share"),
     *("space", "pretrained", "weights", "final_epochs", "recipe", "ghost_batch", "train_device", "seed", "output"),
 )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgenas.data.base import Augment, Data, Rows, Split, View
+from edgenas.data.base import Augment, Data, Rows, Split
 from edgenas.data.storage.class_folders import Entry, are_mirrored, layout, list_pictures
 from edgenas.data.storage.class_folders import class_names as class_names
 from edgenas.data.storage.files import check_skipped
@@ -24,6 +24,7 @@ from edgenas.data.storage.order import MOST_IMBALANCE, imbalance
 from edgenas.data.storage.pictures import Pictures, cached_pictures
 from edgenas.data.storage.splits import Splits, check_labels, split_rows
 from edgenas.data.storage.squares import Squares
+from edgenas.data.view import View
 from edgenas.errors import DataError
 
 SIDE = 96  # pixels; photographs stay recognisable, and a search on a CPU takes minutes

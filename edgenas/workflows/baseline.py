@@ -117,7 +117,7 @@ def _best(config: Config, rows: Sequence[Baseline], names: Sequence[str], report
     scores = {}
     with reporter.stage(f"compare the features of {len(names)} networks") as progress:
         for i, name in enumerate(names):
-            task = plain_task(checked_names(replace(config, pretrained=name), Given()), Given())
+            task = plain_task(checked_names(replace(config, pretrained=name), Given()), Given(), reporter)
             evaluator = FeaturesEvaluator(task.space, task.data, config.seed, task.torch_device)
             fitting = max((r for r in rows if r.network == name and r.fits), key=lambda row: row.macs)
             scores[name] = evaluator(task.space.parse(fitting.arch))["accuracy"]

@@ -19,6 +19,7 @@ from edgenas.workflows import values
 from edgenas.workflows.presets import preset_settings
 
 HERE = "here"  # stands for this machine, or the one of `device`, among budgets
+FITS = ("crop", "squash", "pad")  # as in data/view.py, whose import `--help` does not wait for
 # Old names of settings, which the files and calls of earlier versions may still use, and the new ones.
 RENAMED = {"size": "image_size", "statics": "shape_choices"}
 # An IPv6 address is in brackets. Ray itself would try for minutes to reach an address that is none.
@@ -75,6 +76,21 @@ class Config:
     )
     data_root: str | None = _setting(None, "folder or file of the data set, where --data is a name")
     image_size: int | None = _setting(None, "side in pixels that images of a folder are resized to", low=1, high=4096)
+    fit: str | None = _setting(
+        None,
+        "how a photo becomes a square: crop (its middle), squash (all of it, distorted) or pad (all of it, between "
+        "grey bars); default: crop, or squash where a crop would hide more than 30 % of the photos",
+        choices=FITS,
+    )
+    flip: bool | None = _setting(
+        None, "mirror photos left to right in training; default: yes, unless classes are named left and right"
+    )
+    cache: str | None = _setting(
+        None, "folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder"
+    )
+    cache_size: int | None = _setting(
+        None, "short side of decoded photos in pixels; default: 1.15 times the image size", low=1, high=4096
+    )
     space: str = _setting("mbconv", "search space")
     pretrained: str | None = _setting(
         None,

@@ -60,7 +60,7 @@ def export(
         number = codes.index(chosen)  # by which its checkpoint is named
         with ctx.stage("export", "export"):
             with objects_again():
-                task = plain_task(config, given or Given())
+                task = plain_task(config, given or Given(), ctx.reporter)
             network = Network(task.space.graph(task.space.parse(chosen)))
             path = run_folder / f"finalist-{number}.pt"
             load_weights(network, network_state(load(path)["module"]), path)

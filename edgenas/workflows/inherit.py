@@ -25,7 +25,8 @@ def inherit(config: Config, given: Given, ctx: Context) -> tuple[Task, SupernetE
     Finalists that were trained there give theirs to the shared ones: what is near them needs little training.
     """
     folder = ctx.folder
-    moved = {"data_root": config.data_root, "download": config.download, "train_device": config.train_device}
+    changeable = ("data_root", "cache", "download", "train_device")
+    moved = {name: getattr(config, name) for name in changeable}
     with ctx.stage("source", "open the weights of the other run"):
         objects = replace(given, strategy=None)  # the strategy is of this run, not of the other
         source = open_trained_run(folder.path, ctx.reporter, objects, moved)

@@ -54,7 +54,7 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never,
         with roll_back_if_refused(config, ctx, lambda folder: None):
             check_workers(config)
             distributed.first(lambda: keep_config(config, ctx))
-            priced = profile(make_task(plain_task(config, given), given, ctx), ctx)
+            priced = profile(make_task(plain_task(config, given, ctx.reporter), given, ctx), ctx)
             strategy = strategy_class.build(priced, ctx, options)
         evaluator = build_evaluator(priced, strategy, ctx)
         study = explore(priced, evaluator, strategy, ctx)

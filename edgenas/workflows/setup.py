@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from edgenas.errors import BudgetError, DataError, EnvironmentFault, TableError, UnknownName, UsageError
 from edgenas.evaluators.tabular import read_scores
@@ -21,18 +20,17 @@ from edgenas.workflows.config import Config, resolve_data, to_toml
 from edgenas.workflows.context import Context
 from edgenas.workflows.given import Given, build_given_space, strategy_of
 from edgenas.workflows.limits import device_of, further_costs, further_tables, limits_of, recorded_devices, with_devices
+from edgenas.workflows.load_data import load_data
 from edgenas.workflows.pretrained import open_pretrained
 from edgenas.workflows.task import Task
-
-if TYPE_CHECKING:
-    from edgenas.data.base import Data
 
 # What `--reuse` copies: the profile, the narrowing, and last the weights, which a run may be without.
 REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
 SPREAD = "table-spread"  # the table that the space is narrowed by, before the rest is profiled
 MINIMUM = "limits"  # artefact: the least that the space has of each metric that is limited beside the latency
 # Where a run lives and works is not what it is: a resumed run may differ in these.
-FREE = ("output", "resume", "reuse", "workers", "ray")
+FREE = tuple(f"{name} = " for name in ("output", "resume", "reuse", "workers", "ray"))
+MOVABLE = "cache = "  # kept, so that a resumed run finds its decoded pictures; it may be told another place
 
 
 def completed(config: Config, given: Given) -> Config:
@@ -168,7 +166,7 @@ def keep_config(config: Config, ctx: Context) -> bool:
     lines = [line for line in to_toml(config).splitlines(keepends=True) if not line.startswith(FREE)]
     if path.exists():
         before = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        changed = sorted(set(lines) ^ set(before))
+        changed = sorted(line for line in set(lines) ^ set(before) if not line.startswith(MOVABLE))
         if changed:
             raise UsageError(f"{folder} was begun with other settings: {changed[0].strip()}; use a new --output")
         return False
@@ -217,23 +215,28 @@ def make_task(plain: Task, given: Given, ctx: Context) -> Task:
     )
 
 
-def plain_task(config: Config, given: Given) -> Task:
+def plain_task(config: Config, given: Given, reporter: Reporter | None = None) -> Task:
     """Return images, space and device.
+
+    Args:
+        config: the settings.
+        given: objects that stand for names of the configuration.
+        reporter: who is told what was decided about the images; None: nobody.
 
     Raises:
         DataError: the images cannot be used.
         UsageError: the space does not take them.
     """
-    where = torch_device(config)
+    where, reporter = torch_device(config), reporter or SilentReporter()
     network = open_pretrained(config)
     if network is None:
-        data = load_data(config, given, where)
+        data = load_data(config, given, where, reporter)
     else:
         from edgenas.data.storage.normalise import normalised  # torch starts here
 
         # A folder of photos has no size of its own: it gets the network's.
         side = network.side if given.data is None and config.data == "folder" else None
-        data = load_data(replace(config, image_size=config.image_size or side), given, where)
+        data = load_data(replace(config, image_size=config.image_size or side), given, where, reporter)
         data = normalised(data, network.mean, network.std)
     if data.shape[1] != data.shape[2]:
         raise UsageError(
@@ -252,45 +255,3 @@ def torch_device(config: Config) -> str:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise EnvironmentFault("--train-device cuda: torch sees no GPU here; use cpu or auto")
     return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def load_data(config: Config, given: Given, device: str) -> Data:
-    """Return the data set, on the training device.
-
-    Args:
-        config: names the data set and its settings.
-        given: data that stand for that name, if any.
-        device: to train on, cpu or cuda.
-
-    Raises:
-        UsageError: it does not come in the size that was asked for.
-        DataError: it cannot be used.
-    """
-    data = _read_data(config, given, device)
-    _, height, width = data.shape
-    if config.image_size not in (None, height):
-        raise UsageError(
-            f"--image-size {config.image_size}: {data.name} comes in {height} x {width} pixels; leave it out"
-        )
-    return data
-
-
-def _read_data(config: Config, given: Given, device: str) -> Data:
-    if isinstance(given.data, tuple):
-        from edgenas.data.from_arrays import from_arrays  # torch comes with it
-
-        images, labels = given.data
-        share = config.validation_share
-        return from_arrays(images, labels, validation_share=share, seed=config.seed, device=device)
-    if given.data is not None:
-        return given.data
-    data: Data = plugins.load("data", config.data).build(
-        root=Path(config.data_root).expanduser() if config.data_root else None,
-        seed=config.seed,
-        image_size=config.image_size,
-        validation_share=config.validation_share,
-        download=config.download,
-        strict=config.strict,
-        device=device,
-    )
-    return data

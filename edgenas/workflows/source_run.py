@@ -34,13 +34,16 @@ WEIGHTS = {"supernet": ("supernet.pt",), "shared": (CHECKPOINT, TRIALS, "finalis
 DEFAULTS: Mapping[str, Any] = {"strategy": "predictor", "trials": 64, "evaluator": "supernet", "reward": "hard"}
 # By what they are about: what the weights were trained on, what a model must keep to, what a latency is of; what a run
 # on these weights decides by itself, and what comes after the search.
-TASK = ("data", "data_root", "image_size", "download", "strict", "validation_share", "space", "seed", "train_device")
+TASK = (
+    *("data", "data_root", "image_size", "fit", "flip", "cache", "cache_size", "download", "strict"),
+    *("validation_share", "space", "seed", "train_device"),
+)
 LIMITS = ("max_params", "max_memory_mb", "max_file_mb")
 CONDITIONS = ("runtime", "threads")
 FREE = ("budget_ms", "budgets_ms", "device", "precision", "strategy", "options", "trials", "minutes", "batch", "prune")
 AFTER = ("finalists", "final_epochs", "int8", "output", "resume")
 # The place of the data and of the training may differ from machine to machine; what they are may not.
-CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, "data_root", "download", "train_device")
+CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, "data_root", "cache", "download", "train_device")
 
 
 def begun_with(folder: Path) -> Config:

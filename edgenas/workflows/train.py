@@ -61,7 +61,7 @@ def train(
     given = given or Given()
     config = checked_names(config, given)
     with run_in(config, reporter, stop) as ctx:
-        task = plain_task(config, given)
+        task = plain_task(config, given, ctx.reporter)
         chosen = task.space.parse(arch)  # before the configuration is kept: a wrong code leaves no run behind
         distributed.first(lambda: keep_config(config, ctx))
         code = task.space.code(chosen)

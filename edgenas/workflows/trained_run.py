@@ -76,12 +76,12 @@ def open_trained_run(
     """
     given = given or Given()
     # A specialised run trains no shared weights; those that it uses lie in its folder.
-    folder = folder / SOURCE if (folder / SOURCE).is_dir() else folder
+    run, folder = folder, folder / SOURCE if (folder / SOURCE).is_dir() else folder
     kept_files(folder, begun_with(folder))  # called for its errors: it names what is missing
-    config = replace(begun_with(folder), **moved)
+    config = replace(begun_with(folder), output=str(run), **moved)  # decoded pictures lie beside it
     ctx = Context(KeptFolder(folder), config.seed, reporter)
     with objects_again():
-        task = make_task(plain_task(config, given), given, ctx)
+        task = make_task(plain_task(config, given, reporter), given, ctx)
     # Only the shape choices that the run kept have weights.
     task = narrowed(task, read_artefact(folder, "narrow", Narrowing).allowed)
     priced = price(task, read_table(folder / "table.csv"))

@@ -27,7 +27,7 @@ WIDER = {
     "space": "SpaceLike",
     "strategy": "StrategyLike",
     "budget_ms": "float | Mapping[str, float]",
-    **dict.fromkeys(("data_root", "output", "reuse", "scores", "weights"), "str | os.PathLike[str]"),
+    **dict.fromkeys(("data_root", "cache", "output", "reuse", "scores", "weights"), "str | os.PathLike[str]"),
 }
 FIELDS = {item.name: item for item in fields(Config) if item.name != "budgets_ms"}  # budget_ms takes these
 QUICK = {"trials": 3, "finalists": 1, "final_epochs": 1, "int8": False, "train_device": "cpu"}

@@ -1,8 +1,10 @@
 import shutil
 
+import numpy as np
 import pytest
 
 from edgenas.data import folder
+from edgenas.data.storage.options import PhotoOptions
 from edgenas.errors import DataError
 from tests.data.writers import encoded, noise, write_folder
 
@@ -43,7 +45,7 @@ def test_a_class_may_be_called_train(tmp_path):
     assert build(write_folder(tmp_path, ("bus", "train"))).classes == ("bus", "train")
 
 
-def test_other_files_are_none_of_our_business(tmp_path):
+def test_other_files_are_left_out_with_a_word(tmp_path):
     write_folder(tmp_path)
     (tmp_path / ".thumbnails").mkdir()
     (tmp_path / "cat" / "notes.txt").write_text("x")
@@ -52,6 +54,7 @@ def test_other_files_are_none_of_our_business(tmp_path):
     (tmp_path / "cat" / "summer" / "One More.JPG").write_bytes(encoded(noise(9, 9, 3, seed=9), "JPEG"))
     data = build(tmp_path)
     assert sum(sizes(data)) == 31 and data.skipped == ()
+    assert [notice for notice in data.notices if ".txt" in notice]
 
 
 def spoil(root, *, of: int = 100):
@@ -142,7 +145,7 @@ def loose_files(root):
         (shared_by_classes, r"of another class"),
         (two_validations, "both val and valid"),
         (broken, r"4 of 34 images unusable.*broken 0.jpg: .*broken 2.jpg: [^;]*; \.\.\.$"),
-        (nothing, "no images found"),
+        (nothing, "no images found; put pictures"),
         (loose_files, "no images found"),
     ],
 )
@@ -167,3 +170,51 @@ def test_a_file_lost_in_the_middle_is_one_line(tmp_path):
     with pytest.raises(DataError, match="readable at the start") as caught:
         list(data.train.batches(4, size=16))
     assert "\n" not in str(caught.value)
+    assert len(list(data.train.batches(4, size=16, epoch=0, augment=True))) == 4  # from the cache
+
+
+def wide(root):
+    for label, name in enumerate(("cat", "dog")):
+        for i in range(15):
+            (root / name).mkdir(parents=True, exist_ok=True)
+            (root / name / f"{i}.png").write_bytes(encoded(noise(18, 32, 3, seed=100 * label + i)))
+
+
+@pytest.mark.parametrize(
+    "make, given, fit, hidden",
+    [(write_folder, None, "crop", "14%"), (wide, None, "squash", "44%"), (wide, "pad", "pad", "")],
+)
+def test_the_fit_is_chosen_by_what_a_crop_hides_and_said(tmp_path, make, given, fit, hidden):
+    make(tmp_path)
+    data = build(tmp_path, photos=PhotoOptions(fit=given))
+    assert data.view.fit == fit
+    said = [f"--fit {fit} was chosen: the centred square that a crop keeps hides {hidden} of a picture on average"]
+    assert list(data.notices) == ([] if given else said)
+
+
+@pytest.mark.parametrize(
+    "classes, given, flip",
+    [(("cat", "dog"), None, True), (("left", "right"), None, False), (("left", "right"), True, True)],
+)
+def test_mirroring_is_off_where_it_would_change_the_class(tmp_path, classes, given, flip):
+    data = build(write_folder(tmp_path, classes), photos=PhotoOptions(flip=given))
+    assert data.augment.flip is data.train.store.augment.flip is flip
+    assert any("--no-flip" in notice for notice in data.notices) is (not flip)
+
+
+def test_small_classes_are_drawn_more_often_beyond_ten_to_one(tmp_path):
+    write_folder(tmp_path / "train", ("cat",), each=44)
+    write_folder(tmp_path / "train", ("dog",), each=4, seed=5000)
+    write_folder(tmp_path / "validation", each=4, seed=7000)
+    write_folder(tmp_path / "test", each=2, seed=9000)
+    data = build(tmp_path)
+    assert data.train.balance and any("11 times" in notice for notice in data.notices)
+    labels = np.concatenate([y for _, y in data.train.batches(8, size=8, epoch=0, augment=True)])
+    assert len(labels) == 48 and 8 <= labels.sum() <= 13  # as the root of 11 to 1, where it would be 4
+    later = [x for x, _ in data.train.batches(8, size=8, epoch=0, augment=True, start=3)]
+    assert len(later) == 3
+    (tmp_path / "train" / "cat" / "00.png").unlink()
+    (tmp_path / "train" / "cat" / "01.jpg").unlink()
+    (tmp_path / "train" / "cat" / "02.png").unlink()
+    (tmp_path / "train" / "cat" / "03.jpg").unlink()
+    assert not build(tmp_path).train.balance

@@ -60,7 +60,7 @@ def test_a_resumed_run_needs_the_same_settings(tmp_path):
     with run_in(config, SilentReporter(), never) as ctx:
         assert keep_config(config, ctx) is True
     check_format(tmp_path)
-    again = make_config({"budget_ms": 1, "output": tmp_path, "resume": True, "workers": 2})
+    again = make_config({"budget_ms": 1, "output": tmp_path, "resume": True, "workers": 2, "cache": "elsewhere"})
     with run_in(again, SilentReporter(), never) as ctx:
         assert keep_config(again, ctx) is False, "where it works is not what it is"
         with pytest.raises(UsageError, match="seed"):

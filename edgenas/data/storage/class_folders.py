@@ -89,7 +89,7 @@ def _left_out(others: Counter[str]) -> tuple[str, ...]:
     heic = sum(others.pop(suffix, 0) for suffix in HEIC_SUFFIXES)
     notices = [f"{heic:,} HEIC pictures are left out; `{HEIC_EXTRA}` reads them"] if heic else []
     if others:
-        listed = ", ".join(f"{count:,} {suffix}" for suffix, count in others.most_common())
+        listed = ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(others.items()))
         notices.append(f"files whose names are of no picture are left out: {listed}")
     return tuple(notices)
 

@@ -14,7 +14,7 @@ MOST_WORKERS = 8  # more decode faster than one device trains, and each holds a 
 
 def loaded(
     dataset: Dataset[Any],
-    batches: Sequence[Sequence[Any]],
+    batches: Sequence[list[Any]],
     collate: Callable[[list[Any]], Any],
     *,
     pin_memory: bool = False,

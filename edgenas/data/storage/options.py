@@ -37,7 +37,7 @@ class PhotoOptions:
 
 
 def user_cache() -> Path:
-    """Return the folder for files that can be made again: the user's, or one for temporary files where there is none."""
+    """Return the user's folder for files that can be made again, or one for temporary files where there is none."""
     named = os.environ.get("XDG_CACHE_HOME")
     try:
         base = Path(named) if named else Path.home() / ".cache"

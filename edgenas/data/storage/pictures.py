@@ -168,10 +168,10 @@ def _written(
     write: Callable[[bytes], object], files: Sequence[Path], side: int, options: PhotoOptions
 ) -> Iterator[_Made]:
     """Write the pixels of all pictures, end to end; yield what is known of them, without their pixels."""
-    rows = [range(first, min(first + CHUNK, len(files))) for first in range(0, len(files), CHUNK)]
+    rows = [list(range(first, min(first + CHUNK, len(files)))) for first in range(0, len(files), CHUNK)]
     for chunk, made in zip(rows, loaded(_Decoder(files, side), rows, _collate), strict=True):
         write(made.pixels.numpy().tobytes())
-        options.progress(chunk.stop, len(files))
+        options.progress(chunk[-1] + 1, len(files))
         yield made._replace(pixels=torch.empty(0))
 
 

@@ -1,12 +1,15 @@
+import base64
 import io
 import struct
 import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from edgenas.data.storage.decode import Unreadable, decode, square
+from edgenas.data.storage.decode import Unreadable, decode, decode_deep, square, white_of
 from tests.data.writers import encoded, noise
 
 GREY = np.full((8, 8), 100, dtype=np.uint8)
@@ -28,9 +31,9 @@ def palette(transparent: bool) -> bytes:
     return saved(image, transparency=1) if transparent else saved(image)
 
 
-def animated() -> bytes:
+def animated(kind: str = "PNG") -> bytes:
     first, second = (Image.new("RGB", (8, 8), colour) for colour in ((10, 20, 30), (90, 90, 90)))
-    return saved(first, save_all=True, append_images=[second], default_image=False)
+    return saved(first, kind, save_all=True, append_images=[second])
 
 
 @pytest.mark.parametrize(
@@ -52,6 +55,13 @@ def animated() -> bytes:
         (palette(transparent=True), (255, 255, 255)),
         (saved(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG"), (255, 0, 0)),
         (animated(), (10, 20, 30)),
+        (animated("GIF"), (10, 20, 30)),
+        (saved(Image.new("RGB", (8, 8), (10, 20, 30)), "WEBP", lossless=True), (10, 20, 30)),
+        (saved(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "WEBP", lossless=True, exact=True), (255, 255, 255)),
+        (saved(Image.new("RGB", (8, 8), (10, 20, 30)), "BMP"), (10, 20, 30)),
+        (saved(Image.new("RGB", (8, 8), (10, 20, 30)), "TIFF"), (10, 20, 30)),
+        (saved(Image.fromarray(np.full((8, 8), 65535, dtype=np.uint16)), "TIFF"), (255, 255, 255)),
+        (saved(Image.new("RGB", (16, 16), (100, 100, 100)), "AVIF"), (100, 100, 100)),
         (saved(Image.new("RGB", (1, 1), (10, 20, 30))), (10, 20, 30)),
     ],
 )
@@ -84,15 +94,16 @@ def claims_to_be(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(
     "content, reason",
     [
-        (b"", "neither JPEG nor PNG"),
-        (b"text named .jpg", "neither JPEG nor PNG"),
-        (saved(Image.fromarray(GREY), "GIF"), "neither JPEG nor PNG"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0", "neither JPEG nor PNG"),
+        (b"", "no image of a format that is read"),
+        (b"text named .jpg", "no image of a format that is read"),
+        (saved(Image.fromarray(GREY), "PPM"), "no image of a format that is read"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0", "no image of a format that is read"),
+        (saved(Image.new("F", (8, 8), 0.5), "TIFF"), "fractions"),
         (encoded(noise(64, 64, 3), "JPEG")[:900], "truncated"),
         (encoded(noise(64, 64, 3))[:900], "truncated"),
         (encoded(noise(64, 64, 3), "JPEG")[:30], "Truncated"),
         (claims_to_be(60000, 60000), "decompression bomb"),
-        (claims_to_be(0, 5), "neither"),
+        (claims_to_be(0, 5), "no image"),
     ],
 )
 def test_what_is_no_image_says_why(content, reason):
@@ -117,3 +128,42 @@ def test_square_is_the_centre():
     image = np.zeros((10, 30, 3), dtype=np.uint8)
     image[:, 10:20] = 255
     assert np.asarray(square(Image.fromarray(image), 10)).min() == 255
+
+
+@given(st.integers(1, 65535))
+def test_white_holds_the_largest_value_and_is_all_ones(top):
+    white = white_of([0, top])
+    assert top <= white <= 65535 and white & (white + 1) == 0
+    assert white == 255 or white < 2 * top
+
+
+@pytest.mark.parametrize("white, value", [(65535, 16), (4095, 255), (255, 255)])
+def test_what_is_white_becomes_255(white, value):
+    image, largest = decode_deep(deep_grey(4095), white=white)
+    assert np.asarray(image).max() == value and largest == 4095
+    assert decode_deep(saved(Image.fromarray(GREY)))[1] == 0
+
+
+# 16 x 16 pixels of one red, by pillow-heif.
+HEIC = """
+AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAXxtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAACJpbG9jAAAAAERA
+AAEAAQAAAAABoAABAAAAAAAAADcAAAAjaWluZgAAAAAAAQAAABVpbmZlAgAAAAABAABodmMxAAAAAA5waXRtAAAAAAABAAAA/GlwcnAAAADcaXBjbwAA
+AHVodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQApQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq
+rprm4CGgwIAAAAyAAAADAIRiAAEABkQBwXPBiQAAABNjb2xybmNseAABAA0ABoAAAAAUaXNwZQAAAAAAAABAAAAAQAAAAChjbGFwAAAAEAAAAAEAAAAQ
+AAAAAf///9AAAAAC////0AAAAAIAAAAQcGl4aQAAAAADCAgIAAAAGGlwbWEAAAAAAAAAAQABBYECAwWEAAAAP21kYXQAAAAzKAGvBjIWhzSJIPC/tzX/
+//DX/Zft6NrNbJ64R+hjx+S3kJGe9F97GFLlPHQg9JxTuc2A
+"""
+
+
+def test_heic_is_read_with_its_extra():
+    pytest.importorskip("pi_heif", reason="the extra heic is not installed")
+    image = decode(base64.b64decode(HEIC))
+    assert image.size == (16, 16)
+    np.testing.assert_allclose(np.asarray(image)[3, 3], (200, 20, 20), atol=3)
+
+
+def test_heic_names_its_extra(tmp_path, monkeypatch):
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    monkeypatch.setattr("edgenas.data.storage.decode.reads_heic", lambda: False)
+    with pytest.raises(Unreadable, match=r"edgenas\[heic\]"):
+        decode(tmp_path / "IMG_1.HEIC")

@@ -1,0 +1,132 @@
+import os
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edgenas.data.storage import pictures
+from edgenas.data.storage.decode import decode
+from edgenas.data.storage.options import PhotoOptions
+from edgenas.data.storage.pictures import INDEX, PIXELS, cached_pictures
+from edgenas.errors import EnvironmentFault
+from tests.data.writers import noise, write_folder
+
+
+@pytest.fixture
+def files(tmp_path):
+    write_folder(tmp_path / "set", ("cat",), each=12)
+    return tuple(sorted((tmp_path / "set" / "cat").iterdir()))
+
+
+@pytest.fixture
+def opened(tmp_path, files):
+    """Open the cache, and tell what was said meanwhile."""
+
+    def call(**changes):
+        said, done = [], []
+        options = PhotoOptions(
+            **{
+                "cache": tmp_path / "cache",
+                "cache_size": 16,
+                "log": said.append,
+                "progress": lambda *counts: done.append(counts),
+                **changes,
+            }
+        )
+        return cached_pictures(tmp_path / "set", files, 24, options), said, done
+
+    return call
+
+
+def test_pictures_keep_their_shape_and_are_no_larger_than_asked(opened, files):
+    found, said, done = opened()
+    assert done[-1] == (12, 12) and "takes about 0.0 MB" in said[0] and "--cache" in said[0]
+    for row, file in enumerate(files):
+        image = decode(file)
+        share = 16 / min(image.size)
+        assert found.image(row).size == (round(image.width * share), round(image.height * share))
+    whole = opened(cache_size=500)[0]
+    assert all(np.array_equal(np.asarray(whole.image(row)), np.asarray(decode(file))) for row, file in enumerate(files))
+
+
+def test_by_default_there_is_room_for_random_crops(opened):
+    assert opened(cache_size=None)[0].shapes.min() == 20  # of pictures of 20 to 31 x 30 pixels; 28 is wanted
+    assert opened(cache_size=None)[0].shapes.min(axis=1).max() == 28
+
+
+def test_a_cache_is_made_once(opened):
+    first, _, _ = opened()
+    second, said, done = opened()
+    assert said == done == [] and second.image(3).tobytes() == first.image(3).tobytes()
+
+
+def changed(folder, files):
+    os.utime(files[0], (1, 1))
+
+
+def torn(folder, files):
+    os.truncate(folder / PIXELS, 10)
+
+
+def without_index(folder, files):
+    (folder / INDEX).unlink()
+
+
+def garbage(folder, files):
+    (folder / INDEX).write_bytes(b"PK garbage")
+
+
+@pytest.mark.parametrize("spoil", [changed, torn, without_index, garbage])
+def test_what_is_torn_or_of_other_files_is_made_again(opened, files, spoil):
+    first, _, _ = opened()
+    (first.folder / "crop-65535-8.npy").write_bytes(b"squares of the files as they were")
+    spoil(first.folder, files)
+    second, said, _ = opened()
+    assert len(said) == 1 and second.image(3).tobytes() == first.image(3).tobytes()
+    assert sorted(path.name for path in first.folder.iterdir()) == [INDEX, "lock", PIXELS]
+
+
+def test_the_pass_finds_what_cannot_be_decoded(opened, files):
+    files[4].write_bytes(b"text")
+    files[5].write_bytes(b"")
+    found, _, _ = opened()
+    assert set(found.unreadable) == {4, 5} and found.shapes[4].tolist() == [0, 0]
+    assert min(found.image(6).size) == 16 and found.hidden() > 0
+
+
+def test_pictures_of_12_bits_are_not_dark(opened, files):
+    deep = np.full((20, 30), 4000, dtype=np.uint16)
+    for row in (0, 2):
+        Image.fromarray(deep).save(files[row], "PNG")
+    found, _, _ = opened()
+    assert found.white == 4095 and np.asarray(found.image(0)).mean() == pytest.approx(4000 / 4095 * 255, abs=0.5)
+    assert np.asarray(found.image(1)).std() > 0
+    assert opened()[0].white == 4095
+
+
+def test_a_full_disk_is_refused_before_anything_is_decoded(opened, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=100))
+    with pytest.raises(EnvironmentFault, match="the cache of 12 decoded pictures takes about"):
+        opened()
+
+
+def test_a_disk_that_fills_up_meanwhile_leaves_no_cache(opened, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "_written", full)
+        with pytest.raises(EnvironmentFault, match="No space left.*--cache-size"):
+            opened()
+    assert len(opened()[2]) > 0
+
+
+@pytest.mark.parametrize("shape, hidden", [((30, 30), 0.0), ((30, 40), 0.25), ((90, 160), 0.4375), ((40, 30), 0.25)])
+def test_what_a_crop_hides(tmp_path, shape, hidden):
+    (tmp_path / "set").mkdir()
+    Image.fromarray(noise(*shape, 3)).save(tmp_path / "set" / "x.png")
+    options = PhotoOptions(cache=tmp_path / "cache")
+    found = cached_pictures(tmp_path / "set", (tmp_path / "set" / "x.png",), 96, options)
+    assert found.hidden() == pytest.approx(hidden)
