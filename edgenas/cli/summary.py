@@ -87,6 +87,7 @@ def _facts(result: Result, images: Mapping[str, int]) -> list[tuple[str, str]]:
         ("device", f"{r.device}, {r.runtime}, {threads}, {r.precision}"),
         ("accuracy", f"test {text.accuracy(r.test_accuracy, test)}, validation {validation}"),
         ("", f"the exported file: test {text.accuracy(r.onnx_test_accuracy, test)}"),
+        *_by_class(r),
         ("int8", f"{text.ms(r.int8_measured_ms)} ms, test {text.accuracy(r.int8_test_accuracy, test)}"),
         ("size", f"{text.count(r.macs)} MACs, {text.count(r.params)} parameters"),
         ("", f"file {text.size(r.file_bytes)}, activations {text.size(r.peak_bytes)} at their peak"),
@@ -99,6 +100,16 @@ def _facts(result: Result, images: Mapping[str, int]) -> list[tuple[str, str]]:
         ("arch", f"{r.space} {r.arch}"),
     ]
     return [("  " + name, text.printable(value)) for name, value in pairs if name != "int8" or r.int8_measured_ms]
+
+
+def _by_class(result: Result) -> list[tuple[str, str]]:
+    """Return the line that tells of the worst class, where there are figures by class."""
+    known = {name: recall for name, recall in result.recall.items() if recall is not None}
+    if result.balanced_accuracy is None or not known:
+        return []
+    worst = min(known, key=lambda name: known[name])
+    balanced = text.percent(result.balanced_accuracy)
+    return [("", f"balanced {balanced}; of {worst!r}, the worst class, {text.percent(known[worst])} are found")]
 
 
 def _measured(result: Result) -> str:

@@ -37,5 +37,7 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         output.write_json(facts)
     else:
-        output.write(text.table(None, [(name, text.printable(str(value))) for name, value in facts.items()]) + "\n")
+        recall = {f"recall of {name!r}": text.percent(share) for name, share in facts.pop("validation_recall").items()}
+        rows = [(name, text.printable(str(value))) for name, value in (facts | recall).items()]
+        output.write(text.table(None, rows) + "\n")
     return 0

@@ -41,13 +41,11 @@ class View:
             image: upright, grey or RGB, of any shape.
             size: side of the square, in pixels.
         """
-        from PIL import Image
-
         if self.fit == "crop":
             short = min(image.size)
             left, top = (image.width - short) // 2, (image.height - short) // 2
             image = image.crop((left, top, left + short, top + short))
-        image = padded(image, size) if self.fit == "pad" else image.resize((size, size), Image.Resampling.BILINEAR)
+        image = padded(image, size) if self.fit == "pad" else _resized(image, size, size)
         pixels: Pixels = np.asarray(image, dtype=np.uint8).reshape(size, size, -1)
         return pixels
 
@@ -57,13 +55,20 @@ def padded(image: Image.Image, size: int) -> Image.Image:
     from PIL import Image
 
     share = size / max(image.size)
-    inner = image.resize(
-        (max(1, round(image.width * share)), max(1, round(image.height * share))), Image.Resampling.BILINEAR
-    )
+    inner = _resized(image, max(1, round(image.width * share)), max(1, round(image.height * share)))
     # One value for every band.
     square = Image.new(image.mode, (size, size), tuple([PAD] * len(image.getbands())))
     square.paste(inner, ((size - inner.width) // 2, (size - inner.height) // 2))
     return square
+
+
+def _resized(image: Image.Image, width: int, height: int) -> Image.Image:
+    """Return a picture in another size, each row resized first, then each column."""
+    from PIL import Image
+
+    # In two calls: in one, Pillow 13 takes the columns of tall pictures first, earlier ones do not, and each rounds.
+    rows = image.resize((width, image.height), Image.Resampling.BILINEAR)
+    return rows.resize((width, height), Image.Resampling.BILINEAR)
 
 
 @dataclass(frozen=True, eq=False)

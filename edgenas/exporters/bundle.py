@@ -1,5 +1,6 @@
 """The folder that an app takes: models, manifest, golden examples, labels and a model card.
 
+Golden pictures stand there as files, pixels and inputs, so that an app finds the stage in which it differs.
 It is complete when manifest.json is there, which is written last and holds the hash of every other file. A flipped byte
 in the weights still loads and runs: the hashes find it. The golden outputs find a runtime that computes otherwise.
 """
@@ -20,6 +21,14 @@ from zipfile import BadZipFile
 import numpy as np
 
 from edgenas.errors import EdgeNASError, EnvironmentFault
+from edgenas.exporters.golden_pictures import (
+    INPUT_TOLERANCE,
+    PICTURES,
+    PIXELS_TOLERANCE,
+    differing_stage,
+    stages,
+)
+from edgenas.exporters.input_steps import OF_ARRAYS, STEPS, read_steps
 from edgenas.exporters.metadata import MODELS, ModelMetadata, Precision
 from edgenas.exporters.model_card import model_card, one_line
 from edgenas.exporters.onnx import OUTPUT
@@ -48,6 +57,7 @@ def write_bundle(
     golden_images: Array,
     golden_inputs: Array,
     golden_outputs: Array,
+    pictures: Sequence[bytes] = (),
 ) -> None:
     """Write the bundle, each file whole or not at all, the manifest last.
 
@@ -58,8 +68,9 @@ def write_bundle(
         metadata: what is known of the models.
         labels: names of the classes.
         golden_images: uint8 (n, C, H, W), of any size.
-        golden_inputs: what preprocessing makes of them, float32 (n, *metadata.shape).
+        golden_inputs: what preprocessing makes of them, float32 (n, *metadata.input.shape).
         golden_outputs: the trained network's for these inputs, (n, classes).
+        pictures: files, which the bundle holds with what each stage makes of them.
 
     Raises:
         EnvironmentFault: the folder cannot be written.
@@ -70,19 +81,28 @@ def write_bundle(
         files["model.int8.onnx"] = int8
         golden["int8_output"] = outputs(int8, golden_inputs)
     files[GOLDEN] = _npz(golden)
+    if pictures:
+        files[PICTURES] = _npz(_staged(pictures, metadata, files))
     files["labels.txt"] = "".join(f"{one_line(label)}\n" for label in labels).encode()
     files["MODEL_CARD.md"] = model_card(metadata, labels).encode()
     hashes = {name: _sha256(data) for name, data in files.items()}
     # Last, as files are written in this order: with the manifest the bundle is complete.
-    files[MANIFEST] = _json(_manifest(metadata, labels, hashes))
+    files[MANIFEST] = _json(_manifest(metadata, labels, hashes, len(pictures)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if int8 is None:
-            (folder / "model.int8.onnx").unlink(missing_ok=True)  # of an earlier bundle here
+        for name in {"model.int8.onnx", PICTURES} - files.keys():
+            (folder / name).unlink(missing_ok=True)  # of an earlier bundle here
         for name, data in files.items():
             write_atomically(folder / name, data)
     except OSError as error:
         raise EnvironmentFault(f"cannot write the bundle {folder} ({error}); make room or choose another") from error
+
+
+def _staged(pictures: Sequence[bytes], metadata: ModelMetadata, models: Mapping[str, bytes]) -> dict[str, Array]:
+    """Return the pictures at every stage, with the outputs of the models that there are."""
+    found = stages(pictures, metadata.input)
+    outs = {key: outputs(models[file], found["input"]) for file, key in GOLDEN_OUTPUTS.items() if file in models}
+    return found | outs
 
 
 def _npz(arrays: Mapping[str, Array]) -> bytes:
@@ -108,8 +128,10 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _manifest(metadata: ModelMetadata, labels: Sequence[str], hashes: Mapping[str, str]) -> Json:
-    channels, height, width = metadata.shape
+def _manifest(metadata: ModelMetadata, labels: Sequence[str], hashes: Mapping[str, str], pictures: int) -> Json:
+    channels, height, width = metadata.input.shape
+    tolerance = {"pixels": PIXELS_TOLERANCE, "input": INPUT_TOLERANCE}
+    golden = {"file": PICTURES, "number": pictures, "tolerance_of_255": tolerance}
     models = {
         MODELS[precision]: asdict(measured) | {"precision": precision, "golden_tolerance": TOLERANCES[precision]}
         for precision, measured in metadata.delivered.items()
@@ -135,11 +157,13 @@ def _manifest(metadata: ModelMetadata, labels: Sequence[str], hashes: Mapping[st
             "layout": "NCHW",
             "dtype": "float32",
             "channels": {1: "grey", 3: "RGB"}.get(channels, "as in the data"),
-            "steps": "uint8 to float, resize, divide by 255, subtract mean, divide by std",
+            "steps": metadata.input.words() if metadata.input.rounds else OF_ARRAYS,
+            STEPS: metadata.input.to_json(),
             "resize": {"height": height, "width": width, "interpolation": "bilinear", "antialias": True},
             "range": [0, 1],
-            "normalisation": {"mean": list(metadata.mean), "std": list(metadata.std)},
+            "normalisation": {"mean": list(metadata.input.mean), "std": list(metadata.input.std)},
         },
+        **({"pictures": golden} if pictures else {}),
         "output": {
             "name": OUTPUT,
             "shape": [1, len(labels)],
@@ -176,7 +200,10 @@ def verify_bundle(folder: Path) -> list[str]:
     problems += [problem for name, expected in hashes.items() if (problem := _hash_problem(folder, name, expected))]
     if problems:
         return problems
-    checks = ((name, _golden_problem(folder, name, tolerance)) for name, tolerance in tolerances.items())
+    checks = [(name, _golden_problem(folder, GOLDEN, name, tolerance)) for name, tolerance in tolerances.items()]
+    if PICTURES in hashes:
+        checks.append((PICTURES, _picture_problem(folder, manifest)))
+        checks += [(name, _golden_problem(folder, PICTURES, name, tolerance)) for name, tolerance in tolerances.items()]
     return [f"{name}: {problem}" for name, problem in checks if problem]
 
 
@@ -191,9 +218,18 @@ def _hash_problem(folder: Path, name: str, expected: str) -> str | None:
     return None if found == expected else f"{name}: altered, its SHA-256 is not the manifest's"
 
 
-def _golden_problem(folder: Path, name: str, tolerance: float) -> str | None:
+def _picture_problem(folder: Path, manifest: Mapping[str, Any]) -> str | None:
     try:
-        with np.load(folder / GOLDEN, allow_pickle=False) as golden:
+        with np.load(folder / PICTURES, allow_pickle=False) as pictures:
+            return differing_stage(dict(pictures), read_steps(manifest["input"]))
+    except (ValueError, TypeError, KeyError, BadZipFile) as error:
+        return f"no golden pictures to compare ({error})"
+
+
+def _golden_problem(folder: Path, file: str, name: str, tolerance: float) -> str | None:
+    """Return what is wrong with the outputs of model `name` for the inputs in `file`."""
+    try:
+        with np.load(folder / file, allow_pickle=False) as golden:
             inputs, expected = golden["input"], golden[GOLDEN_OUTPUTS[name]]
         found = outputs((folder / name).read_bytes(), inputs)
     except (EdgeNASError, ValueError, KeyError, BadZipFile) as error:
@@ -202,4 +238,6 @@ def _golden_problem(folder: Path, name: str, tolerance: float) -> str | None:
         return f"gives {found.shape}, its golden output is {expected.shape}"
     difference = float(np.abs(found - expected).max())
     limit = tolerance * max(1.0, float(np.abs(expected).max()))
-    return None if difference <= limit else f"{difference:.2g} off its golden output, at most {limit:.2g} is right"
+    if difference <= limit:
+        return None
+    return f"{difference:.2g} off its golden output in {file}, at most {limit:.2g} is right"

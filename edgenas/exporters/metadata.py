@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from edgenas.graph.ops import Shape
+from edgenas.exporters.by_class import ByClass
+from edgenas.exporters.input_steps import InputSteps
 
 Precision = Literal["fp32", "int8"]
 
@@ -26,14 +27,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class ModelMetadata:
-    """What is known of a delivered model.
+    """What is known of a delivered model."""
 
-    Its input is resized to `shape`, divided by 255, less `mean`, divided by `std`, in this order.
-    """
-
-    shape: Shape
-    mean: Sequence[float]
-    std: Sequence[float]
+    input: InputSteps
     default: Precision
     reason: str  # why it is the default
     fp32: Measured
@@ -47,6 +43,7 @@ class ModelMetadata:
     data: str
     test_images: int
     limits: Sequence[Mapping[str, Any]] = ()  # kept beside the budget, as `Result.limits` has them
+    by_class: ByClass | None = None  # of the default model, on the test split
     network: Mapping[str, Any] = field(default_factory=dict)  # space, arch, macs, params, ...: what JSON can hold
 
     @property

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import html
 import math
+import textwrap
 from collections.abc import Sequence
 
+from edgenas.exporters.by_class import ByClass
 from edgenas.exporters.metadata import MODELS, Measured, ModelMetadata, Precision
 from edgenas.system.text import used_of_limit
+
+MOST_SHOWN = 20  # classes of a confusion matrix in the card: a wider table cannot be read
 
 
 def one_line(text: str) -> str:
@@ -22,10 +26,11 @@ def model_card(metadata: ModelMetadata, labels: Sequence[str]) -> str:
         metadata: of the model.
         labels: names of the classes.
     """
-    channels, height, width = metadata.shape
+    channels, height, width = metadata.input.shape
     data = html.escape(one_line(metadata.data))
     rows = "\n".join(_row(metadata, precision, measured) for precision, measured in metadata.delivered.items())
     classes = "\n".join(f"- {html.escape(one_line(label))}" for label in labels)
+    own = ", `pictures.npz` a few as small files" * metadata.input.takes_pictures
     return f"""# Model card
 
 An image classifier that edgenas found for a budget of {metadata.budget_ms:g} ms.
@@ -37,7 +42,7 @@ The default is `{MODELS[metadata.default]}`: {metadata.reason}.
 
 {_latency(metadata)}{_limits(metadata)}
 Accuracy is on {metadata.test_images} test images of {data}, which had no part in the search; ± is its standard error.
-
+{_by_class(metadata, labels)}
 ## Intended use
 
 One image in, one of {len(labels)} classes out:
@@ -47,6 +52,7 @@ One image in, one of {len(labels)} classes out:
 ## Data
 
 {data}. The training split trained the weights and calibrated int8; the validation split chose the model.
+`golden.npz` holds some of the validation images as inputs{own}: look at them before you pass this on.
 
 ## Limits
 
@@ -57,9 +63,7 @@ One image in, one of {len(labels)} classes out:
 
 ## How to run
 
-The input is float32 (1, {channels}, {height}, {width}): resize (bilinear, antialiased), divide by 255, subtract the
-mean, divide by the standard deviation. `manifest.json` has the numbers, `golden.npz` examples: `images`, the `input`
-made of them, and the `output` to expect.
+{textwrap.fill(_input(metadata), 120)}
 
 ```python
 import os
@@ -69,6 +73,49 @@ session = onnxruntime.InferenceSession("{MODELS[metadata.default]}")
 print(session.run(None, {{"input": numpy.load("golden.npz")["input"][:1]}})[0])
 ```
 """
+
+
+def _input(metadata: ModelMetadata) -> str:
+    """Return what an app must do, in words."""
+    channels, height, width = metadata.input.shape
+    pictures = "`pictures.npz` has golden pictures as files, pixels and inputs, " * metadata.input.takes_pictures
+    return (
+        f"The input is float32 (1, {channels}, {height}, {width}). "
+        f"A picture is, in this order: {metadata.input.words()}. "
+        f"`manifest.json` has the steps and numbers as data (`input.picture_to_tensor`), {pictures}and `golden.npz` "
+        "examples: `images`, the `input` made of them, and the `output` to expect."
+    )
+
+
+def _by_class(metadata: ModelMetadata, labels: Sequence[str]) -> str:
+    """Return recall by class, a warning of classes that are never found, and the confusion matrix if it is small."""
+    found = metadata.by_class
+    if found is None:
+        return ""
+    names = [_cell(label) for label in labels]
+    lines = ["", f"## Classes of the test images, by `{MODELS[metadata.default]}`", ""]
+    lines += [f"Balanced accuracy, the mean of the recalls, is {found.balanced_accuracy:.2%}.", ""]
+    if found.never_found:
+        lost = ", ".join(names[i] for i in found.never_found)
+        lines += [f"**Warning: never found though it has test images: {lost}.**", ""]
+    lines += ["| class | test images | recall |", "|---|---|---|"]
+    for name, images, recall in zip(names, found.images, found.recall, strict=True):
+        lines.append(f"| {name} | {images} | {'no image' if recall is None else f'{recall:.1%}'} |")
+    return "\n".join([*lines, *_confusion(found, names), ""])
+
+
+def _confusion(found: ByClass, names: Sequence[str]) -> list[str]:
+    if found.confusion is None or len(names) > MOST_SHOWN:
+        return []
+    lines = ["", "Rows are the true classes, columns what the model said, in the same order.", ""]
+    lines += [f"| | {' | '.join(str(i + 1) for i in range(len(names)))} |", "|---" * (len(names) + 1) + "|"]
+    rows = enumerate(zip(names, found.confusion, strict=True), 1)
+    return lines + [f"| {i} {name} | {' | '.join(map(str, row))} |" for i, (name, row) in rows]
+
+
+def _cell(label: str) -> str:
+    """Return a label as a cell of a table, which a bar would end."""
+    return html.escape(one_line(label)).replace("|", "&#124;")
 
 
 def _latency(metadata: ModelMetadata) -> str:

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgenas.data.storage.decode import Unreadable, decode
+from edgenas.data.storage.decode import Unreadable
 from edgenas.errors import CheckpointError, DataError
 from edgenas.exporters.bundle import MANIFEST
+from edgenas.exporters.input_steps import read_steps
 from edgenas.runtimes.onnxruntime import open as open_session
 
 
@@ -51,21 +52,20 @@ class Model:
             manifest = json.loads((folder / MANIFEST).read_bytes())
             image, file = manifest["input"], manifest["default"]["file"]
             self.classes = tuple(map(str, manifest["labels"]))
-            self.shape: tuple[int, int, int] = tuple(image["shape"][1:])  # without the batch
-            mean, std = (image["normalisation"][key] for key in ("mean", "std"))
+            self._steps = read_steps(image)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CheckpointError(
                 f"{folder} holds no bundle ({error}); let `edgenas search` come to its end"
             ) from error
-        self._mean, self._std = (np.array(v, dtype=np.float32).reshape(-1, 1, 1) for v in (mean, std))
+        self.shape = self._steps.shape
         self._session = open_session(folder / file)
 
     def __call__(self, images: Any) -> Predictions:
         """Classify images.
 
         Args:
-            images: one image or several: paths of JPEG or PNG files, Pillow images, or uint8 arrays (H, W), (H, W, C)
-                or (C, H, W), of any size. The largest centred square counts, as in training.
+            images: one image or several: paths of files, Pillow images, or uint8 arrays (H, W), (H, W, C) or (C, H, W),
+                of any size. Each is seen as training saw its pictures, which the bundle's manifest describes.
 
         Raises:
             DataError: something is no image.
@@ -81,9 +81,31 @@ class Model:
 
     def _tensor(self, image: Any) -> NDArray[np.float32]:
         """Return one image as the network takes it: (C, H, W) float32."""
-        channels, height, width = self.shape
-        planes = [_resized(plane, height, width) for plane in _planes(image, channels)]
-        return np.ascontiguousarray((np.stack(planes) / 255 - self._mean) / self._std, dtype=np.float32)
+        pixels = self._pixels(image)
+        try:
+            return self._steps.tensor(pixels)
+        except ValueError as error:
+            raise DataError(str(error)) from error
+
+    def _pixels(self, image: Any) -> NDArray[np.uint8]:
+        """Return one image upright, 8 bits deep, (H, W, channels)."""
+        if isinstance(image, str | os.PathLike):
+            try:
+                return self._steps.decoded(Path(image))
+            except Unreadable as error:
+                raise DataError(f"{os.fspath(image)}: {error}; give a file of an image") from error
+        if isinstance(image, Image.Image):
+            return np.asarray(image.convert("L" if self.shape[0] == 1 else "RGB")).reshape(
+                image.height, image.width, -1
+            )
+        array = np.asarray(image)
+        if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
+            raise DataError(
+                f"an array of {array.dtype} {array.shape} is no image; give uint8, (H, W), (H, W, C) or (C, H, W)"
+            )
+        if array.ndim == 2:
+            return array[..., None]
+        return array if array.shape[-1] in (1, 3) else np.moveaxis(array, 0, -1)
 
 
 def _several(images: Any, channels: int) -> Iterable[Any]:
@@ -101,44 +123,3 @@ def _several(images: Any, channels: int) -> Iterable[Any]:
     if isinstance(images, Sequence):
         return images
     raise DataError(f"{type(images).__name__} is no image; give paths, Pillow images or uint8 arrays")
-
-
-def _planes(image: Any, channels: int) -> list[NDArray[np.uint8]]:
-    """The channels of one image, upright, 8 bits deep, each (H, W)."""
-    if isinstance(image, str | os.PathLike):
-        try:
-            image = decode(Path(image))
-        except Unreadable as error:
-            raise DataError(f"{os.fspath(image)}: {error}; give a JPEG or PNG file") from error
-    if isinstance(image, Image.Image):
-        image = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    array = np.asarray(image)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
-        raise DataError(
-            f"an array of {array.dtype} {array.shape} is no image; give uint8, (H, W), (H, W, C) or (C, H, W)"
-        )
-    if array.ndim == 2:
-        planes = [array]
-    elif array.shape[-1] in (1, 3):
-        planes = list(np.moveaxis(array, -1, 0))
-    else:
-        planes = list(array)
-    if len(planes) == channels:
-        return planes
-    if len(planes) == 1:
-        return planes * channels
-    if len(planes) == 3 and channels == 1:  # by Pillow's weights of the colours, as files are
-        return [np.asarray(Image.fromarray(np.stack(planes, axis=-1)).convert("L"))]
-    raise DataError(f"an image of {len(planes)} channels, where the model takes {channels}")
-
-
-def _resized(plane: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float32]:
-    """The largest centred square of one channel, resized (bilinear, antialiased) as float32, 0 to 255."""
-    short = min(plane.shape)
-    top, left = (plane.shape[0] - short) // 2, (plane.shape[1] - short) // 2
-    square = np.ascontiguousarray(plane[top : top + short, left : left + short], dtype=np.float32)
-    if square.shape == (height, width):
-        return square
-    # As floats, so that nothing is rounded between resizing and the network, which saw it so in training.
-    resized = Image.fromarray(square).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(resized, dtype=np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from numbers import Integral, Real
 from pathlib import Path
@@ -86,6 +86,9 @@ class Result:
     bundle: str
     front: list[dict[str, Any]]
     source: str | None = None
+    balanced_accuracy: float | None = None
+    recall: dict[str, float | None] = field(default_factory=dict)
+    confusion: list[list[int]] | None = None
 
     @property
     def path(self) -> Path:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from edgenas.evaluators.scratch import ScratchEvaluator
 from edgenas.system import distributed
@@ -13,17 +13,28 @@ from edgenas.workflows.context import never
 from edgenas.workflows.given import Given
 from edgenas.workflows.setup import checked_names, keep_config, plain_task, run_in
 from edgenas.workflows.stages.artefacts import Selection
+from edgenas.workflows.stages.files import network_by_class
 from edgenas.workflows.stages.finalists import final_settings, train_finalist
 
 
 @dataclass(frozen=True)
 class Trained:
-    """An architecture that was trained: its code, its accuracy (0..1) on so many validation images, its run folder."""
+    """An architecture that was trained.
+
+    Args:
+        arch: its code.
+        validation_accuracy: 0..1, on `validation_images` images.
+        run: the run folder.
+        validation_balanced_accuracy: the mean recall of the classes.
+        validation_recall: the share of each class's images that is found, by name; None for a class without one.
+    """
 
     arch: str
     validation_accuracy: float
     validation_images: int
     run: str
+    validation_balanced_accuracy: float | None = None
+    validation_recall: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @distributed.processes()
@@ -59,4 +70,13 @@ def train(
             finalist = train_finalist(task, evaluator, ctx, chosen, 0)
         # As a search leaves it, so that `export` finds the network by the same file.
         ctx.folder.artefact("finalists", Selection, lambda: Selection((code,)))
-        return Trained(code, finalist.scores.accuracy, finalist.scores.images, str(ctx.folder.path))
+        classes = task.data.classes
+        found = distributed.first(lambda: network_by_class(finalist.network, task.data.validation, len(classes)))
+        return Trained(
+            code,
+            finalist.scores.accuracy,
+            finalist.scores.images,
+            str(ctx.folder.path),
+            found.balanced_accuracy,
+            dict(zip(classes, found.recall, strict=True)),
+        )

@@ -54,6 +54,11 @@ def test_what_there_is_not_is_not_shown():
     assert "int8" not in shown and "front" not in shown and "note" not in shown
 
 
+def test_the_worst_class_is_shown():
+    assert "balanced 94.5 %; of 'dog', the worst class, 90.0 % are found" in summary(RESULT, [], [])
+    assert "balanced" not in summary(replace(RESULT, balanced_accuracy=None, recall={}), [], [])
+
+
 @pytest.mark.parametrize(
     "runtime, there", [("onnxruntime", "python run.py --threads 1"), ("onnxruntime-web-chromium", "open index.html")]
 )

@@ -8,16 +8,20 @@ from edgenas.workflows.train import Trained
 
 
 def test_train(fake, capsys):
-    training = fake("train", answer=Trained("012", float("nan"), 144, "runs/one"))
+    training = fake("train", answer=Trained("012", float("nan"), 144, "runs/one", 0.5, {"cat": 1.0, "dog": 0.0}))
     assert cli.main(["train", "012", "--final-epochs", "2", "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert shown == {"arch": "012", "validation_accuracy": None, "validation_images": 144, "run": "runs/one"}
+    assert shown == {
+        **{"arch": "012", "validation_accuracy": None, "validation_images": 144, "run": "runs/one"},
+        **{"validation_balanced_accuracy": 0.5, "validation_recall": {"cat": 1.0, "dog": 0.0}},
+    }
     assert [arguments[:2] for arguments, _ in training.calls] == [(Config(final_epochs=2), "012")]
 
 
 def test_train_prints_a_line_for_each_thing_that_is_known(fake, capsys):
-    fake("train", answer=Trained("012", 0.91, 144, "runs/a\nb"))
+    fake("train", answer=Trained("012", 0.91, 144, "runs/a\nb", 0.9, {"a\nb": 0.9}))
     assert cli.main(["train", "012"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ["arch", "validation_accuracy", "validation_images", "run"]
-    assert lines[-1].endswith("runs/a\\nb")
+    names = ["arch", "validation_accuracy", "validation_images", "run", "validation_balanced_accuracy", "recall"]
+    assert [line.split()[0] for line in lines] == names
+    assert lines[3].endswith("runs/a\\nb") and lines[-1].split("  ")[0] == "recall of 'a\\nb'"

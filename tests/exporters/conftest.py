@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from edgenas.exporters.bundle import write_bundle
+from edgenas.exporters.by_class import ByClass
+from edgenas.exporters.input_steps import InputSteps
 from edgenas.exporters.metadata import Measured, ModelMetadata
 from edgenas.exporters.onnx import random_weights, to_bytes, to_onnx
 from edgenas.exporters.quantize import quantize
@@ -49,9 +51,7 @@ def int8(model, images) -> bytes:
 @pytest.fixture
 def metadata() -> ModelMetadata:
     return ModelMetadata(
-        shape=(3, 16, 16),
-        mean=(0.5, 0.4, 0.3),
-        std=(0.2, 0.2, 0.25),
+        input=InputSteps((3, 16, 16), (0.5, 0.4, 0.3), (0.2, 0.2, 0.25)),
         default="fp32",
         reason="int8 is slower here",
         fp32=Measured(1.25, 1.5, 0.013, 0.9),
@@ -64,6 +64,7 @@ def metadata() -> ModelMetadata:
         threads=1,
         data="a <b>few</b> images",
         test_images=400,
+        by_class=ByClass((100, 100, 100, 100, 0), (95, 90, 85, 0, 0), None),
         network={"space": "mbconv", "macs": 12345, "peak_bytes": float("nan")},
     )
 

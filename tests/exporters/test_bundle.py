@@ -9,6 +9,8 @@ from onnx import numpy_helper
 
 from edgenas.errors import EnvironmentFault
 from edgenas.exporters.bundle import MANIFEST, verify_bundle
+from edgenas.exporters.golden_pictures import PICTURES, drawn
+from edgenas.exporters.input_steps import STEPS, read_steps
 from edgenas.exporters.metadata import Measured
 
 FILES = {"model.onnx", "model.int8.onnx", "manifest.json", "golden.npz", "labels.txt", "MODEL_CARD.md"}
@@ -57,10 +59,41 @@ def test_manifest_says_all_that_an_app_needs(write, tmp_path):
     assert (image["name"], image["shape"], image["layout"]) == ("input", [1, 3, 16, 16], "NCHW")
     assert image["normalisation"] == {"mean": [0.5, 0.4, 0.3], "std": [0.2, 0.2, 0.25]}
     assert image["resize"] == {"height": 16, "width": 16, "interpolation": "bilinear", "antialias": True}
+    assert [step["do"] for step in image[STEPS]][:4] == ["upright", "depth", "flatten", "colours"]
     assert (manifest["output"]["name"], manifest["output"]["shape"]) == ("logits", [1, 5])
     assert manifest["labels"] == ["cat", "dog", "</td><script>", "two\nlines", "Käse"]
     assert set(manifest["versions"]) >= {"edgenas", "torch", "onnx", "onnxruntime"}
     assert (manifest["measured_on"]["budget_ms"], manifest["measured_on"]["threads"]) == (2.0, 1)
+
+
+def test_golden_pictures_stand_there_at_every_stage(write, tmp_path, metadata):
+    folder = write(tmp_path, pictures=drawn(65_535))
+    manifest = manifest_of(folder)
+    assert manifest["pictures"]["number"] == 3 and read_steps(manifest["input"]) == metadata.input
+    with np.load(folder / PICTURES, allow_pickle=False) as pictures:
+        assert set(pictures) == {f"{stage}_{i}" for stage in ("file", "pixels") for i in range(3)} | {
+            *("input", "output", "int8_output")
+        }
+    assert verify_bundle(folder) == []
+    write(folder)  # without pictures, of which none must stay
+    assert not (folder / PICTURES).exists() and "pictures" not in manifest_of(folder)
+
+
+@pytest.mark.parametrize(
+    "changes, problem",
+    [
+        ({"pixels_1": np.zeros((96, 60, 3), np.uint8)}, "pictures.npz: file 1 decodes"),
+        ({"input": np.zeros((3, 3, 16, 16), np.float32)}, "pictures.npz: pixels 0 become an input"),
+        ({"output": np.full((3, 5), 9, np.float32)}, "model.onnx: "),
+    ],
+)
+def test_verify_names_the_stage_that_differs(write, tmp_path, changes, problem):
+    folder = write(tmp_path, pictures=drawn(65_535))
+    with np.load(folder / PICTURES) as pictures:
+        changed = dict(pictures) | changes
+    np.savez(folder / PICTURES, **changed)
+    rewrite_manifest(folder, sha256=manifest_of(folder)["sha256"] | {PICTURES: sha256(folder / PICTURES)})
+    assert verify_bundle(folder)[0].startswith(problem)
 
 
 def test_what_no_device_has_measured_is_called_so(write, metadata, tmp_path):

@@ -8,13 +8,10 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
-from edgenas.data.base import preprocess
 from edgenas.errors import CheckpointError, DataError
-from edgenas.workflows.model import Model, _resized, _several
+from edgenas.workflows.model import Model, _several
 
 
 @pytest.fixture(scope="module")
@@ -111,14 +108,3 @@ def test_what_is_no_image_is_refused(model, wrong, says):
 def test_a_folder_without_a_bundle_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="holds no bundle"):
         Model(tmp_path)
-
-
-@given(st.integers(4, 80), st.integers(4, 80), st.integers(4, 64), st.integers(0, 99))
-def test_resizing_is_that_of_training(height, width, side, seed):
-    """A square is cut out of the middle, then resized as `preprocess` resizes, smaller as well as larger."""
-    plane = np.random.default_rng(seed).integers(0, 256, (height, width), dtype=np.uint8)
-    short = min(height, width)
-    top, left = (height - short) // 2, (width - short) // 2
-    square = plane[top : top + short, left : left + short]
-    expected = preprocess(square[None, None].copy(), side, (0.0,), (1.0,))[0, 0].numpy()
-    assert np.abs(_resized(plane, side, side) / 255 - expected).max() < 1e-3

@@ -1,5 +1,6 @@
 """One architecture, trained as a finalist is."""
 
+import numpy as np
 import pytest
 
 from edgenas.errors import UsageError
@@ -17,6 +18,8 @@ def test_it_is_trained_and_can_be_exported(tmp_path):
     config, given = make_config({**SETTINGS, "output": tmp_path / "run"}), Given(data=images())
     trained = train(config, "0101", SilentReporter(), given=given)
     assert trained.arch == "0101" and trained.validation_images == len(images().validation)
+    assert list(trained.validation_recall) == list(images().classes)
+    assert trained.validation_balanced_accuracy == pytest.approx(np.mean(list(trained.validation_recall.values())))
     assert trained.run == str(tmp_path / "run") and (tmp_path / "run" / "finalist-0.pt").exists()
 
 

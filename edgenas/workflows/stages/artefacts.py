@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edgenas.exporters.by_class import ByClass
 from edgenas.exporters.metadata import Precision
 
 
@@ -127,11 +128,12 @@ class Verdict:
 
 @dataclass(frozen=True)
 class TestedFinalist:
-    """Accuracies (0..1) on the test split: of the network, and of its files."""
+    """Accuracies (0..1) on the test split: of the network, and of its files; and figures by class of the files."""
 
     test_accuracy: float
     onnx_test_accuracy: float
     int8_test_accuracy: float | None
+    by_class: Mapping[str, ByClass] = field(default_factory=dict)  # by precision
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,14 @@ from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study
 from edgenas.graph.graph import Arch
-from edgenas.system import distributed
 from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.context import Context
 from edgenas.workflows.result import Result
-from edgenas.workflows.stages.artefacts import Bounds, Selection, TestReport, Verdict
+from edgenas.workflows.stages.artefacts import Selection, Verdict
 from edgenas.workflows.stages.candidates import ATTEMPTS, refitted, select
-from edgenas.workflows.stages.deliver import Chosen, bundle, choose_unmeasured, exported, measured, none_met, test
+from edgenas.workflows.stages.deliver import Chosen, choose_unmeasured, exported, measured, none_met
 from edgenas.workflows.stages.finalists import Finalist, train_finalist
-from edgenas.workflows.stages.outcome import result
+from edgenas.workflows.stages.outcome import finish
 from edgenas.workflows.stages.verdict import verdict
 from edgenas.workflows.task import Priced
 
@@ -30,16 +29,7 @@ def deliver(priced: Priced, evaluator: Evaluator, strategy: Strategy, study: Stu
     For a device that is not this machine, the most accurate of all, until the device's measurements have come.
     """
     chosen, trained = choose(priced, evaluator, strategy, study, ctx)
-    folder = ctx.folder
-    with ctx.stage("bundle", "test and bundle"):
-        # The test split is opened once. What another device measures may choose another finalist later, so that all of
-        # them are tested now.
-        opened = {chosen.number: chosen.finalist} if priced.task.device.is_here else dict(enumerate(trained))
-        tested = folder.artefact("test", TestReport, partial(test, priced, opened, ctx))
-        distributed.first(partial(bundle, chosen, tested, ctx))
-        bounds = read_artefact(folder.path, "bounds", Bounds)
-        found = folder.artefact("result", Result, partial(result, chosen, study, bounds, tested, ctx))
-    return found.at(folder.path)
+    return finish(chosen, trained, study, ctx)
 
 
 def choose(

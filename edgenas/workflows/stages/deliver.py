@@ -1,4 +1,4 @@
-"""From trained finalists to a bundle: choose by what was measured, open the test split once, write the files."""
+"""From trained finalists to the one to deliver: choose by what was measured, open the test split once."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import numpy as np
 
 from edgenas.errors import BudgetError
 from edgenas.exploration.objective import in_words
-from edgenas.exporters.bundle import write_bundle
-from edgenas.exporters.metadata import Measured, ModelMetadata
-from edgenas.system import plugins, text
+from edgenas.exporters.by_class import ByClass
+from edgenas.system import text
 from edgenas.system.metric import Metric
 from edgenas.system.run_folder import read_artefact
 from edgenas.training.train import evaluate
@@ -30,18 +29,15 @@ from edgenas.workflows.stages.artefacts import (
 )
 from edgenas.workflows.stages.files import (
     export_finalist,
-    file_accuracy,
+    file_by_class,
     finalist_files,
     finalist_path,
-    logits,
-    preprocessed,
 )
 from edgenas.workflows.stages.finalists import Finalist
-from edgenas.workflows.stages.verdict import measure, verdict
+from edgenas.workflows.stages.verdict import PRECISIONS, measure, verdict
 from edgenas.workflows.task import Priced
 
 CONFIRMED = "confirmed"  # artefact: what a kit measured of the finalists on a device that is not this machine
-GOLDEN_IMAGES = 16  # validation images in the bundle, with the logits that the model must give for them
 
 
 @dataclass(frozen=True)
@@ -147,11 +143,16 @@ def test(priced: Priced, finalists: Mapping[int, Finalist], ctx: Context) -> Tes
     for number, finalist in finalists.items():
         network = finalist.network
         batches = split.batches(256, size=network.graph.input.shape[1])
-        model, int8 = finalist_files(ctx.folder.path, number)
+        files = zip(PRECISIONS, finalist_files(ctx.folder.path, number), strict=True)
+        classes = len(priced.data.classes)
+        found: dict[str, ByClass] = {
+            name: file_by_class(file, split, network, classes) for name, file in files if file is not None
+        }
         rows[str(number)] = TestedFinalist(
             test_accuracy=evaluate(network, batches).accuracy,
-            onnx_test_accuracy=file_accuracy(model, split, network),
-            int8_test_accuracy=None if int8 is None else file_accuracy(int8, split, network),
+            onnx_test_accuracy=found["fp32"].accuracy,
+            int8_test_accuracy=found["int8"].accuracy if "int8" in found else None,
+            by_class=found,
         )
     return TestReport(len(split), priced.data.test_reads, rows)
 
@@ -179,57 +180,3 @@ def limits(priced: Priced, metrics: Mapping[str, float], number: int, ctx: Conte
             row |= {"metric": middle, "used": metrics[middle], "low": metrics[low], "high": metrics[limit.metric]}
         rows.append(row)
     return rows
-
-
-def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
-    """Write the bundle into the run folder."""
-    priced, finalist, number = chosen.priced, chosen.finalist, chosen.number
-    data, space, device = priced.data, priced.space, priced.task.device
-    network, accuracies = finalist.network, tested.finalists[str(number)]
-    model, int8 = finalist_files(ctx.folder.path, number)
-    images = data.validation.images(np.arange(min(GOLDEN_IMAGES, len(data.validation))))
-    golden = preprocessed(data, images, network)
-    figures = chosen.verdict.figures
-    latency, low, high, *_ = priced.costs
-    prediction = priced.problem.preview([finalist.arch])[0]
-    metadata = ModelMetadata(
-        shape=network.graph.input.shape,
-        mean=data.mean,
-        std=data.std,
-        default=chosen.verdict.default,
-        reason=chosen.verdict.reason or "it is the only one",
-        fp32=_measured(figures["fp32"], accuracies.onnx_test_accuracy),
-        int8=_measured(figures["int8"], accuracies.int8_test_accuracy) if "int8" in figures else None,
-        budget_ms=priced.task.budget_ms,
-        limits=limits(priced, prediction, number, ctx),
-        predicted_ms=(prediction[latency.metric], prediction[low.metric], prediction[high.metric]),
-        device=device.name,
-        runtime=device.runtime,
-        runtime_version=_runtime_version(priced),
-        threads=figures["fp32"].threads or device.threads,  # as measured: more than there are cores are capped
-        data=data.name,
-        test_images=tested.images,
-        network={"space": space.name, "arch": space.code(finalist.arch), **space.values(finalist.arch)},
-    )
-    write_bundle(
-        ctx.folder.path,
-        model=model,
-        int8=int8,
-        metadata=metadata,
-        labels=data.classes,
-        golden_images=images,
-        golden_inputs=golden,
-        golden_outputs=logits(network, golden),
-    )
-
-
-def _measured(figure: Figure, accuracy: float | None) -> Measured:
-    return Measured(figure.ms, figure.p90_ms, figure.repeat_error, float(accuracy or 0.0))
-
-
-def _runtime_version(priced: Priced) -> str:
-    """The version of the runtime here, or that which the device's table was measured with."""
-    device = priced.task.device
-    if not device.is_here:
-        return priced.table.header["version"]
-    return str(plugins.load("runtimes", device.runtime).version())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from edgenas.data.base import Data, Split, preprocess
+from edgenas.data.base import Data, Split
 from edgenas.errors import ExportError
+from edgenas.exporters.by_class import ByClass, by_class
 from edgenas.exporters.metadata import Precision
 from edgenas.exporters.onnx import to_bytes, to_onnx
 from edgenas.exporters.parity import check_parity, check_private
@@ -40,7 +41,7 @@ def onnx_file(data: Data, network: Network, rejected: Path, *, dynamic_batch: bo
     """
     model = to_bytes(to_onnx(network.graph, network.folded(), batch=None if dynamic_batch else 1))
     try:
-        check_parity(model, lambda x: logits(network, x), inputs(data, data.validation, CHECKED_IMAGES, network))
+        check_parity(model, lambda x: logits(network, x), inputs(data.validation, CHECKED_IMAGES, network))
         check_private(model)
     except ExportError:
         # Kept for whoever looks into it, under a name that nothing takes for a model.
@@ -68,7 +69,8 @@ def export_finalist(task: Task, finalist: Finalist, number: int, folder: Path) -
     files = {"fp32": ExportedFile(finalist.scores.accuracy, len(model))}
     if int8 is not None:
         write_atomically(finalist_path(folder, number, "int8"), int8)
-        accuracy = file_accuracy(int8, task.data.validation, finalist.network)
+        data = task.data
+        accuracy = file_by_class(int8, data.validation, finalist.network, len(data.classes)).accuracy
         files["int8"] = ExportedFile(accuracy, len(int8))
     return Exported(files, reason)
 
@@ -85,23 +87,27 @@ def finalist_files(folder: Path, number: int) -> tuple[bytes, bytes | None]:
     return model, int8.read_bytes() if int8.exists() else None
 
 
-def file_accuracy(model: bytes, split: Split, network: Network) -> float:
-    """Return the top-1 accuracy (0..1) of the file itself, in the runtime, on a whole split."""
-    correct = 0
-    for x, y in _batches(split, network):
-        correct += int((outputs(model, x).argmax(1) == y).sum())
-    return correct / len(split)
+def file_by_class(model: bytes, split: Split, network: Network, classes: int) -> ByClass:
+    """Return the figures by class of the file itself, in the runtime, on a whole split.
+
+    Args:
+        model: the file.
+        split: of at least one image.
+        network: that the file was made of.
+        classes: how many the data set has.
+    """
+    return _by_class(lambda x: outputs(model, x), split, network, classes)
 
 
-def inputs(data: Data, split: Split, count: int, network: Network) -> np.ndarray:
-    """Return the first `count` images of a split, preprocessed for the network: (count, C, H, W) float32."""
-    return preprocessed(data, split.images(np.arange(min(count, len(split)))), network)
+def network_by_class(network: Network, split: Split, classes: int) -> ByClass:
+    """Return the figures by class of a network, as `file_by_class` does for its file."""
+    return _by_class(lambda x: logits(network, x), split, network, classes)
 
 
-def preprocessed(data: Data, images: np.ndarray, network: Network) -> np.ndarray:
-    """Return uint8 images (n, C, H, W) as the network takes them: float32, its size, normalised."""
-    x = preprocess(images, network.graph.input.shape[1], data.mean, data.std)
-    return np.ascontiguousarray(x.numpy())
+def inputs(split: Split, count: int, network: Network) -> np.ndarray:
+    """Return the first `count` images of a split as evaluation shows them to the network: (count, C, H, W) float32."""
+    x = split.inputs(np.arange(min(count, len(split))), network.graph.input.shape[1])
+    return np.ascontiguousarray(x.cpu().numpy())
 
 
 def logits(network: Network, x: np.ndarray) -> np.ndarray:
@@ -119,16 +125,22 @@ def _quantised(task: Task, finalist: Finalist, model: bytes) -> tuple[bytes | No
         return None, "int8 was not asked for"
     data, network = task.data, finalist.network
     # Training images: those of validation judge the result, and may not make it.
-    images = inputs(data, data.train, CALIBRATION_IMAGES, network)
+    images = inputs(data.train, CALIBRATION_IMAGES, network)
     try:
         # Without VNNI, sums of full 8-bit products saturate; a reduced range loses less than that.
         int8 = quantize(model, (image[None] for image in images), reduce_range=needs_reduce_range())
         check_private(int8)
     except ExportError as error:  # no reason to end a run: fp32 is delivered
         return None, str(error)
-    probe = inputs(data, data.validation, CHECKED_IMAGES, network)
+    probe = inputs(data.validation, CHECKED_IMAGES, network)
     reason = collapse(outputs(model, probe), outputs(int8, probe))
     return (None, reason) if reason else (int8, "")
+
+
+def _by_class(run: Callable[[np.ndarray], np.ndarray], split: Split, network: Network, classes: int) -> ByClass:
+    found = [(y, run(x).argmax(1)) for x, y in _batches(split, network)]
+    true, predicted = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return by_class(true, predicted, classes)
 
 
 def _batches(split: Split, network: Network) -> Iterator[tuple[np.ndarray, np.ndarray]]:

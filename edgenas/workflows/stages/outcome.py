@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +13,15 @@ from edgenas.exploration.study import Study
 from edgenas.exporters.metadata import MODELS
 from edgenas.graph.graph import Arch
 from edgenas.latency.predictor import EstimatedMs
+from edgenas.system import distributed
 from edgenas.system.metric import Metric
+from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.context import Context
 from edgenas.workflows.result import Result
 from edgenas.workflows.stages.artefacts import Bounds, Report, TestReport
-from edgenas.workflows.stages.deliver import Chosen, limits
+from edgenas.workflows.stages.bundle import bundle
+from edgenas.workflows.stages.deliver import Chosen, limits, test
+from edgenas.workflows.stages.finalists import Finalist
 from edgenas.workflows.task import Priced
 
 WORTH_TELLING = 0.01  # share of a prediction
@@ -27,6 +32,27 @@ class Volume(NamedTuple):
 
     hypervolume: float
     reference_point: dict[str, float]
+
+
+def finish(chosen: Chosen, trained: Sequence[Finalist], study: Study, ctx: Context) -> Result:
+    """Open the test split, write the bundle and the result, and return this.
+
+    Args:
+        chosen: what is delivered.
+        trained: all finalists, by number.
+        study: with the trials of the search.
+        ctx: with the folder.
+    """
+    priced, folder = chosen.priced, ctx.folder
+    with ctx.stage("bundle", "test and bundle"):
+        # The test split is opened once. What another device measures may choose another finalist later, so that all of
+        # them are tested now.
+        opened = {chosen.number: chosen.finalist} if priced.task.device.is_here else dict(enumerate(trained))
+        tested = folder.artefact("test", TestReport, partial(test, priced, opened, ctx))
+        distributed.first(partial(bundle, chosen, tested, ctx))
+        bounds = read_artefact(folder.path, "bounds", Bounds)
+        found = folder.artefact("result", Result, partial(result, chosen, study, bounds, tested, ctx))
+    return found.at(folder.path)
 
 
 def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx: Context) -> Result:
@@ -40,9 +66,9 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
     metrics = priced.problem.preview([arch])[0]
     verdict, accuracies = chosen.verdict, tested.finalists[str(chosen.number)]
     figure, int8 = verdict.figures[task.device.precision], verdict.figures.get("int8")
-    file = MODELS[verdict.default]
+    file, classes = MODELS[verdict.default], accuracies.by_class[verdict.default]
     front = [_point(priced, trial.arch, trial.metrics) for trial in study.front()]
-    notes = _notes(chosen, bounds, front)
+    notes = [*classes.warnings(task.data.classes), *_notes(chosen, bounds, front)]
     code = space.code(arch)
     if code not in {point["arch"] for point in front}:
         # By the evaluator, as the trials, and not by its own training: points of the front must compare.
@@ -92,6 +118,9 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
         bundle=".",  # no file in the folder names its path, so it can be moved; `Result.at` fills it in
         front=front,
         source=task.inherited.name if task.inherited else None,
+        balanced_accuracy=classes.balanced_accuracy,
+        recall=dict(zip(task.data.classes, classes.recall, strict=True)),
+        confusion=None if classes.confusion is None else [list(row) for row in classes.confusion],
     )
 
 

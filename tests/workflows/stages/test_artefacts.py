@@ -3,6 +3,7 @@
 import pytest
 
 from edgenas.errors import CheckpointError
+from edgenas.exporters.by_class import ByClass
 from edgenas.system.run_folder import read_artefact, write_artefact
 from edgenas.workflows.stages import artefacts as a
 
@@ -16,7 +17,7 @@ RECORDS = [
     a.Measurement({"fp32": FIGURE}),
     a.Confirmed({"0": {"fp32": FIGURE, "int8": a.Figure()}}),
     a.Verdict(None, "int8", "why", {"int8": a.Figure()}, 3),
-    a.TestReport(10, 1, {"0": a.TestedFinalist(0.9, 0.9, None)}),
+    a.TestReport(10, 1, {"0": a.TestedFinalist(0.9, 0.9, None, {"fp32": ByClass((5, 5), (4, 5), ((4, 1), (0, 5)))})}),
     a.Report(("a", "b"), {"test": 3}),
     a.Source("runs"),
 ]

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from edgenas.errors import ExportError
+from edgenas.exporters.by_class import by_class
 from edgenas.exporters.session import outputs
 from edgenas.nn.network import Network
 from edgenas.training.train import Scores
-from edgenas.workflows.stages.files import export_finalist, file_accuracy, finalist_files, inputs, logits, onnx_file
+from edgenas.workflows.stages.files import export_finalist, file_by_class, finalist_files, inputs, logits, onnx_file
 from edgenas.workflows.stages.finalists import Finalist
 from tests.workflows._tasks import ARCHS, SPACE, images, toy_task
 
@@ -20,11 +21,13 @@ def network():
 
 def test_file_and_network_agree(network, tmp_path):
     model = onnx_file(images(), network, tmp_path / "rejected")
-    x = inputs(images(), images().validation, 8, network)
+    x = inputs(images().validation, 8, network)
     np.testing.assert_allclose(outputs(model, x), logits(network, x), atol=1e-4)
-    correct = (logits(network, inputs(images(), images().validation, 10**6, network)).argmax(1)).tolist()
-    truth = images().validation.labels.tolist()
-    assert file_accuracy(model, images().validation, network) == np.mean(np.equal(correct, truth))
+    predicted = logits(network, inputs(images().validation, 10**6, network)).argmax(1)
+    truth = images().validation.labels.numpy()
+    found = file_by_class(model, images().validation, network, len(images().classes))
+    assert found.accuracy == np.mean(predicted == truth)
+    assert found == by_class(truth, predicted, len(images().classes))
 
 
 def test_a_file_that_differs_is_kept_as_rejected(network, tmp_path, monkeypatch):
