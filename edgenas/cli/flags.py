@@ -38,6 +38,9 @@ KIT_FLAGS = {"only": "--only", "nets": "--nets", "tests": "--tests", KIT_PRECISI
 DIGITS_SHAPE, DIGITS_CLASSES = (1, 32, 32), 10
 # Of Config: what says the space, and the images that it is for.
 SPACE_SETTINGS = ("space", "pretrained", "weights", "data", "data_root", "image_size", "download")
+# Of Config: what may be said beside a run folder. The run is about what it was begun with, and no default counts.
+BESIDE_RUN = ("data", "data_root", "image_size", "pretrained", "weights", "download", "train_device")
+UNSAID: Mapping[str, Any] = MappingProxyType({"data": None, "train_device": None})
 
 
 def add_settings(
@@ -75,6 +78,11 @@ def add_settings(
             word = PLACEHOLDERS.get(item.name, WORDS[kind])
             words = [flag(item.name), *OLD_FLAGS.get(item.name, ())]
             parser.add_argument(*words, metavar=word, default=SUPPRESS, help=text)
+
+
+def add_beside_run(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """Add what may be said beside a run folder: where its images and weights are now, and what it must be about."""
+    add_settings(parser, BESIDE_RUN, UNSAID)
 
 
 def add_config_file(parser: ArgumentParser | _ArgumentGroup) -> None:
@@ -132,6 +140,12 @@ def add_input(parser: ArgumentParser) -> None:
         metavar="N",
         help=f"number of classes (default: those of --data, else {DIGITS_CLASSES}; with --pretrained the network's)",
     )
+
+
+def add_kit_scope(parser: ArgumentParser) -> None:
+    """Add what a kit's results may be checked against: the space, and the images that it is for."""
+    group = parser.add_argument_group("what the kit is of; a network or a space of your own must be named")
+    add_settings(group, SPACE_SETTINGS, UNSAID | {"space": None})
 
 
 def input_of(arguments: Namespace, config: Config) -> tuple[Shape, int]:
