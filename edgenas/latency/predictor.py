@@ -11,7 +11,7 @@ from edgenas.cost.base import AdditiveCost
 from edgenas.cost.counts import Counts, count_ops
 from edgenas.errors import MissingOps, UsageError
 from edgenas.graph.graph import Graph, Node
-from edgenas.latency.correction import Correction, features, fit_correction
+from edgenas.latency.correction import Correction, features, fit_correction, network_features
 from edgenas.latency.missing_ops import Estimator, fit_estimator
 from edgenas.latency.table import LatencyTable, NetRow, OpRow
 from edgenas.spaces.base import SearchSpace
@@ -90,7 +90,7 @@ class Latency(AdditiveCost):
 
     def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
         """Return the corrected ms (len(nodes),) of each node, at the interval's end that `side` names."""
-        costs: np.ndarray = self.prices.features(nodes) @ np.array(self.correction.coefficients)
+        costs = self.correction.node_costs(self.prices.features(nodes))
         if self.side == 0:
             return costs
         estimated = np.array([node.key in self.prices.estimated for node in nodes])
@@ -165,7 +165,7 @@ def relative_errors(table: LatencyTable, nets: Sequence[NetRow]) -> list[float]:
 
 
 def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], list[float]]:
-    """Return summed features and measured ms of the table's networks of a space, as far as their ops can be priced.
+    """Return features and measured ms of the table's networks of a space, as far as their ops can be priced.
 
     Where estimates are allowed they count here too: the correction and its interval then answer for their errors.
 
@@ -176,7 +176,7 @@ def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], li
     rows, ms = [], []
     for net, graph in net_graphs(net for net in prices.table.nets if net.spec.split()[0] == space_name):
         if prices.estimate_missing or all(node.key in prices.table.ops for node in graph.priced):
-            rows.append(prices.features(graph.priced).sum(axis=0))
+            rows.append(network_features(prices.features(graph.priced)))
             ms.append(net.ms)
     return rows, ms
 
