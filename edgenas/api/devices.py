@@ -32,8 +32,9 @@ def kit(
     shape: Shape | None = None,
     classes: int | None = None,
     only: Mapping[str, Sequence[str]] | None = None,
-    nets: int = 100,
-    tests: int = 50,
+    ops: int | None = None,
+    nets: int | None = None,
+    tests: int | None = None,
     precisions: Sequence[str] = ("fp32", "int8"),
     general: bool = False,
     probes: int | None = None,
@@ -54,7 +55,9 @@ def kit(
         shape: of the images, (C, H, W); default: 1x32x32, as digits, or what the trained network takes.
         classes: how many classes they have; default: 10, or those of the trained network.
         only: options (as texts) that are kept, by choice.
-        nets, tests: whole networks that the correction is fitted on, and that test the table.
+        ops: of a larger space only so many ops, those that tell most; default: all, of a trained network 250.
+        nets, tests: whole networks that the correction is fitted on, and that test the table; default: 100 and 50, of a
+            trained network 50 and 10.
         precisions: fp32, int8 or both.
         general: ops of all kinds and sizes rather than a space's.
         probes: only so many ops and networks, those that tell most, for `adapt`.
@@ -73,8 +76,9 @@ def kit(
     >>> manifest["space"]
     'edgenas.testing.tiny 1x32x32 10'
     """
-    from edgenas.workflows.kit import KitOptions, finalists_kit, reduced_kit
+    from edgenas.workflows.kit import finalists_kit, reduced_kit
     from edgenas.workflows.kit import kit as run
+    from edgenas.workflows.kit_content import KitOptions
 
     reporter, path = make_reporter(quiet=not progress), Path(out)
     if bundle is not None:
@@ -82,7 +86,7 @@ def kit(
         return finalists_kit(Path(bundle), reporter, out=path, page=page)
     named = {"pretrained": pretrained, "weights": weights, "data": data, "image_size": image_size, "download": download}
     config, maker, size = config_and_space(space, shape, classes, **named, seed=seed)
-    options = KitOptions(*size, dict(only or {}), nets, tests, tuple(precisions), general, maker)
+    options = KitOptions(*size, dict(only or {}), nets, tests, tuple(precisions), general, maker, ops)
     if probes is None:
         return run(config, reporter, options, out=path, page=page)
     return reduced_kit(config, reporter, options, count=probes, known=sources, out=path, page=page)

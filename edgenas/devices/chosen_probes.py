@@ -11,14 +11,17 @@ from numpy.random import Generator
 
 from edgenas.cost.bounds import cheapest_and_largest
 from edgenas.cost.counts import CountCost, moved_bytes, parameters
-from edgenas.graph.graph import Arch, Node
+from edgenas.devices.runner import ROUNDS
+from edgenas.graph.graph import Arch, Graph, Node
 from edgenas.graph.ops import Conv
 from edgenas.latency.missing_ops import FEWEST_ROWS, op_kind
+from edgenas.runtimes.timing import ROUND_MS, SESSIONS, WARM_UP_MS, WARM_UP_RUNS
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import sample
 
 # What a Raspberry Pi 4 does on one thread in fp32, by onnxruntime: MACs, and bytes that it moves.
 BOARD_MACS_PER_MS, BOARD_BYTES_PER_MS = 5e6, 3e6
+OPENING_MS = 50.0  # of one session there
 # Networks by which it is judged how much of the space's latency an op has.
 JUDGED = 300
 
@@ -28,6 +31,21 @@ def board_ms(node: Node) -> float:
     # fvcore's counts take seconds for a large space; here, each weight meets each place of the output once.
     macs = parameters(node) * math.prod(node.shape[1:])
     return max(macs / BOARD_MACS_PER_MS, moved_bytes(node) / BOARD_BYTES_PER_MS)
+
+
+def board_minutes(ops: Sequence[Node], nets: Sequence[Graph], precisions: int) -> float:
+    """Return about how long a kit takes on a small board, in minutes, where figures repeat well.
+
+    Args:
+        ops: that are measured.
+        nets: that are measured.
+        precisions: how many; int8 counts as long as fp32.
+    """
+    calls = [board_ms(node) for node in ops]
+    calls += [sum(board_ms(node) for node in graph.priced) for graph in nets]
+    rounds = ROUNDS * sum(max(ROUND_MS, ms) for ms in calls)
+    opened = SESSIONS * sum(OPENING_MS + max(WARM_UP_MS, ms) + WARM_UP_RUNS * ms for ms in calls)
+    return precisions * (rounds + opened) / 60_000
 
 
 def chosen_ops(space: SearchSpace, nodes: Sequence[Node], most: int, rng: Generator) -> list[Node]:
@@ -105,7 +123,7 @@ def _kind(node: Node) -> str:
 def _sizes(node: Node) -> tuple[float, ...]:
     """Return what the time of an op depends on, beside its kind."""
     channels = node.in_shapes[0][0] if node.in_shapes else 1
-    return (board_ms(node), moved_bytes(node), parameters(node), channels, *node.shape[:2])
+    return (1e6 * board_ms(node), moved_bytes(node), parameters(node), channels, *node.shape[:2])
 
 
 def _shares(space: SearchSpace, nodes: Sequence[Node], rng: Generator) -> np.ndarray:
@@ -114,4 +132,5 @@ def _shares(space: SearchSpace, nodes: Sequence[Node], rng: Generator) -> np.nda
     for _ in range(JUDGED):
         used.update(node.key for node in space.graph(sample(space, rng)).priced)
     ms = np.array([used[node.key] * board_ms(node) for node in nodes])
-    return np.maximum(ms / ms.sum(), 0.01 / len(nodes))
+    shares: np.ndarray = np.maximum(ms / ms.sum(), 0.01 / len(nodes))
+    return shares

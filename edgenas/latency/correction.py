@@ -87,6 +87,7 @@ class Correction:
         nets: how many networks it is fitted on.
         ms_per_megamac: the usual rate of these networks, what MACs alone would say; 0 if there were none.
         large: coefficients (TIMES,) of the times of large ops; empty where they are those of small ops.
+        estimated_share: the part of these networks' time alone that is of estimated rows, 0 to 1.
     """
 
     coefficients: tuple[float, ...]
@@ -95,6 +96,7 @@ class Correction:
     nets: int
     ms_per_megamac: float = 0.0
     large: tuple[float, ...] = ()
+    estimated_share: float = 0.0
 
     def node_costs(self, nodes: np.ndarray) -> np.ndarray:
         """Return the ms (n,) of nodes, without the intercept.
@@ -108,6 +110,15 @@ class Correction:
             large = _is_large(nodes)
             costs[large] = nodes[large] @ np.append(self.large, coefficients[TIMES:])
         return costs
+
+    @property
+    def unanswered(self) -> float:
+        """Return the part of the error of estimates that `margin` does not answer for, 0 to 1.
+
+        The networks that it is fitted on were predicted with estimates as well: where half of their time is estimated,
+        the residuals hold what estimates add.
+        """
+        return max(0.0, 1 - 2 * self.estimated_share)
 
     @property
     def approximate(self) -> bool:
@@ -130,7 +141,7 @@ def fit_correction(rows: Sequence[np.ndarray], ms: Sequence[float]) -> Correctio
         rows: features of each network, as `network_features` returns them; or (len(FEATURES),) without large ops.
         ms: measured latency of each network.
     """
-    x, y = np.array(rows, dtype=float).reshape(len(ms), -1), np.array(ms, dtype=float)
+    x, y = np.array(rows, dtype=float).reshape(len(ms), -1 if len(ms) else len(FEATURES)), np.array(ms, dtype=float)
     rate = float(np.median(y / x[:, len(FEATURES) - 1])) if len(y) else 0.0
     if len(y) < ENOUGH_NETS:
         return Correction(tuple(PRIOR.tolist()), 0.0, 0.5, len(y), rate)

@@ -12,7 +12,7 @@ import pytest
 import edgenas
 from edgenas.testing import Tiny
 from edgenas.workflows.config import Config
-from edgenas.workflows.kit import KitOptions
+from edgenas.workflows.kit_content import KitOptions
 
 
 @pytest.fixture
