@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgenas.api.measure import config_and_space
 from edgenas.graph.ops import Shape
+from edgenas.spaces.build import build_space
 from edgenas.system.progress import make_reporter
+from edgenas.workflows.config import Config, make_config
 
 if TYPE_CHECKING:
     from edgenas.latency.table import LatencyTable
@@ -24,11 +26,15 @@ def kit(
     space: SpaceLike = "mbconv",
     pretrained: str | None = None,
     weights: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    download: bool | None = None,
     shape: Shape | None = None,
     classes: int | None = None,
     only: Mapping[str, Sequence[str]] | None = None,
-    nets: int = 100,
-    tests: int = 50,
+    ops: int | None = None,
+    nets: int | None = None,
+    tests: int | None = None,
     precisions: Sequence[str] = ("fp32", "int8"),
     general: bool = False,
     probes: int | None = None,
@@ -44,10 +50,14 @@ def kit(
         out: the zip to write.
         space: a name, a class of spaces, or a function of shape and number of classes.
         pretrained, weights: a trained network that is the space instead, as of `search`.
+        data, image_size: where the images are that say the classes, and the side in pixels that they get.
+        download: allow the weights of a trained network to be downloaded.
         shape: of the images, (C, H, W); default: 1x32x32, as digits, or what the trained network takes.
         classes: how many classes they have; default: 10, or those of the trained network.
         only: options (as texts) that are kept, by choice.
-        nets, tests: whole networks that the correction is fitted on, and that test the table.
+        ops: of a larger space only so many ops, those that tell most; default: all, of a trained network 250.
+        nets, tests: whole networks that the correction is fitted on, and that test the table; default: 100 and 50, of a
+            trained network 50 and 10.
         precisions: fp32, int8 or both.
         general: ops of all kinds and sizes rather than a space's.
         probes: only so many ops and networks, those that tell most, for `adapt`.
@@ -66,15 +76,17 @@ def kit(
     >>> manifest["space"]
     'edgenas.testing.tiny 1x32x32 10'
     """
-    from edgenas.workflows.kit import KitOptions, finalists_kit, reduced_kit
+    from edgenas.workflows.kit import finalists_kit, reduced_kit
     from edgenas.workflows.kit import kit as run
+    from edgenas.workflows.kit_content import KitOptions
 
     reporter, path = make_reporter(quiet=not progress), Path(out)
     if bundle is not None:
         # The run says all the rest: its finalists are the probes.
         return finalists_kit(Path(bundle), reporter, out=path, page=page)
-    config, maker, size = config_and_space(space, shape, classes, pretrained=pretrained, weights=weights, seed=seed)
-    options = KitOptions(*size, dict(only or {}), nets, tests, tuple(precisions), general, maker)
+    named = {"pretrained": pretrained, "weights": weights, "data": data, "image_size": image_size, "download": download}
+    config, maker, size = config_and_space(space, shape, classes, **named, seed=seed)
+    options = KitOptions(*size, dict(only or {}), nets, tests, tuple(precisions), general, maker, ops)
     if probes is None:
         return run(config, reporter, options, out=path, page=page)
     return reduced_kit(config, reporter, options, count=probes, known=sources, out=path, page=page)
@@ -85,6 +97,12 @@ def ingest(
     *,
     kit: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
+    space: SpaceLike | None = None,
+    pretrained: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    download: bool | None = None,
 ) -> list[tuple[Path, LatencyTable]]:
     """Check a kit's results file, and write a table for each precision in it; return the files with their tables.
 
@@ -92,6 +110,8 @@ def ingest(
         results: what the kit wrote on the device.
         kit: the kit, to check that nothing of it was changed.
         out: folder of the tables; by default your own.
+        space, pretrained, weights, data, image_size: what the kit is of, to check it; one of your own must be named.
+        download: allow the weights of a trained network to be downloaded.
 
     Raises:
         TableError: the results cannot be trusted.
@@ -112,7 +132,8 @@ def ingest(
     """
     from edgenas.workflows.ingest import ingest as run
 
-    return run(Path(results), kit=_path(kit), out=_path(out))
+    config = _scope(space, pretrained=pretrained, weights=weights, data=data, image_size=image_size, download=download)
+    return run(Path(results), kit=_path(kit), out=_path(out), config=config)
 
 
 def confirm(
@@ -152,6 +173,12 @@ def adapt(
     precisions: Sequence[str] = ("fp32", "int8"),
     kit: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
+    space: SpaceLike | None = None,
+    pretrained: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    download: bool | None = None,
 ) -> list[tuple[Path, LatencyTable]]:
     """Predict whole tables of a new device from a few probes; return the files with their tables.
 
@@ -161,6 +188,8 @@ def adapt(
         precisions: of the tables.
         kit: the kit, to check that nothing of it was changed.
         out: folder of the tables; by default your own.
+        space, pretrained, weights, data, image_size: what the kit is of, to check it; one of your own must be named.
+        download: allow the weights of a trained network to be downloaded.
 
     Raises:
         TableError: the results cannot be trusted.
@@ -187,8 +216,18 @@ def adapt(
     """
     from edgenas.workflows.adapt import adapt as run
 
-    return run(Path(results), known=sources, precisions=precisions, kit=_path(kit), out=_path(out))
+    config = _scope(space, pretrained=pretrained, weights=weights, data=data, image_size=image_size, download=download)
+    return run(Path(results), known=sources, precisions=precisions, kit=_path(kit), out=_path(out), config=config)
 
 
 def _path(file: str | os.PathLike[str] | None) -> Path | None:
     return None if file is None else Path(file)
+
+
+def _scope(space: SpaceLike | None, **named: Any) -> Config:
+    """Return the configuration of what a kit is said to be of; None stands for what was not given."""
+    if space is not None and not isinstance(space, str):
+        config, maker, (shape, classes) = config_and_space(space, None, None, **named)
+        build_space(maker, shape, classes)  # known by its name from here on
+        return config
+    return make_config({name: value for name, value in {**named, "space": space}.items() if value is not None})

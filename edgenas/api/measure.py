@@ -31,6 +31,9 @@ def predict(
     space: SpaceLike = "mbconv",
     pretrained: str | None = None,
     weights: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    download: bool | None = None,
     shape: Shape | None = None,
     classes: int | None = None,
     device: str | None = None,
@@ -47,6 +50,8 @@ def predict(
         samples: number of random architectures, where no codes are given.
         space: a name, a class of spaces, or a function of shape and number of classes.
         pretrained, weights: a trained network that is the space instead, as of `search`.
+        data, image_size: where the images are that say the classes, and the side in pixels that they get.
+        download: allow the weights of a trained network to be downloaded.
         shape: of the images, (C, H, W); default: 1x32x32, as digits, or what the trained network takes.
         classes: how many classes they have; default: 10, or those of the trained network.
         device: by its latency table in `edgenas list devices`; default: this machine.
@@ -71,8 +76,9 @@ def predict(
 
     if (archs is None) == (samples is None):
         raise UsageError("say which architectures: archs, or samples=N, one of them")
+    named = {"pretrained": pretrained, "weights": weights, "data": data, "image_size": image_size, "download": download}
     conditions = {"device": device, "runtime": runtime, "threads": threads, "seed": seed}
-    config, maker, size = config_and_space(space, shape, classes, pretrained=pretrained, weights=weights, **conditions)
+    config, maker, size = config_and_space(space, shape, classes, **named, **conditions)
     built = build_space(maker or config.space, *size)
     count = None if samples is None else int(checked_number("samples", samples, int, 1, 10**7))
     # A text alone is one code, not one for each letter; trials hold architectures as tuples.
@@ -120,6 +126,9 @@ def profile(
     space: SpaceLike = "mbconv",
     pretrained: str | None = None,
     weights: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    download: bool | None = None,
     shape: Shape | None = None,
     classes: int | None = None,
     general: bool = False,
@@ -135,6 +144,8 @@ def profile(
     Args:
         space: a name, a class of spaces, or a function of shape and number of classes.
         pretrained, weights: a trained network that is the space instead, as of `search`.
+        data, image_size: where the images are that say the classes, and the side in pixels that they get.
+        download: allow the weights of a trained network to be downloaded.
         shape: of the images, (C, H, W); default: 1x32x32, as digits, or what the trained network takes.
         classes: how many classes they have; default: 10, or those of the trained network.
         general: measure ops of all kinds and sizes instead, to predict files that edgenas did not make.
@@ -156,8 +167,9 @@ def profile(
 
     if seconds is not None:
         seconds = checked_number("seconds", seconds, float, 0.1, 86_400)
+    named = {"pretrained": pretrained, "weights": weights, "data": data, "image_size": image_size, "download": download}
     conditions = {"runtime": runtime, "threads": threads, "seed": seed}
-    config, maker, size = config_and_space(space, shape, classes, pretrained=pretrained, weights=weights, **conditions)
+    config, maker, size = config_and_space(space, shape, classes, **named, **conditions)
     file = None if out is None else Path(out)
     reporter = make_reporter(quiet=not progress)
     return run(

@@ -181,6 +181,9 @@ def specialize(
     resume: bool | None = None,
     data_root: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    pretrained: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
     download: bool | None = None,
     train_device: str | None = None,
     progress: bool = False,
@@ -192,13 +195,15 @@ def specialize(
     Args:
         run: folder of the search; it is only read.
         budget_ms: as of `search`.
-        data, space: the objects that the search was given, if it was given objects.
+        data, space: the objects that the search was given, if it was given objects; or where its images are now.
         strategy: as of `search`; one that trains no weights.
         max_params: parameters that the model may have, for example 1e6.
         max_memory_mb: memory for activations, in 10^6 bytes.
         max_file_mb: size of the model's file, in 10^6 bytes.
         data_root: folder or file of the data set, where `data` is a name.
         cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder.
+        image_size, pretrained: if given, those of the search.
+        weights: where the file of a network of your own is now.
         options: values of the strategy's options by name; `edgenas list strategies` shows them.
         output: run folder; default: runs/<date>-<time>.
         resume: go on with the run in `output` where it was interrupted.
@@ -243,17 +248,24 @@ def specialize(
     return specialise(config, source, make_reporter(quiet=not progress), given=given)
 
 
-def objects(data: DataLike | None, space: SpaceLike | None) -> Given:
-    """Return the objects that a run was begun with, for a function that opens it again.
+def beside_run(data: DataLike | None, space: SpaceLike | None, **places: Any) -> tuple[Given, Mapping[str, Any]]:
+    """Return the objects that a run was begun with, and settings that say where things are now, to open it again.
+
+    Args:
+        data: an object that the run was given, or where its images are now.
+        space: an object that the run was given.
+        places: settings by name, paths among them; None stands for what was not given.
 
     Raises:
-        UsageError: one is a name; the run itself says its names.
+        UsageError: the space is a name; the run itself says it.
     """
-    named, given = settings_of({"data": data, "space": space})
-    for name in named:
-        if getattr(given, name) is None:
-            raise UsageError(f"{name}: {named[name]!r} is no object; what has a name, the run knows: leave it out")
-    return given
+    texts = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in places.items()}
+    named, given = settings_of({"data": data, "space": space, **texts})
+    if "space" in named and given.space is None:
+        raise UsageError(f"space: {named['space']!r} is no object; what has a name, the run knows: leave it out")
+    # The names of objects are only what a new run would keep of them.
+    stands_for = [name for name in ("data", "space") if getattr(given, name) is not None]
+    return given, {name: value for name, value in named.items() if name not in stands_for}
 
 
 def _resolve(named: Mapping[str, Any], given: Given) -> Config:

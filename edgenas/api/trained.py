@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenas.api.search import objects, settings_of
+from edgenas.api.search import beside_run, settings_of
 from edgenas.system.progress import make_reporter
 from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import resolve
@@ -26,6 +26,10 @@ def ranking(
     space: SpaceLike | None = None,
     data_root: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    pretrained: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    download: bool | None = None,
     train_device: str | None = None,
     progress: bool = False,
 ) -> Ranking:
@@ -35,9 +39,12 @@ def ranking(
         run: folder of a search with shared weights.
         networks: how many, spread over the latencies within the budget.
         epochs: of each network by itself; by default those of the evaluator scratch.
-        data, space: the objects that the search was given, if it was given objects.
+        data, space: the objects that the search was given, if it was given objects; or where its images are now.
         data_root: where the data set is now.
         cache: folder for decoded photos; default: as the run had it.
+        image_size, pretrained: if given, those of the search.
+        weights: where the file of a network of your own is now.
+        download: allow the data set to be downloaded.
         train_device: auto, cpu or cuda.
         progress: whether stderr shows what is under way.
 
@@ -57,11 +64,19 @@ def ranking(
     from edgenas.workflows.ranking import ranking as rank
 
     reporter = make_reporter(quiet=not progress)
-    # The run says all other settings; these are of the place that it is opened in.
-    places = {"data_root": data_root, "cache": cache}
-    moved = {**{name: place and os.fspath(place) for name, place in places.items()}, "train_device": train_device}
-    moved = {name: value for name, value in moved.items() if value is not None}
-    return rank(Path(run), reporter, networks=networks, epochs=epochs, given=objects(data, space), moved=moved)
+    # The run says all other settings.
+    given, moved = beside_run(
+        data,
+        space,
+        data_root=data_root,
+        cache=cache,
+        image_size=image_size,
+        pretrained=pretrained,
+        weights=weights,
+        download=download,
+        train_device=train_device,
+    )
+    return rank(Path(run), reporter, networks=networks, epochs=epochs, given=given, moved=moved)
 
 
 def train(
@@ -137,6 +152,12 @@ def export(
     dynamic_batch: bool = False,
     data: DataLike | None = None,
     space: SpaceLike | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    pretrained: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    download: bool | None = None,
+    train_device: str | None = None,
     progress: bool = False,
 ) -> Path:
     """Write a trained network of a run as one ONNX file; return its path.
@@ -146,7 +167,8 @@ def export(
         out: the file to write.
         arch: code of one of the run's trained architectures; by default the one that it delivered.
         dynamic_batch: whether the model takes any number of images at once, rather than one.
-        data, space: the objects that the run was given, if it was given objects.
+        data, space: the objects that the run was given, if it was given objects; or where its images are now.
+        data_root, image_size, pretrained, weights, download, train_device: as of `ranking`.
         progress: whether stderr shows what is under way.
 
     Raises:
@@ -163,5 +185,16 @@ def export(
     from edgenas.workflows.export import export as run_export
 
     reporter = make_reporter(quiet=not progress)
-    given = objects(data, space)
-    return run_export(Path(run), reporter, arch=arch, out=Path(out), dynamic_batch=dynamic_batch, given=given)
+    given, moved = beside_run(
+        data,
+        space,
+        data_root=data_root,
+        image_size=image_size,
+        pretrained=pretrained,
+        weights=weights,
+        download=download,
+        train_device=train_device,
+    )
+    return run_export(
+        Path(run), reporter, arch=arch, out=Path(out), dynamic_batch=dynamic_batch, given=given, moved=moved
+    )

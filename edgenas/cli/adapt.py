@@ -24,6 +24,7 @@ def configure(parser: ArgumentParser) -> None:
     flags.add_precision(parser)
     parser.add_argument("--kit", type=Path, metavar="FILE", help="the kit that must have been measured")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="folder of tables (default: your own, in the cache)")
+    flags.add_kit_scope(parser)
     flags.add_json(parser)
 
 
@@ -37,6 +38,7 @@ def run(arguments: Namespace) -> int:
         precisions=flags.precisions(arguments),
         kit=arguments.kit,
         out=arguments.out,
+        config=flags.settings(arguments),
     )
     facts = [_facts(path, table) for path, table in written]
     if arguments.json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from edgenas.cli import output
+from edgenas.cli import flags, output
 from edgenas.system import text
 
 EXAMPLE = """\
@@ -19,6 +19,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--arch", metavar="CODE", help="one of the run's trained architectures (default: the winner)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="file to write")
     parser.add_argument("--dynamic-batch", action="store_true", help="any number of images at once (default: one)")
+    flags.add_beside_run(parser)
 
 
 def run(arguments: Namespace) -> int:
@@ -31,6 +32,7 @@ def run(arguments: Namespace) -> int:
         arch=arguments.arch,
         out=arguments.out,
         dynamic_batch=arguments.dynamic_batch,
+        moved=flags.given(arguments),
     )
     output.write(text.printable(str(path)) + "\n")
     return 0

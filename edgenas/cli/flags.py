@@ -30,17 +30,21 @@ PLACEHOLDERS = {
 }
 OLD_FLAGS = {"image_size": ("--size",)}  # flags of earlier versions, which go on working
 WORDS = {int: "N", float: "X", str: "NAME"}  # what stands for a value in the help, where no placeholder does
-# As in workflows/kit.py, whose import `--help` does not wait for. A table for others needs 100 networks behind its
-# intervals.
+# As in workflows/kit_content.py, whose import `--help` does not wait for. A table for others needs 100 networks behind
+# its intervals.
 KIT_NETS, KIT_TESTS = 100, 50
 KIT_PRECISION = "kit_precision"  # `precision` is a field of Config, which is of a search
-KIT_FLAGS = {"only": "--only", "nets": "--nets", "tests": "--tests", KIT_PRECISION: "--precision"}
+CHOSEN_OPS, CHOSEN_NETS, CHOSEN_TESTS = 250, 50, 10
+KIT_FLAGS = {"only": "--only", "ops": "--ops", "nets": "--nets", "tests": "--tests", KIT_PRECISION: "--precision"}
 # Of the data set that a search without `--data` is for, so that tables and searches without flags go together.
 DIGITS_SHAPE, DIGITS_CLASSES = (1, 32, 32), 10
 # Of Config: how photos are read, which follows what says the data set.
 PHOTO_SETTINGS = ("fit", "flip", "cache", "cache_size")
 # Of Config: what says the space, and the images that it is for.
 SPACE_SETTINGS = ("space", "pretrained", "weights", "data", "data_root", "image_size", "download")
+# Of Config: what may be said beside a run folder. The run is about what it was begun with, and no default counts.
+BESIDE_RUN = ("data", "data_root", "cache", "image_size", "pretrained", "weights", "download", "train_device")
+UNSAID: Mapping[str, Any] = MappingProxyType({"data": None, "train_device": None})
 
 
 def add_settings(
@@ -78,6 +82,11 @@ def add_settings(
             word = PLACEHOLDERS.get(item.name, WORDS[kind])
             words = [flag(item.name), *OLD_FLAGS.get(item.name, ())]
             parser.add_argument(*words, metavar=word, default=SUPPRESS, help=text)
+
+
+def add_beside_run(parser: ArgumentParser | _ArgumentGroup) -> None:
+    """Add what may be said beside a run folder: where its images and weights are now, and what it must be about."""
+    add_settings(parser, BESIDE_RUN, UNSAID)
 
 
 def add_config_file(parser: ArgumentParser | _ArgumentGroup) -> None:
@@ -137,6 +146,12 @@ def add_input(parser: ArgumentParser) -> None:
     )
 
 
+def add_kit_scope(parser: ArgumentParser) -> None:
+    """Add what a kit's results may be checked against: the space, and the images that it is for."""
+    group = parser.add_argument_group("what the kit is of; a network or a space of your own must be named")
+    add_settings(group, SPACE_SETTINGS, {**UNSAID, "space": None})
+
+
 def input_of(arguments: Namespace, config: Config) -> tuple[Shape, int]:
     """Return shape and classes of the images that the space of a command is for."""
     from edgenas.workflows.pretrained import input_of as of_config
@@ -153,9 +168,24 @@ def add_kit(parser: ArgumentParser | _ArgumentGroup) -> None:
         metavar="CHOICE=VALUE,...",
         help="keep these options of a choice, such as width=0.5,1; the fewer, the shorter the measurement",
     )
-    parser.add_argument("--nets", type=ranged(int, 8, 1000), metavar="N", help=f"whole networks (default: {KIT_NETS})")
     parser.add_argument(
-        "--tests", type=ranged(int, 0, 1000), metavar="N", help=f"networks that test the table (default: {KIT_TESTS})"
+        "--ops",
+        type=ranged(int, 20, 100_000),
+        metavar="N",
+        help="of a larger space only the N ops that tell most, the rest is estimated "
+        f"(default: all; with --pretrained {CHOSEN_OPS})",
+    )
+    parser.add_argument(
+        "--nets",
+        type=ranged(int, 8, 1000),
+        metavar="N",
+        help=f"whole networks (default: {KIT_NETS}; with --pretrained {CHOSEN_NETS})",
+    )
+    parser.add_argument(
+        "--tests",
+        type=ranged(int, 0, 1000),
+        metavar="N",
+        help=f"networks that test the table (default: {KIT_TESTS}; with --pretrained {CHOSEN_TESTS})",
     )
     add_precision(parser)
 
@@ -164,8 +194,9 @@ def kit_choices(arguments: Namespace) -> dict[str, Any]:
     """Return what `add_kit` has parsed, as keywords of `KitOptions`."""
     return {
         "only": dict(arguments.only or ()),
-        "nets": KIT_NETS if arguments.nets is None else arguments.nets,
-        "tests": KIT_TESTS if arguments.tests is None else arguments.tests,
+        "nets": arguments.nets,
+        "tests": arguments.tests,
+        "ops": arguments.ops,
         "precisions": precisions(arguments),
     }
 

@@ -6,6 +6,8 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from edgenas.cli import flags, output, tables
+from edgenas.errors import UsageError
+from edgenas.workflows.config import flag
 
 EXAMPLE = """\
 edgenas ingest results-pi5-1t.jsonl
@@ -21,18 +23,22 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--bundle", type=Path, metavar="RUN", help="take what a kit of a run's finalists measured into that run"
     )
+    flags.add_kit_scope(parser)
     flags.add_json(parser)
 
 
 def run(arguments: Namespace) -> int:
     """Write one table for each precision in the file; for a run's finalists, print the result of the run."""
+    named = flags.given(arguments)
     if arguments.bundle:
+        if named:
+            raise UsageError(f"{flag(next(iter(named)))}: with --bundle the run says it; leave it out")
         from edgenas.workflows.confirm import confirm
 
         result = confirm(arguments.results, arguments.bundle, output.reporter(arguments), kit=arguments.kit)
         return output.show_result(result, arguments)
     from edgenas.workflows.ingest import ingest
 
-    written = ingest(arguments.results, kit=arguments.kit, out=arguments.out)
+    written = ingest(arguments.results, kit=arguments.kit, out=arguments.out, config=flags.settings(arguments))
     tables.show(written, as_json=arguments.json)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ LEAST_PROBES = 3  # as in latency/transfer.py, whose import `--help` does not wa
 EXAMPLE = """\
 edgenas kit --space mbconv --resolution 96 -o kit.zip
 edgenas kit --shape 1x28x28 --only width=0.5,1 --only resolution=24,28 -o kit.zip
+edgenas kit --pretrained efficientnet-lite0 --data photos --image-size 96 -o kit.zip
 edgenas kit --probes 10 --from all -o few.zip
 edgenas kit --general -o general.zip
 edgenas kit --bundle runs/pi5 -o confirm.zip"""
@@ -67,11 +69,22 @@ def run(arguments: Namespace) -> int:
     command = "adapt" if arguments.probes else "ingest"
     bundle = f" --bundle {text.printable(str(arguments.bundle))}" if arguments.bundle else ""
     output.write(
-        f"{text.printable(facts['path'])}: {facts['probes']} probes, {size}\n"
+        f"{text.printable(facts['path'])}: {facts['probes']} probes, {size}{_chosen(manifest)}\n"
         f"on a board: unpack it and run `python run.py`{browser}\n"
         f"then bring the results file back, and: edgenas {command} RESULTS.jsonl{bundle}\n"
     )
     return 0
+
+
+def _chosen(manifest: Mapping[str, Any]) -> str:
+    """Say how much of the space a kit of chosen ops measures, and how long that takes; nothing of any other kit."""
+    if "ops_of_space" not in manifest:
+        return ""
+    ops = len({probe["id"] for probe in manifest["probes"] if probe["kind"] == "op"})
+    return (
+        f"; {ops} of the space's {manifest['ops_of_space']} ops, the rest is estimated; about "
+        f"{manifest['board_minutes']:.0f} min on a Raspberry Pi 4 (5 GMAC/s)"
+    )
 
 
 def _made(arguments: Namespace) -> dict[str, Any]:
@@ -80,7 +93,8 @@ def _made(arguments: Namespace) -> dict[str, Any]:
         raise UsageError("--from chooses a few probes; say how many, for example --probes 10")
     config = flags.settings(arguments)
     side, reporter = arguments.resolution, output.reporter(arguments)
-    from edgenas.workflows.kit import KitOptions, finalists_kit, kit, reduced_kit
+    from edgenas.workflows.kit import finalists_kit, kit, reduced_kit
+    from edgenas.workflows.kit_content import KitOptions
 
     if arguments.bundle:
         return finalists_kit(arguments.bundle, reporter, out=arguments.out, page=arguments.page)

@@ -94,7 +94,7 @@ def _over_ssh(config: Config, arguments: Namespace) -> int:
     """Measure as `run` does, on another device."""
     if arguments.seconds is not None or config.runtime != "onnxruntime":
         raise UsageError("--ssh measures a kit, by onnxruntime and to its end; leave --seconds and --runtime out")
-    from edgenas.workflows.kit import KitOptions
+    from edgenas.workflows.kit_content import KitOptions
     from edgenas.workflows.profile import profile_over_ssh
 
     reporter = output.reporter(arguments)

@@ -30,7 +30,7 @@ def configure(parser: ArgumentParser) -> None:
         metavar="N",
         help="of each network alone (default: as of the evaluator scratch)",
     )
-    flags.add_settings(parser, ("data_root", "cache", "train_device"))
+    flags.add_beside_run(parser)
     flags.add_json(parser)
 
 

@@ -22,7 +22,7 @@ GROUPS = {
     "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
     "device": ("device", "precision", "runtime", "threads", "int8"),
     "search": ("strategy", "options", "trials", "minutes", "batch", "prune", "finalists", "final_epochs"),
-    "run": ("data_root", "cache", "download", "train_device", "output", "resume"),
+    "run": (*flags.BESIDE_RUN, "output", "resume"),
 }
 
 
@@ -37,7 +37,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.usage = "edgenas specialize RUN --budget-ms MS [options]"
     parser.add_argument("source", metavar="RUN", nargs="?", type=Path, help="folder of a search; it is only read")
     for title, names in GROUPS.items():
-        flags.add_settings(parser.add_argument_group(title), names, DEFAULTS)
+        flags.add_settings(parser.add_argument_group(title), names, {**DEFAULTS, **flags.UNSAID})
     flags.add_json(parser)
 
 

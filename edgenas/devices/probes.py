@@ -16,6 +16,7 @@ from edgenas.runtimes import reference
 from edgenas.spaces.base import SearchSpace
 
 PRECISIONS = ("fp32", "int8")
+REPEATED = 4096  # floats, after which weights repeat: zip finds what lies at most 32 KB back
 CALIBRATION_INPUTS = 4  # any will do: an int8 kernel takes as long whatever its scales are
 
 Net = tuple[SearchSpace, Arch]
@@ -42,6 +43,8 @@ def probes(
     tests: Sequence[Net],
     precisions: Sequence[str],
     rng: np.random.Generator,
+    *,
+    repeated: bool = False,
 ) -> Iterator[Probe]:
     """Make the probes of a kit, the reference first; one model at a time, as together they may not fit in memory.
 
@@ -51,12 +54,13 @@ def probes(
         tests: whole networks that test the table.
         precisions: each of them gets all of these.
         rng: draws the weights.
+        repeated: whether the weights of a layer repeat themselves, so that they take next to no place in the kit.
     """
     yield reference_probe()
     distinct = {node.key: node for node in nodes}
     counts = count_ops(distinct.values())
     for precision in precisions:
-        yield from _in_precision(distinct, counts, {"net": nets, "test": tests}, precision, rng)
+        yield from _in_precision(distinct, counts, {"net": nets, "test": tests}, precision, rng, repeated)
 
 
 def reduced_probes(
@@ -85,6 +89,7 @@ def _in_precision(
     nets: Mapping[str, Sequence[Net]],
     precision: str,
     rng: np.random.Generator,
+    repeated: bool = False,
 ) -> Iterator[Probe]:
     # An empty call quantises nothing, so its model is fp32 in either precision.
     yield Probe("empty", "", precision, random_model(identity((1, 1, 1)), "fp32", rng), {})
@@ -94,11 +99,12 @@ def _in_precision(
     for key, node in nodes.items():
         c = counts[key]
         entry = {"macs": c.macs, "params": c.params, "bytes": c.bytes, "pairs": _pairs(node)}
-        yield Probe("op", key, precision, random_model(probe(node), precision, rng), entry)
+        yield Probe("op", key, precision, random_model(probe(node), precision, rng, repeated=repeated), entry)
     for kind, several in nets.items():
         for space, arch in several:
             name = f"{space.spec} {space.code(arch)}"
-            yield Probe(kind, name, precision, random_model(space.graph(arch), precision, rng), {})
+            model = random_model(space.graph(arch), precision, rng, repeated=repeated)
+            yield Probe(kind, name, precision, model, {})
 
 
 def quantised_shapes(nodes: Iterable[Node]) -> list[Shape]:
@@ -111,15 +117,19 @@ def _pairs(node: Node) -> list[list[str]]:
     return [[shape_text(shape) for shape in node.in_shapes], [shape_text(node.shape)]]
 
 
-def random_model(graph: Graph, precision: str, rng: np.random.Generator) -> bytes:
+def random_model(graph: Graph, precision: str, rng: np.random.Generator, *, repeated: bool = False) -> bytes:
     """Write a graph as ONNX with random weights and calibration inputs: a kernel's time depends on neither.
 
     Args:
         graph: the network, or an op alone.
         precision: fp32 or int8.
         rng: draws weights and inputs.
+        repeated: whether the weights of a layer repeat themselves.
     """
-    model = to_bytes(to_onnx(graph, random_weights(graph, rng)))
+    weights = random_weights(graph, rng)
+    if repeated:
+        weights = {name: np.resize(values.reshape(-1)[:REPEATED], values.shape) for name, values in weights.items()}
+    model = to_bytes(to_onnx(graph, weights))
     if precision == "fp32":
         return model
     from edgenas.exporters.quantize import quantize

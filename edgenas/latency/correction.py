@@ -4,6 +4,10 @@ Sums of isolated op times miss what a runtime does between ops: per-call overhea
 The correction is affine in features that add up over nodes (ms by kind of op, nodes, bytes, MACs), so a
 corrected latency is still a sum over nodes: a number, a gradient and a row of an integer program. Coefficients are
 bounded below by zero, so no node's price is negative; only the intercept may be.
+
+An op that is timed alone finds its tensors in the caches, where its own last run left them; in a network another op
+ran in between. What caches cannot hold comes from memory either way, so large ops have coefficients of their own: with
+one set for all sizes, networks on large images are predicted too slow.
 """
 
 from __future__ import annotations
@@ -22,7 +26,10 @@ KINDS = ("pointwise", "depthwise", "conv", "se", "add", f"pointwise{UNFUSED}", f
 # MACs beside ms: what a kernel computes stays in a network, what surrounds it in isolation does not.
 FEATURES = (*(f"{kind}_ms" for kind in KINDS), "other_ms", "nodes", "megabytes", "megamacs")
 # What few networks leave undecided: an op in a network takes about 80 % of its time alone, and nothing else counts.
-PRIOR = np.array([0.8] * (len(KINDS) + 1) + [0.0, 0.0, 0.0])
+TIMES = len(KINDS) + 1  # the features that are times; an op has one of them
+PRIOR = np.array([0.8] * TIMES + [0.0, 0.0, 0.0])
+# Bytes that a large op moves: more than the caches of one core, which are of 1 to 2 MB on most devices.
+LARGE_BYTES = 2e6
 # The share of unseen networks that the interval holds.
 COVERAGE = 0.90
 # With fewer networks the prior stands alone: there are more coefficients than that.
@@ -51,11 +58,36 @@ def feature_index(key: str) -> int:
     return KINDS.index(kind) if kind in KINDS else len(KINDS)
 
 
+def network_features(nodes: np.ndarray) -> np.ndarray:
+    """Return the features (len(FEATURES) + TIMES,) of a network: sums over its nodes, the times of large ops last.
+
+    Args:
+        nodes: features (n, len(FEATURES)) of its nodes.
+    """
+    total = nodes.sum(axis=0)
+    large = nodes[_is_large(nodes), :TIMES].sum(axis=0)
+    total[:TIMES] -= large
+    return np.concatenate([total, large])
+
+
+def _is_large(nodes: np.ndarray) -> np.ndarray:
+    """Tell of each node (n,) whether its op moves more than caches hold; `nodes` are features (n, len(FEATURES))."""
+    large: np.ndarray = nodes[:, -2] > LARGE_BYTES / 1e6
+    return large
+
+
 @dataclass(frozen=True)
 class Correction:
     """latency_ms = intercept + coefficients . features, within `margin` (relative) for 90 % of unseen networks.
 
-    `ms_per_megamac` is the usual rate of the networks it is fitted on, what MACs alone would say; 0 if there were none.
+    Args:
+        coefficients: (len(FEATURES),).
+        intercept: in ms.
+        margin: relative half width of the interval.
+        nets: how many networks it is fitted on.
+        ms_per_megamac: the usual rate of these networks, what MACs alone would say; 0 if there were none.
+        large: coefficients (TIMES,) of the times of large ops; empty where they are those of small ops.
+        estimated_share: the part of these networks' time alone that is of estimated rows, 0 to 1.
     """
 
     coefficients: tuple[float, ...]
@@ -63,6 +95,30 @@ class Correction:
     margin: float
     nets: int
     ms_per_megamac: float = 0.0
+    large: tuple[float, ...] = ()
+    estimated_share: float = 0.0
+
+    def node_costs(self, nodes: np.ndarray) -> np.ndarray:
+        """Return the ms (n,) of nodes, without the intercept.
+
+        Args:
+            nodes: their features (n, len(FEATURES)).
+        """
+        coefficients = np.array(self.coefficients)
+        costs: np.ndarray = nodes @ coefficients
+        if self.large:
+            large = _is_large(nodes)
+            costs[large] = nodes[large] @ np.append(self.large, coefficients[TIMES:])
+        return costs
+
+    @property
+    def unanswered(self) -> float:
+        """Return the part of the error of estimates that `margin` does not answer for, 0 to 1.
+
+        The networks that it is fitted on were predicted with estimates as well: where half of their time is estimated,
+        the residuals hold what estimates add.
+        """
+        return max(0.0, 1 - 2 * self.estimated_share)
 
     @property
     def approximate(self) -> bool:
@@ -71,7 +127,8 @@ class Correction:
 
     def describe(self) -> Mapping[str, float]:
         """Return the coefficients by feature."""
-        return {**dict(zip(FEATURES, self.coefficients, strict=True)), "intercept_ms": self.intercept}
+        large = {f"large {name}": value for name, value in zip(FEATURES, self.large, strict=False)}
+        return {**dict(zip(FEATURES, self.coefficients, strict=True)), **large, "intercept_ms": self.intercept}
 
 
 def fit_correction(rows: Sequence[np.ndarray], ms: Sequence[float]) -> Correction:
@@ -81,13 +138,16 @@ def fit_correction(rows: Sequence[np.ndarray], ms: Sequence[float]) -> Correctio
     leave-one-out error, and these errors give the interval (jackknife, arXiv:1905.02928, on relative residuals).
 
     Args:
-        rows: features (len(FEATURES),) of each network, summed over its nodes.
+        rows: features of each network, as `network_features` returns them; or (len(FEATURES),) without large ops.
         ms: measured latency of each network.
     """
-    x, y = np.array(rows, dtype=float).reshape(len(ms), len(FEATURES)), np.array(ms, dtype=float)
-    rate = float(np.median(y / x[:, -1])) if len(y) else 0.0
+    x, y = np.array(rows, dtype=float).reshape(len(ms), -1 if len(ms) else len(FEATURES)), np.array(ms, dtype=float)
+    rate = float(np.median(y / x[:, len(FEATURES) - 1])) if len(y) else 0.0
     if len(y) < ENOUGH_NETS:
         return Correction(tuple(PRIOR.tolist()), 0.0, 0.5, len(y), rate)
+    # Kinds of which no network has a large op have no coefficient for it.
+    large = [i for i in range(TIMES) if x[:, len(FEATURES) + i : len(FEATURES) + i + 1].any()]
+    x = np.ascontiguousarray(x[:, [*range(len(FEATURES)), *(len(FEATURES) + i for i in large)]])
     scale = np.median(y)
     best: tuple[float, float, np.ndarray] | None = None
     # From hardly any pull to nearly the prior alone.
@@ -101,7 +161,10 @@ def fit_correction(rows: Sequence[np.ndarray], ms: Sequence[float]) -> Correctio
     # The conformal quantile of n residuals: one network more than were measured.
     rank = min(len(y), int(np.ceil((len(y) + 1) * COVERAGE)))
     margin = float(np.sort(best[2])[rank - 1])
-    return Correction(tuple(solution[:-1].tolist()), float(solution[-1]), margin, len(y), rate)
+    coefficients = solution[: len(FEATURES)].tolist()
+    of_large = dict(zip(large, solution[len(FEATURES) : -1].tolist(), strict=True))
+    times = tuple(of_large.get(i, coefficients[i]) for i in range(TIMES)) if large else ()
+    return Correction(tuple(coefficients), float(solution[-1]), margin, len(y), rate, times)
 
 
 def _leave_one_out(x: np.ndarray, y: np.ndarray, strength: float, scale: float) -> np.ndarray:
@@ -126,8 +189,8 @@ def _solve(x: np.ndarray, y: np.ndarray, strength: float, scale: float) -> np.nd
     # The intercept may stray by about a fifth of a typical network.
     typical = np.append(x.mean(axis=0), scale * 0.2) / scale
     pull = strength * np.sqrt(len(y)) * np.diag(typical)
-    prior = np.append(PRIOR, 0.0)
-    lower = np.append(np.zeros(len(FEATURES)), -np.inf)
+    prior = np.concatenate([PRIOR, np.full(x.shape[1] - len(FEATURES), PRIOR[0]), [0.0]])
+    lower = np.append(np.zeros(x.shape[1]), -np.inf)
     result = lsq_linear(
         np.vstack([design, pull]),
         np.concatenate([np.ones(len(y)), pull @ prior]),

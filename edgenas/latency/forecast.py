@@ -140,7 +140,7 @@ class Forecaster:
         ms = row.ms if row else self.estimator(kernel.key, kernel.counts)
         has_kind = kernel.exact or kernel.key.startswith("conv ")
         found = features(kernel.key if has_kind else "", ms, kernel.counts.bytes, kernel.counts.macs)
-        return max(LEAST_SHARE * ms, float(found @ np.array(self.correction.coefficients)), LEAST_MS)
+        return max(LEAST_SHARE * ms, float(self.correction.node_costs(found[None])[0]), LEAST_MS)
 
 
 def knows_all_blocks(table: LatencyTable) -> bool:

@@ -11,7 +11,7 @@ from edgenas.cost.base import AdditiveCost
 from edgenas.cost.counts import Counts, count_ops
 from edgenas.errors import MissingOps, UsageError
 from edgenas.graph.graph import Graph, Node
-from edgenas.latency.correction import Correction, features, fit_correction
+from edgenas.latency.correction import Correction, features, fit_correction, network_features
 from edgenas.latency.missing_ops import Estimator, fit_estimator
 from edgenas.latency.table import LatencyTable, NetRow, OpRow
 from edgenas.spaces.base import SearchSpace
@@ -71,7 +71,8 @@ class Prices:
 class Latency(AdditiveCost):
     """Corrected latency in ms; `side` -1, 0 or 1 gives the interval's low end, the prediction or the high end.
 
-    Each estimated row widens the interval by the estimator's own error on the rows it could be checked on.
+    Each estimated row widens the interval by the estimator's own error on the rows it could be checked on, as far as
+    the correction does not answer for it.
     """
 
     def __init__(self, prices: Prices, correction: Correction, side: int = 0) -> None:
@@ -90,14 +91,13 @@ class Latency(AdditiveCost):
 
     def node_costs(self, nodes: Sequence[Node]) -> np.ndarray:
         """Return the corrected ms (len(nodes),) of each node, at the interval's end that `side` names."""
-        costs: np.ndarray = self.prices.features(nodes) @ np.array(self.correction.coefficients)
+        costs = self.correction.node_costs(self.prices.features(nodes))
         if self.side == 0:
             return costs
         estimated = np.array([node.key in self.prices.estimated for node in nodes])
         # The estimator is asked only if it was needed: a table with every row never has to fit one.
-        width = self.correction.margin + np.where(
-            estimated, self.prices.estimator.error if any(estimated) else 0.0, 0.0
-        )
+        error = self.prices.estimator.error * self.correction.unanswered if any(estimated) else 0.0
+        width = self.correction.margin + np.where(estimated, error, 0.0)
         # A margin above 100 % must not make the low end negative.
         return costs * np.maximum(0.0, 1 + self.side * width)
 
@@ -143,7 +143,11 @@ def latency_interval(
     prices = Prices(table, estimate_missing=estimate_missing)
     correction = fit_correction(*training_rows(prices, space.name))
     # Networks of an adapted table are predictions themselves: how well they fit says nothing of how true they are.
-    correction = replace(correction, margin=correction.margin + table.adapted_margin)
+    correction = replace(
+        correction,
+        margin=correction.margin + table.adapted_margin,
+        estimated_share=_estimated_share(prices, space.name) if prices.estimated else 0.0,
+    )
     return Latency(prices, correction), Latency(prices, correction, -1), Latency(prices, correction, 1)
 
 
@@ -165,7 +169,7 @@ def relative_errors(table: LatencyTable, nets: Sequence[NetRow]) -> list[float]:
 
 
 def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], list[float]]:
-    """Return summed features and measured ms of the table's networks of a space, as far as their ops can be priced.
+    """Return features and measured ms of the table's networks of a space, as far as their ops can be priced.
 
     Where estimates are allowed they count here too: the correction and its interval then answer for their errors.
 
@@ -176,9 +180,20 @@ def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], li
     rows, ms = [], []
     for net, graph in net_graphs(net for net in prices.table.nets if net.spec.split()[0] == space_name):
         if prices.estimate_missing or all(node.key in prices.table.ops for node in graph.priced):
-            rows.append(prices.features(graph.priced).sum(axis=0))
+            rows.append(network_features(prices.features(graph.priced)))
             ms.append(net.ms)
     return rows, ms
+
+
+def _estimated_share(prices: Prices, space_name: str) -> float:
+    """Return the part of the time alone of the table's networks of a space that is of estimated rows."""
+    estimated, total = 0.0, 0.0
+    for _, graph in net_graphs(net for net in prices.table.nets if net.spec.split()[0] == space_name):
+        for key in (node.key for node in graph.priced):
+            row = prices.estimated.get(key)
+            total += (row or prices.table.ops[key]).ms
+            estimated += 0.0 if row is None else row.ms
+    return estimated / total if total else 0.0
 
 
 def net_graphs(nets: Iterable[NetRow]) -> Iterator[tuple[NetRow, Graph]]:

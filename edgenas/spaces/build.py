@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
 
 from edgenas.errors import UsageError
 from edgenas.graph.ops import Shape, shape_text
@@ -110,16 +111,35 @@ def _name_of(make: SpaceMaker, space: SearchSpace) -> str:
     return getattr(make, "__name__", type(make).__name__)
 
 
+class Spec(NamedTuple):
+    """The parts of `SearchSpace.spec`: the space's name; shape (C, H, W) and number of classes of the images."""
+
+    name: str
+    shape: Shape
+    classes: int
+
+
+def read_spec(spec: str) -> Spec:
+    """Return the parts of `SearchSpace.spec`; the space need not be known.
+
+    Raises:
+        UsageError: the text is no spec.
+
+    >>> read_spec("mbconv 3x96x96 10")
+    Spec(name='mbconv', shape=(3, 96, 96), classes=10)
+    """
+    try:
+        name, shape, classes = spec.split()
+        channels, height, width = map(int, shape.split("x"))
+        return Spec(name, (channels, height, width), int(classes))
+    except ValueError as error:
+        raise UsageError(f"{spec!r} is no search space; expected for example 'mbconv 3x96x96 10'") from error
+
+
 def parse_spec(spec: str) -> SearchSpace:
     """Build the space that `SearchSpace.spec` describes.
 
     Raises:
         UsageError: the text is no spec, or its space cannot be found or built.
     """
-    try:
-        name, shape, classes = spec.split()
-        channels, height, width = map(int, shape.split("x"))
-        number = int(classes)
-    except ValueError as error:
-        raise UsageError(f"{spec!r} is no search space; expected for example 'mbconv 3x96x96 10'") from error
-    return build_space(name, (channels, height, width), number)
+    return build_space(*read_spec(spec))

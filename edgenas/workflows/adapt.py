@@ -12,7 +12,8 @@ from edgenas.errors import UsageError
 from edgenas.latency.registry import own_tables, table_path
 from edgenas.latency.table import LatencyTable, write_table
 from edgenas.latency.transfer_table import adapted_table
-from edgenas.workflows.scope import scope_of
+from edgenas.workflows.config import Config
+from edgenas.workflows.scope import check_scope, scope_of
 
 
 def adapt(
@@ -22,6 +23,7 @@ def adapt(
     precisions: Sequence[str] = ("fp32", "int8"),
     kit: Path | None = None,
     out: Path | None = None,
+    config: Config | None = None,
 ) -> list[tuple[Path, LatencyTable]]:
     """Check a kit's results, and write tables of all that tables of source devices hold of its space.
 
@@ -32,13 +34,16 @@ def adapt(
         precisions: of the tables.
         kit: the kit, to check that nothing of it was changed.
         out: folder of the tables; by default this user's.
+        config: may name the space and the images that the kit is of; one of your own must be named.
 
     Raises:
         TableError: the results cannot be trusted, or lie where a table of more measured rows is.
         NoisyMachine: too few clean samples.
-        UsageError: no table of a source device is of use, or too few rows were measured. Nothing is written then.
+        UsageError: no table of a source device is of use, too few rows were measured, or the kit is of another
+            space than `config` names. Nothing is written then.
     """
     read = read_results(results, read_manifest(kit) if kit else None)
+    check_scope(config or Config(), read.manifest)
     scope = scope_of(read.manifest)
     written = []
     for table in tables(read):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from edgenas.errors import UsageError
 from edgenas.nn.auxiliary import network_state
@@ -14,6 +17,7 @@ from edgenas.system.run_folder import read_artefact, write_atomically
 from edgenas.workflows.config import read_run, resolve
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, objects_again
+from edgenas.workflows.moved import moved_settings
 from edgenas.workflows.result import Result
 from edgenas.workflows.setup import plain_task, run_in
 from edgenas.workflows.stages.choice import trained_codes
@@ -29,6 +33,7 @@ def export(
     out: Path,
     dynamic_batch: bool = False,
     given: Given | None = None,
+    moved: Mapping[str, Any] = MappingProxyType({}),
 ) -> Path:
     """Write a trained architecture of a run as one ONNX file; return its path.
 
@@ -39,9 +44,10 @@ def export(
         out: the file to write.
         dynamic_batch: whether the model takes any number of images at once, rather than one.
         given: objects that stand for names of the configuration.
+        moved: settings that may have changed since: where the data and a network's own weights are.
 
     Raises:
-        UsageError: the run has no such trained architecture.
+        UsageError: the run has no such trained architecture, or is about something else than `moved` says.
         ExportError: the file differs from the network; it is kept as `finalist-N.onnx.rejected` in the run folder.
         CheckpointError: the weights are damaged, or another version's.
     """
@@ -53,6 +59,7 @@ def export(
         )
     # A folder that holds a run is only opened to resume it; so it is locked meanwhile.
     config = resolve({"resume": True, "output": str(run_folder)})
+    config = replace(config, **moved_settings(str(run_folder), config, moved))
     with run_in(config, reporter, never) as ctx:
         chosen = arch if arch is not None else _winner(run_folder, codes)
         if chosen not in codes:

@@ -12,6 +12,7 @@ from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
 from edgenas.workflows.given import Given
 from edgenas.workflows.limits import device_of
+from edgenas.workflows.moved import MOVABLE
 from edgenas.workflows.setup import make_task
 from edgenas.workflows.source_run import SOURCE, inherited, same_table
 from edgenas.workflows.stages.artefacts import Source
@@ -25,8 +26,7 @@ def inherit(config: Config, given: Given, ctx: Context) -> tuple[Task, SupernetE
     Finalists that were trained there give theirs to the shared ones: what is near them needs little training.
     """
     folder = ctx.folder
-    changeable = ("data_root", "cache", "download", "train_device")
-    moved = {name: getattr(config, name) for name in changeable}
+    moved = {name: getattr(config, name) for name in MOVABLE}
     with ctx.stage("source", "open the weights of the other run"):
         objects = replace(given, strategy=None)  # the strategy is of this run, not of the other
         source = open_trained_run(folder.path, ctx.reporter, objects, moved)

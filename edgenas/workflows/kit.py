@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,58 +12,12 @@ from edgenas.devices.kit import write_kit
 from edgenas.devices.page import files as page_files
 from edgenas.devices.probes import probes, reduced_probes
 from edgenas.devices.source_devices import names_of, source_tables
-from edgenas.errors import EnvironmentFault, UsageError
-from edgenas.exporters.metadata import MODELS
-from edgenas.graph.ops import Shape
-from edgenas.spaces.build import SpaceMaker, build_space
+from edgenas.errors import EnvironmentFault
 from edgenas.system.progress import Reporter
 from edgenas.system.records import Json
 from edgenas.workflows.config import Config, read_run
-from edgenas.workflows.pretrained import space_source
-from edgenas.workflows.probes import general_probes, space_probes
+from edgenas.workflows.kit_content import KitOptions, content
 from edgenas.workflows.scope import scope_of
-
-# Networks that the correction is fitted on, as an interval from fewer than 100 counts as approximate, and networks that
-# test the finished table.
-KIT_NETS, KIT_TESTS = 100, 50
-
-
-@dataclass(frozen=True)
-class KitOptions:
-    """What a kit measures.
-
-    Args:
-        shape, classes: of the images, (C, H, W), and how many classes they have.
-        only: options (as texts) that are kept, by choice; the fewer, the shorter the measurement.
-        nets: whole networks that the correction is fitted on.
-        tests: whole networks that test the table.
-        precisions: fp32, int8 or both.
-        general: ops of all kinds and sizes, and networks of all usual blocks, rather than a space's.
-        space: what builds the space, instead of the configuration's name.
-    """
-
-    shape: Shape
-    classes: int
-    only: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    nets: int = KIT_NETS
-    tests: int = KIT_TESTS
-    precisions: Sequence[str] = ("fp32", "int8")
-    general: bool = False
-    space: SpaceMaker | None = None
-
-    def __post_init__(self) -> None:
-        """Raises UsageError for what is no precision."""
-        unknown = [name for name in self.precisions if name not in MODELS]
-        if unknown or not self.precisions:
-            raise UsageError(f"precisions: {', '.join(unknown) or 'none'}; give some of {', '.join(MODELS)}")
-
-    def facts(self, config: Config) -> dict[str, Any]:
-        """Return what a kit's manifest says of its space."""
-        facts: dict[str, Any] = {"general": self.general, "seed": config.seed}
-        if not self.general:
-            spec = build_space(self.space or space_source(config), self.shape, self.classes).spec
-            facts |= {"space": spec, "only": {name: list(values) for name, values in self.only.items()}}
-        return facts
 
 
 def kit(config: Config, reporter: Reporter, options: KitOptions, *, out: Path, page: bool = True) -> Json:
@@ -83,20 +35,15 @@ def kit(config: Config, reporter: Reporter, options: KitOptions, *, out: Path, p
     """
     rng = np.random.default_rng(config.seed)
     facts = options.facts(config)
-    if options.general:
-        nodes, sorted_nets = general_probes(config.seed, options.nets + options.tests)
-        # Shuffled before they are split: those that are fitted on and those that test must be of one kind.
-        drawn = [sorted_nets[i] for i in rng.permutation(len(sorted_nets))]
-    else:
-        space = build_space(options.space or space_source(config), options.shape, options.classes)
-        only = {name: space.options_named(name, values) for name, values in options.only.items()}
-        nodes, drawn = space_probes(space.restrict(only), options.nets + options.tests, rng)
-    made = probes(nodes, drawn[: options.nets], drawn[options.nets :], options.precisions, rng)
-    with reporter.stage(f"make probes of {len(nodes)} ops and {len(drawn)} networks") as progress:
+    nodes, nets, tests, chosen = content(config, options, rng)
+    # Networks of megabytes: their random weights would fill the kit.
+    repeated = bool(chosen) or config.pretrained is not None
+    made = probes(nodes, nets, tests, options.precisions, rng, repeated=repeated)
+    with reporter.stage(f"make probes of {len(nodes)} ops and {len(nets) + len(tests)} networks") as progress:
         # The reference and the pairs of int8 are probes as well: `done` may exceed this.
-        total = len(options.precisions) * (len(nodes) + len(drawn))
+        total = len(options.precisions) * (len(nodes) + len(nets) + len(tests))
         files = _page(reporter) if page else {}
-        return write_kit(out, made, facts, files, lambda done, kind: progress(min(done, total), total, kind))
+        return write_kit(out, made, facts | chosen, files, lambda done, kind: progress(min(done, total), total, kind))
 
 
 def reduced_kit(

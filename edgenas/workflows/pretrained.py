@@ -64,13 +64,13 @@ def input_of(config: Config, shape: Shape | None, classes: int | None, default: 
     """
     network = open_pretrained(config)
     if network is None:
-        return shape or default[0], classes or _classes(config) or default[1]
+        return shape or default[0], classes or classes_of(config) or default[1]
     side = config.image_size or network.side
-    return shape or (3, side, side), classes or _classes(config) or network.classes
+    return shape or (3, side, side), classes or classes_of(config) or network.classes
 
 
-def _classes(config: Config) -> int | None:
-    """How many classes the images have, if the configuration names some."""
+def classes_of(config: Config) -> int | None:
+    """Return how many classes the images have, as far as the names of folders say it; None if they do not."""
     if config.data == Config.data:
         return None
     config = resolve_data(config)

@@ -17,7 +17,8 @@ from edgenas.system.progress import Reporter
 from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import Config
 from edgenas.workflows.ingest import ingest
-from edgenas.workflows.kit import KitOptions, kit
+from edgenas.workflows.kit import kit
+from edgenas.workflows.kit_content import KitOptions
 from edgenas.workflows.pretrained import space_source
 from edgenas.workflows.probes import general_probes, space_probes
 from edgenas.workflows.stages.profile import PATIENCE

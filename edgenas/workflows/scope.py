@@ -7,9 +7,11 @@ from typing import Any
 
 from edgenas.devices.general_probes import general_ops, general_space
 from edgenas.devices.source_devices import Scope
-from edgenas.errors import TableError
-from edgenas.spaces.build import parse_spec
+from edgenas.errors import TableError, UsageError
+from edgenas.spaces.build import build_space, parse_spec, read_spec
 from edgenas.spaces.sampling import distinct_nodes
+from edgenas.workflows.config import Config
+from edgenas.workflows.pretrained import classes_of, space_source
 
 
 def scope_of(manifest: Mapping[str, Any]) -> Scope:
@@ -28,3 +30,33 @@ def scope_of(manifest: Mapping[str, Any]) -> Scope:
         raise TableError(f"the kit does not say what it is of ({error}); make another with `edgenas kit`") from error
     space = space.restrict(only).preferred
     return Scope({node.key: node for node in distinct_nodes(space)}, space)
+
+
+def check_scope(config: Config, manifest: Mapping[str, Any]) -> None:
+    """Check that a kit is of the space and the images that are named, and make a space from outside known by its name.
+
+    A kit's manifest has names alone, and of a network or a space of one's own the name says nothing of where it is.
+
+    Args:
+        config: what is named; its defaults stand for what is not.
+        manifest: of the kit.
+
+    Raises:
+        UsageError: the kit is of another space, of images of another size, or of another number of classes.
+    """
+    named = config.pretrained or (None if config.space == Config.space else config.space)
+    classes = classes_of(config)
+    if named is None and classes is None and config.image_size is None and config.weights is None:
+        return
+    if manifest.get("general") or "space" not in manifest:
+        raise UsageError("the kit is of no single space; leave --pretrained, --space, --data and --image-size out")
+    kit = read_spec(str(manifest["space"]))
+    if named is not None or config.weights is not None:
+        space = build_space(space_source(config), kit.shape, kit.classes)
+        if space.name != kit.name:
+            what = "--space" if config.pretrained is None else "--pretrained"
+            raise UsageError(f"{what} {named}: the kit is of {kit.name}; leave it out, or give the other kit's results")
+    if config.image_size not in (None, kit.shape[1]):
+        raise UsageError(f"--image-size {config.image_size}: the kit is of {kit.shape[1]} pixels; leave it out")
+    if classes not in (None, kit.classes):
+        raise UsageError(f"--data {config.data}: {classes} classes, the kit is of {kit.classes}; make another kit")

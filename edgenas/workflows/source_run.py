@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from edgenas.errors import UsageError
@@ -19,6 +20,7 @@ from edgenas.runtimes.host import host_name
 from edgenas.system.metric import TRAINED, Metric
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, write_artefact
 from edgenas.workflows.config import Config, flag, make_config, read_run
+from edgenas.workflows.moved import MOVABLE, moved_settings
 from edgenas.workflows.stages.artefacts import Source
 from edgenas.workflows.task import Device, Inherited, Task
 
@@ -34,25 +36,27 @@ WEIGHTS = {"supernet": ("supernet.pt",), "shared": (CHECKPOINT, TRIALS, "finalis
 DEFAULTS: Mapping[str, Any] = {"strategy": "predictor", "trials": 64, "evaluator": "supernet", "reward": "hard"}
 # By what they are about: what the weights were trained on, what a model must keep to, what a latency is of; what a run
 # on these weights decides by itself, and what comes after the search.
-TASK = (
-    *("data", "data_root", "image_size", "fit", "flip", "cache", "cache_size", "download", "strict"),
-    *("validation_share", "space", "seed", "train_device"),
-)
+IMAGES = ("data", "data_root", "image_size", "fit", "flip", "cache", "cache_size", "download", "strict")
+TASK = (*IMAGES, "validation_share", "space", "pretrained", "weights", "seed", "train_device")
 LIMITS = ("max_params", "max_memory_mb", "max_file_mb")
 CONDITIONS = ("runtime", "threads")
 FREE = ("budget_ms", "budgets_ms", "device", "precision", "strategy", "options", "trials", "minutes", "batch", "prune")
 AFTER = ("finalists", "final_epochs", "int8", "output", "resume")
-# The place of the data and of the training may differ from machine to machine; what they are may not.
-CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, "data_root", "cache", "download", "train_device")
+CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, *MOVABLE)
 
 
-def begun_with(folder: Path) -> Config:
+def begun_with(folder: Path, moved: Mapping[str, Any] = MappingProxyType({})) -> Config:
     """Return the settings of the run in a folder.
 
+    Args:
+        folder: of the run.
+        moved: settings that may have changed since, as `moved_settings` takes them.
+
     Raises:
-        UsageError: there is none, or it is of another format.
+        UsageError: there is none, it is of another format, or it is about something else than `moved` says.
     """
-    return make_config(read_run(folder))
+    before = make_config(read_run(folder))
+    return replace(before, **moved_settings(str(folder), before, moved))
 
 
 def kept_files(folder: Path, config: Config) -> list[str]:
@@ -68,9 +72,10 @@ def kept_files(folder: Path, config: Config) -> list[str]:
     if config.evaluator is None:
         raise UsageError(f"{folder} holds no search; give the folder of an `edgenas search`")
     if config.evaluator not in WEIGHTS:
+        again = "" if config.pretrained is None else f" and --pretrained {config.pretrained}"
         raise UsageError(
             f"{folder}: its evaluator {config.evaluator} shares no weights; give the folder of a search with "
-            "--evaluator supernet"
+            f"--evaluator supernet{again}"
         )
     devices = sorted(path.name for path in folder.glob("device-*.csv"))
     names = [*PREPARED, *devices, *WEIGHTS[config.evaluator]]
@@ -180,6 +185,7 @@ def settings(source: Path, given: Mapping[str, Any]) -> Config:
         UsageError: there is no such run, or a setting cannot change.
     """
     before = begun_with(source)
+    given = moved_settings(str(source), before, given)
     fixed = [name for name in given if name not in CHANGEABLE]
     if fixed:
         raise UsageError(f"{flag(fixed[0])}: it is that of {source}, whose weights are used; leave it out")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -68,7 +68,7 @@ def open_trained_run(
         folder: of the run; it is only read.
         reporter: who is told of notices.
         given: objects that stand for names of the configuration.
-        moved: settings that may have changed since: where the data is, where networks are trained.
+        moved: settings that may have changed since: where images and weights are, where networks are trained.
 
     Raises:
         UsageError: no run of a search, one without shared weights, or one that did not come so far.
@@ -78,7 +78,7 @@ def open_trained_run(
     # A specialised run trains no shared weights; those that it uses lie in its folder.
     run, folder = folder, folder / SOURCE if (folder / SOURCE).is_dir() else folder
     kept_files(folder, begun_with(folder))  # called for its errors: it names what is missing
-    config = replace(begun_with(folder), output=str(run), **moved)  # decoded pictures lie beside it
+    config = replace(begun_with(folder, moved), output=str(run))  # decoded pictures lie beside it
     ctx = Context(KeptFolder(folder), config.seed, reporter)
     with objects_again():
         task = make_task(plain_task(config, given, reporter), given, ctx)

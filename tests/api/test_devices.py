@@ -11,7 +11,8 @@ import pytest
 
 import edgenas
 from edgenas.testing import Tiny
-from edgenas.workflows.kit import KitOptions
+from edgenas.workflows.config import Config
+from edgenas.workflows.kit_content import KitOptions
 
 
 @pytest.fixture
@@ -52,11 +53,16 @@ def test_a_kit_of_finalists(kits):
 @pytest.mark.parametrize(
     "name, call, expected",
     [
-        ("ingest", lambda: edgenas.ingest("r.jsonl", kit="k.zip"), dict(kit=Path("k.zip"), out=None)),
+        ("ingest", lambda: edgenas.ingest("r.jsonl", kit="k.zip"), dict(kit=Path("k.zip"), out=None, config=Config())),
+        (
+            "ingest",
+            lambda: edgenas.ingest("r.jsonl", pretrained="mine:network", weights=Path("w.pt"), image_size=96),
+            dict(kit=None, out=None, config=Config(pretrained="mine:network", weights="w.pt", image_size=96)),
+        ),
         (
             "adapt",
             lambda: edgenas.adapt("r.jsonl", sources=["pi4"], out="tables"),
-            dict(known=["pi4"], precisions=("fp32", "int8"), kit=None, out=Path("tables")),
+            dict(known=["pi4"], precisions=("fp32", "int8"), kit=None, out=Path("tables"), config=Config()),
         ),
     ],
 )

@@ -21,6 +21,10 @@ def test_ranking(fake):
     ((run, reporter), how), *_ = ranked.calls
     assert run == Path("runs/one") and type(reporter) is SilentReporter
     assert how == dict(networks=4, epochs=2, given=Given(data=ARRAYS), moved={"data_root": "data"})
+    edgenas.ranking("runs/one", data=Path("photos"), pretrained="efficientnet-lite0", weights=Path("w.pt"))
+    how = ranked.calls[-1][1]
+    assert how["moved"] == {"data": "photos", "pretrained": "efficientnet-lite0", "weights": "w.pt"}
+    assert how["given"] == Given()
 
 
 def test_train(fake):
@@ -35,12 +39,13 @@ def test_export(fake):
     exporting = fake("export", answer=Path("m.onnx"))
     assert edgenas.export("runs/one", "m.onnx", arch="012", dynamic_batch=True) == Path("m.onnx")
     ((run, _), how), *_ = exporting.calls
-    assert run == Path("runs/one") and how == dict(arch="012", out=Path("m.onnx"), dynamic_batch=True, given=Given())
+    assert run == Path("runs/one") and how == dict(
+        arch="012", out=Path("m.onnx"), dynamic_batch=True, given=Given(), moved={}
+    )
 
 
-@pytest.mark.parametrize("named", [{"data": "digits"}, {"data": Path("photos")}, {"space": "mbconv"}])
 @pytest.mark.parametrize("function", [edgenas.ranking, lambda run, **how: edgenas.export(run, "m.onnx", **how)])
-def test_what_has_a_name_the_run_knows(fake, function, named):
+def test_what_has_a_name_the_run_knows(fake, function):
     fake("export"), fake("ranking")
     with pytest.raises(edgenas.UsageError, match="leave it out"):
-        function("runs/one", **named)
+        function("runs/one", space="mbconv")

@@ -33,8 +33,8 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.config import make_config
 from edgenas.workflows.ingest import ingest
-from edgenas.workflows.kit import KitOptions
 from edgenas.workflows.kit import kit as write_kit
+from edgenas.workflows.kit_content import KitOptions
 from tests.benchmarks._common import record
 from tests.benchmarks._emulator import emulated_python
 

@@ -7,6 +7,7 @@ import pytest
 
 from edgenas.cli import main as cli
 from edgenas.latency.table import LatencyTable, OpRow
+from edgenas.workflows.config import Config
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def test_what_is_predicted_comes_with_its_margin(adapting, capsys):
         "from pi4, pi3",
         "tables/pi5.csv",
     ]
-    how = dict(known=["pi4"], precisions=("fp32",), kit=None, out=Path("tables"))
+    how = dict(known=["pi4"], precisions=("fp32",), kit=None, out=Path("tables"), config=Config())
     assert adapting.calls == [((Path("r.jsonl"),), how)]
 
 

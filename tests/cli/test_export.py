@@ -10,8 +10,12 @@ from edgenas.cli import main as cli
 @pytest.mark.parametrize(
     "words, how",
     [
-        ([], dict(arch=None, dynamic_batch=False)),
-        (["--arch", "012", "--dynamic-batch"], dict(arch="012", dynamic_batch=True)),
+        ([], dict(arch=None, dynamic_batch=False, moved={})),
+        (["--arch", "012", "--dynamic-batch"], dict(arch="012", dynamic_batch=True, moved={})),
+        (
+            ["--data", "photos", "--weights", "my.pt"],
+            dict(arch=None, dynamic_batch=False, moved={"data": "photos", "weights": "my.pt"}),
+        ),
     ],
 )
 def test_export_says_where_the_file_is(fake, capsys, words, how):

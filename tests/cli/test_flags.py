@@ -11,7 +11,7 @@ import edgenas
 from edgenas import errors
 from edgenas.cli import flags
 from edgenas.cli import main as cli
-from edgenas.workflows import kit
+from edgenas.workflows import kit_content
 from edgenas.workflows.config import Config, flag, to_toml
 from tests.cli.fakes import one_line
 
@@ -142,7 +142,8 @@ def test_a_file_of_older_settings_is_refused_with_the_new_name(searching, tmp_pa
 
 
 def test_defaults_of_a_kit_are_those_of_the_workflow():
-    assert (flags.KIT_NETS, flags.KIT_TESTS) == (kit.KIT_NETS, kit.KIT_TESTS)
+    names = ("KIT_NETS", "KIT_TESTS", "CHOSEN_OPS", "CHOSEN_NETS", "CHOSEN_TESTS")
+    assert [getattr(flags, name) for name in names] == [getattr(kit_content, name) for name in names]
 
 
 def test_defaults_of_the_input_are_those_of_the_functions():

@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgenas.cli import main as cli
+from edgenas.workflows.config import Config
 from tests.cli.conftest import written
+from tests.cli.fakes import one_line
 
 
 def test_tables_of_a_device(fake, capsys):
@@ -11,7 +13,19 @@ def test_tables_of_a_device(fake, capsys):
     ingesting = fake("ingest", answer=written(header))
     assert cli.main(["ingest", "r.jsonl", "--kit", "kit.zip", "--out", "tables"]) == 0
     assert capsys.readouterr().out.startswith("pi5, int8: 1 ops")
-    assert ingesting.calls == [((Path("r.jsonl"),), dict(kit=Path("kit.zip"), out=Path("tables")))]
+    assert ingesting.calls == [((Path("r.jsonl"),), dict(kit=Path("kit.zip"), out=Path("tables"), config=Config()))]
+
+
+def test_what_the_kit_is_of_may_be_named(fake):
+    ingesting = fake("ingest", answer=written({"device": "pi5", "precision": "fp32", "repeat_error": "0.01"}))
+    assert cli.main(["ingest", "r.jsonl", "--pretrained", "mine:network", "--image-size", "96"]) == 0
+    assert ingesting.calls[0][1]["config"] == Config(pretrained="mine:network", image_size=96)
+
+
+def test_beside_a_run_nothing_is_named(fake, capsys):
+    fake("confirm", answer=None)
+    assert cli.main(["ingest", "r.jsonl", "--bundle", "runs/pi5", "--data", "photos"]) == 2
+    assert one_line(capsys.readouterr()) == "edgenas: --data: with --bundle the run says it; leave it out"
 
 
 def test_finalists_of_a_run_give_its_result(fake, found, capsys):

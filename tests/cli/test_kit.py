@@ -8,7 +8,7 @@ import pytest
 from edgenas.cli import kit as command
 from edgenas.cli import main as cli
 from edgenas.latency import transfer
-from edgenas.workflows.kit import KitOptions
+from edgenas.workflows.kit_content import KitOptions
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from edgenas.cli import main as cli
 from edgenas.latency.table import LatencyTable, NetRow, OpRow
-from edgenas.workflows.kit import KitOptions
+from edgenas.workflows.kit_content import KitOptions
 from tests.cli.conftest import written
 
 HERE = LatencyTable(

@@ -17,13 +17,16 @@ def ranked(fake):
 
 
 def test_both_accuracies_of_each_network_and_how_they_agree(ranked, capsys):
-    assert cli.main(["ranking", "runs/one", "--networks", "32", "--epochs", "4", "--train-device", "cpu"]) == 0
+    words = ["--networks", "32", "--epochs", "4", "--train-device", "cpu", "--image-size", "96"]
+    assert cli.main(["ranking", "runs/one", *words]) == 0
     head, first, _, last = capsys.readouterr().out.splitlines()
     assert head.split() == ["ms", "shared", "alone", "network"]
     assert first.split() == ["1.250", "90.12", "%", "95.00", "%", "012"]
     assert "2 networks: Spearman 1.00, Kendall unknown" in last and "144 images" in last
     ((run, _), how), *_ = ranked.calls
-    assert run == Path("runs/one") and how == dict(networks=32, epochs=4, moved={"train_device": "cpu"})
+    assert run == Path("runs/one") and how == dict(
+        networks=32, epochs=4, moved={"train_device": "cpu", "pretrained": "efficientnet-lite0"}
+    )
 
 
 def test_json(ranked, capsys):

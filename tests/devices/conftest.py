@@ -9,7 +9,8 @@ import pytest
 
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.config import make_config
-from edgenas.workflows.kit import KitOptions, kit
+from edgenas.workflows.kit import kit
+from edgenas.workflows.kit_content import KitOptions
 from tests.conftest import built_once
 
 ROUNDS = 6

@@ -24,7 +24,7 @@ from edgenas.devices.ssh import VARIABLE, Remote
 from edgenas.errors import EnvironmentFault, NoisyMachine, TableError, UsageError
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.config import make_config
-from edgenas.workflows.kit import KitOptions
+from edgenas.workflows.kit_content import KitOptions
 from edgenas.workflows.profile import profile_over_ssh
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")

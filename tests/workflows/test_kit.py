@@ -8,7 +8,8 @@ import pytest
 from edgenas.errors import UsageError
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.config import make_config
-from edgenas.workflows.kit import KitOptions, finalists_kit, kit
+from edgenas.workflows.kit import finalists_kit, kit
+from edgenas.workflows.kit_content import KitOptions
 from tests._toys import Shared
 
 

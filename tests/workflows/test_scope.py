@@ -2,8 +2,13 @@
 
 import pytest
 
-from edgenas.errors import TableError
-from edgenas.workflows.scope import scope_of
+from edgenas.errors import TableError, UsageError
+from edgenas.spaces.build import parse_spec
+from edgenas.workflows.config import Config, make_config
+from edgenas.workflows.scope import check_scope, scope_of
+
+OWN = "tests.pretrained._networks:grouped"
+KIT = {"general": False, "space": f"{OWN} 3x64x64 4", "only": {}}
 
 
 def test_a_space_narrowed_as_the_manifest_says():
@@ -18,3 +23,41 @@ def test_a_space_narrowed_as_the_manifest_says():
 def test_a_manifest_that_does_not_say(manifest):
     with pytest.raises(TableError, match="does not say what it is of"):
         scope_of(manifest)
+
+
+def test_a_network_of_ones_own_is_known_once_it_is_named():
+    with pytest.raises(UsageError):
+        parse_spec(KIT["space"])
+    check_scope(make_config({"pretrained": OWN, "image_size": 64}), KIT)
+    assert parse_spec(KIT["space"]).spec == KIT["space"]
+
+
+def test_a_kit_needs_no_name():
+    check_scope(Config(), KIT)
+    check_scope(Config(), {"general": True, "seed": 0})
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"pretrained": "tests.pretrained._networks:resnet"}, f"--pretrained .*resnet: the kit is of {OWN}"),
+        ({"space": "chain"}, "--space chain: the kit is of"),
+        ({"image_size": 96}, "--image-size 96: the kit is of 64 pixels"),
+        ({"weights": "mine.pt"}, "--weights: name the network"),
+    ],
+)
+def test_a_kit_of_something_else_is_refused(given, message):
+    with pytest.raises(UsageError, match=message):
+        check_scope(make_config(given), KIT)
+
+
+def test_a_folder_with_other_classes_is_refused(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UsageError, match="2 classes, the kit is of 4"):
+        check_scope(make_config({"data": str(tmp_path)}), KIT)
+
+
+def test_a_general_kit_is_of_no_network():
+    with pytest.raises(UsageError, match="of no single space"):
+        check_scope(make_config({"pretrained": OWN}), {"general": True, "seed": 0})
