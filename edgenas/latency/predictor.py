@@ -121,7 +121,7 @@ def latency_interval(
 ) -> tuple[Latency, Latency, Latency]:
     """Return prediction, low end and high end, corrected on the table's whole networks of this space.
 
-    A table adapted from other devices widens the interval by its own margin.
+    A table adapted from other devices, or measured beside other programs, widens the interval by its own margin.
 
     Args:
         table: of the device.
@@ -143,7 +143,7 @@ def latency_interval(
     prices = Prices(table, estimate_missing=estimate_missing)
     correction = fit_correction(*training_rows(prices, space.name))
     # Networks of an adapted table are predictions themselves: how well they fit says nothing of how true they are.
-    correction = replace(correction, margin=correction.margin + table.adapted_margin)
+    correction = replace(correction, margin=correction.margin + table.adapted_margin + table.unclean_margin)
     return Latency(prices, correction), Latency(prices, correction, -1), Latency(prices, correction, 1)
 
 

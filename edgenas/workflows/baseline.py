@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgenas.devices import this_host
+from edgenas.devices.timed_graphs import time_graphs
 from edgenas.errors import BudgetError, UsageError
 from edgenas.runtimes.bench import met
 from edgenas.runtimes.summary import Timing
@@ -98,7 +98,7 @@ def _middles(rows: Sequence[WholeNetwork]) -> list[WholeNetwork]:
 
 def _timed(config: Config, rows: Sequence[WholeNetwork], reporter: Reporter, title: str) -> dict[str, Timing]:
     with reporter.stage(title) as progress:
-        return this_host.time_graphs(
+        return time_graphs(
             {row.name: row.space.graph(row.arch) for row in rows},
             config.runtime,
             config.threads,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.random import Generator
 
 from edgenas.errors import Interrupted
+from edgenas.runtimes.waiting import Waiting, no_waiting
 from edgenas.system.progress import ProgressCallback, Reporter, SilentReporter
 from edgenas.system.run_folder import RunFolder
 
@@ -50,6 +51,7 @@ class Context:
         seed: of everything random.
         reporter: who is told of stages and notices.
         stop: asked at every safe point.
+        waiting: how long its measurements wait for a busy machine.
     """
 
     folder: RunFolder
@@ -57,6 +59,7 @@ class Context:
     reporter: Reporter = field(default_factory=SilentReporter)
     stop: Callable[[], bool] = never
     progress: StageProgress = field(default_factory=StageProgress)
+    waiting: Waiting = field(default_factory=no_waiting)
 
     def rng(self, name: str) -> Generator:
         """Return an independent stream of random numbers for each name."""

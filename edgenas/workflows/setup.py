@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from edgenas.errors import BudgetError, DataError, EnvironmentFault, TableError, UnknownName, UsageError
 from edgenas.evaluators.tabular import read_scores
+from edgenas.runtimes.waiting import Waiting
 from edgenas.system import distributed, plugins
 from edgenas.system.progress import Reporter, SilentReporter
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, RunFolder, write_atomically, write_format
@@ -32,7 +33,7 @@ REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
 SPREAD = "table-spread"  # the table that the space is narrowed by, before the rest is profiled
 MINIMUM = "limits"  # artefact: the least that the space has of each metric that is limited beside the latency
 # Where a run lives and works is not what it is: a resumed run may differ in these.
-FREE = ("output", "resume", "reuse", "workers", "ray")
+FREE = ("output", "resume", "reuse", "workers", "ray", "wait_minutes")
 
 
 def completed(config: Config, given: Given) -> Config:
@@ -128,7 +129,8 @@ def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iter
     try:
         if folder.notice:
             reporter.log(folder.notice)
-        yield Context(folder, config.seed, reporter, lambda: distributed.agree(stop()))
+        waiting = Waiting(60 * config.wait_minutes, reporter.log)
+        yield Context(folder, config.seed, reporter, lambda: distributed.agree(stop()), waiting=waiting)
     finally:
         folder.unlock()
 

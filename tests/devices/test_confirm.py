@@ -7,7 +7,7 @@ import pytest
 
 from edgenas.devices.confirm import FASTER_BY, FEWEST_ROUNDS, finalist_probes, finalist_timings
 from edgenas.devices.ingest import Results
-from edgenas.devices.this_host import SLOWER_BY
+from edgenas.runtimes.decide import SLOWER_BY
 from edgenas.errors import NoisyMachine, TableError, UsageError
 from edgenas.latency.table import LatencyTable
 from edgenas.runtimes.base import Round

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from edgenas.devices.this_host import SLOWER_BY, TRIES
+from edgenas.devices.timed_graphs import TRIES
+from edgenas.errors import NoisyMachine
 from edgenas.exporters.metadata import Precision
-from edgenas.runtimes.bench import Bench, bench_in_fresh_process, met
+from edgenas.runtimes.bench import Bench, bench_in_fresh_process
+from edgenas.runtimes.decide import SLOWER_BY, keeps
 from edgenas.workflows.context import Context
 from edgenas.workflows.limits import MB
 from edgenas.workflows.stages.artefacts import Exported, Figure, Measurement, Verdict
@@ -26,7 +29,10 @@ def measure(priced: Priced, number: int, ctx: Context) -> Measurement:
     folder = ctx.folder.path
     paths = {p: path for p in PRECISIONS if (path := finalist_path(folder, number, p)).exists()}
     timings = _timed(priced, list(paths.values()), ctx)
-    figures = (Figure(t.ms, t.p90_ms, t.repeat_error, t.threads) for t in timings)
+    quiet_ms = priced.table.reference_ms
+    figures = (
+        Figure(t.ms, t.p90_ms, t.repeat_error, t.threads, t.clean, max(1.0, t.reference_ms / quiet_ms)) for t in timings
+    )
     return Measurement(dict(zip(paths, figures, strict=True)))
 
 
@@ -56,10 +62,10 @@ def verdict(task: Task, exported: Exported, measured: Mapping[str, Figure]) -> V
 
 
 def _met(figure: Figure, budget_ms: float) -> bool | None:
-    """Whether a figure keeps the budget; None where there is no figure."""
+    """Whether a figure keeps the budget; None where there is no figure, or none that tells."""
     if figure.ms is None or figure.repeat_error is None:
         return None
-    return met(figure.ms, figure.repeat_error, budget_ms)
+    return keeps(figure.ms, figure.repeat_error, budget_ms, clean=figure.clean, slowed=figure.slowed)
 
 
 def _better(task: Task, exported: Exported, figures: Mapping[str, Figure], most_bytes: float) -> tuple[Precision, str]:
@@ -79,12 +85,28 @@ def _better(task: Task, exported: Exported, figures: Mapping[str, Figure], most_
 
 
 def _timed(priced: Priced, paths: Sequence[Path], ctx: Context) -> list[Bench]:
-    """Time files in a fresh process; again, while the reference says that a neighbour has the machine."""
+    """Time files in a fresh process; again, while the reference says that a neighbour has the machine.
+
+    Where no sample is clean, gaps are waited for, and at last disturbed samples count.
+    """
     device, found = priced.task.device, []
+    bench = partial(
+        bench_in_fresh_process,
+        paths,
+        threads=device.threads,
+        runtime=device.runtime,
+        seconds=BENCH_SECONDS,
+        progress=ctx.progress,
+    )
     for _ in range(TRIES):
-        timings = bench_in_fresh_process(
-            paths, threads=device.threads, runtime=device.runtime, seconds=BENCH_SECONDS, progress=ctx.progress
-        )
+        try:
+            timings = bench()
+        except NoisyMachine as error:
+            with ctx.waiting.turn(str(error).partition(" in ")[0]) as wait_s:
+                timings = bench(wait_s=wait_s)
+            if not all(timing.clean for timing in timings):
+                ctx.waiting.in_vain()
+                return timings
         # A file that repeated badly was timed again, with a reference of its own: the slowest of them decides.
         reference_ms = max(timing.reference_ms for timing in timings)
         if reference_ms <= SLOWER_BY * priced.table.reference_ms:
