@@ -11,7 +11,6 @@ import numpy as np
 from edgenas.cost.counts import count_ops
 from edgenas.devices.probes import pair_model, quantised_shapes
 from edgenas.devices.timed_graphs import time_graphs
-from edgenas.errors import NoisyMachine
 from edgenas.exporters.onnx import identity, probe, to_bytes, to_onnx
 from edgenas.graph.graph import Arch, Graph, Node
 from edgenas.latency.registry import own_tables
@@ -26,8 +25,8 @@ from edgenas.system.progress import ProgressCallback
 
 # Time for about 24 rounds of one model.
 SECONDS_EACH = 0.12
-# What figures of disturbed samples widen an interval by at least, whatever they say of themselves: beside two busy loops
-# they were within 3 % of those of the quiet machine.
+# What figures of disturbed samples widen an interval by at least, whatever they say of themselves: beside two busy
+# loops they were within 3 % of those of the quiet machine.
 LEAST_MARGIN = 0.03
 # The name of the model that an empty call is timed on.
 EMPTY = "identity"
@@ -109,9 +108,6 @@ def extend_table(
         look=look,
         progress=progress,
     )
-    unmeasured = next((name for name in (*models, reference.NAME) if name not in timings), None)
-    if unmeasured:
-        raise NoisyMachine(f"no timing sample of {unmeasured!r} was clean; close other programs and measure again")
     empty_ms = timings[EMPTY].ms
     pair_ms = {shape: timings[f"pair {shape}"].ms for shape in pairs}
     counts = count_ops(distinct.values())

@@ -105,13 +105,17 @@ def time_graphs(
         )
 
     try:
-        return _quietest(run, quiet_ms, max_repeat_error, tries)
+        timings = _quietest(run, quiet_ms, max_repeat_error, tries)
     except TooNoisy as error:
         raise NoisyMachine(str(error)) from error
     finally:
         for several in sessions.values():
             for session in several:
                 session.close()
+    # What all rows are net of, and what tells how busy the machine was.
+    if lacking := [name for name in (*models, reference.NAME) if name not in timings]:
+        raise NoisyMachine(f"no timing sample of {lacking[0]!r} was clean; close other programs and measure again")
+    return timings
 
 
 def first_look(sessions: Mapping[str, Sequence[Session]], rng: np.random.Generator) -> dict[str, Timing]:

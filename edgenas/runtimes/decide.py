@@ -22,9 +22,7 @@ def met(ms: float, repeat_error: float, budget_ms: float) -> bool:
     return ms * (1 + repeat_error) <= budget_ms
 
 
-def keeps(
-    ms: float, repeat_error: float, budget_ms: float, *, clean: bool = True, slowed: float = 1.0
-) -> bool | None:
+def keeps(ms: float, repeat_error: float, budget_ms: float, *, clean: bool = True, slowed: float = 1.0) -> bool | None:
     """Tell whether a measured latency keeps a budget; None where the measurement cannot tell.
 
     Other programs make a figure larger: one that keeps the budget beside them does so without them. One that misses it

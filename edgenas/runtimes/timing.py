@@ -88,7 +88,8 @@ def measure(
         table: list[dict[str, float]] = []
         for _ in range(patience):
             timings = _add_rounds(table, take, rounds, reference, seconds, progress, hurried=attempts == 1)
-            if repeat_error_of_table(timings) <= max_repeat_error or (attempts == 1 and clean_share(timings) < MIN_CLEAN_SHARE):
+            hopeless = attempts == 1 and clean_share(timings) < MIN_CLEAN_SHARE
+            if hopeless or repeat_error_of_table(timings) <= max_repeat_error:
                 break
         if may_lack and clean_share(timings) >= MIN_CLEAN_SHARE:
             return {name: timing for name, timing in timings.items() if not math.isnan(timing.ms)}

@@ -1,4 +1,4 @@
-"""How long a run waits for a busy machine: a limit for each measurement, one for all of them, and a line that says so."""
+"""How long a run waits for a busy machine: a limit for each measurement, one for all, and a line that says so."""
 
 from __future__ import annotations
 

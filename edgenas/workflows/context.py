@@ -26,6 +26,11 @@ def never() -> bool:
     return False
 
 
+def waiting_for(minutes: float, reporter: Reporter) -> Waiting:
+    """Return how long measurements wait for a busy machine: each so many minutes, with a line that says so."""
+    return Waiting(60 * minutes, reporter.log)
+
+
 class StageProgress:
     """Passes progress on to the stage that is under way; outside of a stage it is lost.
 

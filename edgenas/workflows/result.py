@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from functools import cached_property
 from numbers import Integral, Real
 from pathlib import Path
@@ -23,7 +23,8 @@ class Result:
 
     `predicted_*`, `measured_ms`, `measured_p90_ms` and `repeat_error` are of the model of `precision`, which the budget
     is for, `int8_*` of the int8 model; None where there is none, or where the device has not measured it yet, as
-    `met_budget` then is. `file` is the model of the bundle to use. Latency is in ms per image, accuracies and
+    `met_budget` then is. `measurement` is "unclean" where the machine was too busy to tell whether the budget is met,
+    so that `met_budget` is None too: `edgenas bench` measures again; else it is "clean", None before any. `file` is the model of the bundle to use. Latency is in ms per image, accuracies and
     errors are shares in 0..1, `macs` counts a multiply-add as one, `seconds` goes by stage. None stands for unknown,
     never NaN.
 
@@ -86,6 +87,7 @@ class Result:
     bundle: str
     front: list[dict[str, Any]]
     source: str | None = None
+    measurement: str | None = None
 
     @property
     def path(self) -> Path:
@@ -115,9 +117,10 @@ class Result:
         except ValueError as error:
             raise UsageError(f"not a result of edgenas: {error}") from error
         names = {item.name for item in fields(cls)}
+        needed = {item.name for item in fields(cls) if item.default is MISSING}  # others came with later versions
         found = set(values) if isinstance(values, dict) else set()
-        if found != names:
-            raise UsageError(f"not a result of edgenas: {', '.join(sorted(found ^ names))} missing or too many")
+        if wrong := (found - names) | (needed - found):
+            raise UsageError(f"not a result of edgenas: {', '.join(sorted(wrong))} missing or too many")
         return cls(**values)
 
 

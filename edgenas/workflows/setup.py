@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 
 from edgenas.errors import BudgetError, DataError, EnvironmentFault, TableError, UnknownName, UsageError
 from edgenas.evaluators.tabular import read_scores
-from edgenas.runtimes.waiting import Waiting
 from edgenas.system import distributed, plugins
 from edgenas.system.progress import Reporter, SilentReporter
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, RunFolder, write_atomically, write_format
 from edgenas.workflows.config import Config, resolve_data, to_toml
-from edgenas.workflows.context import Context
+from edgenas.workflows.context import Context, waiting_for
 from edgenas.workflows.given import Given, build_given_space, strategy_of
 from edgenas.workflows.limits import device_of, further_costs, further_tables, limits_of, recorded_devices, with_devices
 from edgenas.workflows.pretrained import open_pretrained
@@ -129,7 +128,7 @@ def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iter
     try:
         if folder.notice:
             reporter.log(folder.notice)
-        waiting = Waiting(60 * config.wait_minutes, reporter.log)
+        waiting = waiting_for(config.wait_minutes, reporter)
         yield Context(folder, config.seed, reporter, lambda: distributed.agree(stop()), waiting=waiting)
     finally:
         folder.unlock()

@@ -209,6 +209,7 @@ def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
         threads=figures["fp32"].threads or device.threads,  # as measured: more than there are cores are capped
         data=data.name,
         test_images=tested.images,
+        met_budget=chosen.verdict.met,
         network={"space": space.name, "arch": space.code(finalist.arch), **space.values(finalist.arch)},
     )
     write_bundle(
@@ -224,7 +225,7 @@ def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
 
 
 def _measured(figure: Figure, accuracy: float | None) -> Measured:
-    return Measured(figure.ms, figure.p90_ms, figure.repeat_error, float(accuracy or 0.0))
+    return Measured(figure.ms, figure.p90_ms, figure.repeat_error, float(accuracy or 0.0), figure.clean)
 
 
 def _runtime_version(priced: Priced) -> str:

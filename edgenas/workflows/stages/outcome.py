@@ -92,6 +92,7 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
         bundle=".",  # no file in the folder names its path, so it can be moved; `Result.at` fills it in
         front=front,
         source=task.inherited.name if task.inherited else None,
+        measurement=None if figure.ms is None else "unclean" if verdict.met is None else "clean",
     )
 
 

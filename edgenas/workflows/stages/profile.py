@@ -49,9 +49,7 @@ def profile_spread(task: Task, ctx: Context) -> LatencyTable:
     unknown = [node for node in nodes if node.key not in table.ops]
     spread = stratified(unknown, SPREAD_OPS - len(known))
     rng = ctx.rng("spread")
-    table = extend_table(
-        table, spread, [], seconds=SPREAD_SECONDS, rng=rng, waiting=ctx.waiting, progress=ctx.progress
-    )
+    table = extend_table(table, spread, [], seconds=SPREAD_SECONDS, rng=rng, waiting=ctx.waiting, progress=ctx.progress)
     return _stored(task.device, ctx, table)
 
 

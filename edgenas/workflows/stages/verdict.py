@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 
-from edgenas.devices.timed_graphs import TRIES
-from edgenas.errors import NoisyMachine
+from edgenas.devices.timed_files import time_files
 from edgenas.exporters.metadata import Precision
-from edgenas.runtimes.bench import Bench, bench_in_fresh_process
-from edgenas.runtimes.decide import SLOWER_BY, keeps
+from edgenas.runtimes.decide import keeps
 from edgenas.workflows.context import Context
 from edgenas.workflows.limits import MB
 from edgenas.workflows.stages.artefacts import Exported, Figure, Measurement, Verdict
@@ -28,8 +24,16 @@ def measure(priced: Priced, number: int, ctx: Context) -> Measurement:
     """Time a finalist's files, by precision, in a fresh process on this machine."""
     folder = ctx.folder.path
     paths = {p: path for p in PRECISIONS if (path := finalist_path(folder, number, p)).exists()}
-    timings = _timed(priced, list(paths.values()), ctx)
-    quiet_ms = priced.table.reference_ms
+    device, quiet_ms = priced.task.device, priced.table.reference_ms
+    timings = time_files(
+        list(paths.values()),
+        threads=device.threads,
+        runtime=device.runtime,
+        seconds=BENCH_SECONDS,
+        quiet_ms=quiet_ms,
+        waiting=ctx.waiting,
+        progress=ctx.progress,
+    )
     figures = (
         Figure(t.ms, t.p90_ms, t.repeat_error, t.threads, t.clean, max(1.0, t.reference_ms / quiet_ms)) for t in timings
     )
@@ -82,34 +86,3 @@ def _better(task: Task, exported: Exported, figures: Mapping[str, Figure], most_
         f"int8 is {fp32.ms / int8.ms:.2f} times as fast as fp32 and its validation accuracy {-100 * lost:+.2f} points"
     )
     return "int8" if is_better else "fp32", reason
-
-
-def _timed(priced: Priced, paths: Sequence[Path], ctx: Context) -> list[Bench]:
-    """Time files in a fresh process; again, while the reference says that a neighbour has the machine.
-
-    Where no sample is clean, gaps are waited for, and at last disturbed samples count.
-    """
-    device, found = priced.task.device, []
-    bench = partial(
-        bench_in_fresh_process,
-        paths,
-        threads=device.threads,
-        runtime=device.runtime,
-        seconds=BENCH_SECONDS,
-        progress=ctx.progress,
-    )
-    for _ in range(TRIES):
-        try:
-            timings = bench()
-        except NoisyMachine as error:
-            with ctx.waiting.turn(str(error).partition(" in ")[0]) as wait_s:
-                timings = bench(wait_s=wait_s)
-            if not all(timing.clean for timing in timings):
-                ctx.waiting.in_vain()
-                return timings
-        # A file that repeated badly was timed again, with a reference of its own: the slowest of them decides.
-        reference_ms = max(timing.reference_ms for timing in timings)
-        if reference_ms <= SLOWER_BY * priced.table.reference_ms:
-            return timings
-        found.append((reference_ms, timings))
-    return min(found, key=lambda pair: pair[0])[1]
