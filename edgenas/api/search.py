@@ -51,6 +51,7 @@ def search(
     precision: str | None = None,
     threads: int | None = None,
     runtime: str | None = None,
+    wait_minutes: float | None = None,
     train_device: str | None = None,
     shape_choices: int | None = None,
     finalists: int | None = None,
@@ -106,6 +107,8 @@ def search(
         precision: of the model that the budget is for: fp32 or int8; default: that of the device's table, fp32 here.
         threads: threads of the runtime on the device.
         runtime: runtime that the latency is of.
+        wait_minutes: minutes that a measurement waits for gaps on a busy machine, all of a run twice as long; then the
+            search goes on with a wider interval.
         train_device: where networks are trained: auto, cpu, cuda.
         shape_choices: combinations of shape choices (width, resolution) to keep.
         finalists: architectures that are trained to the end.
@@ -165,6 +168,7 @@ def specialize(
     max_file_mb: float | None = None,
     runtime: str | None = None,
     threads: int | None = None,
+    wait_minutes: float | None = None,
     finalists: int | None = None,
     final_epochs: int | None = None,
     int8: bool | None = None,
@@ -199,6 +203,8 @@ def specialize(
         precision: of the model that the budget is for: fp32 or int8; default: that of the device's table, fp32 here.
         threads: threads of the runtime on the device.
         runtime: runtime that the latency is of.
+        wait_minutes: minutes that a measurement waits for gaps on a busy machine, all of a run twice as long; then the
+            search goes on with a wider interval.
         train_device: where networks are trained: auto, cpu, cuda.
         finalists: architectures that are trained to the end.
         final_epochs: default: as many as see 8,000 images, at least 6; with `specialize` at least 1.

@@ -23,10 +23,12 @@ class Result:
 
     `predicted_*`, `measured_ms`, `measured_p90_ms` and `repeat_error` are of the model of `precision`, which the budget
     is for, `int8_*` of the int8 model; None where there is none, or where the device has not measured it yet, as
-    `met_budget` then is. `measurement` is "unclean" where the machine was too busy to tell whether the budget is met,
-    so that `met_budget` is None too: `edgenas bench` measures again; else it is "clean", None before any. `file` is the model of the bundle to use. Latency is in ms per image, accuracies and
+    `met_budget` then is. `file` is the model of the bundle to use. Latency is in ms per image, accuracies and
     errors are shares in 0..1, `macs` counts a multiply-add as one, `seconds` goes by stage. None stands for unknown,
     never NaN.
+
+    `measurement` is "unclean" where the machine was too busy to tell whether the budget is met, so that `met_budget` is
+    None too, and `edgenas bench` measures again; else it is "clean", or None before any.
 
     `source` names the run whose weights were used, None if the run trained its own.
 
