@@ -102,7 +102,7 @@ def bench(
         runtime: a name from `edgenas list runtimes`.
         seconds: of measuring, per file.
         wait_minutes: how long a busy machine is waited for, with a bundle.
-        progress: whether stderr shows what is under way.
+        progress: whether stderr shows what is under way, with a bundle.
 
     Raises:
         DataError: a file is not a single-file ONNX model that the runtime can load and run.
@@ -121,12 +121,11 @@ def bench(
     several = [models] if isinstance(models, str | os.PathLike) else models
     seconds = checked_number("seconds", seconds, float, 0.1, 3600)
     paths = [Path(model) for model in several]
-    reporter = make_reporter(quiet=not progress)
     if len(paths) == 1 and paths[0].is_dir():
         wait_minutes = checked_number("wait_minutes", wait_minutes, float, 0.0, 10**4)
+        reporter = make_reporter(quiet=not progress)
         return bench_bundle(paths[0], reporter, seconds=seconds, wait_minutes=wait_minutes)
-    with reporter.stage("time " + ", ".join(path.name for path in paths)) as report:
-        return run(paths, threads=threads, runtime=runtime, seconds=seconds, progress=report)
+    return run(paths, threads=threads, runtime=runtime, seconds=seconds)
 
 
 def profile(

@@ -39,9 +39,9 @@ def time_files(
     bench = partial(bench_in_fresh_process, paths, threads=threads, runtime=runtime, seconds=seconds, progress=progress)
     for _ in range(TRIES):
         try:
-            timings = bench()
+            timings = bench(attempts=1)
         except NoisyMachine as error:
-            with waiting.turn(str(error).partition(" in ")[0]) as wait_s:
+            with waiting.turn(str(error)) as wait_s:
                 timings = bench(wait_s=wait_s)
             if not all(timing.clean for timing in timings):
                 waiting.in_vain()

@@ -17,7 +17,7 @@ from edgenas.runtimes.base import Port, Ports, Runtime, Session
 from edgenas.runtimes.gaps import measure_in_gaps
 from edgenas.runtimes.reference import NAME, reference_model
 from edgenas.runtimes.summary import MAX_REPEAT_ERROR, Timing
-from edgenas.runtimes.timing import TooNoisy, measure
+from edgenas.runtimes.timing import ATTEMPTS, TooNoisy, measure
 from edgenas.system import plugins
 from edgenas.system.records import Json
 from edgenas.system.subprocesses import Progress, Send, run_worker, serve_request
@@ -62,6 +62,7 @@ def bench(
     sessions: int = 3,
     max_repeat_error: float = MAX_REPEAT_ERROR,
     tries: int = 3,
+    attempts: int = ATTEMPTS,
     wait_s: float | None = None,
     progress: Progress | None = None,
     opening: Callable[[Path], None] | None = None,
@@ -77,6 +78,7 @@ def bench(
         max_repeat_error: models that repeat worse are timed again; the try that repeats best is kept, so look at
             `repeat_error`.
         tries: how often a model is timed at most.
+        attempts: how often a try is measured before the machine counts as too busy, as in `measure`.
         wait_s: on a busy machine, seconds to measure in its gaps; after them disturbed samples count. None refuses it.
         progress: called with the rounds done and due; it begins again with each try.
         opening: called before each file is loaded.
@@ -104,7 +106,7 @@ def bench(
                 raise DataError(f"{path}: {error}") from error
         reference = _open(plugin, reference_model(), threads, stack)
         if wait_s is None:
-            timings = _repeatable(items, reference, seconds, max_repeat_error, tries, progress)
+            timings = _repeatable(items, reference, seconds, max_repeat_error, tries, attempts, progress)
         else:
             timings = _in_gaps(items, reference, seconds, wait_s)
     used = int(plugin.host(threads)["threads"])  # fewer than asked for where there are fewer cores
@@ -132,6 +134,7 @@ def bench_in_fresh_process(
     sessions: int = 3,
     max_repeat_error: float = MAX_REPEAT_ERROR,
     tries: int = 3,
+    attempts: int = ATTEMPTS,
     wait_s: float | None = None,
     progress: Progress | None = None,
     timeout_s: float | None = None,
@@ -155,6 +158,7 @@ def bench_in_fresh_process(
         "sessions": sessions,
         "max_repeat_error": max_repeat_error,
         "tries": tries,
+        "attempts": attempts,
         "wait_s": wait_s,
     }
     limit_s = 60 + 20 * seconds * tries * len(models) + (wait_s or 0.0) if timeout_s is None else timeout_s
@@ -220,6 +224,7 @@ def _repeatable(
     seconds: float,
     max_repeat_error: float,
     tries: int,
+    attempts: int,
     progress: Progress | None,
 ) -> dict[str, tuple[Timing, float]]:
     """Return the best of up to `tries` timings of each item, with the reference's ms in the same try.
@@ -238,6 +243,7 @@ def _repeatable(
                 rng=rng,
                 reference=NAME,
                 seconds=seconds * (len(due) + 1),  # the reference is one more item
+                attempts=attempts,
                 progress=progress,
             )
         except TooNoisy as error:

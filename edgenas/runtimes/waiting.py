@@ -33,6 +33,7 @@ class Waiting:
         """
         self.each_s, self.left_s = each_s, TURNS * each_s
         self.clock, self.sleep, self._say = clock, sleep, say
+        self._told = False
 
     @contextmanager
     def turn(self, why: str) -> Iterator[float]:
@@ -51,11 +52,12 @@ class Waiting:
             self.left_s = max(0.0, self.left_s - (self.clock() - begun))
 
     def in_vain(self) -> None:
-        """Say that figures of disturbed samples are used."""
-        self._say(
-            "the machine stays busy: going on with disturbed samples; the interval is wider, nothing is cached, and "
-            "`edgenas bench` measures the model later"
-        )
+        """Say, once in a run, that figures of disturbed samples are used."""
+        if not self._told:
+            self._say(
+                "the machine stays busy: going on with disturbed samples; intervals are wider, and nothing is cached"
+            )
+        self._told = True
 
 
 def no_waiting() -> Waiting:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +11,14 @@ from edgenas.devices import this_host
 from edgenas.devices.ssh import Remote
 from edgenas.errors import NoisyMachine, TableError
 from edgenas.graph.ops import Shape
-from edgenas.latency.correction import margin_at
 from edgenas.latency.table import LatencyTable, write_table
-from edgenas.runtimes.summary import Timing, repeat_error_of_table
-from edgenas.runtimes.timing import clean_share
 from edgenas.spaces.build import SpaceMaker, build_space
-from edgenas.system import text
 from edgenas.system.progress import Reporter
 from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import Config
 from edgenas.workflows.ingest import ingest
 from edgenas.workflows.kit import KitOptions, kit
+from edgenas.workflows.noise import describe_noise
 from edgenas.workflows.pretrained import space_source
 from edgenas.workflows.probes import general_probes, space_probes
 from edgenas.workflows.stages.profile import PATIENCE
@@ -70,9 +65,6 @@ def profile(
     missing = sum(node.key not in table.ops for node in nodes)
     due = {node.key for node in nodes} - table.ops.keys()
 
-    def look(timings: Mapping[str, Timing]) -> None:
-        reporter.log(describe_noise(timings))
-
     with reporter.stage(f"profile {missing} ops and {len(nets)} networks") as progress:
         table = this_host.extend_table(
             table,
@@ -81,26 +73,13 @@ def profile(
             seconds=seconds or this_host.SECONDS_EACH * (missing + len(nets)),
             rng=rng,
             patience=1 if seconds else PATIENCE,  # who says how long means it, on a busy machine, too
-            look=look,
+            look=lambda timings: reporter.log(describe_noise(timings)),
             progress=progress,
         )
     if lost := len(due - table.ops.keys()):
         reporter.log(f"{lost} ops had no clean sample and are left out; profile again when less runs beside it")
     write_table(path, table)
     return path, table
-
-
-def describe_noise(timings: Mapping[str, Timing]) -> str:
-    """Return a line on how busy the machine is, by a few models, and what that costs in interval."""
-    error, share = repeat_error_of_table(timings), clean_share(timings)
-    line = f"{text.percent(share, 0)} of the timing samples are clean, repeat error so far "
-    if not math.isfinite(error):
-        return f"{line}unknown: the machine is busy; close other programs, or profile later"
-    quiet, now = (text.percent(margin_at(each), 0) for each in (0.0, error))
-    line += text.percent(error)
-    return f"{line}: " + (
-        f"intervals will be about ± {quiet}" if now == quiet else f"intervals will be about ± {now} instead of {quiet}"
-    )
 
 
 def profile_over_ssh(

@@ -40,7 +40,7 @@ CONDITIONS = ("runtime", "threads")
 FREE = ("budget_ms", "budgets_ms", "device", "precision", "strategy", "options", "trials", "minutes", "batch", "prune")
 AFTER = ("finalists", "final_epochs", "int8", "output", "resume")
 # The place of the data and of the training may differ from machine to machine; what they are may not.
-CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, "data_root", "download", "train_device")
+CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, "wait_minutes", "data_root", "download", "train_device")
 
 
 def begun_with(folder: Path) -> Config:
