@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.runtimes.base import Round
-from edgenas.runtimes.summary import Timing, repeat_error, repeat_error_of_table, summarise, summarise_disturbed, summarise_rounds
+from edgenas.runtimes.summary import (
+    Timing,
+    repeat_error,
+    repeat_error_of_table,
+    summarise,
+    summarise_disturbed,
+    summarise_rounds,
+)
 
 
 @pytest.mark.parametrize(
