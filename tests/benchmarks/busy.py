@@ -1,6 +1,6 @@
 """The same search on a quiet machine, and beside two busy loops, one a core: does it deliver, and how much later?
 
-    python -m tests.benchmarks.busy --data FOLDER --output FOLDER [--images 400] [--digits] [--dry] [-- MORE FLAGS]
+    python -m tests.benchmarks.busy --data FOLDER --output FOLDER [--images 400] [--budget-ms 1.6] [--digits] [--dry] [-- MORE FLAGS]
 
 `--data` is a folder of photos, a folder a class, or with such folders under `train`; links to a part of them are
 searched on, from the trained EfficientNet-Lite0 at 96 pixels. `--digits` searches on digits instead, as small as it
@@ -25,8 +25,8 @@ from edgenas.workflows.result import Result
 from tests.benchmarks._common import record, result_of
 
 MOST_RATIO = 4.0  # of the quiet time, by the issue
-PHOTOS = "--pretrained efficientnet-lite0 --image-size 96 --budget-ms 1.6 --trials 24 --finalists 1 --final-epochs 3"
-DIGITS = "--data digits --budget-ms 0.3 --trials 6 --finalists 1 --supernet-epochs 2 --final-epochs 1 --shape-choices 1"
+PHOTOS = "--pretrained efficientnet-lite0 --image-size 96 --trials 24 --finalists 1 --final-epochs 3"
+DIGITS = "--data digits --trials 6 --finalists 1 --supernet-epochs 2 --final-epochs 1 --shape-choices 1"
 LOOP = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True: pass"
 
 
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--images", type=int, default=400)
+    parser.add_argument("--budget-ms", type=float, help="default: 1.6, with --digits 0.3")
     parser.add_argument("--digits", action="store_true")
     parser.add_argument("--dry", action="store_true", help="print only, without a block in docs/results.md")
     parser.add_argument("more", nargs="*", help="flags of `edgenas search`, after `--`")
@@ -68,7 +69,8 @@ def main() -> None:
         count = link_photos(arguments.data, photos, arguments.images)
         print(f"{count} photos", flush=True)
         flags = ["--data", str(photos), *PHOTOS.split()]
-    flags += arguments.more
+    budget_ms = arguments.budget_ms or (0.3 if arguments.digits else 1.6)
+    flags += ["--budget-ms", str(budget_ms), *arguments.more]
     quiet = search("quiet", arguments.output, flags)
     with busy_loops():
         busy = search("two busy loops", arguments.output, flags)
