@@ -94,14 +94,21 @@ def bench(
     threads: int = 1,
     runtime: str = "onnxruntime",
     seconds: float = 3.0,
+    wait_minutes: float = 2.0,
+    progress: bool = False,
 ) -> list[Bench]:
     """Time ONNX files on this machine, in a process of their own, in the same rounds.
 
+    Of a bundle the models are measured as its manifest says, and what is found is written into result, manifest and
+    card; the model that the budget is for comes back with `met_budget`.
+
     Args:
-        models: a file that anybody made, or several.
+        models: a file that anybody made, or several; or one run folder of a search.
         threads: of the runtime.
         runtime: a name from `edgenas list runtimes`.
         seconds: of measuring, per file.
+        wait_minutes: how long a busy machine is waited for, with a bundle.
+        progress: whether stderr shows what is under way, with a bundle.
 
     Raises:
         DataError: a file is not a single-file ONNX model that the runtime can load and run.
@@ -115,10 +122,16 @@ def bench(
     [('mine.onnx', True)]
     """
     from edgenas.workflows.bench import bench as run
+    from edgenas.workflows.bench import bench_bundle
 
     several = [models] if isinstance(models, str | os.PathLike) else models
     seconds = checked_number("seconds", seconds, float, 0.1, 3600)
-    return run([Path(model) for model in several], threads=threads, runtime=runtime, seconds=seconds)
+    paths = [Path(model) for model in several]
+    if len(paths) == 1 and paths[0].is_dir():
+        wait_minutes = checked_number("wait_minutes", wait_minutes, float, 0.0, 10**4)
+        reporter = make_reporter(quiet=not progress)
+        return bench_bundle(paths[0], reporter, seconds=seconds, wait_minutes=wait_minutes)
+    return run(paths, threads=threads, runtime=runtime, seconds=seconds)
 
 
 def profile(

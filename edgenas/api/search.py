@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from edgenas.errors import UsageError
+from edgenas.api.arguments import resolved, settings_of
 from edgenas.system.progress import make_reporter
 from edgenas.system.threads import configure_threads
-from edgenas.workflows.config import Config, resolve
+from edgenas.workflows.config import resolve
 
 if TYPE_CHECKING:
-    from edgenas.workflows.given import DataLike, Given, SpaceLike, StrategyLike
+    from edgenas.workflows.given import DataLike, SpaceLike, StrategyLike
     from edgenas.workflows.result import Result
 
 
@@ -55,6 +54,7 @@ def search(
     precision: str | None = None,
     threads: int | None = None,
     runtime: str | None = None,
+    wait_minutes: float | None = None,
     train_device: str | None = None,
     shape_choices: int | None = None,
     finalists: int | None = None,
@@ -115,6 +115,8 @@ def search(
         precision: of the model that the budget is for: fp32 or int8; default: that of the device's table, fp32 here.
         threads: threads of the runtime on the device.
         runtime: runtime that the latency is of.
+        wait_minutes: minutes that a measurement waits for gaps on a busy machine, all of a run twice as long; then the
+            search goes on with a wider interval.
         train_device: where networks are trained: auto, cpu, cuda.
         shape_choices: combinations of shape choices (width, resolution) to keep.
         finalists: architectures that are trained to the end.
@@ -152,7 +154,7 @@ def search(
     configure_threads()
     from edgenas.workflows.search import search as run
 
-    return run(_resolve(named, given), make_reporter(quiet=not progress), given=given)
+    return run(resolved(named, given), make_reporter(quiet=not progress), given=given)
 
 
 def specialize(
@@ -174,6 +176,7 @@ def specialize(
     max_file_mb: float | None = None,
     runtime: str | None = None,
     threads: int | None = None,
+    wait_minutes: float | None = None,
     finalists: int | None = None,
     final_epochs: int | None = None,
     int8: bool | None = None,
@@ -215,6 +218,8 @@ def specialize(
         precision: of the model that the budget is for: fp32 or int8; default: that of the device's table, fp32 here.
         threads: threads of the runtime on the device.
         runtime: runtime that the latency is of.
+        wait_minutes: minutes that a measurement waits for gaps on a busy machine, all of a run twice as long; then the
+            search goes on with a wider interval.
         train_device: where networks are trained: auto, cpu, cuda.
         finalists: architectures that are trained to the end.
         final_epochs: default: as many as see 8,000 images, at least 6; with `specialize` at least 1.
@@ -246,52 +251,3 @@ def specialize(
             named.pop(name)
     config = resolve(named) if resume else settings(source, named)
     return specialise(config, source, make_reporter(quiet=not progress), given=given)
-
-
-def beside_run(data: DataLike | None, space: SpaceLike | None, **places: Any) -> tuple[Given, Mapping[str, Any]]:
-    """Return the objects that a run was begun with, and settings that say where things are now, to open it again.
-
-    Args:
-        data: an object that the run was given, or where its images are now.
-        space: an object that the run was given.
-        places: settings by name, paths among them; None stands for what was not given.
-
-    Raises:
-        UsageError: the space is a name; the run itself says it.
-    """
-    texts = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in places.items()}
-    named, given = settings_of({"data": data, "space": space, **texts})
-    if "space" in named and given.space is None:
-        raise UsageError(f"space: {named['space']!r} is no object; what has a name, the run knows: leave it out")
-    # The names of objects are only what a new run would keep of them.
-    stands_for = [name for name in ("data", "space") if getattr(given, name) is not None]
-    return given, {name: value for name, value in named.items() if name not in stands_for}
-
-
-def _resolve(named: Mapping[str, Any], given: Given) -> Config:
-    """Return the effective settings; of a run that is resumed, those that it was begun with."""
-    if given.data is None:
-        return resolve(named)
-    # To resume, `resolve` looks data up by name, and the name of an object is that of no plugin and no path.
-    without = {name: value for name, value in named.items() if name != "data"}
-    return replace(resolve(without), data=named["data"])
-
-
-def settings_of(arguments: Mapping[str, Any], *others: str) -> tuple[dict[str, Any], Given]:
-    """Return the settings among a function's arguments, by name, and the objects that stand for some of them.
-
-    Args:
-        arguments: by name; None stands for what was not given.
-        others: arguments that are no settings.
-    """
-    from edgenas.workflows.given import split_given
-    from edgenas.workflows.limits import split_budgets
-
-    # None stands for what was not given, so that a preset or a resumed run can decide it.
-    left_out = {"progress", "budget_ms", *others}
-    named = {name: value for name, value in arguments.items() if value is not None and name not in left_out}
-    here, further = split_budgets(arguments.get("budget_ms"))
-    budgets: dict[str, Any] = ({} if here is None else {"budget_ms": here}) | (
-        {"budgets_ms": further} if further else {}
-    )
-    return split_given(named | budgets)

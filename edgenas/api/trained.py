@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenas.api.search import beside_run, settings_of
+from edgenas.api.arguments import beside_run, settings_of
 from edgenas.system.progress import make_reporter
 from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import resolve

@@ -19,7 +19,7 @@ edgenas baseline --data photos --budget-ms 20 --train --output runs/photos"""
 
 SETTINGS = (
     *("budget_ms", "data", "data_root", "image_size", *flags.PHOTO_SETTINGS, "pretrained", "weights", "download"),
-    *("device", "precision", "runtime", "threads", "seed"),
+    *("device", "precision", "runtime", "threads", "wait_minutes", "seed"),
     *("train_device", "validation_share", "strict", "final_epochs", "int8", "output", "resume"),
 )
 

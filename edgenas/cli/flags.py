@@ -20,6 +20,7 @@ PLACEHOLDERS = {
     "max_memory_mb": "MB",
     "max_file_mb": "MB",
     "minutes": "MINUTES",
+    "wait_minutes": "MINUTES",
     "ray": "ADDRESS",
     "data_root": "PATH",
     "cache": "FOLDER",

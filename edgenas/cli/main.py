@@ -34,7 +34,7 @@ COMMANDS = {
     "predict": "predict latency and size of architectures, or the latency of ONNX files",
     "train": "train one architecture",
     "export": "write a run's network as ONNX",
-    "bench": "time ONNX files on this machine",
+    "bench": "time ONNX files on this machine, or a run's models against its budget",
     "kit": "make a kit that measures a space's ops on another device",
     "ingest": "check a kit's results file and write the device's latency tables",
     "adapt": "predict a new device's latency tables from few probes and source devices",

@@ -60,14 +60,14 @@ def show_result(result: Result, arguments: Namespace) -> int:
 
     if arguments.json:
         write(result.to_json())
-        if result.measured_ms is None:
-            for line in summary.to_confirm(result):
+        if summary.is_open(result):
+            for line in summary.next_step(result):
                 reporter(arguments).log(line)
     else:
         width = min(summary.WIDTH, shutil.get_terminal_size((summary.WIDTH, 24)).columns)
         report = read_artefact(result.path, "report", Report)
         write(summary.summary(result, result.front, report.notes, report.images, width))
-    return 1 if result.met_budget is False else 0  # None: nothing was measured yet, which is no miss
+    return 1 if result.met_budget is False else 0  # None: nobody knows yet, which is no miss
 
 
 def write_json(value: Any) -> None:

@@ -95,7 +95,7 @@ def _over_ssh(config: Config, arguments: Namespace) -> int:
     if arguments.seconds is not None or config.runtime != "onnxruntime":
         raise UsageError("--ssh measures a kit, by onnxruntime and to its end; leave --seconds and --runtime out")
     from edgenas.workflows.kit_content import KitOptions
-    from edgenas.workflows.profile import profile_over_ssh
+    from edgenas.workflows.remote_profile import profile_over_ssh
 
     reporter = output.reporter(arguments)
     choices = flags.kit_choices(arguments)

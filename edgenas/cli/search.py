@@ -46,7 +46,7 @@ GROUPS = {
     ),
     "scores": ("evaluator", "scores", "scores_name"),
     "parallel": ("workers", "ray"),
-    "device": ("device", "precision", "runtime", "threads", "int8"),
+    "device": ("device", "precision", "runtime", "threads", "wait_minutes", "int8"),
     "training": (
         *("train_device", "recipe", "ghost_batch"),
         *("supernet_epochs", "search_epochs", "final_epochs", "scratch_epochs"),

@@ -20,7 +20,7 @@ edgenas specialize --output runs/photos-epyc --resume"""
 
 GROUPS = {
     "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
-    "device": ("device", "precision", "runtime", "threads", "int8"),
+    "device": ("device", "precision", "runtime", "threads", "wait_minutes", "int8"),
     "search": ("strategy", "options", "trials", "minutes", "batch", "prune", "finalists", "final_epochs"),
     "run": (*flags.BESIDE_RUN, "output", "resume"),
 }

@@ -38,14 +38,24 @@ def summary(
     lines = [textwrap.fill(f"note: {text.printable(note)}", width, subsequent_indent="  ") for note in notes]
     if lines:
         blocks.append("\n".join(lines))
-    if result.measured_ms is None:
-        blocks.append("\n".join(to_confirm(result)))
+    if is_open(result):
+        blocks.append("\n".join(next_step(result)))
     return "\n\n".join(blocks) + "\n"
 
 
-def to_confirm(result: Result) -> list[str]:
-    """Return what a person types to have a model measured that was found for a device which was not at hand."""
+def is_open(result: Result) -> bool:
+    """Tell whether nobody knows if the model meets the budget that there is."""
+    return result.measured_ms is None or (result.met_budget is None and result.budget_ms is not None)
+
+
+def next_step(result: Result) -> list[str]:
+    """Return what a person types to have a model measured of which nobody knows whether it meets the budget.
+
+    The device was not at hand, or too busy.
+    """
     folder = text.printable(shlex.quote(result.bundle))
+    if result.measured_ms is not None:
+        return ["To have it measured again when the machine is quiet:", f"  edgenas bench {folder}"]
     there = f"python run.py --threads {result.threads} --out confirmed.jsonl"
     if result.runtime.startswith("onnxruntime-web"):
         there = "open index.html in its browser, and save the results file as confirmed.jsonl"
@@ -67,6 +77,11 @@ def _verdict(result: Result) -> str:
     measured = f"{_latency(result)} measured"
     if result.budget_ms is None:
         return f"No budget was given: {measured}."
+    if result.met_budget is None:
+        return (
+            f"Budget not confirmed: {measured} while other programs ran, {result.budget_ms:g} ms allowed; the "
+            "measurement is unclean."
+        )
     if result.met_budget:
         return f"Budget met: {measured}, {result.budget_ms:g} ms allowed."
     predicted = f"{text.ms(result.predicted_ms)} ms predicted"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from edgenas.devices.ingest import REFERENCE, Results, timings_of
 from edgenas.devices.probes import Probe, reference_probe
-from edgenas.devices.this_host import SLOWER_BY
 from edgenas.errors import NoisyMachine, TableError, UsageError
 from edgenas.latency.table import LatencyTable
+from edgenas.runtimes.decide import SLOWER_BY
 from edgenas.runtimes.summary import MAX_REPEAT_ERROR, Timing
 from edgenas.system.records import Json
 

@@ -141,6 +141,7 @@ def _manifest(metadata: ModelMetadata, labels: Sequence[str], hashes: Mapping[st
         "default": {"file": MODELS[metadata.default], "reason": metadata.reason},
         "models": models,
         "predicted_ms": list(metadata.predicted_ms),
+        "met_budget": metadata.met_budget,
         "measured_on" if metadata.is_measured else "not_measured_on": {
             "device": metadata.device,
             "runtime": metadata.runtime,

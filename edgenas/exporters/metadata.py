@@ -17,12 +17,16 @@ MODELS: dict[Precision, str] = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
 
 @dataclass(frozen=True)
 class Measured:
-    """One model on the device and on the test split; shares in 0..1, None for what was not measured."""
+    """One model on the device and on the test split; shares in 0..1, None for what was not measured.
+
+    A latency that is not `clean` was measured beside other programs.
+    """
 
     ms: float | None
     p90_ms: float | None
     repeat_error: float | None
     test_accuracy: float
+    clean: bool = True
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class ModelMetadata:
     limits: Sequence[Mapping[str, Any]] = ()  # kept beside the budget, as `Result.limits` has them
     by_class: ByClass | None = None  # of the default model, on the test split
     network: Mapping[str, Any] = field(default_factory=dict)  # space, arch, macs, params, ...: what JSON can hold
+    met_budget: bool | None = None  # None while nobody has measured it, or the machine was too busy to tell
 
     @property
     def is_measured(self) -> bool:

@@ -118,15 +118,39 @@ def _cell(label: str) -> str:
     return html.escape(one_line(label)).replace("|", "&#124;")
 
 
+def measured_latency(device: str, runtime: str, runtime_version: str, threads: int, unclean: bool) -> str:
+    """Return the paragraph on latencies that were measured.
+
+    Args:
+        device, runtime, runtime_version, threads: where and how.
+        unclean: whether the machine was too busy to tell whether the budget is met.
+    """
+    text = (
+        f"Latency is the 10 % quantile over interleaved rounds, on {html.escape(device)},\n{runtime} "
+        f"{runtime_version}, threads: {threads}. The repeat error compares two halves of the rounds."
+    )
+    if unclean:
+        text += (
+            "\nIt is unclean: other programs ran meanwhile, and whether the budget is met is not known. "
+            "Measure it again\nwith `edgenas bench` and this folder."
+        )
+    return text
+
+
+def latency_cells(measured: Measured) -> str:
+    """Return latency and repeat error as cells of the table of models."""
+    repeat = measured.repeat_error
+    repeat_text = "unknown" if repeat is None or not math.isfinite(repeat) else f"{repeat:.1%}"
+    return f"{'not measured' if measured.ms is None else f'{measured.ms:.3f}'} | {repeat_text}"
+
+
 def _latency(metadata: ModelMetadata) -> str:
+    if metadata.is_measured:
+        conditions = metadata.device, metadata.runtime, metadata.runtime_version, metadata.threads
+        return measured_latency(*conditions, unclean=metadata.met_budget is None)
     device = (
         f"{html.escape(metadata.device)},\n{metadata.runtime} {metadata.runtime_version}, threads: {metadata.threads}"
     )
-    if metadata.is_measured:
-        return (
-            f"Latency is the 10 % quantile over interleaved rounds, on {device}. The repeat error compares two halves "
-            "of the rounds."
-        )
     ms, low_ms, high_ms = metadata.predicted_ms
     return f"Latency was not measured yet. Predicted are {ms:.3f} ms ({low_ms:.3f} to {high_ms:.3f}) on {device}."
 
@@ -140,9 +164,7 @@ def _limits(metadata: ModelMetadata) -> str:
 
 
 def _row(metadata: ModelMetadata, precision: Precision, measured: Measured) -> str:
-    share, repeat = measured.test_accuracy, measured.repeat_error
+    share = measured.test_accuracy
     # The standard error of a share, each test image being right or wrong.
     error = math.sqrt(share * (1 - share) / metadata.test_images)
-    repeat_text = "unknown" if repeat is None or not math.isfinite(repeat) else f"{repeat:.1%}"
-    ms = "not measured" if measured.ms is None else f"{measured.ms:.3f}"
-    return f"| `{MODELS[precision]}` | {ms} | {repeat_text} | {share:.2%} ± {error:.2%} |"
+    return f"| `{MODELS[precision]}` | {latency_cells(measured)} | {share:.2%} ± {error:.2%} |"

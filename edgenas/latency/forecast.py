@@ -115,7 +115,7 @@ class Forecaster:
         """Forecast a network of these kernels; each adds to it, and what has no row of its own is estimated."""
         measured = np.array([kernel.exact and kernel.key in self.table.ops for kernel in kernels])
         ms = np.array([self._part_ms(kernel) for kernel in kernels])
-        margin = self.correction.margin + self.table.adapted_margin
+        margin = self.correction.margin + self.table.adapted_margin + self.table.unclean_margin
         # The correction errs for all kernels, the estimator only for those without a row.
         width = margin + np.where(measured, 0.0, self.estimator.error)
         # Fitted on other networks, the intercept may be below zero, but a small network is no gift.

@@ -121,7 +121,7 @@ def latency_interval(
 ) -> tuple[Latency, Latency, Latency]:
     """Return prediction, low end and high end, corrected on the table's whole networks of this space.
 
-    A table adapted from other devices widens the interval by its own margin.
+    A table adapted from other devices, or measured beside other programs, widens the interval by its own margin.
 
     Args:
         table: of the device.
@@ -145,7 +145,7 @@ def latency_interval(
     # Networks of an adapted table are predictions themselves: how well they fit says nothing of how true they are.
     correction = replace(
         correction,
-        margin=correction.margin + table.adapted_margin,
+        margin=correction.margin + table.adapted_margin + table.unclean_margin,
         estimated_share=_estimated_share(prices, space.name) if prices.estimated else 0.0,
     )
     return Latency(prices, correction), Latency(prices, correction, -1), Latency(prices, correction, 1)

@@ -77,6 +77,11 @@ class LatencyTable:
         """Return the relative margin of latencies predicted from other devices' tables; 0 for a measured table."""
         return float(self.header.get("adapted_margin", 0.0))
 
+    @property
+    def unclean_margin(self) -> float:
+        """Return the relative margin of figures that were measured beside other programs; 0 for clean ones."""
+        return float(self.header.get("unclean_margin", 0.0))
+
     def extended(self, ops: Mapping[str, OpRow], nets: Iterable[NetRow], **header: str) -> LatencyTable:
         """Return a table with more rows and header fields; a row measured again replaces the old one.
 
@@ -153,7 +158,8 @@ def read_table(path: Path) -> LatencyTable:
             raise TableError(f"{path}: the header has no {name!r}; measure again with `edgenas profile`")
     if header["unit"] != "ms":
         raise TableError(f"{path}: unit is {header['unit']!r}, expected ms; convert the rows and the header")
-    _count(f"{path}: adapted_margin", header.get("adapted_margin", "0"))
+    for name in ("adapted_margin", "unclean_margin"):
+        _count(f"{path}: {name}", header.get(name, "0"))
     if (reference_ms := header.get("reference_ms", "inf")) != "inf":  # what it is where none was timed
         _count(f"{path}: reference_ms", reference_ms)
     ops: dict[str, OpRow] = {}

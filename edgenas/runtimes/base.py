@@ -39,14 +39,21 @@ class Ports:
 
 
 class Round(float):
-    """The median time of one run in ms over a round's clean samples (nan: none), its runs, and its clean share."""
+    """The median time of one run in ms over a round's clean samples (nan: none), its runs, and its clean share.
+
+    `disturbed_ms` is the same over all samples, by the time that each had a core; nan where nobody can tell it.
+    """
 
     runs: int
     clean_share: float
+    disturbed_ms: float
 
-    def __new__(cls, ms: float, runs: int = 1, clean_share: float | None = None) -> Round:
+    def __new__(
+        cls, ms: float, runs: int = 1, clean_share: float | None = None, disturbed_ms: float | None = None
+    ) -> Round:
         """Make a round; a plain number is one run, clean unless it is nan."""
         self = super().__new__(cls, ms)
+        self.disturbed_ms = ms if disturbed_ms is None else disturbed_ms
         self.runs = runs
         self.clean_share = float(not math.isnan(ms)) if clean_share is None else clean_share
         return self

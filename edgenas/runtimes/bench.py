@@ -14,9 +14,10 @@ import numpy as np
 
 from edgenas.errors import DataError, NoisyMachine
 from edgenas.runtimes.base import Port, Ports, Runtime, Session
+from edgenas.runtimes.gaps import measure_in_gaps
 from edgenas.runtimes.reference import NAME, reference_model
 from edgenas.runtimes.summary import MAX_REPEAT_ERROR, Timing
-from edgenas.runtimes.timing import TooNoisy, measure
+from edgenas.runtimes.timing import ATTEMPTS, TooNoisy, measure
 from edgenas.system import plugins
 from edgenas.system.records import Json
 from edgenas.system.subprocesses import Progress, Send, run_worker, serve_request
@@ -32,7 +33,8 @@ class Bench:
     """How fast one model is here.
 
     `model` is the file's name without its folder; `threads` is what was really used; `reference_ms` is the time of the
-    reference op meanwhile, which tells how busy the machine was.
+    reference op meanwhile, which tells how busy the machine was. `clean` is false where the machine was never quiet and
+    disturbed samples count; `met_budget` is that of a bundle's model, None of any other file.
     """
 
     model: str
@@ -47,20 +49,8 @@ class Bench:
     version: str
     input: Port
     outputs: tuple[Port, ...]
-
-
-def met(ms: float, repeat_error: float, budget_ms: float) -> bool:
-    """Tell whether a measured latency keeps the budget, its repeat error counted against it.
-
-    Args:
-        ms: measured latency.
-        repeat_error: its relative error, 0.04 for 4 %.
-        budget_ms: the most that is allowed.
-
-    >>> met(19.0, 0.04, budget_ms=20.0), met(19.5, 0.04, budget_ms=20.0)
-    (True, False)
-    """
-    return ms * (1 + repeat_error) <= budget_ms
+    clean: bool = True
+    met_budget: bool | None = None
 
 
 def bench(
@@ -72,6 +62,8 @@ def bench(
     sessions: int = 3,
     max_repeat_error: float = MAX_REPEAT_ERROR,
     tries: int = 3,
+    attempts: int = ATTEMPTS,
+    wait_s: float | None = None,
     progress: Progress | None = None,
     opening: Callable[[Path], None] | None = None,
 ) -> list[Bench]:
@@ -86,6 +78,8 @@ def bench(
         max_repeat_error: models that repeat worse are timed again; the try that repeats best is kept, so look at
             `repeat_error`.
         tries: how often a model is timed at most.
+        attempts: how often a try is measured before the machine counts as too busy, as in `measure`.
+        wait_s: on a busy machine, seconds to measure in its gaps; after them disturbed samples count. None refuses it.
         progress: called with the rounds done and due; it begins again with each try.
         opening: called before each file is loaded.
 
@@ -111,7 +105,10 @@ def bench(
             except DataError as error:
                 raise DataError(f"{path}: {error}") from error
         reference = _open(plugin, reference_model(), threads, stack)
-        timings = _repeatable(items, reference, seconds, max_repeat_error, tries, progress)
+        if wait_s is None:
+            timings = _repeatable(items, reference, seconds, max_repeat_error, tries, attempts, progress)
+        else:
+            timings = _in_gaps(items, reference, seconds, wait_s)
     used = int(plugin.host(threads)["threads"])  # fewer than asked for where there are fewer cores
     return [
         Bench(
@@ -137,6 +134,8 @@ def bench_in_fresh_process(
     sessions: int = 3,
     max_repeat_error: float = MAX_REPEAT_ERROR,
     tries: int = 3,
+    attempts: int = ATTEMPTS,
+    wait_s: float | None = None,
     progress: Progress | None = None,
     timeout_s: float | None = None,
 ) -> list[Bench]:
@@ -159,8 +158,10 @@ def bench_in_fresh_process(
         "sessions": sessions,
         "max_repeat_error": max_repeat_error,
         "tries": tries,
+        "attempts": attempts,
+        "wait_s": wait_s,
     }
-    limit_s = 60 + 20 * seconds * tries * len(models) if timeout_s is None else timeout_s
+    limit_s = 60 + 20 * seconds * tries * len(models) + (wait_s or 0.0) if timeout_s is None else timeout_s
     reply = run_worker("edgenas.runtimes.bench", request, limit_s=limit_s, done="timed", progress=progress)
     return [_from_json(fields) for fields in reply["benches"]]
 
@@ -223,6 +224,7 @@ def _repeatable(
     seconds: float,
     max_repeat_error: float,
     tries: int,
+    attempts: int,
     progress: Progress | None,
 ) -> dict[str, tuple[Timing, float]]:
     """Return the best of up to `tries` timings of each item, with the reference's ms in the same try.
@@ -241,6 +243,7 @@ def _repeatable(
                 rng=rng,
                 reference=NAME,
                 seconds=seconds * (len(due) + 1),  # the reference is one more item
+                attempts=attempts,
                 progress=progress,
             )
         except TooNoisy as error:
@@ -255,6 +258,23 @@ def _repeatable(
         if not due:
             break
     return best
+
+
+def _in_gaps(
+    items: Mapping[str, Sequence[Session]], reference: Session, seconds: float, wait_s: float
+) -> dict[str, tuple[Timing, float]]:
+    """Return timings as `_repeatable` does, on a machine that is known to be busy."""
+    try:
+        timings = measure_in_gaps(
+            {**items, NAME: [reference]},
+            rounds=math.ceil(seconds * 1000 / ROUND_MS),
+            round_ms=ROUND_MS,
+            rng=np.random.default_rng(0),
+            seconds=wait_s,
+        )
+    except TooNoisy as error:
+        raise NoisyMachine(str(error)) from error
+    return {name: (timings[name], timings[NAME].ms) for name in items}
 
 
 def _from_json(fields: Mapping[str, Any]) -> Bench:

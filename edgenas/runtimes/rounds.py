@@ -89,15 +89,20 @@ def timed_round(run: Callable[[], object], ms: float, using: Gauges) -> Round:
     now = using.wall_ns()
     end = now + ms * 1e6
     clean: list[int] = []
-    samples = 0
-    while samples == 0 or now < end:
-        spent_ns, is_clean = _sample(run, batch, using)
-        samples += 1
+    every: list[int] = []
+    while not every or now < end:
+        spent_ns, busy_ns, is_clean = _sample(run, batch, using)
+        every.append(min(spent_ns, busy_ns))
         if is_clean:
             clean.append(spent_ns)
         now = using.wall_ns()
     median_ms = float(np.median(clean)) / batch / 1e6 if clean else math.nan
-    return Round(median_ms, runs=samples * batch, clean_share=len(clean) / samples)
+    return Round(
+        median_ms,
+        runs=len(every) * batch,
+        clean_share=len(clean) / len(every),
+        disturbed_ms=float(np.median(every)) / batch / 1e6,
+    )
 
 
 def _runs_per_sample(run: Callable[[], object], using: Gauges) -> int:
@@ -118,11 +123,14 @@ def _wall_ns(run: Callable[[], object], batch: int, using: Gauges) -> int:
     return using.wall_ns() - start
 
 
-def _sample(run: Callable[[], object], batch: int, using: Gauges) -> tuple[int, bool]:
-    """Return the wall time of `batch` runs in ns, and whether the core was theirs alone."""
+def _sample(run: Callable[[], object], batch: int, using: Gauges) -> tuple[int, int, bool]:
+    """Return wall time and CPU time of `batch` runs in ns, and whether the core was theirs alone.
+
+    Where no clock tells the CPU time of the work it is the wall time.
+    """
     switches = using.switches()
     # CPU time is read outside wall time, so that the reading itself never makes a clean sample look interrupted.
     cpu = using.cpu_ns() if using.cpu_ns else 0
     wall = _wall_ns(run, batch, using)
     busy = using.cpu_ns() - cpu if using.cpu_ns else wall
-    return wall, using.switches() == switches and wall < MAX_WALL_PER_CPU * busy
+    return wall, busy, using.switches() == switches and wall < MAX_WALL_PER_CPU * busy

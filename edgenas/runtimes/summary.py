@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -33,7 +33,8 @@ class Timing:
     """What is known of one model.
 
     `ms` and `p90_ms` are the 10 % and 90 % quantiles of its rounds; `repeat_error` compares even with odd rounds;
-    `runs` were timed, of which `clean_share` counted.
+    `runs` were timed, of which `clean_share` counted. A figure that is not `clean` is of disturbed samples: the machine
+    had no quiet moment, and `repeat_error` then holds the spread of the rounds as well.
     """
 
     ms: float
@@ -41,6 +42,7 @@ class Timing:
     repeat_error: float
     runs: int
     clean_share: float
+    clean: bool = True
 
 
 def summarise(rounds: Sequence[float]) -> Timing:
@@ -59,6 +61,19 @@ def summarise(rounds: Sequence[float]) -> Timing:
         runs=runs,
         clean_share=clean_runs / runs if runs else 0.0,
     )
+
+
+def summarise_disturbed(rounds: Sequence[float]) -> Timing:
+    """Summarise rounds of which too few are clean: a disturbed one counts by the time that its samples had a core.
+
+    The low quantile takes the least disturbed ones. The repeat error is no less than the distance from there to the
+    median: what half of the rounds differ by, the figure may be off. It is 1 where there are too few rounds to tell.
+    """
+    made_of = [_as_round(figure) for figure in rounds]
+    timing = summarise([Round(r.disturbed_ms if math.isnan(r) else r, r.runs, r.clean_share) for r in made_of])
+    figures = [r.disturbed_ms if math.isnan(r) else float(r) for r in made_of]
+    error = max(timing.repeat_error, _quantile(figures, 0.5) / timing.ms - 1)
+    return replace(timing, repeat_error=error if math.isfinite(error) else 1.0, clean=False)
 
 
 def summarise_rounds(rounds: Sequence[Mapping[K, float]], reference: K | None) -> dict[K, Timing]:

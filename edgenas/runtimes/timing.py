@@ -45,6 +45,8 @@ def measure(
     seconds: float | None = None,
     max_repeat_error: float = math.inf,
     patience: int = 1,
+    attempts: int = ATTEMPTS,
+    may_lack: bool = False,
     progress: Callable[[int, int], None] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Timing]:
@@ -63,11 +65,13 @@ def measure(
         max_repeat_error: while one item of ten repeats worse, as many rounds are added to those that are there. A
             machine that is fast in one second and slow in the next gives the low quantile only to those who look often.
         patience: times as many rounds, in all, as that may come to.
+        attempts: how often all is measured before the machine counts as too busy. With one, eight rounds decide.
+        may_lack: whether an item without a clean sample is left out of what is returned, where the others have enough.
         progress: called with the rounds done and due after each round; it begins again with each attempt and addition.
         sleep: pauses between attempts, in seconds.
 
     Raises:
-        TooNoisy: an item without a figure, or under 20 % of samples clean over all items, in each of three attempts.
+        TooNoisy: an item without a figure, or under 20 % of samples clean over all items, in each of the attempts.
     """
     # All before the first round: a session that warms up in a round would slow that round alone.
     for sessions in items.values():
@@ -75,21 +79,26 @@ def measure(
             warm_up(session)
 
     def take(number: int) -> dict[str, float]:
-        return _interleaved(items, number, round_ms, rng)
+        return interleaved(items, number, round_ms, rng)
 
-    for attempt in range(ATTEMPTS):
+    for attempt in range(attempts):
         if attempt:
             sleep(PAUSE_S * attempt)
         # Each attempt begins with an empty table: rounds of a busy time would spoil the quantiles of a quiet one.
         table: list[dict[str, float]] = []
         for _ in range(patience):
-            timings = _add_rounds(table, take, rounds, reference, seconds, progress)
-            if repeat_error_of_table(timings) <= max_repeat_error:
+            timings = _add_rounds(table, take, rounds, reference, seconds, progress, hurried=attempts == 1)
+            hopeless = attempts == 1 and clean_share(timings) < MIN_CLEAN_SHARE
+            if hopeless or repeat_error_of_table(timings) <= max_repeat_error:
                 break
+        if may_lack and clean_share(timings) >= MIN_CLEAN_SHARE:
+            return {name: timing for name, timing in timings.items() if not math.isnan(timing.ms)}
         problem = _doubt(timings)
         if problem is None:
             return timings
-    raise TooNoisy(f"{problem} in {ATTEMPTS} attempts; close other programs and measure again")
+    if attempts == 1:
+        raise TooNoisy(problem)
+    raise TooNoisy(f"{problem} in {attempts} attempts; close other programs and measure again")
 
 
 def warm_up(session: Session) -> None:
@@ -106,8 +115,12 @@ def _add_rounds(
     reference: str | None,
     seconds: float | None,
     progress: Callable[[int, int], None] | None,
+    hurried: bool,
 ) -> dict[str, Timing]:
-    """Add rounds to `table`, those with a slow reference again; return the timings of all that it then holds."""
+    """Add rounds to `table`, those with a slow reference again; return the timings of all that it then holds.
+
+    One who is `hurried` ends after eight rounds that were hardly clean.
+    """
     started = time.monotonic()
     new = range(len(table), len(table) + rounds)
     table += [{} for _ in new]
@@ -121,6 +134,10 @@ def _add_rounds(
             done += 1
             if progress:
                 progress(done, total)
+            if hurried and done == MIN_ROUNDS:
+                timings = summarise_rounds(table, None)
+                if clean_share(timings) < MIN_CLEAN_SHARE:
+                    return timings
         # Slow rounds of before this call had their repeats.
         due = [number for number in slow_rounds(table, reference) if number in new]
     if progress:
@@ -128,7 +145,7 @@ def _add_rounds(
     return summarise_rounds(table, reference)
 
 
-def _interleaved(
+def interleaved(
     items: Mapping[str, Sequence[Session]], number: int, round_ms: float, rng: np.random.Generator
 ) -> dict[str, float]:
     """Time one round of every item. An even round and the odd one after it use the same sessions.
@@ -143,10 +160,15 @@ def _interleaved(
     return row
 
 
+def clean_share(timings: Mapping[str, Timing]) -> float:
+    """Return the share of clean samples: the mean over items, all timed equally long."""
+    # By number of runs the fastest op would speak for all.
+    return float(np.mean([timing.clean_share for timing in timings.values()]))
+
+
 def _doubt(timings: Mapping[str, Timing]) -> str | None:
     """Say why these timings cannot be used, None if they can."""
-    # The mean over items, all timed equally long; by number of runs the fastest op would speak for all.
-    share = float(np.mean([timing.clean_share for timing in timings.values()]))
+    share = clean_share(timings)
     if share < MIN_CLEAN_SHARE:
         return f"only {share:.0%} of the timing samples were clean"
     bare = [name for name, timing in timings.items() if math.isnan(timing.ms)]

@@ -37,7 +37,7 @@ PARTS = {
     "spaces": ("base", "build", "images", "sampling"),
     "pretrained": ("base",),
     "data": ("base", "from_arrays", "view"),
-    "runtimes": ("base", "bench", "host", "reference", "rounds", "summary", "timing"),
+    "runtimes": ("base", "bench", "decide", "gaps", "host", "reference", "rounds", "summary", "timing", "waiting"),
 }
 # What a data set is built with, all by keyword.
 DATA_SETTINGS = ("root", "seed", "image_size", "validation_share", "download", "strict", "device")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -25,7 +25,7 @@ def from_json(kind: type[Record], value: Any) -> Record:
         value: what JSON gave.
 
     Raises:
-        ValueError: a field is missing, unknown, or of another type; it is named.
+        ValueError: a field without a default is missing, or one is unknown or of another type; it is named.
 
     >>> from dataclasses import dataclass
     >>> @dataclass(frozen=True)
@@ -79,10 +79,12 @@ def _read_record(kind: Any, value: Any, where: str) -> Any:
         raise ValueError(f"{where}: {value!r} is no record")
     hints = _hints(kind)
     names = [item.name for item in fields(kind)]
-    wrong = [name for name in (*names, *value) if (name in names) != (name in value)]
+    # An earlier version has left out what it did not know of.
+    needed = {item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING}
+    wrong = [name for name in (*names, *value) if name not in names or (name in needed and name not in value)]
     if wrong:
         raise ValueError(f"{where}: {', '.join(dict.fromkeys(wrong))} missing or too many")
-    return kind(**{name: _read(hints[name], value[name], f"{where}.{name}") for name in names})
+    return kind(**{name: _read(hints[name], value[name], f"{where}.{name}") for name in names if name in value})
 
 
 def _read_literal(known: Sequence[Any], value: Any, where: str) -> Any:

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgenas.devices import this_host
+from edgenas.devices.timed_graphs import time_graphs
 from edgenas.errors import BudgetError, UsageError
-from edgenas.runtimes.bench import met
+from edgenas.runtimes.decide import keeps
 from edgenas.runtimes.summary import Timing
+from edgenas.runtimes.waiting import Waiting
 from edgenas.system.progress import Reporter
 from edgenas.workflows.config import Config
-from edgenas.workflows.context import never
+from edgenas.workflows.context import never, waiting_for
 from edgenas.workflows.given import Given
 from edgenas.workflows.pretrained import whole_maker
 from edgenas.workflows.result import Result
@@ -26,12 +27,13 @@ NEAR = (0.7, 1.4)  # of the budget: what is predicted within is measured
 def baseline(config: Config, reporter: Reporter) -> list[Baseline]:
     """Return the trained networks at each resolution: priced, and measured where that decides.
 
+    Where the machine is too busy to tell whether one fits, the prediction does.
+
     Args:
         config: names the budget, and the network, else all that are known are looked at; and the device.
         reporter: who is told of stages.
 
     Raises:
-        NoisyMachine: the machine is too busy to time on.
         UsageError: there is no budget, or no network.
     """
     if config.budget_ms is None:
@@ -42,18 +44,21 @@ def baseline(config: Config, reporter: Reporter) -> list[Baseline]:
     if config.device is not None:
         return by_table(config, rows)
     middle = {id(row): row for row in _middles(rows)}
-    times = _timed(config, [row for row in rows if id(row) in middle], reporter, "time each network once")
+    waiting = waiting_for(config.wait_minutes, reporter)
+    once = [row for row in rows if id(row) in middle]
+    times = _timed(config, once, reporter, waiting, "time each network once")
     rates = {row.network: times[row.name].ms / row.macs for row in middle.values()}
     near = [r for r in rows if NEAR[0] <= rates[r.network] * r.macs / config.budget_ms <= NEAR[1]]
     near = [row for row in near if row.name not in times]
     if near:
-        times |= _timed(config, near, reporter, "time what is near the budget")
+        times |= _timed(config, near, reporter, waiting, "time what is near the budget")
     found = []
     for row in rows:
         predicted, timing = rates[row.network] * row.macs, times.get(row.name)
         fits = predicted <= config.budget_ms
         if timing is not None:
-            fits = met(timing.ms, timing.repeat_error, config.budget_ms)
+            within = keeps(timing.ms, timing.repeat_error, config.budget_ms, clean=timing.clean)
+            fits = fits if within is None else within
         ms, error = (None, None) if timing is None else (timing.ms, timing.repeat_error)
         found.append(row.as_baseline(predicted, ms, error, fits))
     return found
@@ -96,15 +101,18 @@ def _middles(rows: Sequence[WholeNetwork]) -> list[WholeNetwork]:
     return [group[len(group) // 2] for group in groups.values()]
 
 
-def _timed(config: Config, rows: Sequence[WholeNetwork], reporter: Reporter, title: str) -> dict[str, Timing]:
+def _timed(
+    config: Config, rows: Sequence[WholeNetwork], reporter: Reporter, waiting: Waiting, title: str
+) -> dict[str, Timing]:
     with reporter.stage(title) as progress:
-        return this_host.time_graphs(
+        return time_graphs(
             {row.name: row.space.graph(row.arch) for row in rows},
             config.runtime,
             config.threads,
             seconds=SECONDS_EACH * len(rows),
             rng=np.random.default_rng(config.seed),
             precision=config.precision or "fp32",
+            waiting=waiting,
             progress=progress,
         )
 

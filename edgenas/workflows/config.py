@@ -129,6 +129,13 @@ class Config:
     )
     threads: int = _setting(1, "threads of the runtime on the device", low=1, high=1024)
     runtime: str = _setting("onnxruntime", "runtime that the latency is of")
+    wait_minutes: float = _setting(
+        2.0,
+        "minutes that a measurement waits for gaps on a busy machine, all of a run twice as long; then the search goes "
+        "on with a wider interval",
+        low=0.0,
+        high=10**4,
+    )
     train_device: str = _setting("auto", "where networks are trained: auto, cpu, cuda", choices=("auto", "cpu", "cuda"))
     shape_choices: int = _setting(2, "combinations of shape choices (width, resolution) to keep", low=1, high=1000)
     finalists: int = _setting(2, "architectures that are trained to the end", low=1, high=100)

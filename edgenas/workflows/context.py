@@ -13,6 +13,7 @@ import numpy as np
 from numpy.random import Generator
 
 from edgenas.errors import Interrupted
+from edgenas.runtimes.waiting import Waiting, no_waiting
 from edgenas.system.progress import ProgressCallback, Reporter, SilentReporter
 from edgenas.system.run_folder import RunFolder
 
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 def never() -> bool:
     """Return False: run to the end."""
     return False
+
+
+def waiting_for(minutes: float, reporter: Reporter) -> Waiting:
+    """Return how long measurements wait for a busy machine: each so many minutes, with a line that says so."""
+    return Waiting(60 * minutes, reporter.log)
 
 
 class StageProgress:
@@ -50,6 +56,7 @@ class Context:
         seed: of everything random.
         reporter: who is told of stages and notices.
         stop: asked at every safe point.
+        waiting: how long its measurements wait for a busy machine.
     """
 
     folder: RunFolder
@@ -57,6 +64,7 @@ class Context:
     reporter: Reporter = field(default_factory=SilentReporter)
     stop: Callable[[], bool] = never
     progress: StageProgress = field(default_factory=StageProgress)
+    waiting: Waiting = field(default_factory=no_waiting)
 
     def rng(self, name: str) -> Generator:
         """Return an independent stream of random numbers for each name."""

@@ -1,24 +1,19 @@
-"""`edgenas profile`: a latency table of this machine, or of one that ssh reaches."""
+"""`edgenas profile`: a latency table of this machine."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from edgenas.devices import this_host
-from edgenas.devices.ssh import Remote
-from edgenas.errors import NoisyMachine, TableError
 from edgenas.graph.ops import Shape
 from edgenas.latency.table import LatencyTable, write_table
 from edgenas.spaces.build import SpaceMaker, build_space
 from edgenas.system.progress import Reporter
 from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import Config
-from edgenas.workflows.ingest import ingest
-from edgenas.workflows.kit import kit
-from edgenas.workflows.kit_content import KitOptions
+from edgenas.workflows.noise import describe_noise
 from edgenas.workflows.pretrained import space_source
 from edgenas.workflows.probes import general_probes, space_probes
 from edgenas.workflows.stages.profile import PATIENCE
@@ -63,6 +58,8 @@ def profile(
     table = this_host.cached_table(config.runtime, config.threads) if out is None else None
     table = table or this_host.empty_table(config.runtime, config.threads)
     missing = sum(node.key not in table.ops for node in nodes)
+    due = {node.key for node in nodes} - table.ops.keys()
+
     with reporter.stage(f"profile {missing} ops and {len(nets)} networks") as progress:
         table = this_host.extend_table(
             table,
@@ -71,50 +68,10 @@ def profile(
             seconds=seconds or this_host.SECONDS_EACH * (missing + len(nets)),
             rng=rng,
             patience=1 if seconds else PATIENCE,  # who says how long means it, on a busy machine, too
+            look=lambda timings: reporter.log(describe_noise(timings)),
             progress=progress,
         )
+    if lost := len(due - table.ops.keys()):
+        reporter.log(f"{lost} ops had no clean sample and are left out; profile again when less runs beside it")
     write_table(path, table)
     return path, table
-
-
-def profile_over_ssh(
-    config: Config,
-    reporter: Reporter,
-    options: KitOptions,
-    *,
-    host: str,
-    python: str = "python3",
-    name: str | None = None,
-    out: Path | None = None,
-) -> list[tuple[Path, LatencyTable]]:
-    """Measure a kit on the device that ssh reaches, and write its tables. Broken off, the same call goes on.
-
-    Args:
-        config: names the space, the threads and the seed.
-        reporter: who is told of stages and notices.
-        options: what the kit measures.
-        host: as ssh takes it.
-        python: on the device; it has numpy and onnxruntime.
-        name: of the device in tables; by default its own.
-        out: folder of the tables; by default this user's.
-
-    Raises:
-        EnvironmentFault: no connection, or something is missing there.
-        NoisyMachine: the device is too busy to time on; nothing is written.
-    """
-    remote = Remote(host, python, reporter)
-    remote.check()
-    with tempfile.TemporaryDirectory() as folder:
-        archive, results = Path(folder) / "kit.zip", Path(folder) / "results.jsonl"
-        manifest = kit(config, reporter, options, out=archive, page=False)
-        # Named by the kit's hash: the same call finds what it has measured before, and another kit does not.
-        there = f"edgenas-kit-{manifest['kit'][:16]}"
-        remote.copy(archive, there)
-        remote.measure(there, results, threads=config.threads, name=name)
-        try:
-            written = ingest(results, kit=archive, out=out)
-        except (NoisyMachine, TableError):
-            remote.remove(there)  # whole, and of no use: the next time begins from nothing
-            raise
-        remote.remove(there)
-    return written

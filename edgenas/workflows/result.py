@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import cached_property
 from numbers import Integral, Real
 from pathlib import Path
@@ -26,6 +26,9 @@ class Result:
     `met_budget` then is. `file` is the model of the bundle to use. Latency is in ms per image, accuracies and
     errors are shares in 0..1, `macs` counts a multiply-add as one, `seconds` goes by stage. None stands for unknown,
     never NaN.
+
+    `measurement` is "unclean" where the machine was too busy to tell whether the budget is met, so that `met_budget` is
+    None too, and `edgenas bench` measures again; else it is "clean", or None before any.
 
     `source` names the run whose weights were used, None if the run trained its own.
 
@@ -89,6 +92,7 @@ class Result:
     balanced_accuracy: float | None = None
     recall: dict[str, float | None] = field(default_factory=dict)
     confusion: list[list[int]] | None = None
+    measurement: str | None = None
 
     @property
     def path(self) -> Path:
@@ -118,9 +122,11 @@ class Result:
         except ValueError as error:
             raise UsageError(f"not a result of edgenas: {error}") from error
         names = {item.name for item in fields(cls)}
+        # Those with a default came with later versions.
+        needed = {item.name for item in fields(cls) if item.default is MISSING and item.default_factory is MISSING}
         found = set(values) if isinstance(values, dict) else set()
-        if found != names:
-            raise UsageError(f"not a result of edgenas: {', '.join(sorted(found ^ names))} missing or too many")
+        if wrong := (found - names) | (needed - found):
+            raise UsageError(f"not a result of edgenas: {', '.join(sorted(wrong))} missing or too many")
         return cls(**values)
 
 

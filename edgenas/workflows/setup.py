@@ -17,7 +17,7 @@ from edgenas.system import distributed, plugins
 from edgenas.system.progress import Reporter, SilentReporter
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, RunFolder, write_atomically, write_format
 from edgenas.workflows.config import Config, resolve_data, to_toml
-from edgenas.workflows.context import Context
+from edgenas.workflows.context import Context, waiting_for
 from edgenas.workflows.given import Given, build_given_space, strategy_of
 from edgenas.workflows.limits import device_of, further_costs, further_tables, limits_of, recorded_devices, with_devices
 from edgenas.workflows.load_data import load_data
@@ -29,7 +29,7 @@ REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
 SPREAD = "table-spread"  # the table that the space is narrowed by, before the rest is profiled
 MINIMUM = "limits"  # artefact: the least that the space has of each metric that is limited beside the latency
 # Where a run lives and works is not what it is: a resumed run may differ in these.
-FREE = tuple(f"{name} = " for name in ("output", "resume", "reuse", "workers", "ray"))
+FREE = tuple(f"{name} = " for name in ("output", "resume", "reuse", "workers", "ray", "wait_minutes"))
 MOVABLE = "cache = "  # kept, so that a resumed run finds its decoded pictures; it may be told another place
 
 
@@ -126,7 +126,8 @@ def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iter
     try:
         if folder.notice:
             reporter.log(folder.notice)
-        yield Context(folder, config.seed, reporter, lambda: distributed.agree(stop()))
+        waiting = waiting_for(config.wait_minutes, reporter)
+        yield Context(folder, config.seed, reporter, lambda: distributed.agree(stop()), waiting=waiting)
     finally:
         folder.unlock()
 

@@ -42,7 +42,7 @@ LIMITS = ("max_params", "max_memory_mb", "max_file_mb")
 CONDITIONS = ("runtime", "threads")
 FREE = ("budget_ms", "budgets_ms", "device", "precision", "strategy", "options", "trials", "minutes", "batch", "prune")
 AFTER = ("finalists", "final_epochs", "int8", "output", "resume")
-CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, *MOVABLE)
+CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, "wait_minutes", *MOVABLE)
 
 
 def begun_with(folder: Path, moved: Mapping[str, Any] = MappingProxyType({})) -> Config:

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from edgenas.runtimes.bench import met
+from edgenas.runtimes.decide import met
 from edgenas.system.progress import PlainReporter
 from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.config import make_config

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edgenas.runtimes.bench import met
+from edgenas.runtimes.decide import met
 from edgenas.system.progress import PlainReporter
 from edgenas.workflows.config import make_config
 from edgenas.workflows.profile import profile

@@ -24,7 +24,8 @@ import torch
 
 from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.feasible import fill_budget, random_feasible
-from edgenas.runtimes.bench import bench_in_fresh_process, met
+from edgenas.runtimes.bench import bench_in_fresh_process
+from edgenas.runtimes.decide import met
 from edgenas.system import plugins
 from edgenas.system.progress import PlainReporter
 from edgenas.system.run_folder import write_atomically

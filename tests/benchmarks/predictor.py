@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgenas.devices.this_host import time_graphs
+from edgenas.devices.timed_graphs import time_graphs
 from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
 from edgenas.system.progress import PlainReporter

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from edgenas.cli import main as cli
+from edgenas.errors import NoisyMachine
 from edgenas.runtimes.base import Port
 from edgenas.runtimes.bench import Bench
 
@@ -39,3 +41,35 @@ def test_bench_prints_json(timed, capsys):
     captured = capsys.readouterr()
     assert json.loads(captured.out)[0]["repeat_error"] == 0.05
     assert captured.err == ""
+
+
+@pytest.fixture
+def bundle(fake):
+    port = Port("input", (1, 3, 8, 8), "float32")
+    row = Bench("model.onnx", 1.5, 2.0, 0.01, 300, 1.0, 0.05, 1, "ort", "1", port, (port,))
+    return fake("bench", "bench_bundle", answer=[row]), row
+
+
+@pytest.mark.parametrize("is_met, code, says", [(True, 0, "Budget met"), (False, 1, "Budget missed"), (None, 0, "")])
+def test_a_bundle_is_measured_against_its_budget(bundle, tmp_path, capsys, is_met, code, says):
+    measuring, row = bundle
+    measuring.answer = [replace(row, met_budget=is_met)]
+    assert cli.main(["bench", str(tmp_path), "--wait-minutes", "0.5", "--seconds", "1"]) == code
+    assert says in capsys.readouterr().out
+    ((folder, _), how), *_ = measuring.calls
+    assert folder == tmp_path and how == {"seconds": 1.0, "wait_minutes": 0.5}
+    assert cli.main(["bench", str(tmp_path), "--json", "-q"]) == code
+    assert json.loads(capsys.readouterr().out)[0]["met_budget"] is is_met
+
+
+def test_a_machine_too_busy_for_a_bundle_is_an_exit_code(bundle, tmp_path, capsys):
+    measuring, _ = bundle
+    measuring.failure = NoisyMachine("too busy to tell")
+    assert cli.main(["bench", str(tmp_path)]) == 4
+    assert "too busy to tell" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--threads", "2"], ["--runtime", "onnxruntime"], ["b.onnx"]])
+def test_a_bundle_is_measured_alone_and_as_it_says(bundle, tmp_path, capsys, words):
+    assert cli.main(["bench", str(tmp_path), *words]) == 2
+    assert not bundle[0].calls

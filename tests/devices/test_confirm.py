@@ -7,10 +7,10 @@ import pytest
 
 from edgenas.devices.confirm import FASTER_BY, FEWEST_ROUNDS, finalist_probes, finalist_timings
 from edgenas.devices.ingest import Results
-from edgenas.devices.this_host import SLOWER_BY
 from edgenas.errors import NoisyMachine, TableError, UsageError
 from edgenas.latency.table import LatencyTable
 from edgenas.runtimes.base import Round
+from edgenas.runtimes.decide import SLOWER_BY
 
 CONDITIONS = {"processor": "Cortex-A76", "runtime": "onnxruntime", "threads": "1"}
 TABLE = LatencyTable({"unit": "ms", "device": "pi5", "precision": "fp32", "reference_ms": "0.050", **CONDITIONS})

@@ -25,7 +25,7 @@ from edgenas.errors import EnvironmentFault, NoisyMachine, TableError, UsageErro
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.config import make_config
 from edgenas.workflows.kit_content import KitOptions
-from edgenas.workflows.profile import profile_over_ssh
+from edgenas.workflows.remote_profile import profile_over_ssh
 
 SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 needs_sshd = pytest.mark.skipif(not (SSHD and shutil.which("ssh")), reason="needs ssh and sshd")

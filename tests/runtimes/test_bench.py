@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from edgenas.errors import DataError, EnvironmentFault, NoisyMachine, UnknownName, UsageError
 from edgenas.runtimes import bench as bench_module
 from edgenas.runtimes.base import Port
-from edgenas.runtimes.bench import Bench, bench, bench_in_fresh_process, met, read_model
+from edgenas.runtimes.bench import Bench, bench, bench_in_fresh_process, read_model
 from edgenas.runtimes.reference import reference_model
 from edgenas.runtimes.summary import Timing
 from edgenas.runtimes.timing import TooNoisy
@@ -95,21 +95,6 @@ def model(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(reference_model())
     return path
-
-
-@pytest.mark.parametrize(
-    "ms, repeat_error, budget_ms, expected",
-    [
-        (19.0, 0.04, 20.0, True),
-        (19.5, 0.04, 20.0, False),
-        (20.0, 0.0, 20.0, True),
-        (20.1, 0.0, 20.0, False),
-        (1.0, float("inf"), 20.0, False),
-        (float("nan"), 0.0, 20.0, False),
-    ],
-)
-def test_met_counts_the_repeat_error(ms, repeat_error, budget_ms, expected):
-    assert met(ms, repeat_error, budget_ms) is expected
 
 
 def test_a_good_model_is_read_whole(model):

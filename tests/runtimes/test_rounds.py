@@ -1,6 +1,7 @@
 """A round on a machine whose clocks are ours: what interruptions do to its median, and what they do not."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,19 @@ def test_a_round_without_a_clean_sample_is_nan():
     machine = Machine(300_000, interrupted=1.0)
     figure = timed_round(machine.run, 50.0, machine.gauges())
     assert math.isnan(figure) and figure.clean_share == 0 and figure.runs >= 1
+
+
+@pytest.mark.parametrize("interrupted", [0.5, 1.0])
+def test_disturbed_samples_count_by_the_time_that_they_had_the_core(interrupted):
+    machine = Machine(3_000_000, interrupted)
+    figure = timed_round(machine.run, 200.0, machine.gauges())
+    assert figure.disturbed_ms == pytest.approx(3.0) and figure.clean_share == pytest.approx(1 - interrupted, abs=0.25)
+
+
+def test_where_no_clock_tells_it_they_count_by_the_time_that_passed():
+    machine = Machine(3_000_000, 1.0)
+    using = replace(machine.gauges(), cpu_ns=None, switches=lambda: machine.runs)
+    assert timed_round(machine.run, 200.0, using).disturbed_ms == pytest.approx(13.0)
 
 
 @pytest.mark.parametrize("tick_ns", [1, 100, 5_000, 100_000, 15_600_000])

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.runtimes.base import Round
-from edgenas.runtimes.summary import Timing, repeat_error, repeat_error_of_table, summarise, summarise_rounds
+from edgenas.runtimes.summary import (
+    Timing,
+    repeat_error,
+    repeat_error_of_table,
+    summarise,
+    summarise_disturbed,
+    summarise_rounds,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,3 +68,19 @@ def test_a_round_whose_reference_is_slow_counts_for_nobody():
     timings = summarise_rounds(rounds, "ref")
     assert timings["a"].ms == 5.0 and timings["a"].clean_share == pytest.approx(9 / 11)
     assert summarise_rounds(rounds, None)["a"].ms == 1.0
+
+
+@pytest.mark.parametrize(
+    "rounds, ms, repeat_error",
+    [
+        ([Round(math.nan, 5, 0.0, 2.0)] * 8, 2.0, 0.0),
+        ([Round(1.0, 5, 0.1, 9.0), Round(math.nan, 5, 0.0, 1.0)] * 4, 1.0, 0.0),
+        ([Round(math.nan, 5, 0.0, ms) for ms in (1.0, 1.0, 1.4, 1.4, 1.4, 1.4, 1.4, 1.4)], 1.0, 0.4),
+        ([Round(math.nan, 5, 0.0, 1.0)], 1.0, 1.0),
+    ],
+    ids=["steady", "clean ones by their clean samples", "spread", "too few to tell"],
+)
+def test_disturbed_rounds_are_wide_as_they_spread(rounds, ms, repeat_error):
+    timing = summarise_disturbed(rounds)
+    assert (timing.ms, timing.repeat_error) == (pytest.approx(ms), pytest.approx(repeat_error))
+    assert not timing.clean and timing.runs == 5 * len(rounds)

@@ -147,3 +147,19 @@ def test_steady_figures_get_no_more_rounds_and_shaky_ones_no_end_of_them():
         run_measure({"a": [FakeSession(1.0, plan=plan)]}, rounds=20, max_repeat_error=0.04, patience=3)[0]["a"].runs
         == 60
     )
+
+
+def test_with_one_attempt_eight_rounds_find_a_machine_busy():
+    session = FakeSession(math.nan)
+    seen = []
+    session.rounds = lambda n, ms: seen.append(ms) or [Round(math.nan, 10, 0.0)]
+    with pytest.raises(TooNoisy, match="^only 0% of the timing samples were clean$"):
+        run_measure({"a": [session]}, rounds=100, attempts=1, max_repeat_error=0.04, patience=3)
+    assert len(seen) == 1 + timing.MIN_ROUNDS
+
+
+def test_items_without_a_clean_sample_may_be_left_out_where_the_others_have_enough():
+    items = {"a": [FakeSession(1.0)], "b": [FakeSession(math.nan)], "c": [FakeSession(1.0)]}
+    assert run_measure(items, may_lack=True)[0].keys() == {"a", "c"}
+    with pytest.raises(TooNoisy, match="only 0%"):
+        run_measure({"b": [FakeSession(math.nan)]}, may_lack=True)

@@ -65,7 +65,10 @@ class WebSession:
             EnvironmentFault: the engine stopped.
         """
         reply = self._ask({"do": "rounds", "n": n, "ms": ms}, "does not run on its own inputs")
-        return [Round(math.nan if r["ms"] is None else r["ms"], r["runs"], r["clean_share"]) for r in reply["rounds"]]
+        return [
+            Round(math.nan if r["ms"] is None else r["ms"], r["runs"], r["clean_share"], r["disturbed_ms"])
+            for r in reply["rounds"]
+        ]
 
     def close(self) -> None:
         """Free the model."""

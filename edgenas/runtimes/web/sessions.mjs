@@ -89,19 +89,25 @@ export function tickOf(now) {
   return Math.min(...steps);
 }
 
-// {ms, runs, clean_share} of about `ms` milliseconds, at least one sample; ms is null without a clean one.
+// {ms, runs, clean_share, disturbed_ms} of about `ms` milliseconds, at least one sample; ms is null without a clean one,
+// disturbed_ms is of all samples.
 export async function timedRound(run, ms, gauges) {
   const batch = await runsPerSample(run, gauges);
-  const clean = [];
-  let samples = 0, now = gauges.now();
+  const clean = [], every = [];
+  let now = gauges.now();
   const end = now + ms;
-  while (samples === 0 || now < end) {
+  while (every.length === 0 || now < end) {
     const [spent, isClean] = await sample(run, batch, gauges);
-    samples += 1;
+    every.push(spent);
     if (isClean) clean.push(spent);
     now = gauges.now();
   }
-  return { ms: median(clean) / batch || null, runs: samples * batch, clean_share: clean.length / samples };
+  return {
+    ms: median(clean) / batch || null,
+    runs: every.length * batch,
+    clean_share: clean.length / every.length,
+    disturbed_ms: median(every) / batch,
+  };
 }
 
 async function runsPerSample(run, gauges) {

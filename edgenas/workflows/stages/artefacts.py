@@ -11,12 +11,22 @@ from edgenas.exporters.metadata import Precision
 
 @dataclass(frozen=True)
 class Bounds:
-    """The architectures that move the fewest and the most bytes, by code, and their latency in ms."""
+    """The architectures that move the fewest and the most bytes, by code, and their latency in ms.
+
+    Args:
+        smallest_low_ms: what the smallest takes at least, where the machine was too busy to tell it well.
+    """
 
     smallest: str
     smallest_ms: float
     largest: str
     largest_ms: float
+    smallest_low_ms: float | None = None
+
+    @property
+    def least_ms(self) -> float:
+        """Return the budget below which the space has no network for certain."""
+        return self.smallest_ms if self.smallest_low_ms is None else self.smallest_low_ms
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,12 @@ class Narrowing:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A candidate for a finalist: predicted, and measured where the device is here; shares in 0..1, latencies in ms."""
+    """A candidate for a finalist: predicted, and measured where the device is here; shares in 0..1, latencies in ms.
+
+    Args:
+        met: None where nothing was measured, or the machine was too busy to tell.
+        clean: whether the measurement is of clean samples.
+    """
 
     arch: str
     accuracy: float
@@ -53,6 +68,7 @@ class Candidate:
     measured_ms: float | None
     repeat_error: float | None
     met: bool | None
+    clean: bool = True
 
 
 @dataclass(frozen=True)
@@ -87,12 +103,19 @@ class Exported:
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured latency in ms; None stands for what was not measured yet."""
+    """A measured latency in ms; None stands for what was not measured yet.
+
+    Args:
+        clean: whether it is of clean samples.
+        slowed: how much slower than at its best the reference op was meanwhile, at least 1.
+    """
 
     ms: float | None = None
     p90_ms: float | None = None
     repeat_error: float | None = None
     threads: int | None = None
+    clean: bool = True
+    slowed: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -114,7 +137,7 @@ class Verdict:
     """Whether a finalist meets the budget, in the precision that this is for, and which file is the default.
 
     Args:
-        met: None while the device has not measured it.
+        met: None while the device has not measured it, and where it was too busy to tell.
         too_large: bytes of a file that exceeds its limit; it misses the budget however fast it is.
         figures: latencies by precision, of the files that there are.
     """

@@ -1,35 +1,26 @@
-"""Before anything is trained: what the space can do on the device, and whether the limits can be met at all."""
+"""Before anything is trained: the fastest and the slowest network of the space on the device."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
-from edgenas.cost.base import AdditiveCost, CostModel
-from edgenas.cost.bounds import cheapest_and_largest, cheapest_arch
+from edgenas.cost.bounds import cheapest_and_largest
 from edgenas.cost.counts import CountCost
-from edgenas.devices.this_host import cached_table, time_graphs
+from edgenas.devices.this_host import cached_table
+from edgenas.devices.timed_graphs import time_graphs
 from edgenas.errors import BudgetError
-from edgenas.exploration.feasible import uniform
-from edgenas.graph.graph import Arch, Graph
 from edgenas.latency.predictor import latency_interval
 from edgenas.latency.table import LatencyTable
 from edgenas.runtimes.summary import MAX_REPEAT_ERROR
-from edgenas.spaces.base import SearchSpace
-from edgenas.system import text
 from edgenas.workflows.context import Context
-from edgenas.workflows.stages.artefacts import AttainableMinimum, Bounds
+from edgenas.workflows.stages.artefacts import Bounds
 from edgenas.workflows.task import Task
 
 BOUND_SECONDS = 2.0  # for both architectures: an impossible budget is refused within ten seconds
-SAMPLES = 400  # random architectures that the minimum of a cost that is no sum is looked for in
-# In bytes of what is moved: too little to change an order, enough to tell architectures of the same cost apart.
-TIE_BREAK = 1e-12
 
 
 def measured_bounds(task: Task, ctx: Context) -> Bounds:
     """Time the architectures that move the fewest and the most bytes.
+
+    On a machine that stays busy only the low end of what the fastest may take refuses a budget.
 
     Raises:
         BudgetError: the budget is below the space's fastest network, whose latency is named.
@@ -47,16 +38,19 @@ def measured_bounds(task: Task, ctx: Context) -> Bounds:
         quiet_ms=cached_table(device.runtime, device.threads, device.precision).reference_ms,
         max_repeat_error=MAX_REPEAT_ERROR,
         tries=2,  # what is impossible is to be refused soon
+        waiting=ctx.waiting,
         progress=ctx.progress,
     )
     low, high = timings["smallest"], timings["largest"]
     # Without the repeat error: what might just be possible is searched, and measured in the end.
-    if low.ms > task.budget_ms:
+    low_ms = low.ms if low.clean else low.ms * (1 - low.repeat_error)
+    if low_ms > task.budget_ms:
         raise BudgetError(
             f"no {task.space.name} network runs in {task.budget_ms:g} ms here: the fastest takes {low.ms:.3f} ms "
             f"(repeat error {low.repeat_error:.1%}); ask for --budget-ms {1.1 * low.ms:.2g} or more"
         )
-    return Bounds(task.space.code(smallest), low.ms, task.space.code(largest), high.ms)
+    codes = task.space.code(smallest), task.space.code(largest)
+    return Bounds(codes[0], low.ms, codes[1], high.ms, None if low.clean else low_ms)
 
 
 def predicted_bounds(task: Task, table: LatencyTable) -> Bounds:
@@ -87,59 +81,8 @@ def check_bounds(task: Task, bounds: Bounds) -> None:
     Raises:
         BudgetError: the fastest network takes longer.
     """
-    if bounds.smallest_ms > task.budget_ms:
+    if bounds.least_ms > task.budget_ms:
         raise BudgetError(
             f"the fastest {task.space.name} network takes {bounds.smallest_ms:.3f} ms on {task.device.name}; "
             f"ask for --budget-ms {1.1 * bounds.smallest_ms:.2g} or more"
         )
-
-
-class _TieBroken(CostModel):
-    """Another cost, with the bytes that are moved as a tie-break.
-
-    Where two blocks share a peak of memory, neither lowers it alone; with the tie-break a descent goes on.
-    """
-
-    def __init__(self, cost: CostModel) -> None:
-        self.metric, self.cost = cost.metric, cost
-        self._bytes = CountCost("bytes")
-
-    def __call__(self, graph: Graph) -> float:
-        return self.cost(graph) + TIE_BREAK * self._bytes(graph)
-
-    def many(self, space: SearchSpace, archs: Sequence[Arch]) -> np.ndarray:
-        total: np.ndarray = self.cost.many(space, archs) + TIE_BREAK * self._bytes.many(space, archs)
-        return total
-
-
-def least(space: SearchSpace, cost: CostModel, rng: np.random.Generator) -> float:
-    """Return the least that any architecture costs; of what is no sum of blocks, the least of samples too.
-
-    Args:
-        space: of the architectures.
-        cost: any cost, in its own unit.
-        rng: draws the samples.
-    """
-    # Coordinate descent is exact for a sum of blocks; a peak of memory is a maximum, in which it may get stuck.
-    if isinstance(cost, AdditiveCost):
-        return float(cost.many(space, [cheapest_arch(space, cost)])[0])
-    return float(cost.many(space, [cheapest_arch(space, _TieBroken(cost)), *uniform(space, rng, SAMPLES)]).min())
-
-
-def attainable_minimum(task: Task, ctx: Context) -> AttainableMinimum:
-    """Return the least that the space has of each metric that is limited beside the latency.
-
-    Raises:
-        BudgetError: a limit is below that, which is named.
-    """
-    costs: list[CostModel] = [CountCost("params"), task.peak, *task.costs]
-    known = {cost.metric: cost for cost in costs}
-    found = {}
-    for limit in task.limits[1:]:  # the first is the latency here, which `Bounds` is about
-        value = found[limit.metric] = least(task.space, known[limit.metric], ctx.rng("least"))
-        if value > limit.bound:
-            raise BudgetError(
-                f"no {task.space.name} network keeps to {limit}: the least is {text.figure(limit.metric, value)}; "
-                f"ask for {limit.flag_for(value)} or more"
-            )
-    return AttainableMinimum(found)

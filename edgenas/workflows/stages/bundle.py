@@ -49,6 +49,7 @@ def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
         threads=figures["fp32"].threads or device.threads,  # as measured: more than there are cores are capped
         data=data.name,
         test_images=tested.images,
+        met_budget=chosen.verdict.met,
         by_class=accuracies.by_class[chosen.verdict.default],
         network={"space": space.name, "arch": space.code(finalist.arch), **space.values(finalist.arch)},
     )
@@ -103,7 +104,7 @@ def levels(inputs: np.ndarray, steps: InputSteps) -> np.ndarray:
 
 
 def _measured(figure: Figure, accuracy: float | None) -> Measured:
-    return Measured(figure.ms, figure.p90_ms, figure.repeat_error, float(accuracy or 0.0))
+    return Measured(figure.ms, figure.p90_ms, figure.repeat_error, float(accuracy or 0.0), figure.clean)
 
 
 def _runtime_version(priced: Priced) -> str:

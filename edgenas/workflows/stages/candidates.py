@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgenas.devices.this_host import time_graphs
+from edgenas.devices.timed_graphs import time_graphs
 from edgenas.errors import BudgetError
 from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.feasible import fill_budget, network_keys, repair
@@ -16,7 +16,8 @@ from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study
 from edgenas.graph.graph import Arch
 from edgenas.latency.table import NetRow
-from edgenas.runtimes.bench import met
+from edgenas.runtimes import reference
+from edgenas.runtimes.decide import keeps
 from edgenas.runtimes.summary import MAX_REPEAT_ERROR
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import Candidate, Selection
@@ -48,7 +49,7 @@ def select(
     Candidates are what the strategy recommends, the best trials, trained networks whose weights are inherited, made to
     fit if need be, and larger variants of these that still fit, all scored again on the final weights and the whole
     validation split. Those that are measured above the budget are recorded as misses and refit the correction; the next
-    ones are tried.
+    ones are tried. Where the machine was too busy to tell, those that may meet it are taken after those that do.
 
     Args:
         priced: the task, by the prices of the search.
@@ -76,7 +77,7 @@ def select(
         for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
             rows = _measure(priced, {arch: scores[arch]["accuracy"] for arch in group}, ctx, attempt)
             tried |= rows
-            accepted += [arch for arch, row in rows.items() if row.met is not False]  # None: not measured, not missed
+            accepted += [arch for arch, row in rows.items() if row.met is not False]  # None: nobody knows
             if len(accepted) >= wanted:
                 break
         if accepted:
@@ -84,17 +85,24 @@ def select(
         # Nothing was accepted, so all that was measured are misses.
         misses = {row.arch: row.measured_ms for row in tried.values() if row.measured_ms is not None}
         priced = refitted(priced, misses)
+    # Of disturbed samples none decides that there is nothing to train.
+    accepted = accepted or sorted((a for a, row in tried.items() if not row.clean), key=lambda a: _ms(tried[a]))
     if not accepted:
         raise BudgetError(_none_within(priced, list(tried.values())))
+    accepted.sort(key=lambda arch: tried[arch].met is not True)
     codes = tuple(priced.space.code(arch) for arch in accepted[:wanted])
     return Selection(codes, tuple(tried.values()), tuple(strategy.notes), misses)
+
+
+def _ms(row: Candidate) -> float:
+    return np.inf if row.measured_ms is None else row.measured_ms
 
 
 def _none_within(priced: Priced, tried: Sequence[Candidate]) -> str:
     """What to say where no candidate meets the budget."""
     figures = ""
     if tried:
-        closest = min(tried, key=lambda row: row.measured_ms or np.inf)
+        closest = min(tried, key=_ms)
         figures = f"; the fastest was predicted {closest.predicted_ms:.3f}, measured {closest.measured_ms:.3f} ms"
     return f"no architecture was found within {in_words(priced.task.limits)}{figures}; raise the budget"
 
@@ -192,12 +200,14 @@ def _measure(priced: Priced, accuracy: Mapping[Arch, float], ctx: Context, attem
         precision=device.precision,
         quiet_ms=priced.table.reference_ms,
         max_repeat_error=MAX_REPEAT_ERROR,
+        waiting=ctx.waiting,
         progress=ctx.progress,
     )
+    slowed = timings[reference.NAME].ms / priced.table.reference_ms
     for arch, row in rows.items():
         t = timings[row.arch]
-        is_met = met(t.ms * (1 + RESERVE), t.repeat_error, priced.task.budget_ms)
-        rows[arch] = replace(row, measured_ms=t.ms, repeat_error=t.repeat_error, met=is_met)
+        within = keeps(t.ms * (1 + RESERVE), t.repeat_error, priced.task.budget_ms, clean=t.clean, slowed=slowed)
+        rows[arch] = replace(row, measured_ms=t.ms, repeat_error=t.repeat_error, met=within, clean=t.clean)
     return rows
 
 

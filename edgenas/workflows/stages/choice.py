@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Set
+from dataclasses import replace
 from functools import partial
 from itertools import count, takewhile
 from pathlib import Path
@@ -38,7 +40,8 @@ def choose(
     """Return the finalist to deliver, and all that were trained.
 
     If all finalists are above the budget, their latencies refit the correction, and the next ones on the front are
-    tried. On a device that is not this machine nothing is measured yet.
+    tried. Where the machine was too busy to tell, the most accurate that may meet it is delivered. On a device that is
+    not this machine nothing is measured yet.
 
     Raises:
         BudgetError: all missed, again and again.
@@ -49,20 +52,39 @@ def choose(
         priced = refitted(priced, selection.misses_ms)
         return choose_unmeasured(priced, trained, selection, ctx), trained
     missed: dict[Arch, Verdict] = {}
+    doubtful: list[Chosen] = []  # those that missed by disturbed samples
     for attempt in range(ATTEMPTS):
         selection = _train_selected(priced, evaluator, strategy, study, ctx, attempt, frozenset(missed), trained)
         # As in `select`, whose work is read from its artefact in a resumed run.
         priced = refitted(priced, selection.misses_ms)
         first = len(trained) - len(selection.finalists)
+        unknown: list[Chosen] = []
         # The best first: the rest need no export and no measurement once one meets the budget.
         for number in sorted(range(first, len(trained)), key=lambda i: -trained[i].scores.accuracy):
             files = exported(priced, trained[number], number, ctx)
             found = verdict(priced.task, files, measured(priced, number, ctx).figures)
+            chosen = Chosen(number, trained[number], selection, found, len(missed), priced)
             if found.met:
-                return Chosen(number, trained[number], selection, found, len(missed), priced), trained
+                return chosen, trained
+            if found.met is None:
+                unknown.append(chosen)
+                continue
             missed[trained[number].arch] = found
+            if not found.too_large and not all(figure.clean for figure in found.figures.values()):
+                doubtful.append(chosen)
+        if unknown:
+            return unknown[0], trained
         priced = refitted(priced, _measured_ms(priced, missed))
+    if doubtful:
+        least = min(doubtful, key=lambda chosen: _budget_ms(chosen.verdict, priced))
+        return replace(least, verdict=replace(least.verdict, met=None)), trained
     raise none_met(priced, list(missed.values()))
+
+
+def _budget_ms(found: Verdict, priced: Priced) -> float:
+    """The latency in the precision of the budget; infinite if there is none."""
+    figure = found.figures.get(priced.task.device.precision)
+    return math.inf if figure is None or figure.ms is None else figure.ms
 
 
 def _measured_ms(priced: Priced, missed: dict[Arch, Verdict]) -> dict[str, float]:

@@ -121,6 +121,7 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
         balanced_accuracy=classes.balanced_accuracy,
         recall=dict(zip(task.data.classes, classes.recall, strict=True)),
         confusion=None if classes.confusion is None else [list(row) for row in classes.confusion],
+        measurement=None if figure.ms is None else "unclean" if verdict.met is None else "clean",
     )
 
 

@@ -11,12 +11,8 @@ from edgenas.latency.table import LatencyTable
 from edgenas.workflows.context import Context
 from edgenas.workflows.setup import MINIMUM, SPREAD
 from edgenas.workflows.stages.artefacts import AttainableMinimum, Bounds, Narrowing
-from edgenas.workflows.stages.bounds import (
-    attainable_minimum,
-    check_bounds,
-    measured_bounds,
-    predicted_bounds,
-)
+from edgenas.workflows.stages.bounds import check_bounds, measured_bounds, predicted_bounds
+from edgenas.workflows.stages.minimum import attainable_minimum
 from edgenas.workflows.stages.narrow import describe_narrowing, narrow
 from edgenas.workflows.stages.profile import known_table, load_or, profile_rest, profile_spread
 from edgenas.workflows.task import Priced, Task, narrowed, price

@@ -49,7 +49,7 @@ def profile_spread(task: Task, ctx: Context) -> LatencyTable:
     unknown = [node for node in nodes if node.key not in table.ops]
     spread = stratified(unknown, SPREAD_OPS - len(known))
     rng = ctx.rng("spread")
-    table = extend_table(table, spread, [], seconds=SPREAD_SECONDS, rng=rng, progress=ctx.progress)
+    table = extend_table(table, spread, [], seconds=SPREAD_SECONDS, rng=rng, waiting=ctx.waiting, progress=ctx.progress)
     return _stored(task.device, ctx, table)
 
 
@@ -70,7 +70,9 @@ def profile_rest(task: Task, table: LatencyTable, ctx: Context, *, binds: bool) 
     nets = [(task.space, arch) for arch in _training_networks(task, table, rng)]
     seconds = SECONDS_EACH * (len(nodes) + len(nets))
     patience = PATIENCE if binds else 1
-    table = extend_table(table, nodes, nets, seconds=seconds, rng=rng, patience=patience, progress=ctx.progress)
+    table = extend_table(
+        table, nodes, nets, seconds=seconds, rng=rng, patience=patience, waiting=ctx.waiting, progress=ctx.progress
+    )
     return _stored(task.device, ctx, table)
 
 
@@ -121,7 +123,9 @@ def _cached(device: Device) -> LatencyTable:
 
 
 def _stored(device: Device, ctx: Context, table: LatencyTable) -> LatencyTable:
-    """The table, kept in this machine's cache for the next run."""
+    """The table, kept in this machine's cache for the next run unless it was measured beside other programs."""
+    if table.unclean_margin:
+        return table
     try:
         write_table(cached_table_path(device.runtime, device.threads, device.precision), table)
     except EnvironmentFault as error:  # the run has its own copy, and can do without the cache

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 
-from edgenas.devices.this_host import SLOWER_BY, TRIES
+from edgenas.devices.timed_files import time_files
 from edgenas.exporters.metadata import Precision
-from edgenas.runtimes.bench import Bench, bench_in_fresh_process, met
+from edgenas.runtimes.decide import keeps
 from edgenas.workflows.context import Context
 from edgenas.workflows.limits import MB
 from edgenas.workflows.stages.artefacts import Exported, Figure, Measurement, Verdict
@@ -25,8 +24,19 @@ def measure(priced: Priced, number: int, ctx: Context) -> Measurement:
     """Time a finalist's files, by precision, in a fresh process on this machine."""
     folder = ctx.folder.path
     paths = {p: path for p in PRECISIONS if (path := finalist_path(folder, number, p)).exists()}
-    timings = _timed(priced, list(paths.values()), ctx)
-    figures = (Figure(t.ms, t.p90_ms, t.repeat_error, t.threads) for t in timings)
+    device, quiet_ms = priced.task.device, priced.table.reference_ms
+    timings = time_files(
+        list(paths.values()),
+        threads=device.threads,
+        runtime=device.runtime,
+        seconds=BENCH_SECONDS,
+        quiet_ms=quiet_ms,
+        waiting=ctx.waiting,
+        progress=ctx.progress,
+    )
+    figures = (
+        Figure(t.ms, t.p90_ms, t.repeat_error, t.threads, t.clean, max(1.0, t.reference_ms / quiet_ms)) for t in timings
+    )
     return Measurement(dict(zip(paths, figures, strict=True)))
 
 
@@ -56,10 +66,10 @@ def verdict(task: Task, exported: Exported, measured: Mapping[str, Figure]) -> V
 
 
 def _met(figure: Figure, budget_ms: float) -> bool | None:
-    """Whether a figure keeps the budget; None where there is no figure."""
+    """Whether a figure keeps the budget; None where there is no figure, or none that tells."""
     if figure.ms is None or figure.repeat_error is None:
         return None
-    return met(figure.ms, figure.repeat_error, budget_ms)
+    return keeps(figure.ms, figure.repeat_error, budget_ms, clean=figure.clean, slowed=figure.slowed)
 
 
 def _better(task: Task, exported: Exported, figures: Mapping[str, Figure], most_bytes: float) -> tuple[Precision, str]:
@@ -76,18 +86,3 @@ def _better(task: Task, exported: Exported, figures: Mapping[str, Figure], most_
         f"int8 is {fp32.ms / int8.ms:.2f} times as fast as fp32 and its validation accuracy {-100 * lost:+.2f} points"
     )
     return "int8" if is_better else "fp32", reason
-
-
-def _timed(priced: Priced, paths: Sequence[Path], ctx: Context) -> list[Bench]:
-    """Time files in a fresh process; again, while the reference says that a neighbour has the machine."""
-    device, found = priced.task.device, []
-    for _ in range(TRIES):
-        timings = bench_in_fresh_process(
-            paths, threads=device.threads, runtime=device.runtime, seconds=BENCH_SECONDS, progress=ctx.progress
-        )
-        # A file that repeated badly was timed again, with a reference of its own: the slowest of them decides.
-        reference_ms = max(timing.reference_ms for timing in timings)
-        if reference_ms <= SLOWER_BY * priced.table.reference_ms:
-            return timings
-        found.append((reference_ms, timings))
-    return min(found, key=lambda pair: pair[0])[1]

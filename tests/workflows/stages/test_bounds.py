@@ -4,10 +4,8 @@ import pytest
 
 from edgenas.cost.bounds import cheapest_and_largest
 from edgenas.cost.counts import CountCost
-from edgenas.cost.memory import PeakBytes
 from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import sample
-from edgenas.workflows.stages.bounds import least
 from tests._toys import Cell, Shared, all_archs
 
 
@@ -28,9 +26,3 @@ def test_extremes_of_mbconv_bound_its_samples(rng):
     smallest, largest = cheapest_and_largest(space, cost)
     costs = cost.many(space, [smallest, largest, *(sample(space, rng) for _ in range(500))])
     assert costs[0] <= costs[2:].min() and costs[1] >= costs[2:].max()
-
-
-@pytest.mark.parametrize("space", [Shared(), Cell()], ids=["shared", "cell"])
-@pytest.mark.parametrize("cost", [PeakBytes(), CountCost("params")], ids=["peak", "params"])
-def test_no_architecture_costs_less_than_the_least(space, cost, rng):
-    assert least(space, cost, rng) == cost.many(space, all_archs(space)).min()

@@ -1,7 +1,15 @@
-"""Which networks a folder says were trained."""
+"""Which networks a folder says were trained, and which of them is delivered."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from edgenas.errors import BudgetError
+from edgenas.exploration.objective import Limit
 from edgenas.system.run_folder import write_artefact
-from edgenas.workflows.stages.artefacts import Selection
+from edgenas.workflows.stages import choice
+from edgenas.workflows.stages.artefacts import Figure, Selection, Verdict
 from edgenas.workflows.stages.choice import selection_file, trained_codes
 
 
@@ -11,3 +19,55 @@ def test_codes_are_in_the_order_of_their_attempts(tmp_path):
         write_artefact(tmp_path, selection_file(attempt), Selection(codes))
     write_artefact(tmp_path, selection_file(3), Selection(("z",)))
     assert trained_codes(tmp_path) == ["a", "b", "c"], "attempt 2 is not there, so what follows is none of this run"
+
+
+def chosen_of(monkeypatch, met, figures, attempts=1):
+    """Choose among finalists of accuracies 0.9, 0.8, ..., of which `met` says what their measurements say.
+
+    Each attempt has as many finalists.
+    """
+    each = len(met) // attempts
+    scores = [SimpleNamespace(arch=(i,), scores=SimpleNamespace(accuracy=0.9 - 0.1 * i)) for i in range(len(met))]
+    verdicts = [Verdict(m, "fp32", "", {"fp32": f}) for m, f in zip(met, figures, strict=True)]
+
+    def train_selected(priced, evaluator, strategy, study, ctx, attempt, excluded, trained):
+        first = len(trained)
+        trained += scores[first : first + each]
+        return Selection(tuple(str(i) for i in range(first, first + each)))
+
+    monkeypatch.setattr(choice, "ATTEMPTS", attempts)
+    monkeypatch.setattr(choice, "_train_selected", train_selected)
+    monkeypatch.setattr(choice, "exported", lambda priced, finalist, number, ctx: number)
+    monkeypatch.setattr(choice, "measured", lambda priced, number, ctx: SimpleNamespace(figures=number))
+    monkeypatch.setattr(choice, "verdict", lambda task, files, figures: verdicts[figures])
+    monkeypatch.setattr(choice, "refitted", lambda priced, misses: priced)
+    device = SimpleNamespace(is_here=True, precision="fp32")
+    limits = (Limit("latency_ms@here", 20.0, "--budget-ms ", "ms"),)
+    task = SimpleNamespace(device=device, limits=limits)
+    priced = SimpleNamespace(task=task, space=SimpleNamespace(code=str), config=SimpleNamespace(max_file_mb=None))
+    return choice.choose(priced, None, None, None, None)[0]
+
+
+GOOD, BAD, DISTURBED = Figure(10.0, 11.0, 0.01), Figure(30.0, 31.0, 0.01), Figure(40.0, 50.0, 0.1, clean=False)
+
+
+@pytest.mark.parametrize(
+    "met, figures, attempts, number, is_met, misses",
+    [
+        ([True, True], [GOOD, GOOD], 1, 0, True, 0),
+        ([False, True], [BAD, GOOD], 1, 1, True, 1),
+        ([None, True], [DISTURBED, GOOD], 1, 1, True, 0),
+        ([None, None], [DISTURBED, DISTURBED], 1, 0, None, 0),
+        ([False, None], [BAD, DISTURBED], 2, 1, None, 1),
+        ([False, False], [BAD, DISTURBED], 1, 1, None, 1),
+        ([False, False], [DISTURBED, replace(DISTURBED, ms=35.0)], 2, 1, None, 1),
+    ],
+)
+def test_a_busy_machine_never_ends_a_run_without_a_model(monkeypatch, met, figures, attempts, number, is_met, misses):
+    found = chosen_of(monkeypatch, met, figures, attempts)
+    assert (found.number, found.verdict.met, found.misses) == (number, is_met, misses)
+
+
+def test_misses_that_are_sure_end_it(monkeypatch):
+    with pytest.raises(BudgetError, match="30.000 ms"):
+        chosen_of(monkeypatch, [False, False], [BAD, BAD])

@@ -41,17 +41,30 @@ def test_a_file_above_its_limit_misses_whatever_its_speed(precision, limit_mb, s
     assert (found.met, found.too_large, found.default) == (met, too_large, default)
 
 
-def test_a_reference_that_is_slow_for_any_file_asks_for_another_run(monkeypatch, tmp_path):
-    """Files that repeat badly are timed again by themselves, each with a reference of its own."""
-    runs = iter([(1.0, 1.5), (1.3, 1.0), (1.0, 1.01)])
-
-    def timed(paths, **settings):
-        return [SimpleNamespace(ms=ms, p90_ms=ms, repeat_error=0.01, threads=1, reference_ms=ms) for ms in next(runs)]
-
-    monkeypatch.setattr("edgenas.workflows.stages.verdict.bench_in_fresh_process", timed)
-    for name in ("finalist-0.onnx", "finalist-0.int8.onnx"):
-        (tmp_path / name).touch()
+def test_figures_tell_how_clean_they_are_and_how_slow_the_reference_was(monkeypatch, tmp_path):
+    timing = SimpleNamespace(ms=5.0, p90_ms=6.0, repeat_error=0.1, threads=1, reference_ms=1.2, clean=False)
+    asked = {}
+    monkeypatch.setattr(
+        "edgenas.workflows.stages.verdict.time_files", lambda paths, **how: asked.update(how) or [timing] * len(paths)
+    )
+    (tmp_path / "finalist-0.onnx").touch()
     device = SimpleNamespace(threads=1, runtime="onnxruntime")
     priced = SimpleNamespace(task=SimpleNamespace(device=device), table=SimpleNamespace(reference_ms=1.0))
-    ctx = SimpleNamespace(folder=SimpleNamespace(path=tmp_path), progress=None)
-    assert {name: figure.ms for name, figure in measure(priced, 0, ctx).figures.items()} == {"fp32": 1.0, "int8": 1.01}
+    ctx = SimpleNamespace(folder=SimpleNamespace(path=tmp_path), progress=None, waiting="patience")
+    assert measure(priced, 0, ctx).figures == {"fp32": Figure(5.0, 6.0, 0.1, 1, clean=False, slowed=1.2)}
+    assert (asked["waiting"], asked["quiet_ms"]) == ("patience", 1.0)
+
+
+@pytest.mark.parametrize(
+    "figure, met",
+    [
+        (Figure(5.0, 6.0, 0.05, 1, clean=False), None),
+        (Figure(21.0, 30.0, 0.1, 1, clean=False), None),
+        (Figure(40.0, 50.0, 0.1, 1, clean=False), False),
+        (Figure(20.5, 21.0, 0.01, 1, slowed=1.3), None),
+        (Figure(20.5, 21.0, 0.01, 1), False),
+    ],
+)
+def test_a_busy_machine_leaves_the_budget_open(figure, met):
+    found = verdict(task(), exported(1, 1), {"fp32": figure, "int8": Figure(1.0, 1.0, 0.05, 1, clean=False)})
+    assert found.met is met and found.default == "fp32", "of disturbed samples nobody takes the less accurate file"

@@ -1,0 +1,63 @@
+"""What the arguments of public functions mean: settings by name, and objects that stand for some of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from edgenas.errors import UsageError
+from edgenas.workflows.config import Config, resolve
+
+if TYPE_CHECKING:
+    from edgenas.workflows.given import DataLike, Given, SpaceLike
+
+
+def beside_run(data: DataLike | None, space: SpaceLike | None, **places: Any) -> tuple[Given, Mapping[str, Any]]:
+    """Return the objects that a run was begun with, and settings that say where things are now, to open it again.
+
+    Args:
+        data: an object that the run was given, or where its images are now.
+        space: an object that the run was given.
+        places: settings by name, paths among them; None stands for what was not given.
+
+    Raises:
+        UsageError: the space is a name; the run itself says it.
+    """
+    texts = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in places.items()}
+    named, given = settings_of({"data": data, "space": space, **texts})
+    if "space" in named and given.space is None:
+        raise UsageError(f"space: {named['space']!r} is no object; what has a name, the run knows: leave it out")
+    # The names of objects are only what a new run would keep of them.
+    stands_for = [name for name in ("data", "space") if getattr(given, name) is not None]
+    return given, {name: value for name, value in named.items() if name not in stands_for}
+
+
+def resolved(named: Mapping[str, Any], given: Given) -> Config:
+    """Return the effective settings; of a run that is resumed, those that it was begun with."""
+    if given.data is None:
+        return resolve(named)
+    # To resume, `resolve` looks data up by name, and the name of an object is that of no plugin and no path.
+    without = {name: value for name, value in named.items() if name != "data"}
+    return replace(resolve(without), data=named["data"])
+
+
+def settings_of(arguments: Mapping[str, Any], *others: str) -> tuple[dict[str, Any], Given]:
+    """Return the settings among a function's arguments, by name, and the objects that stand for some of them.
+
+    Args:
+        arguments: by name; None stands for what was not given.
+        others: arguments that are no settings.
+    """
+    from edgenas.workflows.given import split_given
+    from edgenas.workflows.limits import split_budgets
+
+    # None stands for what was not given, so that a preset or a resumed run can decide it.
+    left_out = {"progress", "budget_ms", *others}
+    named = {name: value for name, value in arguments.items() if value is not None and name not in left_out}
+    here, further = split_budgets(arguments.get("budget_ms"))
+    budgets: dict[str, Any] = ({} if here is None else {"budget_ms": here}) | (
+        {"budgets_ms": further} if further else {}
+    )
+    return split_given(named | budgets)
