@@ -9,4 +9,7 @@ A source is a module with one function, `build`, that returns a `Data` of three 
     download          whether files may be fetched from the network
     strict            whether one unreadable image is an error
     device            where batches are delivered, `cpu` or `cuda`
+
+A source of photographs may also take `photos`, the `PhotoOptions` of storage/options.py: how they become squares,
+whether they are mirrored, where decoded ones are kept, and who is told. What it decides it says in `Data.notices`.
 """

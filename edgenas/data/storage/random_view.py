@@ -76,22 +76,23 @@ def random_part(pixels: Pixels, view: View, augment: Augment, size: int, rng: Ge
     from PIL import Image
 
     if not augment.scale:
-        square = torch.from_numpy(np.array(view.square(Image.fromarray(pixels), size)))
-    else:
-        if view.fit == "pad":  # no larger than the smallest part needs: a long strip would become a huge square
-            side = min(max(pixels.shape[:2]), math.ceil(size / (1 - augment.scale)))
-            pixels = np.asarray(padded(Image.fromarray(pixels), side))
-        height, width, _ = pixels.shape
-        # The frame is what the shape of a part refers to: a square where the picture is squashed into one.
-        frame = (1.0, 1.0) if view.fit == "squash" else (float(width), float(height))
-        left, top, w, h = _random_box(*frame, (1 - augment.scale) ** 2, rng)
-        columns = _whole(left / frame[0], w / frame[0], width)
-        rows = _whole(top / frame[1], h / frame[1], height)
-        # torch takes a third of Pillow's time for this, and a copy of the part is one that may be written to.
-        part = torch.from_numpy(pixels[rows, columns].copy()).permute(2, 0, 1)[None]
-        square = F.interpolate(part, (size, size), mode="bilinear", antialias=True)[0].permute(1, 2, 0)
+        square = view.square(Image.fromarray(pixels), size)
+        mirrored = augment.flip and rng.random() < 0.5
+        return torch.from_numpy((square[:, ::-1] if mirrored else square).copy())
+    if view.fit == "pad":  # no larger than the smallest part needs: a long strip would become a huge square
+        side = min(max(pixels.shape[:2]), math.ceil(size / (1 - augment.scale)))
+        pixels = np.asarray(padded(Image.fromarray(pixels), side))
+    height, width, _ = pixels.shape
+    # The frame is what the shape of a part refers to: a square where the picture is squashed into one.
+    frame = (1.0, 1.0) if view.fit == "squash" else (float(width), float(height))
+    left, top, w, h = _random_box(*frame, (1 - augment.scale) ** 2, rng)
+    part = pixels[_whole(top / frame[1], h / frame[1], height), _whole(left / frame[0], w / frame[0], width)]
+    # torch takes a third of Pillow's time for this, of a copy that may be written to. It returns one plane a channel,
+    # and numpy is quick to join them.
+    whole = torch.from_numpy(part.copy()).permute(2, 0, 1)[None]
+    planes = F.interpolate(whole, (size, size), mode="bilinear", antialias=True)[0].numpy()
     mirrored = augment.flip and rng.random() < 0.5
-    return (square.flip(1) if mirrored else square).contiguous()
+    return torch.from_numpy(np.stack(list(planes[..., ::-1] if mirrored else planes), axis=-1))
 
 
 def _whole(start: float, length: float, pixels: int) -> slice:
