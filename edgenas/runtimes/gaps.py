@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from edgenas.runtimes.base import Round, Session
-from edgenas.runtimes.summary import Timing, summarise, summarise_disturbed
+from edgenas.runtimes.summary import Timing, as_round, summarise, summarise_disturbed
 from edgenas.runtimes.timing import MIN_CLEAN_SHARE, MIN_ROUNDS, TooNoisy, measure, warm_up
 from edgenas.runtimes.waiting import Waiting
 
@@ -52,6 +52,7 @@ def measure_or_wait(
                 round_ms=round_ms,
                 rng=rng,
                 seconds=seconds,
+                taken=error.taken,
                 clock=waiting.clock,
                 sleep=waiting.sleep,
             )
@@ -67,6 +68,7 @@ def measure_in_gaps(
     round_ms: float,
     rng: np.random.Generator,
     seconds: float,
+    taken: Sequence[Mapping[str, float]] = (),
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Timing]:
@@ -78,6 +80,7 @@ def measure_in_gaps(
         round_ms: about how long one round takes, in ms.
         rng: gives the order of the items.
         seconds: how long clean rounds are waited for. Eight rounds of each are taken all the same.
+        taken: rounds from before, ms by item, which count too.
         clock: in seconds.
         sleep: pauses for seconds.
 
@@ -88,8 +91,9 @@ def measure_in_gaps(
         for session in sessions:
             warm_up(session)
     until = clock() + seconds
-    clean: dict[str, list[Round]] = {name: [] for name in items}
-    every: dict[str, list[Round]] = {name: [] for name in items}
+    every = {name: [as_round(row[name]) for row in taken if name in row] for name in items}
+    # With fewer clean samples a figure tells of the other programs, as for whole measurements.
+    clean = {name: [figure for figure in every[name] if figure.clean_share >= MIN_CLEAN_SHARE] for name in items}
     while due := [name for name in items if len(clean[name]) < rounds]:
         late = clock() >= until
         if late and all(len(every[name]) >= MIN_ROUNDS for name in due):
@@ -97,10 +101,11 @@ def measure_in_gaps(
         shares = []
         for i in rng.permutation(len(due)):
             name = due[i]
-            figure = _round(items[name], len(every[name]), round_ms)
+            # An even one and the odd one after it use the same session, as in `measure`.
+            session = items[name][len(every[name]) // 2 % len(items[name])]
+            figure = as_round(session.rounds(1, round_ms)[0])
             every[name].append(figure)
             shares.append(figure.clean_share)
-            # With fewer clean samples the figure tells of the other programs, as for whole measurements.
             if figure.clean_share >= MIN_CLEAN_SHARE:
                 clean[name].append(figure)
         if not late and float(np.mean(shares)) < MIN_CLEAN_SHARE:
@@ -114,9 +119,3 @@ def measure_in_gaps(
 
 def _summary(clean: Sequence[Round], every: Sequence[Round]) -> Timing:
     return summarise(clean) if len(clean) >= MIN_ROUNDS else summarise_disturbed(every)
-
-
-def _round(sessions: Sequence[Session], number: int, round_ms: float) -> Round:
-    """Time one round; an even one and the odd one after it use the same session, as in `measure`."""
-    figure = sessions[number // 2 % len(sessions)].rounds(1, round_ms)[0]
-    return figure if isinstance(figure, Round) else Round(figure)

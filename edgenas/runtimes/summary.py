@@ -51,7 +51,7 @@ def summarise(rounds: Sequence[float]) -> Timing:
     Rounds that are nan count against the clean share only; ms is nan if all are, and the repeat error is infinite where
     either half is empty.
     """
-    made_of = [_as_round(figure) for figure in rounds]
+    made_of = [as_round(figure) for figure in rounds]
     runs = sum(r.runs for r in made_of)
     clean_runs = sum(r.runs * r.clean_share for r in made_of)
     return Timing(
@@ -69,7 +69,7 @@ def summarise_disturbed(rounds: Sequence[float]) -> Timing:
     The low quantile takes the least disturbed ones. The repeat error is no less than the distance from there to the
     median: what half of the rounds differ by, the figure may be off. It is 1 where there are too few rounds to tell.
     """
-    made_of = [_as_round(figure) for figure in rounds]
+    made_of = [as_round(figure) for figure in rounds]
     timing = summarise([Round(r.disturbed_ms if math.isnan(r) else r, r.runs, r.clean_share) for r in made_of])
     figures = [r.disturbed_ms if math.isnan(r) else float(r) for r in made_of]
     error = max(timing.repeat_error, _quantile(figures, 0.5) / timing.ms - 1)
@@ -125,9 +125,9 @@ def _quantile(rounds: Sequence[float], share: float) -> float:
 
 def _counted(figure: float, dropped: bool) -> float:
     """Return an item's figure in a round; a dropped one keeps its runs, none of them clean, and its place."""
-    return Round(math.nan, _as_round(figure).runs, clean_share=0.0) if dropped else figure
+    return Round(math.nan, as_round(figure).runs, clean_share=0.0) if dropped else figure
 
 
-def _as_round(figure: float) -> Round:
+def as_round(figure: float) -> Round:
     """Return rounds as they are; a runtime that only tells medians made one run each."""
     return figure if isinstance(figure, Round) else Round(figure)

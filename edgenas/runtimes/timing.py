@@ -32,7 +32,15 @@ PROTOCOL = f"10 % quantile of round medians, interleaved rounds of {ROUND_MS:g} 
 
 
 class TooNoisy(RuntimeError):
-    """There are too few clean samples, however often the measurement was repeated."""
+    """There are too few clean samples, however often the measurement was repeated.
+
+    `taken` are the rounds of the last attempt, without those in which the reference was slow.
+    """
+
+    def __init__(self, text: str, taken: Sequence[Mapping[str, float]] = ()) -> None:
+        """Say `text`; keep the rounds, ms by item, for those who go on with them."""
+        super().__init__(text)
+        self.taken = taken
 
 
 def measure(
@@ -97,7 +105,8 @@ def measure(
         if problem is None:
             return timings
     if attempts == 1:
-        raise TooNoisy(problem)
+        slow = set(slow_rounds(table, reference))
+        raise TooNoisy(str(problem), [row for number, row in enumerate(table) if number not in slow])
     raise TooNoisy(f"{problem} in {attempts} attempts; close other programs and measure again")
 
 

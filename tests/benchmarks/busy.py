@@ -1,6 +1,7 @@
 """The same search on a quiet machine, and beside two busy loops, one a core: does it deliver, and how much later?
 
-    python -m tests.benchmarks.busy --data FOLDER --output FOLDER [--images 400] [--budget-ms 1.6] [-- MORE FLAGS]
+    python -m tests.benchmarks.busy --data FOLDER --output FOLDER [--images 400] [--budget-ms 1.6] [--digits] [--dry]
+        [-- MORE FLAGS]
 
 `--data` is a folder of photos, a folder a class, or with such folders under `train`; links to a part of them are
 searched on, from the trained EfficientNet-Lite0 at 96 pixels. `--digits` searches on digits instead, as small as it

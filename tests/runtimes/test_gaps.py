@@ -126,3 +126,19 @@ def test_a_runtime_that_tells_nothing_of_disturbed_samples_is_refused():
     machine = Machine()
     with pytest.raises(TooNoisy, match="'a' was clean"):
         waited_for(machine, {"a": [FakeSession(machine, 3.0, knows=False)], "ref": [FakeSession(machine, 0.05)]})
+
+
+def test_clean_rounds_of_before_count_too():
+    machine = Machine()
+    session = FakeSession(machine, 3.0)
+    how = {"clock": machine.clock, "sleep": machine.sleep, "rng": np.random.default_rng(0)}
+    taken = [{"a": Round(2.9, 10, 0.9)} for _ in range(MIN_ROUNDS)]
+    assert measure_in_gaps({"a": [session]}, seconds=0.0, taken=taken, **HOW, **how)["a"].ms == 2.9
+    assert session.taken == 0
+
+
+def test_what_was_clean_before_the_machine_was_found_busy_is_not_measured_again():
+    machine, busy = Machine(lambda now_s: True), Machine()
+    quick, reference = FakeSession(machine, 3.0), FakeSession(machine, 0.05)
+    timings, _ = waited_for(machine, {"ref": [reference], "a": [quick], "long": [FakeSession(busy, 20.0)]})
+    assert timings["a"].clean and quick.taken == reference.taken == HOW["rounds"]

@@ -14,7 +14,7 @@ from edgenas.workflows.stages.artefacts import AttainableMinimum, Bounds, Narrow
 from edgenas.workflows.stages.bounds import check_bounds, measured_bounds, predicted_bounds
 from edgenas.workflows.stages.minimum import attainable_minimum
 from edgenas.workflows.stages.narrow import describe_narrowing, narrow
-from edgenas.workflows.stages.profile import known_table, load_or, profile_rest, profile_spread
+from edgenas.workflows.stages.profile import affordable, known_table, load_or, profile_rest, profile_spread
 from edgenas.workflows.task import Priced, Task, narrowed, price
 
 
@@ -50,11 +50,11 @@ def _profile(task: Task, ctx: Context) -> Priced:
         return known or load_or(device, ctx, SPREAD, lambda: profile_spread(task, ctx))
 
     with ctx.stage("profile", f"latencies of {device.name}" if known else "profile this device"):
-        narrowing = folder.artefact("narrow", Narrowing, lambda: narrow(task, spread(), ctx))
+        narrowing = folder.artefact("narrow", Narrowing, lambda: narrow(task, affordable(task, spread()), ctx))
         task = narrowed(task, narrowing.allowed)
         binds = bounds.largest_ms > task.budget_ms
         table = known or load_or(device, ctx, "table", lambda: profile_rest(task, spread(), ctx, binds=binds))
-        priced = price(task, table)
+        priced = price(task, affordable(task, table))
         check_together(priced, ctx)
     for line in describe_narrowing(narrowing):
         ctx.reporter.log(line)

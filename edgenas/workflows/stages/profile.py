@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edgenas.cost.bounds import cheapest_and_largest
+from edgenas.cost.bounds import cheapest_and_largest, cheapest_arch
 from edgenas.cost.counts import CountCost, moved_bytes
 from edgenas.devices.this_host import SECONDS_EACH, cached_table, cached_table_path, extend_table
 from edgenas.errors import EnvironmentFault
@@ -74,6 +74,19 @@ def profile_rest(task: Task, table: LatencyTable, ctx: Context, *, binds: bool) 
         table, nodes, nets, seconds=seconds, rng=rng, patience=patience, waiting=ctx.waiting, progress=ctx.progress
     )
     return _stored(task.device, ctx, table)
+
+
+def affordable(task: Task, table: LatencyTable) -> LatencyTable:
+    """Return the table; without its margin for disturbed samples where that leaves no network within the budget.
+
+    A measurement decides in the end, and a search that proposes nothing has nothing to measure.
+    """
+    if not table.unclean_margin:
+        return table
+    gate = costs_by(task, table).gate
+    if gate.many(task.space, [cheapest_arch(task.space, gate)])[0] <= task.budget_ms:
+        return table
+    return table.extended({}, (), unclean_margin="0")
 
 
 def load_or(device: Device, ctx: Context, name: str, make: Callable[[], LatencyTable]) -> LatencyTable:
