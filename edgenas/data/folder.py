@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +33,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 AUGMENT = Augment(flip=True, scale=0.4)
 # Share of a picture that a crop may hide, on average: of 4:3 it is a quarter, mostly background. Of 16:9 it is 44 %.
 MOST_HIDDEN = 0.3
+BEGINNING = 4096  # bytes: of photos of one size, hardly two begin alike
 NAMED = 3  # unreadable files that a notice names
 
 
@@ -147,14 +148,9 @@ def _repeated(found: Iterable[Entry]) -> dict[Path, str]:
     Raises:
         DataError: two splits or two classes hold the same file content.
     """
-    # Files of different sizes are different: only files of one size are read for their hash. Empty ones are told apart
-    # later, as files that are no images.
-    by_size: Mapping[int, list[Entry]] = defaultdict(list)
-    for entry in found:
-        by_size[entry[2].stat().st_size].append(entry)
     seen: dict[bytes, Entry] = {}
     repeated: dict[Path, str] = {}
-    for split, label, file in (entry for size, group in by_size.items() if size and len(group) > 1 for entry in group):
+    for split, label, file in _alike(_alike(found, lambda file: file.stat().st_size or None), _beginning):
         first = seen.setdefault(hashlib.blake2b(file.read_bytes()).digest(), (split, label, file))
         if first[0] != split:
             raise DataError(f"{file}: the same image is {first[2]}, in {first[0]} and {split}; keep it in one split")
@@ -163,3 +159,19 @@ def _repeated(found: Iterable[Entry]) -> dict[Path, str]:
         if first[2] != file:
             repeated[file] = f"copy of {first[2].name}"
     return repeated
+
+
+def _alike(found: Iterable[Entry], key: Callable[[Path], Hashable | None]) -> Iterator[Entry]:
+    """Yield the files that share their key with another, so that few are read whole; those without a key are left out.
+
+    Empty files have none: they are told apart later, as files that are no images.
+    """
+    groups: Mapping[Hashable | None, list[Entry]] = defaultdict(list)
+    for entry in found:
+        groups[key(entry[2])].append(entry)
+    return (entry for value, group in groups.items() if value is not None and len(group) > 1 for entry in group)
+
+
+def _beginning(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(BEGINNING)

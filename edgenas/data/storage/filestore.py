@@ -19,6 +19,8 @@ from edgenas.data.storage.squares import Squares, checked, stack
 from edgenas.data.view import Picture, View
 from edgenas.errors import DataError
 
+MADE_AT_ONCE = 2048  # squares that are made before the first of them is read
+
 
 @dataclass(frozen=True, eq=False)
 class FileStore:
@@ -57,8 +59,12 @@ class FileStore:
 
     def _squares(self, steps: Sequence[Step], size: int) -> Iterator[Tensor]:
         parts = [step.rows[step.part] for step in steps]
-        self.squares.make(np.concatenate(parts), size)
-        for rows in parts:
+        made = 0
+        for i, rows in enumerate(parts):
+            if i == made:
+                # The first alone, as many ask for no more; then enough at once to keep workers busy.
+                made = i + (1 if i == 0 else max(1, MADE_AT_ONCE // max(1, len(rows))))
+                self.squares.make(np.concatenate(parts[i:made]), size)
             pixels = torch.from_numpy(self.squares.read(rows, size))
             yield pixels.pin_memory() if self._pinned else pixels
 

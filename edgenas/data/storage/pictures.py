@@ -54,12 +54,10 @@ class Pictures:
     unreadable: dict[int, str]
     pixels: MappedFile = field(repr=False)
 
-    def image(self, row: int) -> Image.Image:
-        """Return a picture, as a copy."""
-        from PIL import Image
-
+    def read(self, row: int) -> Pixels:
+        """Return a picture (height, width, 3), which is valid until `pixels.release`."""
         height, width = map(int, self.shapes[row])
-        return Image.frombytes("RGB", (width, height), self.pixels.read(int(self.starts[row]), height * width * 3))
+        return self.pixels.read(int(self.starts[row]), height * width * 3).reshape(height, width, 3)
 
     def hidden(self) -> float:
         """Return the share of its pixels, on average, that a centred square hides of a picture."""
@@ -80,6 +78,8 @@ def cached_pictures(root: Path, files: Sequence[Path], image_size: int, options:
         EnvironmentFault: the disk lacks the room, or cannot be written.
     """
     side = options.cache_size or math.ceil(image_size * ROOM_FOR_CROPS)
+    if side < image_size:
+        options.log(f"--cache-size {side} is below the image size of {image_size}: training sees enlarged pictures")
     base = options.cache or user_cache()
     place = hashlib.blake2b(f"{root.resolve()}\n{side}".encode(errors="surrogateescape"), digest_size=6).hexdigest()
     folder = base / f"{root.resolve().name}-{side}px-{place}"

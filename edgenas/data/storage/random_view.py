@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from edgenas.data.base import AUGMENT_STREAM, Augment, Step
 from edgenas.data.storage.files import torchvision_module
 from edgenas.data.storage.pictures import Pictures
-from edgenas.data.view import PAD, View, padded
-
-if TYPE_CHECKING:
-    from PIL import Image
+from edgenas.data.view import PAD, Pixels, View, padded
 
 RATIO = 4 / 3  # most that a part's shape differs from the whole's (Szegedy et al., 2014, arXiv:1409.4842)
 TRIES = 10  # for a part that lies inside; as torchvision's RandomResizedCrop
@@ -56,20 +54,20 @@ class RandomViews(Dataset[Any]):
     def _one(self, key: Key) -> Tensor:
         row, *words = key
         rng = np.random.default_rng((AUGMENT_STREAM, *words))
-        image = random_part(self.pictures.image(row), self.view, self.augment, self.size, rng)
+        view = random_part(self.pictures.read(row), self.view, self.augment, self.size, rng)
         if self.further is None:
-            return torch.from_numpy(np.array(image))
+            return view
         # v2 draws from the global CPU generator; that of CUDA must not notice, so no torch.manual_seed.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(int(rng.integers(2**63)))
-            return self.further(image).permute(1, 2, 0).contiguous()
+            return self.further(view.permute(2, 0, 1)).permute(1, 2, 0).contiguous()
 
 
-def random_part(image: Image.Image, view: View, augment: Augment, size: int, rng: Generator) -> Image.Image:
-    """Return a random part of a picture as a square, mirrored in half of all cases.
+def random_part(pixels: Pixels, view: View, augment: Augment, size: int, rng: Generator) -> Tensor:
+    """Return a random part of a picture as a square (size, size, 3) uint8, mirrored in half of all cases.
 
     Args:
-        image: upright, RGB.
+        pixels: (H, W, 3), upright.
         view: how pictures of the set become squares: a part of a picture that is squashed is squashed alike.
         augment: `scale` s gives parts of (1 - s)^2 to 1 of the area, 0 what evaluation sees; and whether to mirror.
         size: side of the square, in pixels.
@@ -77,19 +75,34 @@ def random_part(image: Image.Image, view: View, augment: Augment, size: int, rng
     """
     from PIL import Image
 
-    if augment.scale:
-        if view.fit == "pad":  # no larger than the smallest part needs: a long strip would become a huge square
-            image = padded(image, min(max(image.size), math.ceil(size / (1 - augment.scale))))
-        # The frame is what the shape of a part refers to: a square where the picture is squashed into one.
-        frame = (1.0, 1.0) if view.fit == "squash" else (float(image.width), float(image.height))
-        left, top, width, height = _random_box(*frame, (1 - augment.scale) ** 2, rng)
-        x, y = image.width / frame[0], image.height / frame[1]
-        box = (left * x, top * y, min((left + width) * x, image.width), min((top + height) * y, image.height))
-        image = image.resize((size, size), Image.Resampling.BILINEAR, box=box)
+    if not augment.scale:
+        square = torch.from_numpy(np.array(view.square(Image.fromarray(pixels), size)))
     else:
-        image = Image.fromarray(view.square(image, size))
+        if view.fit == "pad":  # no larger than the smallest part needs: a long strip would become a huge square
+            side = min(max(pixels.shape[:2]), math.ceil(size / (1 - augment.scale)))
+            pixels = np.asarray(padded(Image.fromarray(pixels), side))
+        height, width, _ = pixels.shape
+        # The frame is what the shape of a part refers to: a square where the picture is squashed into one.
+        frame = (1.0, 1.0) if view.fit == "squash" else (float(width), float(height))
+        left, top, w, h = _random_box(*frame, (1 - augment.scale) ** 2, rng)
+        columns = _whole(left / frame[0], w / frame[0], width)
+        rows = _whole(top / frame[1], h / frame[1], height)
+        # torch takes a third of Pillow's time for this, and a copy of the part is one that may be written to.
+        part = torch.from_numpy(pixels[rows, columns].copy()).permute(2, 0, 1)[None]
+        square = F.interpolate(part, (size, size), mode="bilinear", antialias=True)[0].permute(1, 2, 0)
     mirrored = augment.flip and rng.random() < 0.5
-    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else image
+    return (square.flip(1) if mirrored else square).contiguous()
+
+
+def _whole(start: float, length: float, pixels: int) -> slice:
+    """Return the pixels of a part of a line, at least one.
+
+    Args:
+        start, length: shares of the line.
+        pixels: of the line.
+    """
+    first = min(round(start * pixels), pixels - 1)
+    return slice(first, max(first + 1, min(pixels, first + round(length * pixels))))
 
 
 def _random_box(width: float, height: float, least: float, rng: Generator) -> tuple[float, float, float, float]:
@@ -111,20 +124,20 @@ def _random_box(width: float, height: float, least: float, rng: Generator) -> tu
     return (width - w) / 2, (height - h) / 2, w, h
 
 
-def further_changes(augment: Augment) -> Callable[[Image.Image], Tensor] | None:
-    """Return the declared changes beside part and mirroring, which make a picture (3, H, W) uint8; None without any."""
+def further_changes(augment: Augment) -> Callable[[Tensor], Tensor] | None:
+    """Return the declared changes beside part and mirroring, of pictures (3, H, W) uint8; None without any."""
     if not (augment.rand or augment.rotate or augment.shift or augment.erase):
         return None
     v2 = torchvision_module("transforms.v2")
     bilinear = v2.InterpolationMode.BILINEAR
-    steps = []
+    # Pillow takes half of torch's time for these.
+    steps = [v2.ToPILImage()]
     if augment.rand:
         steps.append(v2.RandAugment(augment.rand, MAGNITUDE, interpolation=bilinear, fill=PAD))
     if augment.rotate or augment.shift:
         steps.append(v2.RandomAffine(augment.rotate, (augment.shift, augment.shift), interpolation=bilinear))
     steps.append(v2.PILToTensor())
-    # Last, because it takes tensors alone.
     if augment.erase:
         steps.append(v2.RandomErasing(augment.erase, value=PAD))
-    changes: Callable[[Image.Image], Tensor] = v2.Compose(steps)
+    changes: Callable[[Tensor], Tensor] = v2.Compose(steps)
     return changes

@@ -85,3 +85,12 @@ def test_another_normalisation_reads_the_same_cache(tmp_path):
     x, y = (each.validation.inputs([0], 16) for each in (data, other))
     mean, std = (torch.tensor(v).view(-1, 1, 1) for v in (data.mean, data.std))
     torch.testing.assert_close(x * std + mean, y * 0.5 + 0.5)
+
+
+def test_who_asks_for_one_batch_waits_for_no_more(tmp_path):
+    data = photos(tmp_path)
+    batches = data.train.batches(2, size=8)
+    for some in (2, len(data.train)):
+        next(batches)
+        assert (data.train.store.squares._places(8) >= 0).sum() == some
+    assert sum(len(y) for _, y in batches) == len(data.train) - 4
