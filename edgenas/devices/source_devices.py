@@ -81,6 +81,11 @@ def source_tables(
     return list(found.values())
 
 
+def names_of(tables: Sequence[LatencyTable]) -> list[str]:
+    """Return what the tables are named in a kit's manifest."""
+    return [table_name(table) for table in tables]
+
+
 def check_replaceable(path: Path, measured: LatencyTable) -> None:
     """Raise TableError if predictions would replace more measured rows than they are made from.
 

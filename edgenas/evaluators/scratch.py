@@ -15,7 +15,7 @@ from edgenas.nn.network import Network, fresh_network
 from edgenas.spaces.base import SearchSpace
 from edgenas.training.context import TrainingContext
 from edgenas.training.head import fit_head
-from edgenas.training.settings import Settings, batch_size_for, epochs_for
+from edgenas.training.settings import Settings, batch_size_for, epochs_for, gentle
 from edgenas.training.train import evaluate, supervised, train
 
 
@@ -87,4 +87,6 @@ def build(priced: Priced, ctx: Context) -> ScratchEvaluator:
     config, data = priced.config, priced.data
     epochs = config.scratch_epochs or epochs_for(20_000, 1, len(data.train))
     settings = Settings(epochs, batch_size_for(len(data.train)))
+    if priced.problem.space.trained:
+        settings = gentle(settings)
     return ScratchEvaluator(priced.problem.space, data, settings, priced.torch_device, config.seed)

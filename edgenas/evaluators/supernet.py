@@ -17,7 +17,7 @@ from edgenas.nn.supernet import Supernet
 from edgenas.spaces.sampling import sample
 from edgenas.system import distributed
 from edgenas.training.sandwich import sandwich
-from edgenas.training.settings import Settings, batch_size_for, epochs_for
+from edgenas.training.settings import Settings, batch_size_for, epochs_for, gentle
 from edgenas.training.train import train
 
 STUDENTS = 2  # random architectures a step, beside the largest and the cheapest
@@ -55,6 +55,8 @@ def build(priced: Priced, ctx: Context) -> SupernetEvaluator:
     supernet = Supernet(problem.space, generator).to(priced.torch_device).to(memory_format=torch.channels_last)
     epochs = config.supernet_epochs or epochs_for(6_000, 2, len(data.train))
     settings = Settings(epochs, batch_size_for(len(data.train)), ghost_batch=config.ghost_batch)
+    if problem.space.trained:
+        settings = gentle(settings)
     teacher, cheapest = distributed.broadcast(scored_bounds(problem, ctx.rng("teacher")))
     gradients = sandwich(supernet, settings, lambda step: training_archs(problem, config.seed, step, teacher, cheapest))
     train(

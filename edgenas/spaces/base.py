@@ -123,6 +123,11 @@ class SearchSpace(ABC):
             narrowed._allowed[name] = kept
         return narrowed
 
+    @property
+    def preferred(self) -> SearchSpace:
+        """Return the part of the space that is looked at first; the rest is for budgets that it cannot meet."""
+        return self
+
     def options_named(self, name: str, texts: Sequence[str]) -> list[int]:
         """Return the indices of a choice's options, given as text.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,17 @@ def batch_size_for(images: int) -> int:
 def fine_tuning(images: int) -> Settings:
     """Return the settings of a network whose weights are trained already, all but its last layer being kept near them.
 
-    The rate is a fifth of that of fresh weights, which would destroy them; batches are small, for a few hundred photos
-    still to give steps enough.
+    Batches are small, for a few hundred photos still to give steps enough.
 
     Args:
         images: of the training set.
     """
-    batch_size = 32 if images < 10_000 else 64
-    return Settings(epochs_for(12_000, 4, images), batch_size, learning_rate=1e-3, label_smoothing=0.1)
+    return gentle(Settings(epochs_for(12_000, 4, images), batch_size=32 if images < 10_000 else 64))
+
+
+def gentle(settings: Settings) -> Settings:
+    """Return the settings with a rate that trained weights survive: a fifth of that of fresh ones."""
+    return replace(settings, learning_rate=1e-3, label_smoothing=0.1)
 
 
 def epochs_for(images: int, at_least: int, train_images: int) -> int:

@@ -13,11 +13,10 @@ from edgenas.devices.confirm import ROUNDS, finalist_probes
 from edgenas.devices.kit import write_kit
 from edgenas.devices.page import files as page_files
 from edgenas.devices.probes import probes, reduced_probes
-from edgenas.devices.source_devices import source_tables
+from edgenas.devices.source_devices import names_of, source_tables
 from edgenas.errors import EnvironmentFault, UsageError
 from edgenas.exporters.metadata import MODELS
 from edgenas.graph.ops import Shape
-from edgenas.latency.registry import table_name
 from edgenas.spaces.build import SpaceMaker, build_space
 from edgenas.system.progress import Reporter
 from edgenas.system.records import Json
@@ -129,7 +128,7 @@ def reduced_kit(
     with reporter.stage(f"choose {count} probes"):
         tables = {precision: source_tables(known, scope, precision) for precision in options.precisions}
         chosen = {precision: scope.choose(tables[precision], count) for precision in options.precisions}
-    facts["known"] = {p: [table_name(table) for table in tables[p]] for p in options.precisions}
+    facts["known"] = {p: names_of(tables[p]) for p in options.precisions}
     made = reduced_probes(chosen, np.random.default_rng(config.seed))
     with reporter.stage("make probes"):
         return write_kit(out, made, facts, _page(reporter) if page else {})

@@ -79,7 +79,9 @@ def predict(
     counts = [CountCost(metric, known) for metric in ("macs", "params")]
     costs = (latency, low, high, EstimatedMs(latency), *counts, PeakBytes())
     rng = np.random.default_rng(config.seed)
-    chosen = [space.parse(code) for code in archs] if archs else [sample(space, rng) for _ in range(samples or 0)]
+    chosen = (
+        [space.parse(code) for code in archs] if archs else [sample(space.preferred, rng) for _ in range(samples or 0)]
+    )
     # MACs alone are shown beside the prediction: on some devices they do as well, on others not nearly.
     rate = ms_per_mac(prices, latency.correction)
     for start in range(0, len(chosen), CHUNK):

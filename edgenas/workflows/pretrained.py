@@ -48,7 +48,7 @@ def whole_maker(config: Config) -> SpaceMaker:
 
     def whole(shape: Shape, classes: int) -> SearchSpace:
         space = network.space(shape, classes)
-        return space.restrict({choice.name: [0] for choice in space.choices if not choice.static})
+        return space.restrict({choice.name: [0] for choice in space.choices if choice.name != "resolution"})
 
     return whole
 

@@ -13,13 +13,14 @@ Probes = tuple[list[Node], list[tuple[SearchSpace, Arch]]]  # ops, and whole net
 
 
 def space_probes(space: SearchSpace, nets: int, rng: np.random.Generator) -> Probes:
-    """Return all ops of a space, and at most `nets` of its networks, none twice.
+    """Return all ops of a space, or of what a search looks at first, and at most `nets` of its networks, none twice.
 
     Args:
         space: perhaps narrowed to some of its options.
         nets: how many networks are wanted.
         rng: draws the networks.
     """
+    space = space.preferred
     # Small spaces repeat themselves: ten draws for each, and fewer networks where even these are too few.
     archs = dict.fromkeys(sample(space, rng) for _ in range(10 * nets))
     return distinct_nodes(space), [(space, arch) for arch in list(archs)[:nets]]

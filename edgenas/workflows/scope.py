@@ -26,5 +26,5 @@ def scope_of(manifest: Mapping[str, Any]) -> Scope:
     # The manifest comes from a zip that went to a device and back: its fields may be missing or of any type.
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise TableError(f"the kit does not say what it is of ({error}); make another with `edgenas kit`") from error
-    space = space.restrict(only)
+    space = space.restrict(only).preferred
     return Scope({node.key: node for node in distinct_nodes(space)}, space)

@@ -44,6 +44,8 @@ TORCH_ACTIVATIONS = {
     "relu6": F.relu6,
     "hswish": F.hardswish,
     "sigmoid": torch.sigmoid,
+    "silu": F.silu,
+    "hsigmoid": F.hardsigmoid,
 }
 
 

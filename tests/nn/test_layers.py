@@ -40,7 +40,7 @@ def inputs(*shapes, batch: int = 2) -> list[torch.Tensor]:
         *(Conv(8, k, s, g, dilation=2) for k in (3, 5) for s in (1, 2) for g in (1, 4)),
         FactorizedReduce(6),
         *(Pool(mode, k, s) for mode in ("max", "avg") for k in (3, 5) for s in (1, 2)),
-        *(Act(act) for act in ("none", "relu", "relu6", "hswish", "sigmoid")),
+        *(Act(act) for act in ("none", "relu", "relu6", "hswish", "sigmoid", "silu", "hsigmoid")),
         SqueezeExcite(2),
         GlobalPool(),
         Input(),
@@ -135,7 +135,9 @@ def test_factorized_reduce_sees_every_second_pixel_and_those_between():
     assert odd.tolist() == [[6, 8, 0], [16, 18, 0]]
 
 
-@pytest.mark.parametrize("op", [Conv(6, 3, act="relu"), Conv(6, 3, 2, 2, dilation=2), FactorizedReduce(6)])
+@pytest.mark.parametrize(
+    "op", [Conv(6, 3, act="relu"), Conv(6, 3, 2, 2, dilation=2), Conv(6, 3, epsilon=1e-3), FactorizedReduce(6)]
+)
 def test_fold_puts_batch_norm_into_kernel_and_bias(op):
     layer = Layer(node(op, (4, 7, 7))).eval()
     with torch.no_grad():
@@ -143,7 +145,7 @@ def test_fold_puts_batch_norm_into_kernel_and_bias(op):
             tensor.uniform_(0.5, 2)
     (x,) = inputs((4, 7, 7))
     assert layer.statistics is not None
-    folded = fold(layer.weights, layer.statistics)
+    folded = fold(op, layer.weights, layer.statistics)
     assert set(folded) == {"weight", "bias"}
     torch.testing.assert_close(apply(layer.op, [x], folded, None), layer(x))
 

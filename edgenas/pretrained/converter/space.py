@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,13 +15,14 @@ from edgenas.errors import UsageError
 from edgenas.graph.graph import Builder, Choice, Node
 from edgenas.graph.ops import Conv, Linear, Op, Shape
 from edgenas.pretrained.converter.blocks import LEFT_OUT, Block, cut, find_blocks
-from edgenas.pretrained.converter.channels import find_channels
+from edgenas.pretrained.converter.channels import Channels, distinct, find_channels
 from edgenas.pretrained.converter.step import IMAGE, Step, Steps
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.images import check_square
 
 Array = NDArray[np.float32]
 LEAST, MOST = 64, 512  # sides of the images, in pixels
+WIDTHS = (1.0, 0.75, 0.5)  # shares of all channels that are kept, those that blocks pass on among them
 
 
 def resolutions(side: int) -> tuple[int, ...]:
@@ -37,7 +39,8 @@ class PretrainedSpace(SearchSpace):
 
     Choices are read off the network's structure. Of each block that may be changed, `b3.expand` is the share of its
     hidden channels that is kept, where 0 leaves a residual block out, and `b3.kernel` is what its kernels are cropped
-    to. Channels that blocks pass on stay as they are. Deviation from the papers that cut networks so (NetAdapt,
+    to. Channels that blocks pass on are cut by `width` alone, all together, which costs far more of what the network
+    has learned: a search looks at it where nothing else fits. Deviation from the papers that cut networks so (NetAdapt,
     arXiv:1804.03230; LANA, arXiv:2107.10624): one ratio decides on all the hidden channels of a block.
     """
 
@@ -66,8 +69,8 @@ class PretrainedSpace(SearchSpace):
             raise UsageError(f"{name}: its last layer {last.name!r} is a {last.op.kind}, not linear")
         self.steps, self.last, self._load = steps, last, load
         self.blocks = find_blocks(steps)
-        self.counts = {step: channels.count for step, channels in find_channels(steps).items()}
-        choices = [Choice("resolution", resolutions(shape[1]), static=True)]
+        self._channels = find_channels(steps)
+        choices = [Choice("resolution", resolutions(shape[1]), static=True), Choice("width", WIDTHS, static=True)]
         for block in self.blocks:
             if len(block.ratios) > 1:
                 choices.append(Choice(f"{block.name}.expand", block.ratios))
@@ -80,11 +83,16 @@ class PretrainedSpace(SearchSpace):
         """Return the architecture that is the network itself."""
         return (0,) * len(self.choices)
 
+    @property
+    def preferred(self) -> SearchSpace:
+        """Return the space at its whole width, if that is allowed."""
+        return self.restrict({"width": [0]}) if 0 in self.allowed[self.index["width"]] else self
+
     @cached_property
     def trained(self) -> Mapping[str, Array]:
         """Return the network's weights, by `<group>.<parameter>`, without a last layer that is to be replaced.
 
-        Hidden channels are sorted, so that a cut keeps those that matter most: the leading ones.
+        Channels are sorted, so that a cut keeps those that matter most: the leading ones.
         """
         steps = self._load() if self._load else self.steps
         return {
@@ -104,7 +112,7 @@ class PretrainedSpace(SearchSpace):
             if block := tails.get(step.name):
                 values[step.name] = self._block(g, block, values)
             elif step.name not in inside:
-                values[step.name] = g.append(step.name, self._op(step), *(values[name] for name in step.inputs))
+                values[step.name] = g.append(step.name, self._op(g, step), *(values[name] for name in step.inputs))
             if (block := ends.get(step.name)) and block.shortcut is not None:
                 kept = dict.fromkeys(block.ratios, values[step.name])
                 alternatives = kept | {LEFT_OUT: values[block.shortcut]}
@@ -123,10 +131,11 @@ class PretrainedSpace(SearchSpace):
 
     def _cut(self, g: Builder, block: Block, ratio: float, suffix: str, values: Mapping[str, Node]) -> Node:
         """Write the steps of a block with a share of its hidden channels."""
-        channels = {name: cut(group.count, ratio) for group in block.hidden for name in group.steps}
+        hidden = {name for group in block.hidden for name in group.steps}
         own = dict(values)
         for step in (self.steps[name] for name in block.steps):
-            op, inputs = self._op(step, channels.get(step.name)), [own[name] for name in step.inputs]
+            op = self._op(g, step, ratio if step.name in hidden else 1.0)
+            inputs = [own[name] for name in step.inputs]
             name = f"{step.name}{suffix}"
             if isinstance(op, Conv) and op.kernel in block.kernels and op.kernel > min(block.kernels):
                 # A crop keeps the centre on the same pixel, whatever the padding; see `Conv.padding`.
@@ -137,32 +146,41 @@ class PretrainedSpace(SearchSpace):
                 own[step.name] = g.append(name, op, *inputs, weights=step.name)
         return own[block.steps[-1]]
 
-    def _op(self, step: Step, channels: int | None = None) -> Op:
-        """A step's op; with fewer channels in the result, or with this space's classes."""
-        op = step.op
+    def _op(self, g: Builder, step: Step, ratio: float = 1.0) -> Op:
+        """A step's op, with the width's share of channels, of which a ratio is kept; or with this space's classes."""
+        op, group = step.op, self._channels[step.name]
         if step is self.last:
             return Linear(self.classes)
-        if channels is None or not isinstance(op, Conv | Linear):
+        if group.is_fixed or not isinstance(op, Conv | Linear):
             return op
+        channels = cut(cut(group.count, float(g.pick("width"))), ratio)
         if isinstance(op, Conv) and op.groups > 1:
             return replace(op, out=channels, groups=channels)
         return replace(op, out=channels)
 
 
 def importance(steps: Steps) -> dict[str, list[float]]:
-    """Return how much each hidden channel adds to what reads it, by the step that makes the channels.
+    """Return how much each channel adds to what reads it, by the first step that makes the channels.
 
-    It is the sum of the reader's weights, by their absolute values, times the scale of the last batch norm before it,
+    It is the sum of the readers' weights, by their absolute values, times the scale of the batch norm before them,
     which says how far the channel's values spread (Network Slimming, arXiv:1708.06519, on top of the filters' norm).
+    Of channels that several steps make, whose values are added up, scales are added up, too.
     """
     found = {}
-    for block in find_blocks(steps):
-        for group in block.hidden:
-            weight = steps[group.readers[0]].weights["weight"].abs()
-            scales = [steps[name].weights["scale"].abs() for name in group.steps if "scale" in steps[name].weights]
-            total = weight.sum(tuple(axis for axis in range(weight.dim()) if axis != 1))
-            found[group.makers[0]] = (total * scales[-1] if scales else total).tolist()
+    for group in _cuttable(steps):
+        weights = [steps[name].weights["weight"].abs() for name in group.readers]
+        sums = [weight.sum(tuple(axis for axis in range(weight.dim()) if axis != 1)) for weight in weights]
+        total = torch.stack(sums).sum(0)
+        scales = [steps[name].weights["scale"].abs() for name in group.steps if "scale" in steps[name].weights]
+        if scales:
+            total *= scales[-1] if len(group.makers) == 1 else torch.stack(scales).sum(0)
+        found[group.makers[0]] = total.tolist()
     return found
+
+
+def _cuttable(steps: Steps) -> list[Channels]:
+    """The channels of which a width keeps a share."""
+    return [group for group in distinct(find_channels(steps).values()) if not group.is_fixed and group.readers]
 
 
 def _reordered(key: str, tensor: Tensor, order: list[int]) -> Tensor:
@@ -177,16 +195,15 @@ def sorted_by(steps: Steps, importance: Mapping[str, Sequence[float]]) -> Steps:
 
     Args:
         steps: of a traced network.
-        importance: one number a channel, by the step that makes the channels: hidden ones of a block.
+        importance: one number a channel, by the first step that makes the channels.
     """
     weights = {name: dict(step.weights) for name, step in steps.items()}
-    for block in find_blocks(steps):
-        for group in block.hidden:
-            maker, reader = group.makers[0], group.readers[0]
-            if maker not in importance:
-                continue
-            order = np.argsort(-np.asarray(importance[maker], dtype=np.float64), kind="stable").tolist()
-            for name in group.steps:
-                weights[name] = {key: _reordered(key, tensor, order) for key, tensor in weights[name].items()}
-            weights[reader]["weight"] = weights[reader]["weight"][:, order]
+    for group in _cuttable(steps):
+        if group.makers[0] not in importance:
+            continue
+        order = np.argsort(-np.asarray(importance[group.makers[0]], dtype=np.float64), kind="stable").tolist()
+        for name in group.steps:
+            weights[name] = {key: _reordered(key, tensor, order) for key, tensor in weights[name].items()}
+        for name in group.readers:
+            weights[name]["weight"] = weights[name]["weight"][:, order]
     return {name: replace(step, weights=weights[name]) for name, step in steps.items()}

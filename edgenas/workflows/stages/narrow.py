@@ -29,15 +29,20 @@ def narrow(task: Task, table: LatencyTable, ctx: Context) -> Narrowing:
 
     A combination's score is the 80 % quantile of MACs over its feasible samples, as a larger network under the same
     budget tends to be the better one. The kept options are the product set of at most `shape_choices` combinations
-    with the highest sum of scores that contains the best one.
+    with the highest sum of scores that contains the best one. What the space does not prefer is looked at if nothing
+    else is feasible.
     """
     space = task.space
     costs = costs_by(task, table)
     # This machine's own table grows with the search; one of a device by name has to do as it is.
     named = [*task.tables.values(), *([] if task.device.table is None else [table])]
-    combinations = _covered(space, named)
-    scores = {statics: _score(task, statics, costs, ctx) for statics in combinations}
-    feasible = {statics: score for statics, score in scores.items() if score > 0}
+    scores: dict[Statics, float] = {}
+    for part in (space.preferred, space):
+        combinations = [statics for statics in _covered(part, named) if statics not in scores]
+        scores |= {statics: _score(task, statics, costs, ctx) for statics in combinations}
+        feasible = {statics: score for statics, score in scores.items() if score > 0}
+        if feasible:
+            break
     chosen = _best_product(feasible, task.config.shape_choices) if feasible else [min(scores)]
     allowed = {
         space.choices[i].name: tuple(sorted({statics[position] for statics in chosen}))

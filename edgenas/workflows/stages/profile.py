@@ -42,7 +42,7 @@ def known_table(task: Task, ctx: Context) -> LatencyTable | None:
 def profile_spread(task: Task, ctx: Context) -> LatencyTable:
     """Return a table good enough to compare shape choices: at least a spread of ops over the whole space."""
     table = _cached(task.device)
-    nodes = distinct_nodes(task.space)
+    nodes = distinct_nodes(task.space.preferred)
     known = [node for node in nodes if node.key in table.ops]
     if len(known) >= min(SPREAD_OPS, len(nodes)):
         return table

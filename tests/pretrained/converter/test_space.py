@@ -11,8 +11,8 @@ from edgenas.exporters.onnx import to_bytes, to_onnx
 from edgenas.exporters.session import outputs
 from edgenas.nn.network import Network, fresh_network
 from edgenas.nn.supernet import Supernet
-from edgenas.pretrained.converter.blocks import LEFT_OUT
-from edgenas.pretrained.converter.space import PretrainedSpace, importance, resolutions, sorted_by
+from edgenas.pretrained.converter.blocks import LEFT_OUT, cut
+from edgenas.pretrained.converter.space import WIDTHS, PretrainedSpace, importance, resolutions, sorted_by
 from edgenas.pretrained.converter.trace import trace
 from edgenas.spaces.sampling import sample
 from edgenas.testing import spaces as contract
@@ -83,6 +83,29 @@ def test_a_cut_keeps_the_leading_channels_and_the_centre_of_the_kernel():
     assert torch.equal(part[f"{block}.project.0"], full[f"{block}.project.0"][:, :48])
     changed = {name for name, weight in part.items() if weight.shape != full[name].shape}
     assert changed == {f"{block}.{layer}.0" for layer in ("expand", "depthwise", "project")}
+
+
+@families
+def test_a_width_cuts_all_channels_but_those_of_image_groups_and_logits(family):
+    _, space = space_of(family)
+    arch = (0, len(WIDTHS) - 1, *space.whole[2:])
+    full, narrow = (space.graph(a) for a in (space.whole, arch))
+    for before, after in zip(full, narrow, strict=True):
+        fixed = before.name in ("input", space.last.name) or getattr(before.op, "groups", 1) not in (1, before.shape[0])
+        assert after.shape[1:] == before.shape[1:]
+        if fixed:
+            assert after.shape == before.shape
+        else:
+            assert after.shape[0] in (before.shape[0], cut(before.shape[0], 0.5))
+    parameters = [sum(np.prod(s) for n in g.priced for s in n.parameters.values()) for g in (full, narrow)]
+    assert parameters[1] < parameters[0] or family == "grouped"
+
+
+def test_a_search_looks_at_the_whole_width_first():
+    _, space = space_of("lite")
+    assert all(space.preferred.static_values(statics)["width"] == 1 for statics in space.preferred.all_statics())
+    narrow = space.restrict({"width": [1, 2]})
+    assert narrow.preferred.allowed == narrow.allowed, "unless it is not allowed"
 
 
 def test_a_block_that_is_left_out_is_its_shortcut():
