@@ -57,7 +57,7 @@ class ByClass:
         lost = [f"{names[i]!r} ({self.images[i]} test images)" for i in self.never_found]
         if not lost:
             return []
-        return [f"never found: {', '.join(lost)}; add pictures of it, look at their labels, or leave the class out"]
+        return [f"never found: {', '.join(lost)}; add pictures, check the labels, or leave the class out"]
 
 
 def by_class(true: Indices, predicted: Indices, classes: int) -> ByClass:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from edgenas.data.storage.decode import Unreadable
+from edgenas.data.storage.decode import Unreadable, to_rgb
 from edgenas.errors import CheckpointError, DataError
 from edgenas.exporters.bundle import MANIFEST
 from edgenas.exporters.input_steps import read_steps
@@ -89,15 +89,14 @@ class Model:
 
     def _pixels(self, image: Any) -> NDArray[np.uint8]:
         """Return one image upright, 8 bits deep, (H, W, channels)."""
-        if isinstance(image, str | os.PathLike):
-            try:
+        try:
+            if isinstance(image, str | os.PathLike):
                 return self._steps.decoded(Path(image))
-            except Unreadable as error:
-                raise DataError(f"{os.fspath(image)}: {error}; give a file of an image") from error
-        if isinstance(image, Image.Image):
-            return np.asarray(image.convert("L" if self.shape[0] == 1 else "RGB")).reshape(
-                image.height, image.width, -1
-            )
+            if isinstance(image, Image.Image):
+                return np.asarray(to_rgb(image, self._steps.view.white))
+        except Unreadable as error:
+            name = f"{image.size} image" if isinstance(image, Image.Image) else os.fspath(image)
+            raise DataError(f"{name}: {error}; give a file of an image") from error
         array = np.asarray(image)
         if array.dtype != np.uint8 or array.ndim not in (2, 3) or 0 in array.shape:
             raise DataError(

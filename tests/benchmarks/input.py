@@ -4,7 +4,7 @@
 
 --data is a folder with a folder per class. Beside its photos stand the golden pictures, and one that is turned and
 transparent. The network is EfficientNet-Lite0 with ImageNet's weights, so that its logits are sharp. Tensors are
-compared in steps of 1/255, for each --fit; top-1 between the commands as an app would run them. Two minutes.
+compared in steps of 1/255, for each --fit; top-1 between the commands as an app would run them. Five minutes.
 """
 
 from __future__ import annotations

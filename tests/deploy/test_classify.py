@@ -182,5 +182,5 @@ def test_the_model_of_a_result_sees_what_the_bundle_holds(write, tmp_path, metad
         files = [tmp_path / str(i) for i in range(3)]
         for i, file in enumerate(files):
             file.write_bytes(golden[f"file_{i}"].tobytes())
-    for images in (files, pixels, list(map(Image.fromarray, pixels))):
+    for images in (files, pixels, list(map(Image.open, files)), list(map(Image.fromarray, pixels))):
         assert np.abs(model(images).probabilities - expected).max() < 1e-3

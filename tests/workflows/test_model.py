@@ -97,6 +97,7 @@ def test_no_images_have_no_labels(model):
         (np.zeros((2, 8, 8, 4), dtype=np.uint8), "4 channels|8 channels"),
         (b"bytes", "no image"),
         (7, "int is no image"),
+        (Image.new("F", (8, 8)), "fractions"),
         ("/none/such.png", "/none/such.png"),
     ],
 )

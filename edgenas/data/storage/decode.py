@@ -45,6 +45,21 @@ def decode(source: Path | bytes, side: int | None = None, white: int = WHITE) ->
     return decode_deep(source, side, white)[0]
 
 
+def to_rgb(image: Image.Image, white: int = WHITE) -> Image.Image:
+    """Return an image as `decode` returns that of a file: upright, and in mode RGB.
+
+    Args:
+        image: as Pillow opened or made it.
+        white: as of `decode`.
+
+    Raises:
+        Unreadable: its pixels are fractions.
+    """
+    from PIL import ImageOps
+
+    return _rgb(ImageOps.exif_transpose(image), white)[0]
+
+
 def decode_deep(source: Path | bytes, side: int | None = None, white: int = WHITE) -> tuple[Image.Image, int]:
     """Return what `decode` does, and the largest value of a grey image of 16 bits; 0 for any other image.
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgenas.data.storage.decode import Unreadable, decode, decode_deep, square, white_of
+from edgenas.data.storage.decode import Unreadable, decode, decode_deep, square, to_rgb, white_of
 from tests.data.writers import encoded, noise
 
 GREY = np.full((8, 8), 100, dtype=np.uint8)
@@ -167,3 +167,9 @@ def test_heic_names_its_extra(tmp_path, monkeypatch):
     monkeypatch.setattr("edgenas.data.storage.decode.reads_heic", lambda: False)
     with pytest.raises(Unreadable, match=r"edgenas\[heic\]"):
         decode(tmp_path / "IMG_1.HEIC")
+
+
+@pytest.mark.parametrize("image", [Image.new("RGBA", (8, 4), (0, 0, 0, 51)), Image.new("I;16", (8, 4), 4000)])
+def test_an_open_image_becomes_what_its_file_does(image):
+    found = to_rgb(image, 4095)
+    assert (np.asarray(found) == np.asarray(decode(saved(image), white=4095))).all()
