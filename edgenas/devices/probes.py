@@ -16,7 +16,7 @@ from edgenas.runtimes import reference
 from edgenas.spaces.base import SearchSpace
 
 PRECISIONS = ("fp32", "int8")
-REPEATED = 4096  # floats, after which weights repeat: zip finds what lies at most 32 KB back
+REPEATED = 1024  # floats, after which weights repeat: zip finds what lies at most 32 KB back
 CALIBRATION_INPUTS = 4  # any will do: an int8 kernel takes as long whatever its scales are
 
 Net = tuple[SearchSpace, Arch]

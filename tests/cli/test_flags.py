@@ -155,12 +155,15 @@ def test_defaults_of_the_input_are_those_of_the_functions():
 @pytest.mark.parametrize(
     "words, choices",
     [
-        ([], dict(only={}, nets=100, tests=50, precisions=("fp32", "int8"))),
+        ([], dict(only={}, ops=None, nets=None, tests=None, precisions=("fp32", "int8"))),
         (
             ["--only", "width=0.5,1", "--only", "act=relu", "--tests", "0", "--precision", "int8"],
-            dict(only={"width": ["0.5", "1"], "act": ["relu"]}, nets=100, tests=0, precisions=("int8",)),
+            dict(only={"width": ["0.5", "1"], "act": ["relu"]}, ops=None, nets=None, tests=0, precisions=("int8",)),
         ),
-        (["--nets", "8", "--precision", "all"], dict(only={}, nets=8, tests=50, precisions=("fp32", "int8"))),
+        (
+            ["--nets", "8", "--precision", "all"],
+            dict(only={}, ops=None, nets=8, tests=None, precisions=("fp32", "int8")),
+        ),
     ],
 )
 def test_how_much_a_kit_measures(words, choices):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from edgenas.cost.counts import moved_bytes
 from edgenas.devices.chosen_probes import board_minutes, board_ms, chosen_nets, chosen_ops
 from edgenas.graph.ops import Conv
 from edgenas.latency.missing_ops import FEWEST_ROWS, op_kind
@@ -59,12 +60,12 @@ def test_the_same_seed_chooses_the_same(space):
 
 
 def test_networks_are_both_ends_and_as_many_of_each_shape(space, rng):
-    shapes = space.all_statics()
+    shapes = list(space.all_statics())
     archs = chosen_nets(space, 3 * len(shapes) + 2, rng)
     assert len(archs) == len(set(archs)) == 3 * len(shapes) + 2
     counts = [sum(space.statics(arch) == statics for arch in archs[2:]) for statics in shapes]
     assert min(counts) >= 2 and max(counts) <= 4
-    bytes_moved = [sum(map(board_ms, space.graph(arch).priced)) for arch in archs]
+    bytes_moved = [sum(map(moved_bytes, space.graph(arch).priced)) for arch in archs]
     assert bytes_moved[0] == min(bytes_moved) and bytes_moved[1] == max(bytes_moved)
 
 

@@ -25,7 +25,8 @@ from edgenas.spaces.sampling import distinct_nodes
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.adapt import adapt as to_tables
 from edgenas.workflows.config import make_config
-from edgenas.workflows.kit import KitOptions, reduced_kit
+from edgenas.workflows.kit import reduced_kit
+from edgenas.workflows.kit_content import KitOptions
 from tests._toys import Shared, all_archs
 from tests.latency.tables import HEADER, op_row
 

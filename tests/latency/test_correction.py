@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgenas.latency.correction import ENOUGH_NETS, FEATURES, PRIOR, Correction, features, fit_correction
+from edgenas.latency.correction import (
+    ENOUGH_NETS,
+    FEATURES,
+    LARGE_BYTES,
+    PRIOR,
+    TIMES,
+    Correction,
+    features,
+    fit_correction,
+    network_features,
+)
 
 TRUTH = np.array([0.9, 0.8, 1.0, 0.85, 0.5, 0.95, 0.75, 0.7, 0.003, 0.02, 0.01])
 INTERCEPT = 0.2
@@ -104,3 +114,45 @@ def test_an_interval_from_fewer_than_100_networks_is_approximate(rng):
 def test_describe_names_every_coefficient():
     described = Correction(tuple(TRUTH.tolist()), INTERCEPT, 0.05, 100).describe()
     assert described == {**dict(zip(FEATURES, TRUTH, strict=True)), "intercept_ms": INTERCEPT}
+
+
+def nodes_of(rng: np.random.Generator, large_share: float) -> np.ndarray:
+    """Features (30, len(FEATURES)) of the nodes of a network, of which so many are large."""
+    keys = ("conv k1 s1 g1 relu 32 | 16x8x8", "conv k3 s1 g16 relu 16 | 16x8x8", "add | 16x8x8")
+    large = rng.random(30) < large_share
+    sizes = np.where(large, LARGE_BYTES * rng.uniform(1.1, 4, 30), LARGE_BYTES * rng.uniform(0.01, 0.9, 30))
+    return np.array([features(keys[i % 3], rng.uniform(0.1, 1), size, 1e5) for i, size in enumerate(sizes)])
+
+
+def test_large_ops_have_coefficients_of_their_own():
+    """One set of coefficients for all sizes would be off by a third either way."""
+    rng = np.random.default_rng(0)
+    truth = Correction((1.0,) * TIMES + (0.0, 0.0, 0.0), 0.1, 0.0, 0, large=(0.5,) * TIMES)
+    networks = [nodes_of(rng, rng.random()) for _ in range(60)]
+    ms = [float(truth.node_costs(nodes).sum()) + truth.intercept for nodes in networks]
+    correction = fit_correction([network_features(nodes) for nodes in networks[:40]], ms[:40])
+    errors = [
+        correction.node_costs(nodes).sum() + correction.intercept - t
+        for nodes, t in zip(networks[40:], ms[40:], strict=True)
+    ]
+    assert np.abs(errors).max() < 0.03 * np.mean(ms) and min(correction.large) >= 0
+    assert {"pointwise_ms", "large pointwise_ms"} <= correction.describe().keys()
+
+
+def test_without_large_ops_nothing_changes(rng):
+    networks = [nodes_of(rng, 0.0) for _ in range(20)]
+    ms = [float(nodes[:, :TIMES].sum()) for nodes in networks]
+    with_place = fit_correction([network_features(nodes) for nodes in networks], ms)
+    assert with_place == fit_correction([nodes.sum(axis=0) for nodes in networks], ms) and with_place.large == ()
+
+
+def test_a_network_is_the_sum_of_its_nodes(rng):
+    correction = Correction(tuple(rng.random(len(FEATURES))), 0.0, 0.0, 0, large=tuple(rng.random(TIMES)))
+    nodes = nodes_of(rng, 0.5)
+    coefficients = np.concatenate([correction.coefficients, correction.large])
+    assert network_features(nodes) @ coefficients == pytest.approx(correction.node_costs(nodes).sum())
+
+
+@pytest.mark.parametrize("share, unanswered", [(0.0, 1.0), (0.25, 0.5), (0.5, 0.0), (0.9, 0.0)])
+def test_the_margin_answers_for_estimates_that_it_has_seen(share, unanswered):
+    assert Correction((), 0.0, 0.1, 60, estimated_share=share).unanswered == unanswered

@@ -139,3 +139,16 @@ def test_networks_of_a_space_from_outside_are_rebuilt():
     nets = net_rows(SHARED, all_archs(SHARED), np.random.default_rng(0))
     rows, ms = training_rows(Prices(replace(table, nets=tuple(nets))), SHARED.name)
     assert len(rows) == 16 and ms == [net.ms for net in nets]
+
+
+def test_a_table_of_few_ops_answers_for_its_estimates_by_its_networks(space, table):
+    rng = np.random.default_rng(5)
+    keys = sorted(table.ops)
+    few = replace(table, ops={key: table.ops[key] for key in keys[::4]})
+    middle, low, high = latency_interval(few, space, estimate_missing=True)
+    assert middle.correction.estimated_share > 0.5
+    archs = [sample(space, rng) for _ in range(100)]
+    ms = middle.many(space, archs)
+    assert (low.many(space, archs) < ms).all() and (ms < high.many(space, archs)).all()
+    measured = np.array([net.ms for net in net_rows(space, archs, rng, noise=0.02)])
+    assert 0.8 < np.mean((low.many(space, archs) <= measured) & (measured <= high.many(space, archs)))

@@ -64,7 +64,7 @@ def test_a_choice_that_the_space_lacks_is_refused(rng):
 
 def test_repeated_weights_take_little_place_and_run():
     space = build_space("mbconv", (3, 32, 32), 10)
-    graph = space.graph(tuple(0 for _ in space.choices))
+    graph = space.graph(tuple(len(choice.options) - 1 for choice in space.choices))
     plain, repeated = (random_model(graph, "fp32", np.random.default_rng(0), repeated=r) for r in (False, True))
     assert len(repeated) == len(plain) and len(zlib.compress(repeated)) < 0.5 * len(zlib.compress(plain))
     logits = outputs(repeated, np.ones((2, 3, 32, 32), np.float32))
