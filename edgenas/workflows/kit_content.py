@@ -103,7 +103,8 @@ def content(config: Config, options: KitOptions, rng: np.random.Generator) -> Co
         nets = [nets[i] for i in rng.permutation(len(nets))]
     else:
         space = build_space(options.space or space_source(config), options.shape, options.classes)
-        space = space.restrict({name: space.options_named(name, values) for name, values in options.only.items()})
+        only = {name: space.options_named(name, values) for name, values in options.only.items()}
+        space = space.restrict(only).preferred
         nodes = distinct_nodes(space)
         if most is None or len(nodes) <= most:
             nodes, nets = space_probes(space, fitted + tests, rng)

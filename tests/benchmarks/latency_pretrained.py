@@ -138,7 +138,7 @@ def make_kit(plan: Plan, folder: Path) -> None:
 def drawn(space: SearchSpace, side: int, count: int, fitted: Collection[Arch]) -> list[Arch]:
     """Random architectures of one resolution, none of those that a correction is fitted on."""
     resolution = next(choice for choice in space.choices if choice.name == "resolution")
-    at_side = space.restrict({"resolution": [resolution.options.index(side)]})
+    at_side = space.preferred.restrict({"resolution": [resolution.options.index(side)]})
     rng = np.random.default_rng((SEEDS["tests"], side))
     archs = dict.fromkeys(sample(at_side, rng) for _ in range(10 * count))
     return [arch for arch in archs if arch not in fitted][:count]
