@@ -19,6 +19,7 @@ from edgenas.system.run_folder import write_atomically
 # Runs on the device as it stands here; a test holds these files to Python 3.9 and to numpy and onnxruntime.
 SOURCES = (
     "errors.py",
+    "devices/progress_line.py",
     "devices/runner.py",
     "runtimes/base.py",
     "runtimes/host.py",

@@ -18,9 +18,11 @@ import os
 import random
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TextIO
 
+from edgenas.devices.progress_line import ProgressLine
 from edgenas.errors import DataError, EdgeNASError, EnvironmentFault, NoisyMachine, UsageError
 from edgenas.runtimes import host, summary, timing
 from edgenas.runtimes import onnxruntime as runtime
@@ -34,8 +36,8 @@ NOISY = "of the timing samples were clean"
 PAUSES_S = (2.0, 10.0, 60.0)
 # What must be the same for figures to stand in one table; clocks and temperatures drift and are only recorded.
 CONDITIONS = ("device", "processor", "runtime", "version", "engine", "provider", "optimisation", "threads")
-# Where no terminal is, a line of progress each 15 s; a terminal's line is rewritten five times a second.
-PLAIN_EVERY_S, REDRAW_S = 15.0, 0.2
+# What a session takes: by itself, and times the size of its file (the file's bytes, weights, and weights packed anew).
+SESSION_BYTES, FILE_TIMES = 4_000_000, 4
 
 Json = dict[str, Any]  # manifests, headers and rows of results, as the files hold them
 Measured = dict[int, dict[int, float]]  # ms by round and probe; nan where there is no figure
@@ -134,20 +136,30 @@ class _Work:
         self.sessions: dict[int, runtime.OnnxruntimeSession] = {}
 
     def measure_rounds(self, chosen: list[int], rounds: range, log: TextIO) -> None:
-        """Measure what these rounds lack of the chosen probes, in several sessions of each."""
-        due = [[i for i in chosen if i not in self.measured.get(number, {})] for number in rounds]
-        self.progress = ProgressLine(log, len(chosen) * rounds.stop, sum(map(len, due)))
+        """Measure what these rounds lack of the chosen probes, in several sessions of each.
+
+        Probes that do not fit in memory together get rounds of their own, each with the reference.
+        """
+        files = [(self.kit / self.probes[i]["file"]).stat().st_size for i in chosen]
+        count = math.ceil(sum(SESSION_BYTES + FILE_TIMES * size for size in files) / _usable_bytes())
+        parts = [sorted({*chosen[:1], *chosen[part::count]}) for part in range(count)]
+
+        def due(n: int, part: int) -> list[int]:
+            return [i for i in parts[part] if i not in self.measured.get(n * count + part, {})]
+
+        left = sum(len(due(n, part)) for n in rounds for part in range(count))
+        self.progress = ProgressLine(log, sum(map(len, parts)) * rounds.stop, left)
         per_session = -(-len(rounds) // timing.SESSIONS)
         for session in range(timing.SESSIONS):
-            part = slice(session * per_session, (session + 1) * per_session)
-            self.measure(session, due[part], rounds.start + part.start)
+            own = rounds[session * per_session : (session + 1) * per_session]
+            for part in range(count):
+                self.measure(session, {n * count + part: due(n, part) for n in own})
 
-    def measure(self, session: int, due: list[list[int]], first: int) -> None:
-        """Open one session of each probe that is due, and time it in the rounds from `first` on, in random order."""
-        needed = {i for these in due for i in these}
-        for i in sorted(needed):
-            self._open(i, range(first, first + len(due)))
-        for number, these in enumerate(due, start=first):
+    def measure(self, session: int, due: dict[int, list[int]]) -> None:
+        """Open one session of each probe that is due, and time it in these rounds, each in random order."""
+        for i in sorted({i for these in due.values() for i in these}):
+            self._open(i, due)
+        for number, these in due.items():
             order = [i for i in these if i in self.sessions]
             # Seeded by the round: started again after a reboot, the order of a round is the same.
             random.Random(number).shuffle(order)
@@ -157,7 +169,7 @@ class _Work:
         while self.sessions:
             self.sessions.popitem()[1].close()
 
-    def _open(self, i: int, rounds: range) -> None:
+    def _open(self, i: int, rounds: Collection[int]) -> None:
         """Open a session and warm it up; a probe that this device cannot run is noted as done in these rounds."""
         self.progress.show("opening")
         try:
@@ -220,6 +232,14 @@ def _header(manifest: Json, options: argparse.Namespace) -> Json:
     }
 
 
+def _usable_bytes() -> float:
+    """Return the memory that sessions may take together: a third of the device's."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 3
+    except (AttributeError, OSError, ValueError):  # not on Windows
+        return 1e9
+
+
 def _wanted(probe: Json, precision: str) -> bool:
     return precision in ("all", probe["precision"]) or probe["kind"] == "reference"
 
@@ -255,36 +275,3 @@ def _append(file: TextIO, rows: list[Json]) -> None:
     file.write("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
     file.flush()
     os.fsync(file.fileno())
-
-
-class ProgressLine:
-    """Rounds done and time left, a line that is rewritten; plain lines, far between, where no terminal is."""
-
-    def __init__(self, log: TextIO, total: int, left: int) -> None:
-        """Begin to count; `left` of `total` rounds are to be measured."""
-        self.log, self.total, self.left, self.done = log, total, left, 0
-        self.started = time.monotonic()
-        self.shown = 0.0
-
-    def step(self, rounds: int) -> None:
-        """Count more rounds as done; a negative number if they are to be taken again."""
-        self.done += rounds
-        self.show("")
-
-    def show(self, text: str) -> None:
-        """Show how far it is, with a remark."""
-        now = time.monotonic()
-        interactive = self.log.isatty()
-        every_s = REDRAW_S if interactive else PLAIN_EVERY_S
-        if now - self.shown < every_s and self.done < self.left:
-            return
-        self.shown = now
-        finished = self.total - self.left + self.done
-        # Rounds that were measured before this start say nothing of its pace.
-        rest = (now - self.started) / self.done * (self.left - self.done) if self.done else 0
-        left = f", {rest / 60:.0f} min {rest % 60:02.0f} s left" if self.done else ""
-        line = f"{finished} of {self.total} rounds ({finished / max(1, self.total):.0%}){left} {text}"
-        self.log.write(f"\r{line:<79}" if interactive else line + "\n")
-        if interactive and finished == self.total:
-            self.log.write("\n")
-        self.log.flush()

@@ -31,7 +31,7 @@ OLDEST_PYTHON = [3, 9]
 BROKEN, NOT_FOUND = 255, (126, 127)
 # Without a question each 15 s, a cable that is pulled goes unnoticed for hours.
 OPTIONS = ("-T", "-o", "ServerAliveInterval=15")
-# What runner.ProgressLine and ssh_remote.py write.
+# What `ProgressLine` and ssh_remote.py write.
 PROGRESS = re.compile(r"(\d+) of (\d+) (?:rounds|MB)(?: \(\d+%\))?(?:, .*? left)? ?(.*)")
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from argparse import Namespace
+from collections import Counter
 
 import pytest
 
@@ -48,6 +49,37 @@ def test_killed_half_way_it_goes_on_and_measures_nothing_twice(kit_folder, tmp_p
     assert after[: len(before)] == before
     rounds = [(line["probe"], line["slot"]) for line in after[1:]]
     assert len(rounds) == len(set(rounds)) == ROUNDS * len(read_manifest(kit_folder)["probes"])
+    assert len(to_tables(out, out=tmp_path)) == 2
+
+
+def test_what_does_not_fit_in_memory_together_is_measured_in_parts(kit_folder, tmp_path, monkeypatch):
+    """On a board with little memory, each part has rounds of its own, with the reference, and can be resumed."""
+    probes = read_manifest(kit_folder)["probes"]
+    most, opened = [], set()
+    original = runner.runtime.open
+
+    def counted(file, threads):
+        session = original(file, threads)
+        opened.add(session)
+        most.append(len(opened))
+        close = session.close
+        session.close = lambda: (opened.discard(session), close())
+        return session
+
+    monkeypatch.setattr(runner.runtime, "open", counted)
+    monkeypatch.setattr(runner, "_usable_bytes", lambda: runner.SESSION_BYTES * len(probes) / 4)
+    out = tmp_path / "results.jsonl"
+    options = Namespace(threads=1, precision="all", name="board", out=out, rounds=ROUNDS, patience=1)
+    runner.measure(kit_folder, options, io.StringIO())
+    assert max(most) < len(probes) / 3
+    lines = lines_of(out)[1:]
+    slots = {line["slot"] for line in lines}
+    assert {line["slot"] for line in lines if line["probe"] == 0} == slots, "the reference is in every round"
+    counts = Counter(line["probe"] for line in lines)
+    assert set(counts) == set(range(len(probes))) and {n for i, n in counts.items() if i} == {ROUNDS}
+    before = out.read_bytes()
+    runner.measure(kit_folder, options, io.StringIO())
+    assert out.read_bytes() == before, "nothing is left to measure"
     assert len(to_tables(out, out=tmp_path)) == 2
 
 
