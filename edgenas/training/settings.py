@@ -67,7 +67,7 @@ def fine_tuning(images: int) -> Settings:
 
 
 def gentle(settings: Settings) -> Settings:
-    """Return the settings with a rate that trained weights survive, a fifth of that of fresh ones, and without clips."""
+    """Return the settings with a rate that trained weights survive, a fifth of that of fresh ones, without clips."""
     return replace(settings, learning_rate=1e-3, label_smoothing=0.1, clip=math.inf)
 
 
