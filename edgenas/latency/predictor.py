@@ -141,12 +141,12 @@ def latency_interval(
     True
     """
     prices = Prices(table, estimate_missing=estimate_missing)
-    correction = fit_correction(*training_rows(prices, space.name))
+    correction = fit_correction(*training_rows(prices, space.name, by_size=space.corrected_by_size))
     # Networks of an adapted table are predictions themselves: how well they fit says nothing of how true they are.
     correction = replace(
         correction,
         margin=correction.margin + table.adapted_margin + table.unclean_margin,
-        estimated_share=_estimated_share(prices, space.name) if prices.estimated else 0.0,
+        estimated_share=_estimated_share(prices, space.name) if space.corrected_by_size and prices.estimated else 0.0,
     )
     return Latency(prices, correction), Latency(prices, correction, -1), Latency(prices, correction, 1)
 
@@ -168,7 +168,7 @@ def relative_errors(table: LatencyTable, nets: Sequence[NetRow]) -> list[float]:
     return errors
 
 
-def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], list[float]]:
+def training_rows(prices: Prices, space_name: str, *, by_size: bool = False) -> tuple[list[np.ndarray], list[float]]:
     """Return features and measured ms of the table's networks of a space, as far as their ops can be priced.
 
     Where estimates are allowed they count here too: the correction and its interval then answer for their errors.
@@ -176,11 +176,13 @@ def training_rows(prices: Prices, space_name: str) -> tuple[list[np.ndarray], li
     Args:
         prices: of a table's ops.
         space_name: networks of any size and number of classes of this space count.
+        by_size: whether large ops are summed by themselves, see `network_features`.
     """
     rows, ms = [], []
     for net, graph in net_graphs(net for net in prices.table.nets if net.spec.split()[0] == space_name):
         if prices.estimate_missing or all(node.key in prices.table.ops for node in graph.priced):
-            rows.append(network_features(prices.features(graph.priced)))
+            nodes = prices.features(graph.priced)
+            rows.append(network_features(nodes) if by_size else nodes.sum(axis=0))
             ms.append(net.ms)
     return rows, ms
 

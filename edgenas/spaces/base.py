@@ -57,6 +57,9 @@ class SearchSpace(ABC):
     name: str  # the first word of `spec`; the class's own name until `build_space` sets it
     choices: tuple[Choice, ...]
     skip_options: frozenset[Option] = frozenset()  # values that stand for a skip connection, which searches may favour
+    # Whether latencies are corrected by the size of ops, and intervals answer for estimates by whole networks. Tables
+    # of older spaces go on predicting what they predicted.
+    corrected_by_size: bool = False
     auxiliary: str | None = None  # the node that an auxiliary head reads while a network is trained
 
     def __init__(self, shape: Shape, classes: int) -> None:

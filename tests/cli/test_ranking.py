@@ -25,7 +25,7 @@ def test_both_accuracies_of_each_network_and_how_they_agree(ranked, capsys):
     assert "2 networks: Spearman 1.00, Kendall unknown" in last and "144 images" in last
     ((run, _), how), *_ = ranked.calls
     assert run == Path("runs/one") and how == dict(
-        networks=32, epochs=4, moved={"train_device": "cpu", "pretrained": "efficientnet-lite0"}
+        networks=32, epochs=4, moved={"train_device": "cpu", "image_size": "96"}
     )
 
 

@@ -141,7 +141,9 @@ def test_networks_of_a_space_from_outside_are_rebuilt():
     assert len(rows) == 16 and ms == [net.ms for net in nets]
 
 
-def test_a_table_of_few_ops_answers_for_its_estimates_by_its_networks(space, table):
+def test_a_table_of_few_ops_answers_for_its_estimates_by_its_networks(table):
+    space = mbconv()
+    space.corrected_by_size = True
     rng = np.random.default_rng(5)
     keys = sorted(table.ops)
     few = replace(table, ops={key: table.ops[key] for key in keys[::4]})

@@ -45,6 +45,7 @@ class PretrainedSpace(SearchSpace):
     """
 
     skip_options = frozenset({LEFT_OUT})
+    corrected_by_size = True
 
     def __init__(
         self, shape: Shape, classes: int, steps: Steps, name: str, load: Callable[[], Steps] | None = None
