@@ -25,7 +25,7 @@ def here(fake):
 
 @pytest.fixture
 def there(fake):
-    return fake("profile", "profile_over_ssh", answer=THERE)
+    return fake("remote_profile", "profile_over_ssh", answer=THERE)
 
 
 def test_profile(here, capsys):
