@@ -52,7 +52,8 @@ def run(arguments: Namespace) -> int:
 
 
 def _table(rows: Sequence[Baseline]) -> str:
-    """Return the networks as a table, of each those resolutions that were measured, or the largest that fits."""
+    """Return the networks as a table: of each the largest resolution that fits and the next one, which does not."""
+    shown = [row for network in dict.fromkeys(row.network for row in rows) for row in _edge(rows, network)]
     cells = [
         [
             row.network,
@@ -64,7 +65,15 @@ def _table(rows: Sequence[Baseline]) -> str:
             "fits" if row.fits else "",
             "" if row.is_here else "weights not here",
         ]
-        for row in rows
+        for row in shown
     ]
     heads = ["network", "pixels", "MACs", "predicted ms", "measured ms", "", "", ""]
-    return text.table(heads, cells, right=range(1, 5)) + "\n"
+    more = f"\n{len(rows) - len(shown)} more resolutions are in --json\n" if len(rows) > len(shown) else "\n"
+    return text.table(heads, cells, right=range(1, 5)) + more
+
+
+def _edge(rows: Sequence[Baseline], network: str) -> Sequence[Baseline]:
+    """The resolutions of a network between which the budget lies; the smallest if none fits."""
+    own = [row for row in rows if row.network == network]
+    first = next((i for i, row in enumerate(own) if row.fits), len(own))
+    return own[max(0, first - 1) : first + 1]

@@ -33,8 +33,10 @@ class ProgressLine:
         self.shown = now
         finished = self.total - self.left + self.done
         # Rounds that were measured before this start say nothing of its pace.
-        rest = (now - self.started) / self.done * (self.left - self.done) if self.done else 0
-        left = f", {rest / 60:.0f} min {rest % 60:02.0f} s left" if self.done else ""
+        left = ""
+        if self.done > self.left / 100:  # before, sessions are opened, which takes longer than a round
+            rest = (now - self.started) / self.done * (self.left - self.done)
+            left = f", {rest // 60:.0f} min {rest % 60:02.0f} s left"
         line = f"{finished} of {self.total} rounds ({finished / max(1, self.total):.0%}){left} {text}"
         self.log.write(f"\r{line:<79}" if interactive else line + "\n")
         if interactive and finished == self.total:

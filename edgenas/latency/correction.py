@@ -159,22 +159,23 @@ def fit_correction(rows: Sequence[np.ndarray], ms: Sequence[float]) -> Correctio
     rate = float(np.median(y / x[:, len(FEATURES) - 1])) if len(y) else 0.0
     if len(y) < ENOUGH_NETS:
         return Correction(tuple(PRIOR.tolist()), 0.0, 0.5, len(y), rate)
+    # Of networks whose large ops are known, the strength is judged by those that the interval holds: the smallest
+    # network of a space is like no other, and its error, when it is left out, would choose the strength for all.
+    rank = min(len(y), int(np.ceil((len(y) + 1) * COVERAGE)))  # the conformal one: one network more than were measured
+    judged = rank if x.shape[1] > len(FEATURES) else len(y)
     # Kinds of which no network has a large op have no coefficient for it.
     large = [i for i in range(TIMES) if x[:, len(FEATURES) + i : len(FEATURES) + i + 1].any()]
     x = np.ascontiguousarray(x[:, [*range(len(FEATURES)), *(len(FEATURES) + i for i in large)]])
     scale = np.median(y)
-    best: tuple[float, float, np.ndarray] | None = None
+    best: tuple[float, float, float] | None = None
     # From hardly any pull to nearly the prior alone.
     for strength in (0.003, 0.01, 0.03, 0.1, 0.3):
-        residuals = _leave_one_out(x, y, strength, scale)
-        error = float(np.mean(residuals))
+        residuals = np.sort(_leave_one_out(x, y, strength, scale))
+        error = float(residuals[:judged].mean())
         if best is None or error < best[0]:
-            best = error, strength, residuals
+            best = error, strength, float(residuals[rank - 1])
     assert best is not None
-    solution = _solve(x, y, best[1], scale)
-    # The conformal quantile of n residuals: one network more than were measured.
-    rank = min(len(y), int(np.ceil((len(y) + 1) * COVERAGE)))
-    margin = float(np.sort(best[2])[rank - 1])
+    solution, margin = _solve(x, y, best[1], scale), best[2]
     coefficients = solution[: len(FEATURES)].tolist()
     of_large = dict(zip(large, solution[len(FEATURES) : -1].tolist(), strict=True))
     times = tuple(of_large.get(i, coefficients[i]) for i in range(TIMES)) if large else ()

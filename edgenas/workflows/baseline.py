@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -43,18 +43,17 @@ def baseline(config: Config, reporter: Reporter) -> list[Baseline]:
         raise UsageError("there is no trained network here; pip install 'edgenas[lite]', or allow --download")
     if config.device is not None:
         return by_table(config, rows)
-    middle = {id(row): row for row in _middles(rows)}
     waiting = waiting_for(config.wait_minutes, reporter)
-    once = [row for row in rows if id(row) in middle]
-    times = _timed(config, once, reporter, waiting, "time each network once")
-    rates = {row.network: times[row.name].ms / row.macs for row in middle.values()}
-    near = [r for r in rows if NEAR[0] <= rates[r.network] * r.macs / config.budget_ms <= NEAR[1]]
-    near = [row for row in near if row.name not in times]
+    ends = {name: (group[len(group) // 2], group[-1]) for name, group in _by_network(rows).items()}
+    once = list({row.name: row for pair in ends.values() for row in pair}.values())
+    times = _timed(config, once, reporter, waiting, "time each network at two sizes")
+    prices = {row.name: _price(row, *ends[row.network], times) for row in rows}
+    near = [row for row in rows if NEAR[0] <= prices[row.name] / config.budget_ms <= NEAR[1] and row.name not in times]
     if near:
         times |= _timed(config, near, reporter, waiting, "time what is near the budget")
     found = []
     for row in rows:
-        predicted, timing = rates[row.network] * row.macs, times.get(row.name)
+        predicted, timing = prices[row.name], times.get(row.name)
         fits = predicted <= config.budget_ms
         if timing is not None:
             within = keeps(timing.ms, timing.repeat_error, config.budget_ms, clean=timing.clean)
@@ -93,12 +92,24 @@ def train_baseline(
     return search(config, reporter, stop, Given(space=whole_maker(config)))
 
 
-def _middles(rows: Sequence[WholeNetwork]) -> list[WholeNetwork]:
-    """Of each network the one at its middle resolution."""
+def _by_network(rows: Sequence[WholeNetwork]) -> dict[str, list[WholeNetwork]]:
+    """The resolutions of each network, largest first."""
     groups: dict[str, list[WholeNetwork]] = {}
     for row in rows:
         groups.setdefault(row.network, []).append(row)
-    return [group[len(group) // 2] for group in groups.values()]
+    return groups
+
+
+def _price(row: WholeNetwork, middle: WholeNetwork, least: WholeNetwork, times: Mapping[str, Timing]) -> float:
+    """The ms of a network at one resolution, on the line through two others, by MACs.
+
+    What a call costs beside its MACs is a third of the smallest: in proportion to MACs alone it would be far too cheap.
+    """
+    high, low = times[middle.name].ms, times[least.name].ms
+    if middle.macs == least.macs:
+        return high * row.macs / middle.macs
+    rate = max(0.0, high - low) / (middle.macs - least.macs)
+    return low + rate * (row.macs - least.macs)
 
 
 def _timed(

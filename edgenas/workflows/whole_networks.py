@@ -25,7 +25,7 @@ class Baseline:
         resolution: side of its images, in pixels.
         arch: the code of the whole network at this resolution.
         macs: of one image.
-        predicted_ms: from what the network takes at another resolution here, or from the device's table.
+        predicted_ms: from what the network takes at two other resolutions here, or from the device's table.
         measured_ms: None if it is not near the budget, or the device is elsewhere.
         repeat_error: of the measurement.
         fits: whether it meets the budget: as measured, else as predicted.

@@ -24,6 +24,17 @@ def test_a_line_for_each_network_and_resolution(fake, capsys):
     assert asked.configs == [Config(budget_ms=2, data="photos")]
 
 
+def test_of_each_network_the_resolutions_around_the_budget_are_shown(fake, capsys):
+    sides = [
+        Baseline("mine", side, str(side), side * 1e6, side, None, None, side <= 96, True) for side in (128, 96, 64)
+    ]
+    fake("baseline", answer=[*ROWS, *sides])
+    cli.main(["baseline", "--budget-ms", "96"])
+    *lines, more = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[1:]] == ["96", "224", "128", "96"]
+    assert more == "1 more resolutions are in --json"
+
+
 def test_json(fake, capsys):
     fake("baseline", answer=ROWS)
     assert cli.main(["baseline", "--budget-ms", "2", "--json"]) == 0
