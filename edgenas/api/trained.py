@@ -115,7 +115,7 @@ def train(
             grey bars); default: crop, or squash where a crop would hide more than 30 % of the photos.
         flip: mirror photos left to right in training; default: yes, unless classes are named left and right.
         cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder.
-        cache_size: short side of decoded photos in pixels; default: 1.15 times the image size.
+        cache_size: short side of decoded photos in pixels; default: 5/3 of the image size.
         seed: seed of everything random.
         output: run folder; default: runs/<date>-<time>.
         train_device: where networks are trained: auto, cpu, cuda.

@@ -89,7 +89,7 @@ class Config:
         None, "folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder"
     )
     cache_size: int | None = _setting(
-        None, "short side of decoded photos in pixels; default: 1.15 times the image size", low=1, high=4096
+        None, "short side of decoded photos in pixels; default: 5/3 of the image size", low=1, high=4096
     )
     space: str = _setting("mbconv", "search space")
     pretrained: str | None = _setting(

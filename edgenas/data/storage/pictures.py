@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of the files; a cache of another one is made again
 INDEX, PIXELS = "index.npz", "pixels.bin"
-# Random crops enlarge parts of a picture: with this much more than the network's side, they are hardly ever blurred.
-ROOM_FOR_CROPS = 1.15
+# Random parts have 3/5 of a picture's sides at least: with this much more than the network's side, none is enlarged,
+# which would blur what the network is to learn from.
+ROOM_FOR_CROPS = 5 / 3
 CHUNK = 8  # pictures that a worker hands over at once: containers often have 64 MB of shared memory for all of it
 SAMPLED = 200  # pictures whose headers are read to tell the size beforehand: it is then within a few per cent
 

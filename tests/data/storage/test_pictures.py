@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from edgenas.data.folder import AUGMENT
 from edgenas.data.storage import pictures
 from edgenas.data.storage.decode import decode
 from edgenas.data.storage.options import PhotoOptions
-from edgenas.data.storage.pictures import INDEX, PIXELS, cached_pictures
+from edgenas.data.storage.pictures import INDEX, PIXELS, ROOM_FOR_CROPS, cached_pictures
 from edgenas.errors import EnvironmentFault
 from tests.data.writers import noise, write_folder
 
@@ -53,8 +54,9 @@ def test_pictures_keep_their_shape_and_are_no_larger_than_asked(opened, files):
 
 
 def test_by_default_there_is_room_for_random_crops(opened):
-    assert opened(cache_size=None)[0].shapes.min() == 20  # of pictures of 20 to 31 x 30 pixels; 28 is wanted
-    assert opened(cache_size=None)[0].shapes.min(axis=1).max() == 28
+    assert ROOM_FOR_CROPS * (1 - AUGMENT.scale) == pytest.approx(1), "the smallest part is not enlarged"
+    shapes = opened(cache_size=None)[0].shapes  # of pictures of 20 to 31 x 30 pixels; 40 are wanted
+    assert shapes.min() == 20 and shapes.min(axis=1).max() == 30, "a small picture stays as it is"
 
 
 def test_a_cache_is_made_once(opened):
