@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgenas.errors import EdgeNASError, EnvironmentFault, UsageError
+from edgenas.errors import EdgeNASError, UsageError
 from edgenas.latency.registry import table_files, table_name
 from edgenas.latency.table import read_table
 from edgenas.system import plugins
@@ -118,31 +118,26 @@ def networks() -> list[NetworkEntry]:
     Those of a library that is not installed are left out.
     """
     from edgenas.cost.counts import FLOAT_BYTES, CountCost  # numpy, which a list of names can do without
+    from edgenas.workflows.pretrained import known_networks
 
     rows, macs, params = [], CountCost("macs"), CountCost("params")
-    for source in plugins.names(PRETRAINED):
-        plugin = plugins.load(PRETRAINED, source)
-        for variant in plugin.variants():
-            try:
-                found = plugin.build(variant)
-            except EnvironmentFault:
-                continue
-            space = found.space((3, found.side, found.side), found.classes)
-            graph = space.graph(space.whole)
-            rows.append(
-                NetworkEntry(
-                    found.name,
-                    found.side,
-                    params(graph) * FLOAT_BYTES / 1e6,
-                    macs(graph) / 1e6,
-                    found.licence,
-                    found.mean,
-                    found.std,
-                    found.is_here,
-                    found.source,
-                    found.hint,
-                )
+    for found in known_networks():
+        space = found.space((3, found.side, found.side), found.classes)
+        graph = space.graph(space.whole)
+        rows.append(
+            NetworkEntry(
+                found.name,
+                found.side,
+                params(graph) * FLOAT_BYTES / 1e6,
+                macs(graph) / 1e6,
+                found.licence,
+                found.mean,
+                found.std,
+                found.is_here,
+                found.source,
+                found.hint,
             )
+        )
     return rows
 
 

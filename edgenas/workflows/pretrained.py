@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenas.errors import UsageError
+from edgenas.errors import EnvironmentFault, UsageError
 from edgenas.graph.ops import Shape
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import SpaceMaker
@@ -33,6 +34,17 @@ def open_pretrained(config: Config) -> Pretrained | None:
     weights = None if config.weights is None else Path(config.weights).expanduser()
     found: Pretrained = plugins.load("pretrained", plugin).build(variant, download=config.download, weights=weights)
     return found
+
+
+def known_networks() -> Iterator[Pretrained]:
+    """Yield the trained networks that come with edgenas, without those of a library that is not installed."""
+    for source in plugins.names("pretrained"):
+        plugin = plugins.load("pretrained", source)
+        for variant in plugin.variants():
+            try:
+                yield plugin.build(variant)
+            except EnvironmentFault:
+                continue
 
 
 def space_source(config: Config) -> str | SpaceMaker:

@@ -6,14 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from edgenas.cost.counts import CountCost
-from edgenas.errors import EnvironmentFault
 from edgenas.graph.graph import Arch
 from edgenas.latency.predictor import latency_interval
 from edgenas.spaces.base import SearchSpace
-from edgenas.system import plugins
 from edgenas.workflows.config import Config
 from edgenas.workflows.predict import table_of
-from edgenas.workflows.pretrained import input_of, open_pretrained
+from edgenas.workflows.pretrained import input_of, known_networks, open_pretrained
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class WholeNetwork:
 
 def whole_networks(config: Config) -> Iterator[WholeNetwork]:
     """Every network that is known, or the one that is named, at every resolution, the largest first."""
-    known = [config.pretrained] if config.pretrained else list(_known())
+    known = [config.pretrained] if config.pretrained else [network.name for network in known_networks()]
     for name in known:
         config = replace(config, pretrained=name)
         network = open_pretrained(config)
@@ -89,17 +87,6 @@ def whole_networks(config: Config) -> Iterator[WholeNetwork]:
         for i in range(len(space.choices[0].options)):
             arch = (i, *space.whole[1:])
             yield WholeNetwork(name, space, arch, count(space.graph(arch)), network.is_here)
-
-
-def _known() -> Iterator[str]:
-    """The names of all trained networks whose library is installed."""
-    for source in plugins.names("pretrained"):
-        plugin = plugins.load("pretrained", source)
-        for variant in plugin.variants():
-            try:
-                yield plugin.build(variant).name
-            except EnvironmentFault:
-                continue
 
 
 def by_table(config: Config, rows: Sequence[WholeNetwork]) -> list[Baseline]:
