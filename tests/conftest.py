@@ -30,6 +30,25 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+@pytest.fixture
+def any_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few rounds beside other tests, on any machine, are what they are."""
+    allow_any_noise(monkeypatch)
+
+
+def allow_any_noise(patch: pytest.MonkeyPatch) -> None:
+    from edgenas.devices import confirm, ingest
+
+    for module, name in (
+        (ingest, "WORST_REPEAT_ERROR"),
+        (confirm, "MAX_REPEAT_ERROR"),
+        (confirm, "SLOWER_BY"),
+        (confirm, "FASTER_BY"),
+    ):
+        patch.setattr(module, name, np.inf)
+    patch.setattr(ingest, "MIN_CLEAN_SHARE", 0.0)
+
+
 @pytest.fixture(scope="session")
 def searched(tmp_path_factory):
     """The folder of a small search on a supernet, finished; to be read only."""

@@ -1,6 +1,5 @@
 """What becomes of a kit's results: tables, or a refusal that names the line."""
 
-import math
 import re
 
 import pytest
@@ -10,11 +9,7 @@ from edgenas.errors import NoisyMachine, TableError
 from edgenas.workflows.ingest import ingest as to_tables
 from tests.devices.conftest import lines_of, make_kit, write
 
-
-@pytest.fixture(autouse=True)
-def any_noise(monkeypatch):
-    """Let a few rounds beside other tests repeat as they may."""
-    monkeypatch.setattr(ingest, "WORST_REPEAT_ERROR", math.inf)
+pytestmark = pytest.mark.usefixtures("any_noise")
 
 
 def test_results_become_one_table_for_each_precision(kit_results, tmp_path):
@@ -80,7 +75,8 @@ def test_rows_that_do_not_repeat_make_no_table(kit_results, tmp_path, monkeypatc
     assert not (tmp_path / "tables").exists()
 
 
-def test_noisy_results_make_no_table(kit_results, tmp_path):
+def test_noisy_results_make_no_table(kit_results, tmp_path, monkeypatch):
+    monkeypatch.setattr(ingest, "MIN_CLEAN_SHARE", 0.2)
     lines = lines_of(kit_results)
     noisy = [lines[0], *({**line, "clean_share": 0.1} for line in lines[1:])]
     with pytest.raises(NoisyMachine):

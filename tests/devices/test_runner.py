@@ -1,7 +1,6 @@
 """The runner of a kit: killed, damaged, busy, or on another device."""
 
 import io
-import math
 import shutil
 import signal
 import subprocess
@@ -11,18 +10,14 @@ from collections import Counter
 
 import pytest
 
-from edgenas.devices import ingest, runner
+from edgenas.devices import runner
 from edgenas.devices.kit import read_manifest
 from edgenas.errors import NoisyMachine
 from edgenas.runtimes.base import Round
 from edgenas.workflows.ingest import ingest as to_tables
 from tests.devices.conftest import ROUNDS, command, lines_of, write
 
-
-@pytest.fixture(autouse=True)
-def any_noise(monkeypatch):
-    """Let a few rounds beside other tests repeat as they may."""
-    monkeypatch.setattr(ingest, "WORST_REPEAT_ERROR", math.inf)
+pytestmark = pytest.mark.usefixtures("any_noise")
 
 
 def test_one_precision_can_be_measured_alone(kit_folder, tmp_path):

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from edgenas.cli import main as cli
-from edgenas.devices import ingest
 from edgenas.devices.general_probes import general_ops
 from edgenas.devices.kit import read_manifest
 from edgenas.devices.source_devices import Scope, source_tables
@@ -301,8 +300,7 @@ def test_a_network_of_another_version_of_the_space_is_left_out():
 # From the command line
 
 
-def test_from_kit_to_prediction_by_commands(tables, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(ingest, "WORST_REPEAT_ERROR", np.inf)  # a few rounds beside other tests repeat as they may
+def test_from_kit_to_prediction_by_commands(tables, any_noise, tmp_path, capsys):
     space = ["--space", "tests._toys", "--shape", "3x8x8", "--classes", "4"]
     zipped, out = tmp_path / "few.zip", tmp_path / "results.jsonl"
     only = ["--only", "width=4", "--no-page", "--probes", "4", "--from", "board-0", "--from", "board-1"]

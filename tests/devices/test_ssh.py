@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from edgenas.devices import ingest, runner
+from edgenas.devices import runner
 from edgenas.devices.runner import NOISY
 from edgenas.devices.ssh import VARIABLE, Remote
 from edgenas.errors import EnvironmentFault, NoisyMachine, TableError, UsageError
@@ -39,10 +39,7 @@ CHOICES = dict(
 )
 
 
-@pytest.fixture(autouse=True)
-def any_noise(monkeypatch):
-    """Rounds beside other tests repeat as they may."""
-    monkeypatch.setattr(ingest, "WORST_REPEAT_ERROR", float("inf"))
+pytestmark = pytest.mark.usefixtures("any_noise")
 
 
 class Witness(SilentReporter):

@@ -63,13 +63,6 @@ def results(finished, tmp_path_factory):
     return out
 
 
-@pytest.fixture
-def any_noise(monkeypatch):
-    """A few rounds beside other tests, on any machine, are what they are."""
-    for name in ("MAX_REPEAT_ERROR", "SLOWER_BY", "FASTER_BY"):
-        monkeypatch.setattr(settle, name, np.inf)
-
-
 def altered(results, tmp_path, **header):
     """The results as if measured under other conditions."""
     first, *lines = results.read_text().splitlines()
