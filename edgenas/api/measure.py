@@ -41,7 +41,7 @@ def predict(
     runtime: str | None = None,
     threads: int | None = None,
     seed: int = 0,
-    estimate_missing: bool = False,
+    estimate_missing: bool | None = None,
 ) -> list[Prediction]:
     """Predict latency, size and memory of architectures; nothing is trained or measured.
 
@@ -58,7 +58,8 @@ def predict(
         table: file of a latency table, instead of a device.
         runtime, threads: conditions here.
         seed: of the random architectures.
-        estimate_missing: price ops that the table lacks from their counts.
+        estimate_missing: price ops that the table lacks from their counts; default: where the table holds networks of
+            this space, of images as large or larger.
 
     Raises:
         MissingOps: the table lacks ops, and estimates are not allowed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -43,7 +43,10 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--archs", dest="file", metavar="FILE", help="read codes from a file, one a line; - is stdin")
     parser.add_argument("--table", type=Path, metavar="FILE", help="latency table (default: this machine's own)")
     parser.add_argument(
-        "--estimate-missing", action="store_true", help="estimate ops that the table lacks, instead of stopping"
+        "--estimate-missing",
+        action=BooleanOptionalAction,
+        help="estimate ops that the table lacks, instead of stopping; default: only where it holds whole networks of this "
+        "space, of images as large or larger, as from its kit",
     )
     flags.add_input(parser)
     flags.add_settings(parser, ("device", "threads", "runtime", "seed"))

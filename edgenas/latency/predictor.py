@@ -18,6 +18,8 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import parse_spec
 from edgenas.system.metric import Metric
 
+MOST_NAMED = 3  # spaces of a table that a message names
+
 
 class Prices:
     """Features of nodes under one table: measured rows, and estimates for missing ones if allowed."""
@@ -55,9 +57,12 @@ class Prices:
     def _estimate(self, nodes: Sequence[Node]) -> None:
         keys = sorted({node.key for node in nodes})
         if not self.estimate_missing:
+            held = ", ".join(sorted({net.spec for net in self.table.nets})[:MOST_NAMED])
             raise MissingOps(
                 f"{self.table.device}: {len(keys)} ops unprofiled, first {keys[0]!r}; "
-                "run `edgenas profile` for this space" + (", or pass --estimate-missing" if self.table.ops else "")
+                + (f"the table is of {held}, so give that space and size, or " if held else "")
+                + "measure this space by `edgenas profile` on that machine, or by `edgenas kit`"
+                + ("; or pass --estimate-missing" if self.table.ops else "")
             )
         for key, counts in count_ops(nodes).items():
             self.estimated[key] = self._row(key, counts)

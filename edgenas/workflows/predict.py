@@ -18,6 +18,7 @@ from edgenas.latency.onnx_file import read_kernels
 from edgenas.latency.predictor import EstimatedMs, latency_interval
 from edgenas.latency.table import LatencyTable, read_table
 from edgenas.spaces.base import SearchSpace
+from edgenas.spaces.build import read_spec
 from edgenas.spaces.sampling import sample
 from edgenas.workflows.config import Config
 from edgenas.workflows.limits import named_table
@@ -56,7 +57,7 @@ def predict(
     archs: Sequence[str] | None = None,
     samples: int | None = None,
     table: Path | None = None,
-    estimate_missing: bool = False,
+    estimate_missing: bool | None = None,
 ) -> Iterator[Prediction]:
     """Predict architectures given by code, or random ones.
 
@@ -66,7 +67,7 @@ def predict(
         archs: codes of architectures.
         samples: number of random architectures, where no codes are given.
         table: file of a latency table, instead of a device.
-        estimate_missing: price ops that the table lacks from their counts.
+        estimate_missing: price ops that the table lacks from their counts; None: as `estimates` says.
 
     Raises:
         MissingOps: the table lacks ops, and estimates are not allowed.
@@ -75,7 +76,8 @@ def predict(
     prices = table_of(config, table)
     # The table holds the counts of its ops; to count another one, fvcore traces it, which needs torch.
     known = {key: Counts(row.macs, row.params, row.bytes) for key, row in prices.ops.items()}
-    latency, low, high = latency_interval(prices, space, estimate_missing=estimate_missing)
+    allowed = estimates(prices, space) if estimate_missing is None else estimate_missing
+    latency, low, high = latency_interval(prices, space, estimate_missing=allowed)
     counts = [CountCost(metric, known) for metric in ("macs", "params")]
     costs = (latency, low, high, EstimatedMs(latency), *counts, PeakBytes())
     rng = np.random.default_rng(config.seed)
@@ -94,13 +96,24 @@ def predict(
             yield Prediction(code, ms, low_ms, high_ms, int(macs), int(params), int(peak), macs * rate, share)
 
 
+def estimates(table: LatencyTable, space: SearchSpace) -> bool:
+    """Tell whether ops that a table lacks are estimated without being asked for, as a search does.
+
+    They are where networks of this space, of images as large or larger, were measured: of a large space a kit holds only
+    the ops that tell most, and those networks correct the estimates and widen the interval by their errors.
+    """
+    shapes = {spec.shape for spec in map(read_spec, {net.spec for net in table.nets}) if spec.name == space.name}
+    channels, *sides = space.shape
+    return any(shape[0] == channels and list(shape[1:]) >= sides for shape in shapes)
+
+
 def predict_ops(
     config: Config,
     space: SearchSpace,
     *,
     archs: Sequence[str],
     table: Path | None = None,
-    estimate_missing: bool = False,
+    estimate_missing: bool | None = None,
 ) -> tuple[LatencyTable, list[Forecast]]:
     """Predict architectures op by op; return the table that they are predicted from, too.
 
@@ -109,14 +122,15 @@ def predict_ops(
         space: of the architectures.
         archs: codes of architectures.
         table: file of a latency table, instead of a device.
-        estimate_missing: price ops that the table lacks from their counts.
+        estimate_missing: price ops that the table lacks from their counts; None: as `estimates` says.
 
     Raises:
         MissingOps: the table lacks ops, and estimates are not allowed.
         UsageError: a code is not of this space.
     """
     prices = table_of(config, table)
-    interval = latency_interval(prices, space, estimate_missing=estimate_missing)
+    allowed = estimates(prices, space) if estimate_missing is None else estimate_missing
+    interval = latency_interval(prices, space, estimate_missing=allowed)
     return prices, [graph_forecast(space.graph(space.parse(code)), *interval) for code in archs]
 
 

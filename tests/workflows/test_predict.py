@@ -1,11 +1,13 @@
 """Predictions from a table file."""
 
+from dataclasses import replace
+
 import pytest
 
 from edgenas.errors import MissingOps, UsageError
-from edgenas.latency.table import write_table
+from edgenas.latency.table import LatencyTable, NetRow, write_table
 from edgenas.workflows.config import make_config
-from edgenas.workflows.predict import predict, predict_ops, table_of
+from edgenas.workflows.predict import estimates, predict, predict_ops, table_of
 from tests.workflows._tasks import ARCHS, SPACE, table
 
 
@@ -42,3 +44,40 @@ def test_a_table_that_lacks_ops_is_not_guessed_from_unless_allowed(tmp_path):
 def test_one_table_is_named(file):
     with pytest.raises(UsageError, match="give one of them"):
         table_of(make_config({"device": "amd-epyc-zen4"}), file)
+
+
+def lacking(held: str) -> LatencyTable:
+    """Half of the ops, and one network of a space."""
+    full = table()
+    half = dict(list(full.ops.items())[: len(full.ops) // 2])
+    nets = tuple(replace(net, spec=held) for net in full.nets[:1]) or (NetRow(held, SPACE.code(ARCHS[0]), 1, 1, 9),)
+    return LatencyTable(full.header, half, nets)
+
+
+@pytest.mark.parametrize(
+    "held, allowed",
+    [
+        (SPACE.spec, True),
+        (f"{SPACE.name} 3x16x16 2", True),
+        (f"{SPACE.name} 3x4x4 {SPACE.classes}", False),
+        (f"{SPACE.name} 1x16x16 {SPACE.classes}", False),
+        ("mbconv 3x8x8 4", False),
+    ],
+)
+def test_what_the_kit_of_a_space_left_out_is_estimated_by_itself(tmp_path, held, allowed):
+    write_table(tmp_path / "kit.csv", lacking(held))
+    assert estimates(lacking(held), SPACE) == allowed
+
+    def predicted(**how):
+        return list(predict(make_config({}), SPACE, samples=5, table=tmp_path / "kit.csv", **how))
+
+    if not allowed:
+        with pytest.raises(MissingOps, match=f"the table is of {held}.*--estimate-missing"):
+            predicted()
+        return
+    assert predicted() == predicted(estimate_missing=True)
+    assert max(row.estimated_share for row in predicted()) > 0
+    with pytest.raises(MissingOps):
+        predicted(estimate_missing=False)
+    _, (forecast,) = predict_ops(make_config({}), SPACE, archs=[SPACE.code(ARCHS[-1])], table=tmp_path / "kit.csv")
+    assert 0 < forecast.estimated_share <= 1
