@@ -106,6 +106,8 @@ def ingest(
 ) -> list[tuple[Path, LatencyTable]]:
     """Check a kit's results file, and write a table for each precision in it; return the files with their tables.
 
+    A table whose test networks are predicted badly says so in `table.header["doubt"]`.
+
     Args:
         results: what the kit wrote on the device.
         kit: the kit, to check that nothing of it was changed.

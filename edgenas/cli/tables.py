@@ -21,6 +21,8 @@ def show(written: Sequence[tuple[Path, LatencyTable]], *, as_json: bool) -> None
     for path, table in written:
         facts = _facts(path, table)
         test = f"test: {facts['test']}\n" if facts["test"] else ""
+        if facts["doubt"]:
+            test += f"warning: {facts['doubt']}\n"
         output.write(
             f"{text.printable(table.device)}, {facts['precision']}: {facts['ops']} ops and {facts['nets']} whole "
             f"networks, repeat error {text.percent(facts['repeat_error'])}\n{test}{text.printable(str(path))}\n"
@@ -36,4 +38,5 @@ def _facts(path: Path, table: LatencyTable) -> dict[str, Any]:
         "nets": len(table.nets),
         "repeat_error": float(table.header["repeat_error"]),
         "test": table.header.get("test"),
+        "doubt": table.header.get("doubt"),
     }

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from edgenas.devices.runner import CONDITIONS, kit_hash
+from edgenas.devices.table_check import check_header
 from edgenas.errors import NoisyMachine, TableError
-from edgenas.latency.predictor import relative_errors
 from edgenas.latency.table import LARGEST_MS, LatencyTable, NetRow, OpRow, hidden, net_of
 from edgenas.runtimes.base import Round
 from edgenas.runtimes.summary import Timing, repeat_error_of_table, summarise_rounds
@@ -146,8 +146,7 @@ def tables(results: Results) -> list[LatencyTable]:
                 f"repeat error {error:.1%}, over {WORST_REPEAT_ERROR:.0%}: measure again on a quiet device, or "
                 "more rounds, with run.py's --patience"
             )
-        header = {"test": _tested(relative_errors(table, tests))} if tests else {}
-        found.append(table.extended({}, tests, **header))
+        found.append(table.extended({}, tests, **check_header(table, tests)))
     return found
 
 
@@ -187,12 +186,6 @@ def _table(results: Results, measured: Mapping[int, Timing], precision: str) -> 
     if REFERENCE in measured:
         header["reference_ms"] = f"{measured[REFERENCE].ms:.6f}"
     return LatencyTable(header, ops, tuple(_nets(of.rows("net")))), list(_nets(of.rows("test")))
-
-
-def _tested(errors: Sequence[float]) -> str:
-    """Say how well a table predicts networks that its correction has not seen."""
-    mean, within = float(np.mean(errors)), float(np.mean(np.array(errors) <= 0.1))
-    return f"{len(errors)} networks, mean error {mean:.1%}, {within:.0%} within 10%"
 
 
 def _nets(rows: Iterable[tuple[Json, Timing]]) -> Iterable[NetRow]:

@@ -156,23 +156,6 @@ def latency_interval(
     return Latency(prices, correction), Latency(prices, correction, -1), Latency(prices, correction, 1)
 
 
-def relative_errors(table: LatencyTable, nets: Sequence[NetRow]) -> list[float]:
-    """Return |predicted / measured - 1| of whole networks that the table's correction has not seen.
-
-    Args:
-        table: what predicts.
-        nets: measured on the same device, and not among the table's.
-    """
-    errors = []
-    for spec in dict.fromkeys(net.spec for net in nets):
-        space = parse_spec(spec)
-        latency, _, _ = latency_interval(table, space, estimate_missing=True)
-        these = [net for net in nets if net.spec == spec]
-        predicted = latency.many(space, [space.parse(net.code) for net in these])
-        errors += [float(abs(ms / net.ms - 1)) for ms, net in zip(predicted, these, strict=True)]
-    return errors
-
-
 def training_rows(prices: Prices, space_name: str, *, by_size: bool = False) -> tuple[list[np.ndarray], list[float]]:
     """Return features and measured ms of the table's networks of a space, as far as their ops can be priced.
 

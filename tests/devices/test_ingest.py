@@ -82,3 +82,11 @@ def test_noisy_results_make_no_table(kit_results, tmp_path, monkeypatch):
     with pytest.raises(NoisyMachine):
         to_tables(write(tmp_path / "noisy.jsonl", noisy), out=tmp_path / "tables")
     assert not (tmp_path / "tables").exists()
+
+
+def test_networks_that_took_another_time_than_their_ops_say_are_a_doubt(kit_results, tmp_path):
+    head, *rows = lines_of(kit_results)
+    tests = {i for i, probe in enumerate(head["manifest"]["probes"]) if probe["kind"] == "test"}
+    slowed = [{**row, "ms": row["ms"] and 20 * row["ms"]} if row["probe"] in tests else row for row in rows]
+    for _, table in to_tables(write(tmp_path / "slowed.jsonl", [head, *slowed]), out=tmp_path):
+        assert "only 5 whole networks" in table.header["doubt"]
