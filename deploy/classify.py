@@ -3,17 +3,50 @@
 A picture is a file, which Pillow decodes, or decoded pixels in an .npy file: uint8 (H, W), (H, W, C), (C, H, W), or
 several of the last two. All that is done to it stands in manifest.json, as steps in their order. Without a picture the
 golden ones are run from every stage: file to pixels, pixels to input, input to output; the first that differs is named.
+
+Exit codes: 0 done, 1 the golden pictures give something else, 2 wrong arguments, 3 a damaged file, 4 a missing package.
 """
 
 import io
 import json
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime reports usage to its makers, unless told before its import
-import numpy as np
-import onnxruntime
+try:
+    import numpy as np
+    import onnxruntime
+except ModuleNotFoundError as error:
+    print(f"classify.py: {error.name} is missing; pip install numpy onnxruntime pillow", file=sys.stderr)
+    sys.exit(4)
+
+USAGE = "usage: python classify.py BUNDLE [PICTURE ...]"
+DIFFERS, WRONG, DAMAGED, LACKING = 1, 2, 3, 4  # exit codes
+
+
+class Stop(Exception):
+    """What ends the work on the bundle or on a picture: an exit code, and a line for people."""
+
+    def __init__(self, code, line):
+        """Stop with an exit code and a line."""
+        super().__init__(" ".join(line.split()))
+        self.code = code
+
+
+@contextmanager
+def blaming(file, advice):
+    """Let whatever fails inside end as a damaged file."""
+    try:
+        yield
+    except Stop:
+        raise
+    except ModuleNotFoundError as error:
+        raise Stop(LACKING, f"{file}: {error.name} is missing; pip install numpy onnxruntime pillow") from error
+    except Exception as error:  # of json, zip files, numpy, Pillow and onnxruntime, each with kinds of its own
+        said = str(error).splitlines() or [""]
+        raise Stop(DAMAGED, f"{file}: {advice} ({type(error).__name__}: {said[0][:120]})") from error
 
 
 def decoded(file, steps):
@@ -102,42 +135,89 @@ def tensor(pixels, steps):
 
 
 def pictures(path, steps):
-    """Yield the decoded pixels (H, W, C) of all pictures in a file."""
+    """Return the decoded pixels (H, W, C) of all pictures in a file."""
+    if not path.is_file():
+        raise Stop(WRONG, f"{path}: {'a folder, no picture' if path.is_dir() else 'no such file'}")
     if path.suffix != ".npy":
-        yield decoded(path, steps)
-        return
-    array = np.load(path)
+        with blaming(path, "no picture that Pillow reads"):
+            return [decoded(path, steps)]
+    with blaming(path, "no array of numpy"):
+        array = np.load(path)
     single = array[..., None] if array.ndim == 2 else array
-    for one in single if single.ndim == 4 else [single]:
-        yield one if one.shape[-1] in (1, 3) else one.transpose(1, 2, 0)
+    found = list(single if single.ndim == 4 else [single])
+    if array.dtype != np.uint8 or not all(one.ndim == 3 and {1, 3} & {one.shape[0], one.shape[2]} for one in found):
+        raise Stop(DAMAGED, f"{path}: {array.dtype} {array.shape}, not pixels as uint8 (H, W), (H, W, C) or (C, H, W)")
+    return [one if one.shape[-1] in (1, 3) else one.transpose(1, 2, 0) for one in found]
 
 
-def main(bundle, files):
-    """Classify files, or check the golden pictures; return what is wrong, if anything is."""
-    manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
-    name, labels = manifest["default"]["file"], manifest["labels"]
-    steps = manifest["input"].get("picture_to_tensor")
-    if steps is None and files:
-        return "this bundle is of an older version, which does not say how pictures become inputs; search again"
-    steps = steps or []
+def main(arguments):
+    """Classify files, or check the golden pictures; return the exit code."""
+    if not arguments or {"-h", "--help"} & set(arguments):
+        print(__doc__ if arguments else USAGE, file=sys.stdout if arguments else sys.stderr)
+        return 0 if arguments else WRONG
+    bundle, files, code = Path(arguments[0]), arguments[1:], 0
+    try:
+        manifest, session = opened(bundle)
+        steps = manifest["input"].get("picture_to_tensor", [])
+        if files and not steps:
+            raise Stop(WRONG, f"{bundle}: of an older version, which does not say how pictures become inputs")
+    except Stop as stop:
+        return failed(stop)
     first = next((i for i, step in enumerate(steps) if step["do"] == "colours"), 0)
     from_file, from_pixels = steps[:first], steps[first:]
-    session = onnxruntime.InferenceSession(str(bundle / name), providers=["CPUExecutionProvider"])
 
     def logits(inputs):
         return np.concatenate([session.run(None, {manifest["input"]["name"]: one[None]})[0] for one in inputs])
 
+    # A picture that cannot be read keeps none of the others from being classified.
     for file in files:
-        for pixels in pictures(file, from_file):
-            (row,) = logits([tensor(pixels, from_pixels)])
-            shares = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
-            best = np.argsort(-shares, kind="stable")[:5]
-            print(f"{file}: " + ", ".join(f"{one_line(labels[i])} {shares[i]:.1%}" for i in best))
-    return None if files else golden_problem(bundle, manifest, from_file, from_pixels, logits)
+        try:
+            for pixels in pictures(Path(file), from_file):
+                with blaming(file, "cannot be classified"):
+                    print(f"{file}: {likeliest(logits([tensor(pixels, from_pixels)])[0], manifest['labels'])}")
+        except Stop as stop:
+            code = max(code, failed(stop))
+    if not files:
+        try:
+            with blaming(bundle, "the golden examples are damaged; copy the bundle again"):
+                golden_check(bundle, manifest, from_file, from_pixels, logits)
+        except Stop as stop:
+            code = failed(stop)
+    return code
 
 
-def golden_problem(bundle, manifest, from_file, from_pixels, logits):
-    """Run the golden examples from every stage; print the labels of the inputs, and return what differs."""
+def failed(stop):
+    """Print what stopped the work; return its exit code."""
+    print(f"classify.py: {stop}", file=sys.stderr)
+    return stop.code
+
+
+def opened(bundle):
+    """Return manifest and session of a bundle."""
+    if not (bundle / "manifest.json").is_file():
+        what = "holds no manifest.json" if bundle.is_dir() else "is no folder"
+        raise Stop(WRONG, f"{bundle} {what}; name the folder of a finished run")
+    with blaming(bundle / "manifest.json", "damaged; copy the bundle again"):
+        manifest = json.loads((bundle / "manifest.json").read_text(encoding="utf-8"))
+        model = bundle / manifest["default"]["file"]
+        for part, kind in (("labels", list), ("models", dict), ("input", dict)):
+            if not isinstance(manifest[part], kind):
+                raise TypeError(part)
+    with blaming(model, "damaged; copy the bundle again"):
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what goes wrong is told in one line, by the exception
+        return manifest, onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def likeliest(row, labels):
+    """Return the five likeliest labels of a row of logits, with their shares."""
+    shares = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
+    best = np.argsort(-shares, kind="stable")[:5]
+    return ", ".join(f"{one_line(labels[i])} {shares[i]:.1%}" for i in best)
+
+
+def golden_check(bundle, manifest, from_file, from_pixels, logits):
+    """Run the golden examples from every stage; print the labels of the inputs, or stop with the stage that differs."""
     name = manifest["default"]["file"]
     output = "int8_output" if name == "model.int8.onnx" else "output"
     if "pictures" in manifest:
@@ -149,25 +229,27 @@ def golden_problem(bundle, manifest, from_file, from_pixels, logits):
             found = [decoded(io.BytesIO(known[f"file_{i}"].tobytes()), from_file) for i in numbers]
             off = max(difference(found[i], known[f"pixels_{i}"]) for i in numbers)
             if off > allowed["pixels"]:
-                return f"file to pixels: {off:g} of 255 off the golden pixels, at most {allowed['pixels']} is right"
+                at_most = f"at most {allowed['pixels']} is right"
+                raise Stop(DIFFERS, f"file to pixels: {off:g} of 255 off the golden pixels, {at_most}")
         except ModuleNotFoundError:
             print("file to pixels was not checked: Pillow is not installed", file=sys.stderr)
         inputs = [tensor(known[f"pixels_{i}"], from_pixels) for i in numbers]
         off = max(difference(a, b, levels) for a, b in zip(inputs, known["input"], strict=True))
         if off > allowed["input"] + 0.01:  # floats round
-            return f"pixels to input: {off:.3g} of 255 off the golden input, at most {allowed['input']} is right"
+            at_most = f"at most {allowed['input']} is right"
+            raise Stop(DIFFERS, f"pixels to input: {off:.3g} of 255 off the golden input, {at_most}")
     for file in [manifest[key]["file"] for key in ["pictures"] if key in manifest] + ["golden.npz"]:
         golden = np.load(bundle / file)
         found, expected = logits(golden["input"]), golden[output]
         limit = manifest["models"][name]["golden_tolerance"] * max(1, np.abs(expected).max())
         if not np.abs(found - expected).max() <= limit:
-            return (
+            raise Stop(
+                DIFFERS,
                 f"input to output: of {file} {name} gives something else; "
-                "these are not the golden outputs, the file or the runtime is not the one that was checked"
+                "these are not the golden outputs, the file or the runtime is not the one that was checked",
             )
     for best in found.argmax(axis=1):
         print(one_line(manifest["labels"][best]))
-    return None
 
 
 def one_line(label):
@@ -181,4 +263,4 @@ def difference(one, other, scale=1):
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]))
+    sys.exit(main(sys.argv[1:]))

@@ -83,7 +83,7 @@ def _chosen(manifest: Mapping[str, Any]) -> str:
     ops = len({probe["id"] for probe in manifest["probes"] if probe["kind"] == "op"})
     return (
         f"; {ops} of the space's {manifest['ops_of_space']} ops, the rest is estimated; about "
-        f"{manifest['board_minutes']:.0f} min on a Raspberry Pi 4 (5 GMAC/s)"
+        f"{text.duration(60 * manifest['board_minutes'])} on a Raspberry Pi 4 (5 GMAC/s)"
     )
 
 

@@ -34,8 +34,9 @@ def kit(config: Config, reporter: Reporter, options: KitOptions, *, out: Path, p
         UsageError: the space has no such choice or option.
     """
     rng = np.random.default_rng(config.seed)
-    facts = options.facts(config)
-    nodes, nets, tests, chosen = content(config, options, rng)
+    space = options.built(config)
+    facts = options.facts(config, space)
+    nodes, nets, tests, chosen = content(config, options, space, rng)
     # Networks of megabytes: their random weights would fill the kit.
     repeated = bool(chosen) or config.pretrained is not None
     made = probes(nodes, nets, tests, options.precisions, rng, repeated=repeated)
@@ -70,8 +71,9 @@ def reduced_kit(
     Raises:
         UsageError: the space has no such choice or option; no table of a source device is of use.
     """
-    facts = options.facts(config)
-    scope = scope_of(facts)
+    space = options.built(config)
+    facts = options.facts(config, space)
+    scope = scope_of(facts, space)
     with reporter.stage(f"choose {count} probes"):
         tables = {precision: source_tables(known, scope, precision) for precision in options.precisions}
         chosen = {precision: scope.choose(tables[precision], count) for precision in options.precisions}

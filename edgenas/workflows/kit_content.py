@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from edgenas.errors import UsageError
 from edgenas.exporters.metadata import MODELS
 from edgenas.graph.graph import Node
 from edgenas.graph.ops import Shape
+from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import SpaceMaker, build_space
 from edgenas.spaces.sampling import distinct_nodes
 from edgenas.system.records import Json
@@ -66,12 +67,22 @@ class KitOptions:
         ops, nets, tests = (CHOSEN_OPS, CHOSEN_NETS, CHOSEN_TESTS) if trained else (None, KIT_NETS, KIT_TESTS)
         return self.ops or ops, nets if self.nets is None else self.nets, tests if self.tests is None else self.tests
 
-    def facts(self, config: Config) -> dict[str, Any]:
-        """Return what a kit's manifest says of its space."""
-        facts: dict[str, Any] = {"general": self.general, "seed": config.seed}
-        if not self.general:
-            spec = build_space(self.space or space_source(config), self.shape, self.classes).spec
-            facts |= {"space": spec, "only": {name: list(values) for name, values in self.only.items()}}
+    def built(self, config: Config) -> SearchSpace | None:
+        """Return the whole space that the kit is of; None of a general kit. Of a trained network this takes seconds."""
+        if self.general:
+            return None
+        return build_space(self.space or space_source(config), self.shape, self.classes)
+
+    def facts(self, config: Config, space: SearchSpace | None) -> Json:
+        """Return what a kit's manifest says of its space.
+
+        Args:
+            config: names the seed.
+            space: as `built` returns it.
+        """
+        facts: Json = {"general": self.general, "seed": config.seed}
+        if space is not None:
+            facts |= {"space": space.spec, "only": {name: list(values) for name, values in self.only.items()}}
         return facts
 
 
@@ -84,12 +95,13 @@ class Content(NamedTuple):
     chosen: Json
 
 
-def content(config: Config, options: KitOptions, rng: np.random.Generator) -> Content:
+def content(config: Config, options: KitOptions, space: SearchSpace | None, rng: np.random.Generator) -> Content:
     """Return the ops and the networks of a kit.
 
     Args:
-        config: names the space and the seed.
+        config: names the seed.
         options: what the kit measures.
+        space: that the kit is of, as `KitOptions.built` returns it.
         rng: draws the networks.
 
     Raises:
@@ -97,12 +109,11 @@ def content(config: Config, options: KitOptions, rng: np.random.Generator) -> Co
     """
     most, fitted, tests = options.numbers(config)
     chosen: Json = {}
-    if options.general:
+    if space is None:
         nodes, nets = general_probes(config.seed, fitted + tests)
         # Shuffled before they are split: those that are fitted on and those that test must be of one kind.
         nets = [nets[i] for i in rng.permutation(len(nets))]
     else:
-        space = build_space(options.space or space_source(config), options.shape, options.classes)
         only = {name: space.options_named(name, values) for name, values in options.only.items()}
         space = space.restrict(only).preferred
         nodes = distinct_nodes(space)
@@ -114,5 +125,5 @@ def content(config: Config, options: KitOptions, rng: np.random.Generator) -> Co
             of_space, nodes = len(nodes), chosen_ops(space, nodes, most, rng)
             graphs = [space.graph(arch) for arch in archs]
             minutes = board_minutes(nodes, graphs, len(options.precisions))
-            chosen = {"ops_of_space": of_space, "board_minutes": round(minutes, 1)}
+            chosen = {"ops_of_space": of_space, "board_minutes": round(minutes, 2)}
     return Content(nodes, nets[:fitted], nets[fitted:], chosen)

@@ -8,14 +8,19 @@ from typing import Any
 from edgenas.devices.general_probes import general_ops, general_space
 from edgenas.devices.source_devices import Scope
 from edgenas.errors import TableError, UsageError
+from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import build_space, parse_spec, read_spec
 from edgenas.spaces.sampling import distinct_nodes
 from edgenas.workflows.config import Config
 from edgenas.workflows.pretrained import classes_of, space_source
 
 
-def scope_of(manifest: Mapping[str, Any]) -> Scope:
+def scope_of(manifest: Mapping[str, Any], space: SearchSpace | None = None) -> Scope:
     """Return the ops and the space of a kit.
+
+    Args:
+        manifest: of the kit.
+        space: the whole space that it names, where it has been built already.
 
     Raises:
         TableError: the manifest does not say.
@@ -23,7 +28,7 @@ def scope_of(manifest: Mapping[str, Any]) -> Scope:
     try:
         if manifest["general"]:
             return Scope({node.key: node for node in general_ops(seed=manifest["seed"])}, general_space())
-        space = parse_spec(manifest["space"])
+        space = space or parse_spec(manifest["space"])
         only = {name: space.options_named(name, values) for name, values in manifest["only"].items()}
     # The manifest comes from a zip that went to a device and back: its fields may be missing or of any type.
     except (AttributeError, KeyError, TypeError, ValueError) as error:

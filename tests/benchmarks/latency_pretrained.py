@@ -118,7 +118,9 @@ def make_kit(plan: Plan, folder: Path) -> None:
         return
     space, rng = plan.space, np.random.default_rng(SEEDS["profile"])
     nodes, nets = space_probes(space, plan.nets, rng)
-    of_kit = content(plan.config, plan.kit_options, np.random.default_rng(SEEDS["kit"]))
+    of_kit = content(
+        plan.config, plan.kit_options, plan.kit_options.built(plan.config), np.random.default_rng(SEEDS["kit"])
+    )
     every = dict.fromkeys(arch for _, arch in (*nets, *of_kit.nets, *of_kit.tests))
     tests = {str(side): drawn(space, side, plan.tests, every) for side in plan.sides}
     tested = dict.fromkeys(arch for archs in tests.values() for arch in archs)

@@ -72,3 +72,16 @@ def test_json(made, tmp_path, capsys):
 
 def test_the_fewest_probes_are_those_of_the_transfer():
     assert command.LEAST_PROBES == transfer.LEAST_PROBES
+
+
+@pytest.mark.parametrize(
+    "minutes, said", [(0.04, "about 2.4 s on"), (0.7, "about 42 s on"), (14.2, "about 14 min 12 s on")]
+)
+def test_how_long_chosen_ops_take_on_a_board(fake, tmp_path, capsys, minutes, said):
+    def write(*arguments, out, **keywords):
+        Path(out).write_bytes(b"zip")
+        return {"kit": "a1b2", "probes": [], "ops_of_space": 900, "board_minutes": minutes}
+
+    fake("kit", "kit", write)
+    assert cli.main(["kit", "-o", str(tmp_path / "kit.zip")]) == 0
+    assert said in capsys.readouterr().out

@@ -26,7 +26,15 @@ def test_json(capsys):
     tables.show(written(HEADER, HEADER | {"device": "pi4"}), as_json=True)
     first, second = json.loads(capsys.readouterr().out)
     assert (first["device"], second["device"]) == ("pi5", "pi4")
-    assert first == {"path": "tables/pi5.csv", **HEADER, "ops": 1, "nets": 0, "repeat_error": 0.0123, "test": None, "doubt": None}
+    assert first == {
+        "path": "tables/pi5.csv",
+        **HEADER,
+        "ops": 1,
+        "nets": 0,
+        "repeat_error": 0.0123,
+        "test": None,
+        "doubt": None,
+    }
 
 
 def test_names_cannot_break_lines(capsys):

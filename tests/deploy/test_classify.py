@@ -87,7 +87,7 @@ def test_the_stage_that_differs_is_named(write, tmp_path, changes, stage):
         changed = dict(pictures) | changes
     np.savez(folder / PICTURES, **changed)
     found = classify(folder)
-    assert found.returncode == 1 and found.stderr.startswith(stage)
+    assert found.returncode == 1 and found.stderr.startswith(f"classify.py: {stage}")
 
 
 def test_a_model_that_computes_otherwise_is_named(write, tmp_path, images):
@@ -184,3 +184,77 @@ def test_the_model_of_a_result_sees_what_the_bundle_holds(write, tmp_path, metad
             file.write_bytes(golden[f"file_{i}"].tobytes())
     for images in (files, pixels, list(map(Image.open, files)), list(map(Image.fromarray, pixels))):
         assert np.abs(model(images).probabilities - expected).max() < 1e-3
+
+
+def refused(code, *arguments, **how) -> str:
+    """The one line that a call ends with."""
+    found = classify(*arguments, **how)
+    assert found.returncode == code and "Traceback" not in found.stderr, found.stderr
+    (line,) = found.stderr.splitlines()
+    return line
+
+
+def test_without_arguments_it_says_how_it_is_called():
+    assert refused(2) == "usage: python classify.py BUNDLE [PICTURE ...]"
+    assert "BUNDLE [PICTURE ...]" in classify("--help").stdout
+
+
+def test_what_is_no_bundle_is_named(tmp_path):
+    assert "holds no manifest.json; name the folder of a finished run" in refused(2, tmp_path)
+    assert "is no folder" in refused(2, tmp_path / "absent")
+
+
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("manifest.json", b"{"),
+        ("manifest.json", b"[]"),
+        ("manifest.json", b'{"default": {"file": "model.onnx"}}'),
+        ("model.onnx", b"torn"),
+        ("model.onnx", None),
+        ("golden.npz", b"torn"),
+        ("golden.npz", None),
+        (PICTURES, b"torn"),
+    ],
+)
+def test_a_damaged_bundle_is_named(write, tmp_path, name, content):
+    folder = write(tmp_path, pictures=drawn(65_535))
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content)
+    assert "damaged; copy the bundle again" in refused(3, folder)
+
+
+@pytest.mark.parametrize(
+    "name, content, code, says",
+    [
+        ("notes.txt", b"no picture", 3, "no picture that Pillow reads"),
+        ("torn.jpg", drawn(65_535)[0][:300], 3, "no picture that Pillow reads"),
+        ("empty.png", b"", 3, "no picture that Pillow reads"),
+        ("torn.npy", b"torn", 3, "no array of numpy"),
+        ("absent.jpg", None, 2, "no such file"),
+        (".", None, 2, "a folder, no picture"),
+    ],
+)
+def test_what_is_no_picture_is_named_and_the_others_are_classified(write, tmp_path, name, content, code, says):
+    folder, sound = write(tmp_path / "bundle"), tmp_path / "sound.png"
+    sound.write_bytes(drawn(65_535)[1])
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert says in refused(code, folder, tmp_path / name)
+    found = classify(folder, tmp_path / name, sound)
+    assert found.returncode == code and found.stdout.startswith(f"{sound}: ")
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((8, 8, 3), np.float32), np.zeros((8, 8, 5), np.uint8), np.zeros(8, np.uint8)]
+)
+def test_arrays_that_are_no_pixels_are_named(write, tmp_path, array):
+    np.save(tmp_path / "array.npy", array)
+    assert "not pixels as uint8 (H, W)" in refused(3, write(tmp_path / "bundle"), tmp_path / "array.npy")
+
+
+def test_pictures_without_pillow_name_what_to_install(write, tmp_path):
+    (tmp_path / "sound.png").write_bytes(drawn(65_535)[1])
+    assert "PIL is missing; pip install" in refused(4, write(tmp_path / "bundle"), tmp_path / "sound.png", pillow=False)

@@ -43,7 +43,8 @@ def test_how_much_is_measured(config, changes, expected):
 
 
 def test_a_trained_network_of_a_thousand_ops_takes_250_and_60_networks(rng):
-    found = content(LITE, KitOptions((3, 224, 224), 10), rng)
+    options = KitOptions((3, 224, 224), 10)
+    found = content(LITE, options, options.built(LITE), rng)
     assert (len(found.nodes), len(found.nets), len(found.tests)) == (250, 50, 10)
     assert found.chosen["ops_of_space"] > 1000 and found.chosen["board_minutes"] < 20
     resolutions = {space.graph(arch).input.shape[1] for space, arch in found.nets}
@@ -52,14 +53,14 @@ def test_a_trained_network_of_a_thousand_ops_takes_250_and_60_networks(rng):
 
 def test_a_space_with_few_ops_is_whole(rng):
     options = KitOptions((3, 8, 8), 4, nets=8, tests=2, space=Shared, ops=250)
-    found = content(make_config({}), options, rng)
+    found = content(make_config({}), options, options.built(make_config({})), rng)
     assert {node.key for node in found.nodes} == {node.key for node in distinct_nodes(Shared())}
     assert (len(found.nets), len(found.tests), found.chosen) == (8, 2, {})
 
 
 def test_a_choice_that_the_space_lacks_is_refused(rng):
     with pytest.raises(UsageError, match="depth"):
-        content(make_config({}), KitOptions((3, 8, 8), 4, {"depth": ["4"]}, space=Shared), rng)
+        content(make_config({}), KitOptions((3, 8, 8), 4, {"depth": ["4"]}), Shared(), rng)
 
 
 def test_repeated_weights_take_little_place_and_run():

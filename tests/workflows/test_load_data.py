@@ -61,3 +61,10 @@ def test_given_data_are_taken_as_they_are():
     settings = {"root": None, "seed": 0, "image_size": None, "validation_share": 0.2, "download": False}
     data = digits.build(**settings, strict=False, device="cpu")
     assert load_data(Config(), Given(data=data), "cpu", SilentReporter()) is data
+
+
+@pytest.mark.parametrize("cache_size, told_of", [(15, True), (16, False), (None, False)])
+def test_every_command_is_told_of_decoded_pictures_that_are_too_small(tmp_path, cache_size, told_of):
+    told = Told()
+    load_data(photos(tmp_path, cache_size=cache_size, cache=str(tmp_path / "cache")), Given(), "cpu", told)
+    assert any("--cache-size 15 is below the image size of 16" in line for line in told.lines) == told_of

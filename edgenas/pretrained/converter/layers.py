@@ -154,8 +154,10 @@ def _one(value: Any, what: str) -> int:
 def _conv(module: nn.Conv2d) -> tuple[Op, Weights]:
     kernel, stride = _one(module.kernel_size, "a kernel of"), _one(module.stride, "a stride of")
     dilation = _one(module.dilation, "a dilation of")
-    if module.padding_mode != "zeros" or kernel % 2 == 0:
-        raise Unfit(f"a convolution of {kernel}x{kernel} with padding {module.padding_mode!r}: odd, with zeros")
+    if kernel % 2 == 0:
+        raise Unfit(f"a convolution with a kernel of {kernel}x{kernel}, not of an odd side such as 3 or 5")
+    if module.padding_mode != "zeros":
+        raise Unfit(f"a convolution with padding {module.padding_mode!r}, not with zeros")
     # With a stride of 1, an odd kernel has as much padding before the image as after it.
     same = type(module).__name__ in SAME
     whole = dilation * (kernel // 2)

@@ -57,10 +57,13 @@ class Called(nn.Module):
 
 
 REFUSED = [
-    (nn.Conv2d(3, 8, 4, 4), "layer '0' is a convolution of 4x4"),
+    (nn.Conv2d(3, 8, 4, 4), "layer '0' is a convolution with a kernel of 4x4, not of an odd side such as 3"),
     (nn.Conv2d(3, 8, 3, 1, 0), "layer '0' is a 3x3 convolution with padding (0, 0), not 1"),
     (nn.Conv2d(3, 8, (1, 3), 1, (0, 1)), "layer '0' is a kernel of (1, 3), which is no square"),
-    (nn.Conv2d(3, 8, 3, 1, 1, padding_mode="reflect"), "padding 'reflect'"),
+    (
+        nn.Conv2d(3, 8, 3, 1, 1, padding_mode="reflect"),
+        "layer '0' is a convolution with padding 'reflect', not with zeros",
+    ),
     (nn.GELU(), "layer '0' is a GELU"),
     (nn.BatchNorm2d(3), "layer '0' is a batch norm that edgenas cannot express"),
     (nn.InstanceNorm2d(3), "layer '0' is a InstanceNorm2d"),
