@@ -45,8 +45,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--estimate-missing",
         action=BooleanOptionalAction,
-        help="estimate ops that the table lacks, instead of stopping; default: only where it holds whole networks of this "
-        "space, of images as large or larger, as from its kit",
+        help="estimate ops that the table lacks, instead of stopping; default: only where it holds whole networks of "
+        "this space, of images as large or larger, as from its kit",
     )
     flags.add_input(parser)
     flags.add_settings(parser, ("device", "threads", "runtime", "seed"))

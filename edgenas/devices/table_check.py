@@ -36,8 +36,8 @@ def check_header(table: LatencyTable, tests: Sequence[NetRow]) -> dict[str, str]
         cause = (
             f"only {len(table.nets)} whole networks correct its ops; make a kit of {ENOUGH_NETS} --nets or more"
             if len(table.nets) < ENOUGH_NETS
-            else "the device was probably busy, throttled or at another clock for part of the time, or the file is not as "
-            "it was measured; measure again on a quiet, cool device before a search relies on this table"
+            else "the device was probably busy, throttled or at another clock for part of the time, or the file is not "
+            "as it was measured; measure again on a quiet, cool device before a search relies on this table"
         )
         header["doubt"] = (
             f"the test networks are predicted with a median error of {percent(median)}, while intervals promise "

@@ -99,8 +99,8 @@ def predict(
 def estimates(table: LatencyTable, space: SearchSpace) -> bool:
     """Tell whether ops that a table lacks are estimated without being asked for, as a search does.
 
-    They are where networks of this space, of images as large or larger, were measured: of a large space a kit holds only
-    the ops that tell most, and those networks correct the estimates and widen the interval by their errors.
+    They are where networks of this space, of images as large or larger, were measured: of a large space a kit holds the
+    ops that tell most, and those networks correct the estimates and widen the interval by their errors.
     """
     shapes = {spec.shape for spec in map(read_spec, {net.spec for net in table.nets}) if spec.name == space.name}
     channels, *sides = space.shape

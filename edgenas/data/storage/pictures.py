@@ -81,7 +81,8 @@ def cached_pictures(root: Path, files: Sequence[Path], image_size: int, options:
     side = options.cache_size or math.ceil(image_size * ROOM_FOR_CROPS)
     if side < image_size:
         options.log(
-            f"--cache-size {side} is below the image size of {image_size}: training sees enlarged pictures; leave it out, or give more"
+            f"--cache-size {side} is below the image size of {image_size}: training sees enlarged pictures; leave it "
+            "out, or give more"
         )
     base = options.cache or user_cache()
     place = hashlib.blake2b(f"{root.resolve()}\n{side}".encode(errors="surrogateescape"), digest_size=6).hexdigest()
