@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import ArgumentParser, BooleanOptionalAction, Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 from edgenas.cli import flags, output
 from edgenas.errors import UsageError
-from edgenas.system import text
+from edgenas.system import plugins, text
+from edgenas.workflows.config import flag
 
 LEAST_PROBES = 3  # as in latency/transfer.py, whose import `--help` does not wait for
 
@@ -71,9 +73,18 @@ def run(arguments: Namespace) -> int:
     output.write(
         f"{text.printable(facts['path'])}: {facts['probes']} probes, {size}{_chosen(manifest)}\n"
         f"on a board: unpack it and run `python run.py`{browser}\n"
-        f"then bring the results file back, and: edgenas {command} RESULTS.jsonl{bundle}\n"
+        f"then bring the results file back, and: edgenas {command} RESULTS.jsonl{bundle}{_of_own(arguments)}\n"
     )
     return 0
+
+
+def _of_own(arguments: Namespace) -> str:
+    """Return the flags that name a space or a network of one's own again: of it, a kit knows the name alone."""
+    named = flags.given(arguments)
+    own = {name: str(named[name]) for name in ("space", "pretrained", "weights") if name in named}
+    if named.get("weights") is None and own.get("space", "mbconv") in plugins.names("spaces"):
+        return ""
+    return "".join(f" {flag(name)} {text.printable(shlex.quote(value))}" for name, value in own.items())
 
 
 def _chosen(manifest: Mapping[str, Any]) -> str:

@@ -85,3 +85,19 @@ def test_how_long_chosen_ops_take_on_a_board(fake, tmp_path, capsys, minutes, sa
     fake("kit", "kit", write)
     assert cli.main(["kit", "-o", str(tmp_path / "kit.zip")]) == 0
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words, again",
+    [
+        ([], ""),
+        (["--space", "chain"], ""),
+        (["--pretrained", "efficientnet-lite0"], ""),
+        (["--space", "mine.spaces"], " --space mine.spaces"),
+        (["--pretrained", "mine:net", "--weights", "my net.pt"], " --pretrained mine:net --weights 'my net.pt'"),
+    ],
+)
+def test_a_space_of_one_s_own_is_named_again_for_the_results(made, tmp_path, capsys, monkeypatch, words, again):
+    monkeypatch.setattr("edgenas.cli.kit.flags.input_of", lambda *_: ((3, 64, 64), 4))
+    assert cli.main(["kit", *words, "-o", str(tmp_path / "kit.zip")]) == 0
+    assert capsys.readouterr().out.endswith(f"edgenas ingest RESULTS.jsonl{again}\n")
