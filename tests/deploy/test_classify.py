@@ -35,8 +35,8 @@ finally:
 SCRIPT = runpy.run_path(str(CLASSIFY))
 
 
-def classify(*arguments, pillow=True) -> subprocess.CompletedProcess:
-    code = ISOLATED.format(without="" if pillow else ', "PIL"')
+def classify(*arguments, pillow=True, runtime=True) -> subprocess.CompletedProcess:
+    code = ISOLATED.format(without=("" if pillow else ', "PIL"') + ("" if runtime else ', "onnxruntime"'))
     command = [sys.executable, "-I", "-c", code, str(CLASSIFY), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, encoding="utf-8")
 
@@ -258,3 +258,9 @@ def test_arrays_that_are_no_pixels_are_named(write, tmp_path, array):
 def test_pictures_without_pillow_name_what_to_install(write, tmp_path):
     (tmp_path / "sound.png").write_bytes(drawn(65_535)[1])
     assert "PIL is missing; pip install" in refused(4, write(tmp_path / "bundle"), tmp_path / "sound.png", pillow=False)
+
+
+def test_without_the_runtime_it_names_what_to_install(tmp_path):
+    assert refused(4, tmp_path, runtime=False) == (
+        "classify.py: onnxruntime is missing; pip install numpy onnxruntime pillow"
+    )

@@ -30,12 +30,17 @@ PATIENCE = 3  # a budget that binds is only used up where the interval is narrow
 def known_table(task: Task, ctx: Context) -> LatencyTable | None:
     """Return the table of the device as it was when the run began, or that which the run has already.
 
-    None if this machine is yet to be profiled.
+    None if this machine is yet to be profiled. Whoever relies on a doubtful table is told why it is one.
     """
     device = task.device
     if device.table is not None:
         name = device.table
-        return load_or(device, ctx, "table", lambda: device_table(name, runtime=device.runtime, threads=device.threads))
+        table = load_or(
+            device, ctx, "table", lambda: device_table(name, runtime=device.runtime, threads=device.threads)
+        )
+        if doubt := table.header.get("doubt"):
+            ctx.reporter.log(f"the table {name} is doubtful: {doubt}")
+        return table
     return read_for(device, ctx, "table") if (ctx.folder.path / "table.csv").exists() else None
 
 

@@ -1,8 +1,14 @@
 """Which ops are measured."""
 
+import pytest
+
+from edgenas.latency.table import write_table
 from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import distinct_nodes
-from edgenas.workflows.stages.profile import affordable, stratified
+from edgenas.system.progress import SilentReporter
+from edgenas.system.run_folder import RunFolder
+from edgenas.workflows.context import Context
+from edgenas.workflows.stages.profile import affordable, known_table, stratified
 from edgenas.workflows.task import costs_by
 from tests.workflows._tasks import ARCHS, SPACE, table, toy_task
 
@@ -24,3 +30,19 @@ def test_a_margin_that_leaves_nothing_to_search_is_left_out():
         assert found.unclean_margin == margin
         assert costs_by(task, found).gate.many(SPACE, ARCHS).min() <= factor * least_ms
     assert affordable(task, table()) == table()
+
+
+class Told(SilentReporter):
+    def __init__(self):
+        self.lines = []
+
+    def log(self, text):
+        self.lines.append(text)
+
+
+@pytest.mark.parametrize("header, told_of", [({}, False), ({"doubt": "the device was busy"}, True)])
+def test_a_search_by_a_doubtful_table_says_so(tmp_path, header, told_of):
+    write_table(tmp_path / "table.csv", table().extended({}, (), **header))
+    told = Told()
+    assert known_table(toy_task(), Context(RunFolder(tmp_path, resume=True), 0, told)) is not None
+    assert told.lines == ["the table bench/onnxruntime-1t-fp32 is doubtful: the device was busy"] * told_of
