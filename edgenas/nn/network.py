@@ -49,6 +49,10 @@ class Layer(nn.Module):
         """Return the parameters under the names that the op gives them."""
         return {name: getattr(self, attribute) for name, attribute in self.names.items()}
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return parameters and statistics of batch norm, by name."""
+        return {**self.weights, **dict(self.named_buffers())}
+
     @property
     def statistics(self) -> Statistics | None:
         """Return the batch-norm statistics: updated in training mode, only read in evaluation mode."""
@@ -115,10 +119,17 @@ class Network(nn.Module):
             trained: by `<group>.<parameter>`, as `SearchSpace.trained` has them.
         """
         for node in self.graph.priced:
-            layer = self.layer(node.name)
-            for name, tensor in {**layer.weights, **dict(layer.named_buffers())}.items():
+            for name, tensor in self.layer(node.name).tensors().items():
                 if (known := trained.get(f"{node.weights}.{name}")) is not None:
                     tensor.copy_(leading_slice(torch.from_numpy(known), tuple(tensor.shape)))
+
+    def grouped(self) -> dict[str, NDArray[np.float32]]:
+        """Return copies of weights and statistics of batch norm, by `<group>.<parameter>`, as `inherit` takes them."""
+        return {
+            f"{node.weights}.{name}": np.ascontiguousarray(tensor.detach().cpu().numpy().copy())
+            for node in self.graph.priced
+            for name, tensor in self.layer(node.name).tensors().items()
+        }
 
     def folded(self) -> dict[str, np.ndarray]:
         """Return the weights for export, batch norm folded: float32 arrays by `<node>.<parameter>`."""

@@ -60,6 +60,7 @@ class SearchSpace(ABC):
     # Whether latencies are corrected by the size of ops, and intervals answer for estimates by whole networks. Tables
     # of older spaces go on predicting what they predicted.
     corrected_by_size: bool = False
+    whole: Arch | None = None  # the architecture that is a trained network, of a space that comes with one
     auxiliary: str | None = None  # the node that an auxiliary head reads while a network is trained
 
     def __init__(self, shape: Shape, classes: int) -> None:
@@ -93,6 +94,20 @@ class SearchSpace(ABC):
         They are those of the largest members of the groups of weights; `mean` and `variance` are those of batch norm.
         """
         return {}
+
+    def retrained(
+        self, trained: Mapping[str, NDArray[np.float32]], importance: Mapping[str, Sequence[float]]
+    ) -> SearchSpace:
+        """Return the same space with other weights to begin with: those of its `whole` network after a training.
+
+        Args:
+            trained: by `<group>.<parameter>`, all of them.
+            importance: one number a channel, by the group whose value has the channels; the space may sort them by it.
+
+        Raises:
+            UsageError: the space comes with no weights.
+        """
+        raise UsageError(f"space {self.name}: it comes with no trained network")
 
     # Choices and what is allowed of them
 

@@ -18,7 +18,8 @@ import torch
 from edgenas.exporters.onnx import to_bytes, to_onnx
 from edgenas.exporters.session import outputs
 from edgenas.nn.network import Network
-from edgenas.pretrained.converter.space import PretrainedSpace, importance, sorted_by
+from edgenas.pretrained.converter.sorting import importance, sorted_by
+from edgenas.pretrained.converter.space import PretrainedSpace
 from edgenas.pretrained.converter.trace import trace
 from edgenas.system import plugins
 from tests.benchmarks._common import record

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from edgenas.errors import UsageError
 from edgenas.graph.graph import Builder, Choice, Node
 from edgenas.graph.ops import Conv, Linear, Op, Shape
 from edgenas.pretrained.converter.blocks import LEFT_OUT, Block, cut, find_blocks
-from edgenas.pretrained.converter.channels import Channels, distinct, find_channels
+from edgenas.pretrained.converter.channels import find_channels
+from edgenas.pretrained.converter.sorting import importance, importance_by, sorted_by
 from edgenas.pretrained.converter.step import IMAGE, Step, Steps
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.images import check_square
@@ -96,12 +97,25 @@ class PretrainedSpace(SearchSpace):
         Channels are sorted, so that a cut keeps those that matter most: the leading ones.
         """
         steps = self._load() if self._load else self.steps
-        return {
-            f"{step.name}.{name}": np.ascontiguousarray(tensor.numpy(), np.float32)
+        return _arrays(
+            step
             for step in sorted_by(steps, importance(steps)).values()
-            for name, tensor in step.weights.items()
             if step.name != self.last.name or step.op == Linear(self.classes)
-        }
+        )
+
+    def retrained(self, trained: Mapping[str, Array], importance: Mapping[str, Sequence[float]]) -> PretrainedSpace:
+        """Return the space of the network with other weights: those that it got by training on one's own images.
+
+        Args:
+            trained: as `trained` has them, the last layer among them.
+            importance: one number a channel, by the step whose value has the channels: what decides on their order.
+        """
+        names = {name: [f"{name}.{key}" for key in step.weights] for name, step in self.steps.items()}
+        of = {n: {k.removeprefix(f"{n}."): torch.from_numpy(trained[k]) for k in keys} for n, keys in names.items()}
+        steps = {name: replace(step, weights=of[name]) for name, step in self.steps.items()}
+        again = copy.copy(self)
+        again.__dict__["trained"] = _arrays(sorted_by(steps, importance_by(steps, importance)).values())
+        return again
 
     def emit(self, g: Builder) -> None:
         """Write the network, each block that offers a choice with all that it offers."""
@@ -160,51 +174,10 @@ class PretrainedSpace(SearchSpace):
         return replace(op, out=channels)
 
 
-def importance(steps: Steps) -> dict[str, list[float]]:
-    """Return how much each channel adds to what reads it, by the first step that makes the channels.
-
-    It is the sum of the readers' weights, by their absolute values, times the scale of the batch norm before them,
-    which says how far the channel's values spread (Network Slimming, arXiv:1708.06519, on top of the filters' norm).
-    Of channels that several steps make, whose values are added up, scales are added up, too.
-    """
-    found = {}
-    for group in _cuttable(steps):
-        weights = [steps[name].weights["weight"].abs() for name in group.readers]
-        sums = [weight.sum(tuple(axis for axis in range(weight.dim()) if axis != 1)) for weight in weights]
-        total = torch.stack(sums).sum(0)
-        scales = [steps[name].weights["scale"].abs() for name in group.steps if "scale" in steps[name].weights]
-        if scales:
-            total *= scales[-1] if len(group.makers) == 1 else torch.stack(scales).sum(0)
-        found[group.makers[0]] = total.tolist()
-    return found
-
-
-def _cuttable(steps: Steps) -> list[Channels]:
-    """The channels of which a width keeps a share."""
-    return [group for group in distinct(find_channels(steps).values()) if not group.is_fixed and group.readers]
-
-
-def _reordered(key: str, tensor: Tensor, order: list[int]) -> Tensor:
-    """A parameter of a step whose channels get another order; attention reads them in its first layer."""
-    if key == "reduce.bias":
-        return tensor
-    return tensor[:, order] if key == "reduce.weight" else tensor[order]
-
-
-def sorted_by(steps: Steps, importance: Mapping[str, Sequence[float]]) -> Steps:
-    """Return the same network with channels in another order, most important first: its function does not change.
-
-    Args:
-        steps: of a traced network.
-        importance: one number a channel, by the first step that makes the channels.
-    """
-    weights = {name: dict(step.weights) for name, step in steps.items()}
-    for group in _cuttable(steps):
-        if group.makers[0] not in importance:
-            continue
-        order = np.argsort(-np.asarray(importance[group.makers[0]], dtype=np.float64), kind="stable").tolist()
-        for name in group.steps:
-            weights[name] = {key: _reordered(key, tensor, order) for key, tensor in weights[name].items()}
-        for name in group.readers:
-            weights[name]["weight"] = weights[name]["weight"][:, order]
-    return {name: replace(step, weights=weights[name]) for name, step in steps.items()}
+def _arrays(steps: Iterable[Step]) -> dict[str, Array]:
+    """The weights of steps, by `<step>.<parameter>`."""
+    return {
+        f"{step.name}.{name}": np.ascontiguousarray(tensor.numpy(), np.float32)
+        for step in steps
+        for name, tensor in step.weights.items()
+    }

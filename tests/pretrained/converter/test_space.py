@@ -12,7 +12,8 @@ from edgenas.exporters.session import outputs
 from edgenas.nn.network import Network, fresh_network
 from edgenas.nn.supernet import Supernet
 from edgenas.pretrained.converter.blocks import LEFT_OUT, cut
-from edgenas.pretrained.converter.space import WIDTHS, PretrainedSpace, importance, resolutions, sorted_by
+from edgenas.pretrained.converter.sorting import importance, sorted_by
+from edgenas.pretrained.converter.space import WIDTHS, PretrainedSpace, resolutions
 from edgenas.pretrained.converter.trace import trace
 from edgenas.spaces.sampling import sample
 from edgenas.testing import spaces as contract
