@@ -40,7 +40,7 @@ class RunFolder:
             UsageError: it holds a run and `resume` is off, or another process works in it.
             EnvironmentFault: it cannot be written.
         """
-        self.path, self.writes = path, writes
+        self.path, self.writes, self.is_new = path, writes, not path.exists()
         self.seconds: dict[str, float] = {}
         self.notice: str | None = None
         if not writes:
@@ -86,9 +86,12 @@ class RunFolder:
         write_atomically(self.path / SECONDS, json.dumps(self.seconds).encode())
 
     def unlock(self) -> None:
-        """Let other processes in."""
+        """Let other processes in; of a run that left nothing, the folder goes too."""
         if self.writes:
             (self.path / LOCK).unlink(missing_ok=True)
+        if self.writes and self.is_new:
+            with suppress(OSError):  # it is not empty
+                self.path.rmdir()
 
     def _lock(self) -> str | None:
         """Take the lock, and return a notice if a dead process had left it."""
@@ -115,7 +118,7 @@ class KeptFolder(RunFolder):
 
     def __init__(self, path: Path) -> None:
         """Open the folder as it is."""
-        self.path, self.writes, self.seconds, self.notice = path, False, {}, None
+        self.path, self.writes, self.is_new, self.seconds, self.notice = path, False, False, {}, None
 
     def artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
         """Return what a stage left, which must be there."""

@@ -18,6 +18,7 @@ from edgenas.workflows.config import read_run, resolve
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, objects_again
 from edgenas.workflows.moved import moved_settings
+from edgenas.workflows.origin import check_classes
 from edgenas.workflows.result import Result
 from edgenas.workflows.setup import plain_task, run_in
 from edgenas.workflows.stages.choice import trained_codes
@@ -52,6 +53,8 @@ def export(
         CheckpointError: the weights are damaged, or another version's.
     """
     read_run(run_folder)
+    if out.is_dir():
+        raise UsageError(f"--out {out} is a folder; give the file to write, for example {out / 'model.onnx'}")
     codes = trained_codes(run_folder)
     if not codes:
         raise UsageError(
@@ -68,11 +71,13 @@ def export(
         with ctx.stage("export", "export"):
             with objects_again():
                 task = plain_task(config, given or Given(), ctx.reporter)
+            check_classes(run_folder, task)
             network = Network(task.space.graph(task.space.parse(chosen)))
             path = run_folder / f"finalist-{number}.pt"
             load_weights(network, network_state(load(path)["module"]), path)
             rejected = run_folder / f"finalist-{number}.onnx.rejected"
             model = onnx_file(task.data, network.eval(), rejected, dynamic_batch=dynamic_batch)
+        out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, model)
     return out
 

@@ -7,21 +7,23 @@ import inspect
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
 
-from edgenas.errors import BudgetError, DataError, EnvironmentFault, TableError, UnknownName, UsageError
+from edgenas.errors import BudgetError, DataError, EnvironmentFault, Interrupted, UsageError
 from edgenas.evaluators.tabular import read_scores
 from edgenas.system import distributed, plugins
 from edgenas.system.progress import Reporter, SilentReporter
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, RunFolder, write_atomically, write_format
-from edgenas.workflows.config import Config, resolve_data, to_toml
+from edgenas.workflows.config import Config, make_config, read_toml, resolve_data, to_toml
 from edgenas.workflows.context import Context, waiting_for
 from edgenas.workflows.given import Given, build_given_space, strategy_of
 from edgenas.workflows.limits import device_of, further_costs, further_tables, limits_of, recorded_devices, with_devices
 from edgenas.workflows.load_data import load_data
-from edgenas.workflows.pretrained import open_pretrained
+from edgenas.workflows.moved import check_same
+from edgenas.workflows.origin import ORIGIN
+from edgenas.workflows.pretrained import check_pretrained, open_pretrained
 from edgenas.workflows.task import Task
 
 # What `--reuse` copies: the profile, the narrowing, and last the weights, which a run may be without.
@@ -29,8 +31,9 @@ REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
 SPREAD = "table-spread"  # the table that the space is narrowed by, before the rest is profiled
 MINIMUM = "limits"  # artefact: the least that the space has of each metric that is limited beside the latency
 # Where a run lives and works is not what it is: a resumed run may differ in these.
-FREE = tuple(f"{name} = " for name in ("output", "resume", "reuse", "workers", "ray", "wait_minutes"))
-MOVABLE = "cache = "  # kept, so that a resumed run finds its decoded pictures; it may be told another place
+FREE = ("output", "resume", "reuse", "workers", "ray", "wait_minutes")
+MOVABLE = "cache"  # kept, so that a resumed run finds its decoded pictures; it may be told another place
+ARCH = "arch"  # artefact: which architecture `edgenas train` trains
 
 
 def completed(config: Config, given: Given) -> Config:
@@ -132,9 +135,14 @@ def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iter
         folder.unlock()
 
 
+REFUSALS = (BudgetError, DataError, UsageError)  # the same start would be refused again
+
+
 @contextmanager
 def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], None]) -> Iterator[None]:
-    """Leave the folder free for another search if this one is refused before there is anything to go on with.
+    """Leave the folder free for another run if this one ends before there is anything to go on with.
+
+    What was measured before the disk or the device failed is kept, and so is the run: `--resume` goes on from there.
 
     Args:
         config: says whether the run is a resumed one.
@@ -143,11 +151,17 @@ def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], 
     """
     try:
         yield
-    except (BudgetError, DataError, TableError, UnknownName, UsageError):
-        if not config.resume:  # what an earlier run has kept here is not this one's to remove
-            folder = ctx.folder.path
+    except Interrupted:
+        raise
+    except Exception as error:  # a space or a network of one's own may raise anything
+        folder = ctx.folder.path
+        measured = (folder / name for name in (f"{MINIMUM}.json", f"{SPREAD}.csv", *REUSED))
+        has_work = config.reuse is None and any(path.exists() for path in measured)
+        # What an earlier run has kept here is not this one's to remove.
+        if not config.resume and (isinstance(error, REFUSALS) or not has_work):
             tables = (path.name for path in folder.glob("device-*.csv"))
-            for name in (CONFIG, FORMAT_FILE, SECONDS, f"{MINIMUM}.json", f"{SPREAD}.csv", *REUSED, *tables):
+            records = (f"{name}.json" for name in (MINIMUM, ORIGIN, ARCH))
+            for name in (CONFIG, FORMAT_FILE, SECONDS, *records, f"{SPREAD}.csv", *REUSED, *tables):
                 (folder / name).unlink(missing_ok=True)
             forget(folder)
         raise
@@ -164,12 +178,15 @@ def keep_config(config: Config, ctx: Context) -> bool:
     folder = ctx.folder.path
     path = folder / CONFIG
     # Names in tables are quoted, so only a setting's own line begins with its name.
-    lines = [line for line in to_toml(config).splitlines(keepends=True) if not line.startswith(FREE)]
+    lines = [
+        line
+        for line in to_toml(config).splitlines(keepends=True)
+        if not line.startswith(tuple(f"{n} = " for n in FREE))
+    ]
     if path.exists():
-        before = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        changed = sorted(line for line in set(lines) ^ set(before) if not line.startswith(MOVABLE))
-        if changed:
-            raise UsageError(f"{folder} was begun with other settings: {changed[0].strip()}; use a new --output")
+        before = make_config(read_toml(path))
+        for name in (item.name for item in fields(Config) if item.name not in (*FREE, MOVABLE)):
+            check_same(str(folder), name, getattr(before, name), getattr(config, name), "use a new --output")
         return False
     if config.reuse is not None:
         _reuse(Path(config.reuse).expanduser(), folder)
@@ -246,6 +263,19 @@ def plain_task(config: Config, given: Given, reporter: Reporter | None = None) -
         )
     space = build_given_space(config, given, data.shape, len(data.classes))
     return Task(config, data, space, device_of(config), where)
+
+
+def check_means(config: Config) -> None:
+    """Check that there is what networks are trained with: the device, and the weights of a trained network.
+
+    Raises:
+        EnvironmentFault: a GPU is wanted, or weights, that are not here.
+        DataError: the weights are damaged.
+        UsageError: they are another network's, or the network is none that edgenas can express.
+    """
+    torch_device(config)
+    if not config.resume:  # what is trained already needs neither again
+        check_pretrained(config)
 
 
 def torch_device(config: Config) -> str:

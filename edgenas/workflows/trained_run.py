@@ -17,6 +17,7 @@ from edgenas.system.run_folder import KeptFolder, read_artefact
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
 from edgenas.workflows.given import Given, objects_again
+from edgenas.workflows.origin import check_classes
 from edgenas.workflows.setup import make_task, plain_task
 from edgenas.workflows.source_run import SOURCE, begun_with, kept_files
 from edgenas.workflows.stages.artefacts import Narrowing
@@ -81,7 +82,9 @@ def open_trained_run(
     config = replace(begun_with(folder, moved), output=str(run))  # decoded pictures lie beside it
     ctx = Context(KeptFolder(folder), config.seed, reporter)
     with objects_again():
-        task = make_task(plain_task(config, given, reporter), given, ctx)
+        plain = plain_task(config, given, reporter)
+        check_classes(folder, plain)
+        task = make_task(plain, given, ctx)
     # Only the shape choices that the run kept have weights.
     task = narrowed(task, read_artefact(folder, "narrow", Narrowing).allowed)
     priced = price(task, read_table(folder / "table.csv"))
