@@ -18,7 +18,6 @@ from edgenas.workflows.config import read_run, resolve
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, objects_again
 from edgenas.workflows.moved import moved_settings
-from edgenas.workflows.origin import check_classes
 from edgenas.workflows.result import Result
 from edgenas.workflows.setup import plain_task, run_in
 from edgenas.workflows.stages.choice import trained_codes
@@ -70,8 +69,7 @@ def export(
         number = codes.index(chosen)  # by which its checkpoint is named
         with ctx.stage("export", "export"):
             with objects_again():
-                task = plain_task(config, given or Given(), ctx.reporter)
-            check_classes(run_folder, task)
+                task = plain_task(config, given or Given(), ctx.reporter, run_folder)
             network = Network(task.space.graph(task.space.parse(chosen)))
             path = run_folder / f"finalist-{number}.pt"
             load_weights(network, network_state(load(path)["module"]), path)

@@ -6,10 +6,14 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgenas.errors import UsageError
 from edgenas.system.run_folder import read_artefact, write_artefact
-from edgenas.workflows.task import Task
+
+if TYPE_CHECKING:
+    from edgenas.data.base import Data
+    from edgenas.workflows.task import Task
 
 ORIGIN = "origin"  # artefact
 SHOWN = 5  # names in a message
@@ -36,7 +40,7 @@ def keep_origin(folder: Path, task: Task) -> None:
     """
     weights = task.config.weights
     for run in (folder, *([Path(task.config.reuse).expanduser()] if task.config.reuse else [])):
-        check_classes(run, task)
+        check_classes(run, task.data)
         if weights is not None:
             check_weights(run, weights, weights)
     if not _is_kept(folder):
@@ -46,7 +50,7 @@ def keep_origin(folder: Path, task: Task) -> None:
         write_artefact(folder, ORIGIN, Origin(tuple(task.data.classes), sha256))
 
 
-def check_classes(folder: Path, task: Task) -> None:
+def check_classes(folder: Path, data: Data) -> None:
     """Check that the images have the classes that a run was begun with; one of an earlier version does not say them.
 
     Raises:
@@ -54,10 +58,10 @@ def check_classes(folder: Path, task: Task) -> None:
     """
     if not _is_kept(folder):
         return
-    before, now = read_artefact(folder, ORIGIN, Origin).classes, tuple(task.data.classes)
+    before, now = read_artefact(folder, ORIGIN, Origin).classes, tuple(data.classes)
     if before != now:
         raise UsageError(
-            f"{task.data.name}: its classes are not those of {folder}: {_difference(before, now)}; give images with "
+            f"{data.name}: its classes are not those of {folder}: {_difference(before, now)}; give images with "
             "the classes of the run, or begin another one on these"
         )
 

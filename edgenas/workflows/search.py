@@ -12,16 +12,8 @@ from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, options_of, strategy_of
 from edgenas.workflows.origin import keep_origin
 from edgenas.workflows.result import Result
-from edgenas.workflows.setup import (
-    check_means,
-    completed,
-    keep_config,
-    make_task,
-    output_path,
-    plain_task,
-    roll_back_if_refused,
-    run_in,
-)
+from edgenas.workflows.run_start import keep_config, roll_back_if_refused
+from edgenas.workflows.setup import check_means, completed, make_task, output_path, plain_task, run_in
 from edgenas.workflows.source_run import SOURCE
 from edgenas.workflows.stages.choice import deliver
 from edgenas.workflows.stages.explore import build_evaluator, check_workers, explore

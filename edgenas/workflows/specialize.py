@@ -14,7 +14,8 @@ from edgenas.workflows.given import Given, objects_again, options_of, strategy_o
 from edgenas.workflows.inherit import inherit
 from edgenas.workflows.origin import keep_origin
 from edgenas.workflows.result import Result
-from edgenas.workflows.setup import checked_names, completed, keep_config, output_path, roll_back_if_refused, run_in
+from edgenas.workflows.run_start import keep_config, roll_back_if_refused
+from edgenas.workflows.setup import checked_names, completed, output_path, run_in
 from edgenas.workflows.source_run import SOURCE, forget, take_over
 from edgenas.workflows.stages.choice import deliver
 from edgenas.workflows.stages.explore import explore

@@ -13,15 +13,8 @@ from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context, never
 from edgenas.workflows.given import Given
 from edgenas.workflows.origin import keep_origin
-from edgenas.workflows.setup import (
-    ARCH,
-    check_means,
-    checked_names,
-    keep_config,
-    plain_task,
-    roll_back_if_refused,
-    run_in,
-)
+from edgenas.workflows.run_start import ARCH, keep_config, roll_back_if_refused
+from edgenas.workflows.setup import check_means, checked_names, plain_task, run_in
 from edgenas.workflows.stages.artefacts import Selection, Single
 from edgenas.workflows.stages.files import network_by_class
 from edgenas.workflows.stages.finalists import final_settings, train_finalist

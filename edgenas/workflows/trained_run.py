@@ -17,7 +17,6 @@ from edgenas.system.run_folder import KeptFolder, read_artefact
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
 from edgenas.workflows.given import Given, objects_again
-from edgenas.workflows.origin import check_classes
 from edgenas.workflows.setup import make_task, plain_task
 from edgenas.workflows.source_run import SOURCE, begun_with, kept_files
 from edgenas.workflows.stages.artefacts import Narrowing
@@ -82,9 +81,7 @@ def open_trained_run(
     config = replace(begun_with(folder, moved), output=str(run))  # decoded pictures lie beside it
     ctx = Context(KeptFolder(folder), config.seed, reporter)
     with objects_again():
-        plain = plain_task(config, given, reporter)
-        check_classes(folder, plain)
-        task = make_task(plain, given, ctx)
+        task = make_task(plain_task(config, given, reporter, folder), given, ctx)
     # Only the shape choices that the run kept have weights.
     task = narrowed(task, read_artefact(folder, "narrow", Narrowing).allowed)
     priced = price(task, read_table(folder / "table.csv"))

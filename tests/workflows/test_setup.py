@@ -9,15 +9,8 @@ from edgenas.system.run_folder import check_format, write_format
 from edgenas.workflows.config import make_config
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given
-from edgenas.workflows.setup import (
-    completed,
-    has_own_weights,
-    keep_config,
-    output_path,
-    plain_task,
-    roll_back_if_refused,
-    run_in,
-)
+from edgenas.workflows.run_start import keep_config, roll_back_if_refused
+from edgenas.workflows.setup import completed, has_own_weights, output_path, plain_task, run_in
 
 
 @pytest.mark.parametrize(

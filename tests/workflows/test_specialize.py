@@ -22,7 +22,8 @@ from edgenas.workflows.context import never
 from edgenas.workflows.given import Given
 from edgenas.workflows.inherit import inherit
 from edgenas.workflows.result import Result
-from edgenas.workflows.setup import completed, keep_config, run_in
+from edgenas.workflows.run_start import keep_config
+from edgenas.workflows.setup import completed, run_in
 from edgenas.workflows.source_run import DEFAULTS, settings, take_over
 from edgenas.workflows.specialize import specialize
 from edgenas.workflows.stages import finalists
