@@ -12,7 +12,9 @@ BEFORE = make_config(
 
 
 def test_places_may_differ(tmp_path):
-    given = {"data_root": "new", "cache": "fast", "weights": "mine.pt", "download": True, "train_device": "cpu"}
+    weights = tmp_path / "mine.pt"
+    weights.write_bytes(b"")
+    given = {"data_root": "new", "cache": "fast", "weights": str(weights), "download": True, "train_device": "cpu"}
     assert set(given) == set(MOVABLE) and moved_settings("runs/a", BEFORE, given) == given
 
 
