@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from edgenas.errors import DataError, UsageError
@@ -74,6 +76,18 @@ class Pretrained:
                         f"{self.name}: mean and std have {len(self.mean)} entries, and its layer {step.name!r} takes "
                         f"images of {channels} channels; give one entry a channel"
                     )
+
+    def sha256(self) -> str:
+        """Return what tells these weights from others, by names and values: the form of their file does not count.
+
+        Raises:
+            UsageError, DataError, EnvironmentFault: as `weights`.
+        """
+        found = hashlib.sha256()
+        for name, tensor in sorted(self.weights().items()):
+            found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+            found.update(tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()
 
     def _trained(self) -> Steps:
         """The traced network with its weights."""

@@ -42,7 +42,9 @@ def moved_settings(run: str, before: Config, given: Mapping[str, Any]) -> Mappin
     if moved.get("weights") is not None:
         if before.pretrained is None:
             raise UsageError(f"--weights: the space of {run} is {before.space}, no trained network; leave it out")
-        check_weights(Path(run), str(moved["weights"]), before.weights)
+        # The file may be gone where it was, if nobody says where it is now.
+        if moved["weights"] != before.weights or Path(moved["weights"]).expanduser().is_file():
+            check_weights(Path(run), replace(before, weights=moved["weights"]), before.weights)
     return moved
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from edgenas.errors import UsageError
 from edgenas.system.run_folder import read_artefact, write_artefact
+from edgenas.workflows.config import Config
+from edgenas.workflows.pretrained import open_pretrained
 
 if TYPE_CHECKING:
     from edgenas.data.base import Data
@@ -25,7 +26,7 @@ class Origin:
 
     Args:
         classes: their names; the order is that of the network's outputs.
-        weights_sha256: of the file with the weights of a network of one's own; None without one.
+        weights_sha256: of the tensors of a network of one's own; None without one.
     """
 
     classes: tuple[str, ...]
@@ -38,15 +39,15 @@ def keep_origin(folder: Path, task: Task) -> None:
     Raises:
         UsageError: the classes or the weights are others than those of the run.
     """
-    weights = task.config.weights
-    for run in (folder, *([Path(task.config.reuse).expanduser()] if task.config.reuse else [])):
+    config = task.config
+    # A resumed run may go on without its file of weights: what is trained does not need it again.
+    has_weights = config.weights is not None and Path(config.weights).expanduser().is_file()
+    for run in (folder, *([Path(config.reuse).expanduser()] if config.reuse else [])):
         check_classes(run, task.data)
-        if weights is not None:
-            check_weights(run, weights, weights)
+        if has_weights:
+            check_weights(run, config)
     if not _is_kept(folder):
-        file = None if weights is None else Path(weights).expanduser()
-        # A resumed run of an earlier version may go on without the file.
-        sha256 = _sha256(file) if file is not None and file.is_file() else None
+        sha256 = _network_sha256(config) if has_weights else None
         write_artefact(folder, ORIGIN, Origin(tuple(task.data.classes), sha256))
 
 
@@ -61,33 +62,30 @@ def check_classes(folder: Path, data: Data) -> None:
     before, now = read_artefact(folder, ORIGIN, Origin).classes, tuple(data.classes)
     if before != now:
         raise UsageError(
-            f"{data.name}: its classes are not those of {folder}: {_difference(before, now)}; give images with "
-            "the classes of the run, or begin another one on these"
+            f"{data.name}: its classes are not those that the run was begun with: {_difference(before, now)}; give "
+            "images with the classes of the run, or begin another one on these"
         )
 
 
-def check_weights(folder: Path, weights: str, before: str | None) -> None:
-    """Check that a file holds the weights that a run was begun with, byte for byte.
+def check_weights(folder: Path, config: Config, named: str | None = None) -> None:
+    """Check that a file holds the weights that a run was begun with, whatever the file is now.
 
     Args:
         folder: of the run; one of an earlier version does not say which weights it had.
-        weights: the file.
-        before: the file that the settings of the run name, which may be gone by now.
+        config: names the network, and the file.
+        named: the file that the run was begun with, if it is another one.
 
     Raises:
         UsageError: it holds others, or is not there.
+        DataError: it is damaged.
     """
-    file = Path(weights).expanduser()
-    if not file.is_file():
-        if weights == before:
-            return
-        raise UsageError(f"--weights {weights}: there is no such file; leave it out, or say where it is now")
     kept = read_artefact(folder, ORIGIN, Origin).weights_sha256 if _is_kept(folder) else None
-    if kept is not None and _sha256(file) != kept:
-        was = f"{before} as it was then" if weights == before else str(before)
+    found = _network_sha256(config)
+    if kept not in (None, found):
+        was = f", those of {named}" if named else ""
         raise UsageError(
-            f"--weights {weights}: not the weights that {folder} was begun with, those of {was} (SHA-256 {kept[:12]}); "
-            "give that file, or begin another run on this one"
+            f"--weights {config.weights}: not the weights that {folder} was begun with{was}; give these, or begin "
+            "another run"
         )
 
 
@@ -95,9 +93,9 @@ def _is_kept(folder: Path) -> bool:
     return (folder / f"{ORIGIN}.json").exists()
 
 
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _network_sha256(config: Config) -> str | None:
+    network = open_pretrained(config)
+    return None if network is None else network.sha256()
 
 
 def _difference(before: Sequence[str], now: Sequence[str]) -> str:

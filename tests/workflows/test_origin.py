@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from edgenas.errors import UsageError
+from edgenas.workflows.config import make_config
 from edgenas.workflows.origin import check_classes, check_weights, keep_origin
+from tests.pretrained._networks import lite, stirred
 from tests.workflows._tasks import images, toy_task
 
 NAMES = ("cat", "dog", "owl")
@@ -21,19 +24,26 @@ def data_of(classes: tuple[str, ...]):
     return replace(images(), classes=classes)
 
 
-@pytest.fixture
-def weights(tmp_path) -> Path:
-    file = tmp_path / "mine.pt"
-    file.write_bytes(b"some weights")
-    return file
+def saved(path: Path, seed: int = 0, prefix: str = "") -> Path:
+    torch.manual_seed(seed)
+    weights = stirred(lite(), seed).state_dict()
+    torch.save({f"{prefix}{name}": tensor for name, tensor in weights.items()}, path)
+    return path
 
 
-def test_the_same_classes_and_weights_are_the_run_s(tmp_path, weights):
-    keep_origin(tmp_path, task_of(weights=str(weights)))
-    keep_origin(tmp_path, task_of(weights=str(weights)))  # as when it is resumed
+def of_weights(file: Path):
+    return make_config({"pretrained": "tests.pretrained._networks:lite", "weights": file})
+
+
+def test_the_same_classes_and_weights_are_the_run_s(tmp_path):
+    weights = saved(tmp_path / "mine.pt")
+    task = replace(task_of(), config=of_weights(weights))
+    keep_origin(tmp_path, task)
+    keep_origin(tmp_path, task)  # as when it is resumed
     check_classes(tmp_path, data_of(NAMES))
-    again = weights.rename(tmp_path / "moved.pt")
-    check_weights(tmp_path, str(again), str(weights))
+    check_weights(tmp_path, of_weights(saved(tmp_path / "again.pt", prefix="module.")))
+    weights.unlink()
+    keep_origin(tmp_path, task)  # what is trained needs the file no more
 
 
 @pytest.mark.parametrize(
@@ -48,7 +58,9 @@ def test_the_same_classes_and_weights_are_the_run_s(tmp_path, weights):
 )
 def test_other_classes_are_refused_by_name(tmp_path, classes, message):
     keep_origin(tmp_path, task_of())
-    with pytest.raises(UsageError, match=f"its classes are not those of {tmp_path}: .*{message}") as caught:
+    with pytest.raises(
+        UsageError, match=f"its classes are not those that the run was begun with: .*{message}"
+    ) as caught:
         check_classes(tmp_path, data_of(classes))
     assert caught.value.exit_code == 2
     with pytest.raises(UsageError, match=message):  # of a run that is resumed
@@ -63,21 +75,18 @@ def test_a_run_that_is_reused_has_the_same_classes(tmp_path):
         keep_origin(tmp_path / "second", task_of(("dog", "cat", "owl"), reuse=str(tmp_path / "first")))
 
 
-def test_other_weights_are_refused(tmp_path, weights):
-    keep_origin(tmp_path, task_of(weights=str(weights)))
-    other = tmp_path / "other.pt"
-    other.write_bytes(b"other weights")
-    with pytest.raises(UsageError, match=f"--weights {other}: not the weights that .*, those of {weights} "):
-        check_weights(tmp_path, str(other), str(weights))
+def test_other_weights_are_refused(tmp_path):
+    weights, other = saved(tmp_path / "mine.pt"), saved(tmp_path / "other.pt", seed=1)
+    keep_origin(tmp_path, replace(task_of(), config=of_weights(weights)))
+    with pytest.raises(UsageError, match=f"--weights {other}: not the weights that .* begun with, those of mine; give"):
+        check_weights(tmp_path, of_weights(other), "mine")
     with pytest.raises(UsageError, match="there is no such file"):
-        check_weights(tmp_path, str(tmp_path / "gone.pt"), str(weights))
-    weights.write_bytes(b"trained on")
-    with pytest.raises(UsageError, match="mine.pt as it was then"):
-        check_weights(tmp_path, str(weights), str(weights))
-    weights.unlink()
-    check_weights(tmp_path, str(weights), str(weights))  # what is trained needs the file no more
+        check_weights(tmp_path, of_weights(tmp_path / "gone.pt"))
+    saved(weights, seed=1)
+    with pytest.raises(UsageError, match="mine.pt: not the weights that .* was begun with; give"):
+        keep_origin(tmp_path, replace(task_of(), config=of_weights(weights)))
 
 
-def test_a_run_of_an_earlier_version_says_nothing(tmp_path, weights):
+def test_a_run_of_an_earlier_version_says_nothing(tmp_path):
     check_classes(tmp_path, data_of(NAMES))
-    check_weights(tmp_path, str(weights), None)
+    check_weights(tmp_path, of_weights(saved(tmp_path / "mine.pt")))
