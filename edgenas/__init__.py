@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Any
 from edgenas.errors import (
     BudgetError,
     CheckpointError,
+    DamagedRun,
+    DamagedTable,
     DataError,
     EdgeNASError,
     Ended,
@@ -75,6 +77,8 @@ __all__ = [
     "BudgetError",
     "Builder",
     "CheckpointError",
+    "DamagedRun",
+    "DamagedTable",
     "Choice",
     "Config",
     "CountCost",

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
+from edgenas.errors import DamagedRun, EnvironmentFault, UsageError
 from edgenas.system import distributed, records
 
 CONFIG, LOCK, SECONDS, FORMAT_FILE = "config.toml", "run.lock", "seconds.json", "format.json"
@@ -69,7 +69,7 @@ class RunFolder:
             make: called if there is no such file.
 
         Raises:
-            CheckpointError: the file is damaged.
+            DamagedRun: the file is damaged.
         """
         return distributed.first(partial(self._artefact, stage, kind, make))
 
@@ -129,13 +129,13 @@ def read_artefact(folder: Path, stage: str, kind: type[Record]) -> Record:
     """Return the record that a stage left.
 
     Raises:
-        CheckpointError: it is damaged.
+        DamagedRun: it is damaged.
     """
     path = folder / f"{stage}.json"
     try:
         return records.from_json(kind, json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
-        raise CheckpointError(f"{path} is damaged ({error}); delete it and resume, or use a new --output") from error
+        raise DamagedRun(f"{path} is damaged ({error}); delete it and resume, or use a new --output") from error
 
 
 def write_artefact(folder: Path, stage: str, record: object) -> None:
@@ -154,7 +154,7 @@ def check_format(folder: Path) -> None:
 
     Raises:
         UsageError: it is of another one, which is named with the version that wrote it.
-        CheckpointError: the file that says so is damaged.
+        DamagedRun: the file that says so is damaged.
     """
     path = folder / FORMAT_FILE
     try:
@@ -163,7 +163,7 @@ def check_format(folder: Path) -> None:
     except FileNotFoundError:
         found, version = 1, FIRST_VERSION
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); search again, with a new --output") from error
+        raise DamagedRun(f"{path} is damaged ({error}); search again, with a new --output") from error
     if found != FORMAT:
         raise UsageError(
             f"{folder}: its format is {found}, written by edgenas {version}, and this version reads format {FORMAT}; "

@@ -44,7 +44,8 @@ def moved_settings(run: str, before: Config, given: Mapping[str, Any]) -> Mappin
             raise UsageError(f"--weights: the space of {run} is {before.space}, no trained network; leave it out")
         # The file may be gone where it was, if nobody says where it is now.
         if moved["weights"] != before.weights or Path(moved["weights"]).expanduser().is_file():
-            check_weights(Path(run), replace(before, weights=moved["weights"]), before.weights)
+            named = None if moved["weights"] == before.weights else before.weights
+            check_weights(Path(run), replace(before, weights=moved["weights"]), named)
     return moved
 
 
