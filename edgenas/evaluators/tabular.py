@@ -95,7 +95,7 @@ def read_scores(path: Path) -> ScoreTable:
                 raise ValueError("an accuracy outside of 0 to 100 %")
             if any((column <= 0).any() for column in latency_ms.values()):
                 raise ValueError("a latency that is not above 0 ms")
-    except OSError as error:
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise UsageError(
             f"--scores {path}: cannot be read ({error.strerror}); give a file of known accuracies"
         ) from error
