@@ -20,6 +20,15 @@ def test_train(fake, capsys):
     assert (replace(config, output=None), arch) == (Config(final_epochs=2), "012")
 
 
+def test_a_resumed_training_needs_no_code(fake, tmp_path):
+    training = fake("train", answer=Trained("012", 0.5, 144, "runs/one"))
+    (tmp_path / "config.toml").write_text("seed = 3\n")
+    (tmp_path / "format.json").write_text('{"format": 2, "version": "0.2.0"}')
+    assert cli.main(["train", "--output", str(tmp_path), "--resume"]) == 0
+    [(config, arch, _, _), _], *_ = training.calls
+    assert (config.seed, config.resume, arch) == (3, True, None)
+
+
 def test_train_prints_a_line_for_each_thing_that_is_known(fake, capsys):
     fake("train", answer=Trained("012", 0.91, 144, "runs/a\nb", 0.9, {"a\nb": 0.9}))
     assert cli.main(["train", "012"]) == 0
