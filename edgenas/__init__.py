@@ -28,6 +28,8 @@ from typing import TYPE_CHECKING, Any
 from edgenas.errors import (
     BudgetError,
     CheckpointError,
+    DamagedRun,
+    DamagedTable,
     DataError,
     EdgeNASError,
     Ended,
@@ -78,6 +80,8 @@ __all__ = [
     "Choice",
     "Config",
     "CountCost",
+    "DamagedRun",
+    "DamagedTable",
     "Data",
     "DataError",
     "EdgeNASError",

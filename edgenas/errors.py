@@ -6,8 +6,10 @@
     +-- UsageError               exit 2   a flag, a configuration or a name is wrong
     |   +-- UnknownName          exit 2   no such space, strategy, data set, runtime, ...
     |   +-- MissingOps           exit 2   a latency table has no row for an op
-    |   +-- TableError           exit 2   a latency table cannot be trusted
-    |   +-- CheckpointError      exit 2   a checkpoint belongs to another run, or is not one of ours
+    |   +-- TableError           exit 2   a latency table, or results of a kit, are not those that are needed
+    |   |   +-- DamagedTable     exit 3   they are damaged, or hold what no device measures
+    |   +-- CheckpointError      exit 2   what a run keeps belongs to another run or version
+    |   |   +-- DamagedRun       exit 3   it is damaged
     +-- DataError                exit 3   images or labels are unusable
     +-- EnvironmentFault         exit 4   disk, device, or a machine too noisy to time on
     |   +-- NoisyMachine         exit 4   too few clean samples, or figures that do not repeat
@@ -49,11 +51,23 @@ class MissingOps(UsageError):
 
 
 class TableError(UsageError):
-    """A latency table cannot be trusted: unit, number, duplicate, or another device's."""
+    """A latency table, or results of a kit, are not those that are needed: another device's, too few, not there."""
+
+
+class DamagedTable(TableError):
+    """A latency table, or results of a kit, are damaged: unit, number, duplicate, or no such file at all."""
+
+    exit_code = 3
 
 
 class CheckpointError(UsageError):
-    """A checkpoint belongs to another run, or is not one of ours."""
+    """What a run keeps belongs to another run, or to another version."""
+
+
+class DamagedRun(CheckpointError):
+    """What a run keeps is damaged."""
+
+    exit_code = 3
 
 
 class DataError(EdgeNASError):

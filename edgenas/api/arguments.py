@@ -11,22 +11,23 @@ from edgenas.errors import UsageError
 from edgenas.workflows.config import Config, resolve
 
 if TYPE_CHECKING:
-    from edgenas.workflows.given import DataLike, Given, SpaceLike
+    from edgenas.workflows.given import Given
 
 
-def beside_run(data: DataLike | None, space: SpaceLike | None, **places: Any) -> tuple[Given, Mapping[str, Any]]:
+def beside_run(arguments: Mapping[str, Any], *others: str) -> tuple[Given, Mapping[str, Any]]:
     """Return the objects that a run was begun with, and settings that say where things are now, to open it again.
 
     Args:
-        data: an object that the run was given, or where its images are now.
-        space: an object that the run was given.
-        places: settings by name, paths among them; None stands for what was not given.
+        arguments: by name, paths among them; None stands for what was not given.
+        others: arguments that are no settings.
 
     Raises:
         UsageError: the space is a name; the run itself says it.
     """
-    texts = {name: os.fspath(value) if isinstance(value, os.PathLike) else value for name, value in places.items()}
-    named, given = settings_of({"data": data, "space": space, **texts})
+    # A path of images is told from a name by its type, later.
+    is_place = {name: isinstance(value, os.PathLike) and name != "data" for name, value in arguments.items()}
+    texts = {name: os.fspath(value) if is_place[name] else value for name, value in arguments.items()}
+    named, given = settings_of(texts, *others)
     if "space" in named and given.space is None:
         raise UsageError(f"space: {named['space']!r} is no object; what has a name, the run knows: leave it out")
     # The names of objects are only what a new run would keep of them.

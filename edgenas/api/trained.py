@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgenas.api.arguments import beside_run, settings_of
+from edgenas.api.arguments import beside_run, resolved, settings_of
 from edgenas.system.progress import make_reporter
 from edgenas.system.threads import configure_threads
-from edgenas.workflows.config import resolve
 
 if TYPE_CHECKING:
     from edgenas.workflows.given import DataLike, SpaceLike
@@ -60,27 +59,16 @@ def ranking(
     >>> len(found.networks), -1 <= found.kendall <= 1
     (3, True)
     """
+    given, moved = beside_run(locals(), "run", "networks", "epochs")  # while `locals` holds the arguments alone
+    reporter = make_reporter(quiet=not progress)
     configure_threads()
     from edgenas.workflows.ranking import ranking as rank
 
-    reporter = make_reporter(quiet=not progress)
-    # The run says all other settings.
-    given, moved = beside_run(
-        data,
-        space,
-        data_root=data_root,
-        cache=cache,
-        image_size=image_size,
-        pretrained=pretrained,
-        weights=weights,
-        download=download,
-        train_device=train_device,
-    )
     return rank(Path(run), reporter, networks=networks, epochs=epochs, given=given, moved=moved)
 
 
 def train(
-    arch: str,
+    arch: str | None = None,
     data: DataLike | None = None,
     *,
     space: SpaceLike | None = None,
@@ -101,6 +89,7 @@ def train(
     train_device: str | None = None,
     seed: int | None = None,
     output: str | os.PathLike[str] | None = None,
+    resume: bool | None = None,
     progress: bool = False,
 ) -> Trained:
     """Train one architecture, as a search trains its finalists: from fresh weights, or from those of `pretrained`.
@@ -118,6 +107,7 @@ def train(
         cache_size: short side of decoded photos in pixels; default: 5/3 of the image size.
         seed: seed of everything random.
         output: run folder; default: runs/<date>-<time>.
+        resume: go on with the run in `output` where it was interrupted; it knows its architecture.
         train_device: where networks are trained: auto, cpu, cuda.
         final_epochs: default: as many as see 8,000 images, at least 6; with `specialize` at least 1.
         recipe: training of finalists: quick, 300 or darts600 (epochs).
@@ -141,7 +131,7 @@ def train(
     configure_threads()
     from edgenas.workflows.train import train as run
 
-    return run(resolve(named), arch, make_reporter(quiet=not progress), given=given)
+    return run(resolved(named, given), arch, make_reporter(quiet=not progress), given=given)
 
 
 def export(
@@ -153,6 +143,7 @@ def export(
     data: DataLike | None = None,
     space: SpaceLike | None = None,
     data_root: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
     pretrained: str | None = None,
     weights: str | os.PathLike[str] | None = None,
@@ -168,7 +159,7 @@ def export(
         arch: code of one of the run's trained architectures; by default the one that it delivered.
         dynamic_batch: whether the model takes any number of images at once, rather than one.
         data, space: the objects that the run was given, if it was given objects; or where its images are now.
-        data_root, image_size, pretrained, weights, download, train_device: as of `ranking`.
+        data_root, cache, image_size, pretrained, weights, download, train_device: as of `ranking`.
         progress: whether stderr shows what is under way.
 
     Raises:
@@ -181,20 +172,11 @@ def export(
     >>> edgenas.export(folder, folder + "/mine.onnx").name
     'mine.onnx'
     """
+    given, moved = beside_run(locals(), "run", "out", "arch", "dynamic_batch")
+    reporter = make_reporter(quiet=not progress)
     configure_threads()
     from edgenas.workflows.export import export as run_export
 
-    reporter = make_reporter(quiet=not progress)
-    given, moved = beside_run(
-        data,
-        space,
-        data_root=data_root,
-        image_size=image_size,
-        pretrained=pretrained,
-        weights=weights,
-        download=download,
-        train_device=train_device,
-    )
     return run_export(
         Path(run), reporter, arch=arch, out=Path(out), dynamic_batch=dynamic_batch, given=given, moved=moved
     )

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import TypeVar
 
 from edgenas.cli import flags, output
 from edgenas.cli.signals import Stopper
@@ -26,6 +27,7 @@ edgenas search --output runs/photos --resume"""
 
 PATIENCE_S = 5.0  # that a run has to come to a safe point after a signal; then it ends at its last checkpoint
 Search = Callable[[Config, Reporter, Stopper], Result]
+Found = TypeVar("Found")
 GROUPS = {
     "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
     "task": ("data", "data_root", "image_size", *flags.PHOTO_SETTINGS, "download", "strict", "validation_share"),
@@ -83,6 +85,23 @@ def carry_out(command: str, search: Search, config: Config, arguments: Namespace
     Raises:
         Interrupted: by a signal; it says what to type to go on.
     """
+    return output.show_result(stoppable(command, search, config, arguments), arguments)
+
+
+def stoppable(
+    command: str, run: Callable[[Config, Reporter, Stopper], Found], config: Config, arguments: Namespace
+) -> Found:
+    """Return what a run finds; a signal ends it at a safe point.
+
+    Args:
+        command: its name, for the line that says how to go on.
+        run: does it.
+        config: the effective settings.
+        arguments: whether progress is shown.
+
+    Raises:
+        Interrupted: by a signal; it says what to type to go on.
+    """
     with Stopper(PATIENCE_S) as stop:
         from edgenas.workflows.setup import output_path
 
@@ -90,12 +109,11 @@ def carry_out(command: str, search: Search, config: Config, arguments: Namespace
         config = replace(config, output=str(output_path(config)))
         try:
             with redirect_stdout(sys.stderr):  # stdout is for the result alone, whatever libraries print
-                result = search(config, output.reporter(arguments), stop)
+                return run(config, output.reporter(arguments), stop)
         except (Exception, KeyboardInterrupt) as error:  # a signal also kills children, which then fail in their ways
             if stop.signum is None:
                 raise
             raise _interrupted(config, stop.signum, command) from error
-    return output.show_result(result, arguments)
 
 
 def _search(config: Config, reporter: Reporter, stop: Stopper) -> Result:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
-from edgenas.cli import flags, output
+from edgenas.cli import flags, output, search
+from edgenas.cli.signals import Stopper
 from edgenas.system import text
+from edgenas.system.progress import Reporter
+from edgenas.workflows.config import Config
 
-EXAMPLE = "edgenas train 2012110... --data fashion-mnist --final-epochs 20 --output runs/one"
+if TYPE_CHECKING:
+    from edgenas.workflows.train import Trained
+
+EXAMPLE = """\
+edgenas train 2012110... --data fashion-mnist --final-epochs 20 --output runs/one
+edgenas train --output runs/one --resume"""
 
 SETTINGS = (
     *("data", "data_root", "image_size", *flags.PHOTO_SETTINGS, "download", "strict", "validation_share"),
-    *("space", "pretrained", "weights", "final_epochs", "recipe", "ghost_batch", "train_device", "seed", "output"),
+    *("space", "pretrained", "weights", "final_epochs", "recipe", "ghost_batch", "train_device", "seed"),
+    *("output", "resume"),
 )
 
 
@@ -21,7 +31,8 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "arch",
         metavar="ARCH",
-        help="its code, as `search` and `predict` print, or as papers on the space write it",
+        nargs="?",
+        help="its code, as `search` and `predict` print, or as papers on the space write it; a resumed run knows it",
     )
     flags.add_settings(parser, SETTINGS)
     flags.add_config_file(parser)
@@ -31,9 +42,13 @@ def configure(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> int:
     """Train, and print what is known of the network then."""
     config = flags.settings(arguments)
-    from edgenas.workflows.train import train
 
-    facts = asdict(train(config, arguments.arch, output.reporter(arguments)))
+    def train(config: Config, reporter: Reporter, stop: Stopper) -> Trained:
+        from edgenas.workflows.train import train
+
+        return train(config, arguments.arch, reporter, stop)
+
+    facts = asdict(search.stoppable("train", train, config, arguments))
     if arguments.json:
         output.write_json(facts)
     else:

@@ -25,7 +25,7 @@ from edgenas.data.storage.pictures import Pictures, cached_pictures
 from edgenas.data.storage.splits import Splits, check_labels, split_rows
 from edgenas.data.storage.squares import Squares
 from edgenas.data.view import View
-from edgenas.errors import DataError
+from edgenas.errors import DataError, UsageError
 
 SIDE = 96  # pixels; photographs stay recognisable, and a search on a CPU takes minutes
 # ImageNet's statistics fit most photographs closely enough, and save a second pass over the files.
@@ -55,7 +55,7 @@ def build(
         EnvironmentFault: the disk lacks the room for the decoded pictures.
     """
     if root is None or not root.is_dir():
-        raise DataError(f"folder: no folder {root or 'named'}; give one with a folder per class as --data")
+        raise UsageError(f"folder: no folder {root or 'named'}; give one with a folder per class as --data")
     classes = class_names(root)
     found, left_out = list_pictures(root, classes)
     files = tuple(file for *_, file in found)

@@ -26,7 +26,7 @@ from edgenas.data.storage.decode import Unreadable, decode, square
 from edgenas.data.storage.files import check_skipped, folders
 from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
-from edgenas.errors import DataError
+from edgenas.errors import DataError, UsageError
 
 SPLIT_NAMES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
 # Mean size of a file from which threads pay: below, they slow decoding down, because Pillow holds the interpreter's
@@ -70,12 +70,12 @@ def build(
 
 def _find(root: Path | None) -> Path:
     if root is None:
-        raise DataError("npz: no file named; pass the .npz file as --data")
+        raise UsageError("npz: no file named; pass the .npz file as --data")
     places = [root] if root.is_absolute() else [root, *(folder / root for folder in folders(None))]
     for path in places:
         if path.is_file():
             return path
-    raise DataError(f"npz: no file {' or '.join(map(str, places))}; pass an .npz file as --data, or set $EDGENAS_DATA")
+    raise UsageError(f"npz: no file {' or '.join(map(str, places))}; pass an .npz file as --data, or set $EDGENAS_DATA")
 
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:

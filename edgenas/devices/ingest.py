@@ -13,7 +13,7 @@ import numpy as np
 
 from edgenas.devices.runner import CONDITIONS, kit_hash
 from edgenas.devices.table_check import check_header
-from edgenas.errors import NoisyMachine, TableError
+from edgenas.errors import DamagedTable, NoisyMachine, TableError
 from edgenas.latency.table import LARGEST_MS, LatencyTable, NetRow, OpRow, hidden, net_of
 from edgenas.runtimes.base import Round
 from edgenas.runtimes.summary import Timing, repeat_error_of_table, summarise_rounds
@@ -48,12 +48,15 @@ def read_results(path: Path, manifest: Json | None = None) -> Results:
         manifest: the kit's, where it is at hand; by default the one that the file holds.
 
     Raises:
-        TableError: of another kit, of two devices, damaged, or with a figure that is none, with its line.
+        TableError: there is no such file, or it is of another kit, or of two devices.
+        DamagedTable: it is damaged, or holds a figure that is none, with its line.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"{path}: cannot be read as results ({error})") from error
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read ({error.strerror}); give the file that a kit wrote") from error
+    except UnicodeDecodeError as error:
+        raise DamagedTable(f"{path}: not results of a kit ({error}); copy the file again") from error
     results: Results | None = None
     for number, text in enumerate(lines, start=1):
         where = f"{path}: line {number}"
@@ -63,11 +66,11 @@ def read_results(path: Path, manifest: Json | None = None) -> Results:
         if "kit" in line:
             results = _begun(where, line, results, manifest)
         elif results is None:
-            raise TableError(f"{where}: a results file begins with its header; copy it again")
+            raise DamagedTable(f"{where}: a results file begins with its header; copy it again")
         else:
             _add(where, line, results)
     if results is None or not results.rounds:
-        raise TableError(f"{path}: no results in it; let run.py come to its end")
+        raise DamagedTable(f"{path}: no results in it; let run.py come to its end")
     return results
 
 
@@ -81,7 +84,7 @@ def _parsed(where: str, text: str, last: bool) -> Json | None:
     except ValueError:
         if last:
             return None
-    raise TableError(f"{where}: not a line of results; copy the file again")
+    raise DamagedTable(f"{where}: not a line of results; copy the file again")
 
 
 def _begun(where: str, line: Json, before: Results | None, manifest: Json | None) -> Results:
@@ -90,14 +93,14 @@ def _begun(where: str, line: Json, before: Results | None, manifest: Json | None
         found = Results(dict(line["header"]), dict(manifest or line["manifest"]))
         spoiled = kit_hash(found.manifest) != found.manifest["kit"]
     except (KeyError, TypeError, ValueError) as error:
-        raise TableError(f"{where}: a header without {error}; pass the kit with --kit, or measure again") from error
+        raise DamagedTable(f"{where}: a header without {error}; pass the kit with --kit, or measure again") from error
     if spoiled or line["kit"] != found.manifest["kit"]:
         raise TableError(f"{where}: measured with another kit than this; ingest it with its own, by --kit")
     for name in ("device", "runtime", "threads"):  # parts of the table's path
         if not _NAME.fullmatch(str(found.header.get(name, ""))):
-            raise TableError(f"{where}: {name} {found.header.get(name)!r} is no name; measure again with another")
+            raise DamagedTable(f"{where}: {name} {found.header.get(name)!r} is no name; measure again with another")
     if found.header.get("unit") != "ms":
-        raise TableError(f"{where}: unit is {found.header.get('unit')!r}, expected ms")
+        raise DamagedTable(f"{where}: unit is {found.header.get('unit')!r}, expected ms")
     if before is None:
         return found
     for name in ("kit", *CONDITIONS):
@@ -122,12 +125,12 @@ def _add(where: str, line: Json, results: Results) -> None:
         figure = Round(math.nan if ms is None else float(ms), int(runs), float(share))
         plausible = in_kit and 0 <= number and runs > 0 and 0 <= share <= 1 and (ms is None or 0 < figure <= LARGEST_MS)
     except (KeyError, TypeError, ValueError) as error:
-        raise TableError(f"{where}: not a round of a probe ({error}); measure again") from error
+        raise DamagedTable(f"{where}: not a round of a probe ({error}); measure again") from error
     if not plausible:
-        raise TableError(f"{where}: {dict(line)} is no plausible round (ms up to {LARGEST_MS:.0f}); measure again")
+        raise DamagedTable(f"{where}: {dict(line)} is no plausible round (ms up to {LARGEST_MS:.0f}); measure again")
     row = results.rounds.setdefault(number, {})
     if probe in row:  # a runner that goes on measures nothing twice
-        raise TableError(f"{where}: probe {probe} has round {number} twice: two measurements in one file?")
+        raise DamagedTable(f"{where}: probe {probe} has round {number} twice: two measurements in one file?")
     row[probe] = figure
 
 

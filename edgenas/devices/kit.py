@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgenas.devices.probes import Probe
 from edgenas.devices.runner import MANIFEST, kit_hash
-from edgenas.errors import EnvironmentFault
+from edgenas.errors import DataError, EnvironmentFault, UsageError
 from edgenas.system import plugins
 from edgenas.system.records import Json
 from edgenas.system.run_folder import write_atomically
@@ -97,7 +97,8 @@ def read_manifest(path: Path) -> Json:
     """Read the manifest of a kit, a zip or the folder that it was unpacked to.
 
     Raises:
-        EnvironmentFault: there is none.
+        UsageError: there is no such file.
+        DataError: it is no kit, or a damaged one.
     """
     try:
         if path.is_dir():
@@ -106,8 +107,10 @@ def read_manifest(path: Path) -> Json:
             with zipfile.ZipFile(path) as archive:
                 text = archive.read(MANIFEST).decode()
         return dict(json.loads(text))
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise EnvironmentFault(f"{path}: no device kit ({error}); make one with `edgenas kit`") from error
+    except OSError as error:
+        raise UsageError(f"{path}: no device kit ({error.strerror}); make one with `edgenas kit`") from error
+    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: no device kit, or a damaged one ({error}); make one with `edgenas kit`") from error
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:

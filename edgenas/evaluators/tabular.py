@@ -95,6 +95,10 @@ def read_scores(path: Path) -> ScoreTable:
                 raise ValueError("an accuracy outside of 0 to 100 %")
             if any((column <= 0).any() for column in latency_ms.values()):
                 raise ValueError("a latency that is not above 0 ms")
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise UsageError(
+            f"--scores {path}: cannot be read ({error.strerror}); give a file of known accuracies"
+        ) from error
     # In a damaged file numpy, zipfile and zlib raise whatever they stumble over; the checks above raise ValueError.
     except Exception as error:
         raise DataError(f"{path} holds no scores: {error}; see edgenas/evaluators/tabular.py for its form") from error

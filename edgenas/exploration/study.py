@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edgenas.errors import CheckpointError
+from edgenas.errors import DamagedRun
 from edgenas.exploration.objective import Metrics, Objective
 from edgenas.exploration.pareto import non_dominated
 from edgenas.graph.graph import Arch
@@ -282,14 +282,14 @@ def read_trials(folder: Path) -> list[Trial]:
 def _parsed(path: Path, lines: list[bytes], expected: int) -> list[Trial]:
     """Return the trials of `lines`, which must be as many as expected and numbered from 0."""
     if len(lines) < expected:
-        raise CheckpointError(f"{path} has {len(lines)} trials, the checkpoint {expected}; start with a new --output")
+        raise DamagedRun(f"{path} has {len(lines)} trials, the checkpoint {expected}; start with a new --output")
     trials = []
     for number, line in enumerate(lines):
         try:
             trial = Trial.parse(line)
         except (ValueError, KeyError, TypeError) as error:
-            raise CheckpointError(f"{path} line {number + 1} is damaged; start again with a new --output") from error
+            raise DamagedRun(f"{path} line {number + 1} is damaged; start again with a new --output") from error
         if trial.number != number:
-            raise CheckpointError(f"{path} line {number + 1} holds trial {trial.number}; start with a new --output")
+            raise DamagedRun(f"{path} line {number + 1} holds trial {trial.number}; start with a new --output")
         trials.append(trial)
     return trials

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
-from edgenas.errors import DataError
+from edgenas.errors import DataError, UsageError
 from edgenas.exporters.bundle import MANIFEST
 from edgenas.exporters.metadata import Measured
 from edgenas.exporters.model_card import latency_cells, measured_latency
@@ -47,7 +47,8 @@ def read_kept(folder: Path) -> KeptBundle:
     """Return what a bundle says of its models, whose files must be those of the manifest.
 
     Raises:
-        DataError: there is no manifest, or none of a bundle, or a model was altered.
+        UsageError: there is no manifest.
+        DataError: it is none of a bundle, or a model was altered.
     """
     manifest = _manifest(folder)
     try:
@@ -112,8 +113,10 @@ def _measured(row: Json) -> Measured:
 def _manifest(folder: Path) -> Json:
     try:
         found = json.loads((folder / MANIFEST).read_bytes())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: no bundle, as it has no {MANIFEST}; give a run folder or an ONNX file") from error
+    except OSError as error:
+        raise UsageError(f"{folder}: no bundle, as it has no {MANIFEST}; give a run folder or an ONNX file") from error
+    except ValueError as error:
+        raise DataError(f"{folder}: its {MANIFEST} is damaged ({error}); search again, with a new --output") from error
     if not isinstance(found, dict):
         raise DataError(f"{folder}: {MANIFEST} is not that of a bundle; give the folder of a search")
     return cast(Json, found)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgenas.errors import EnvironmentFault, TableError
+from edgenas.errors import DamagedTable, EnvironmentFault, TableError
 from edgenas.runtimes.summary import Timing
 
 COLUMNS = ("kind", "key", "ms", "p90_ms", "runs", "macs", "params", "bytes")
@@ -136,7 +136,8 @@ def read_table(path: Path) -> LatencyTable:
     """Read and check a table.
 
     Raises:
-        TableError: unit missing or not ms, a number that is no plausible time, a row twice, with line and key.
+        TableError: there is no such file.
+        DamagedTable: unit missing or not ms, a number that is no plausible time, a row twice, with line and key.
 
     >>> from edgenas.latency.registry import shipped_tables
     >>> table = read_table(shipped_tables() / "amd-epyc-zen4" / "onnxruntime-1t-fp32.csv")
@@ -145,8 +146,10 @@ def read_table(path: Path) -> LatencyTable:
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"{path}: cannot be read as a latency table ({error})") from error
+    except OSError as error:
+        raise TableError(f"{path}: cannot be read ({error.strerror}); give the file of a latency table") from error
+    except UnicodeDecodeError as error:
+        raise DamagedTable(f"{path}: not a latency table ({error}); measure again with `edgenas profile`") from error
     header = {}
     for line in lines:
         if not line.startswith("#"):
@@ -155,9 +158,9 @@ def read_table(path: Path) -> LatencyTable:
         header[name.strip()] = value.strip()
     for name in REQUIRED:
         if not header.get(name):
-            raise TableError(f"{path}: the header has no {name!r}; measure again with `edgenas profile`")
+            raise DamagedTable(f"{path}: the header has no {name!r}; measure again with `edgenas profile`")
     if header["unit"] != "ms":
-        raise TableError(f"{path}: unit is {header['unit']!r}, expected ms; convert the rows and the header")
+        raise DamagedTable(f"{path}: unit is {header['unit']!r}, expected ms; convert the rows and the header")
     for name in ("adapted_margin", "unclean_margin"):
         _count(f"{path}: {name}", header.get(name, "0"))
     if (reference_ms := header.get("reference_ms", "inf")) != "inf":  # what it is where none was timed
@@ -166,12 +169,12 @@ def read_table(path: Path) -> LatencyTable:
     nets: dict[tuple[str, str], NetRow] = {}
     reader = csv.reader(lines[len(header) :])
     if tuple(next(reader, ())) != COLUMNS:
-        raise TableError(f"{path}: line {len(header) + 1} must name the columns {','.join(COLUMNS)}")
+        raise DamagedTable(f"{path}: line {len(header) + 1} must name the columns {','.join(COLUMNS)}")
     try:
         for number, cells in enumerate(reader, start=len(header) + 2):
             _read_row(f"{path}: line {number}", cells, ops, nets)
     except csv.Error as error:
-        raise TableError(f"{path}: line {len(header) + reader.line_num}: {error}") from error
+        raise DamagedTable(f"{path}: line {len(header) + reader.line_num}: {error}") from error
     return LatencyTable(header, ops, tuple(nets.values()))
 
 
@@ -205,38 +208,38 @@ def write_table(path: Path, table: LatencyTable) -> None:
 
 def _read_row(where: str, cells: list[str], ops: dict[str, OpRow], nets: dict[tuple[str, str], NetRow]) -> None:
     if len(cells) != len(COLUMNS):
-        raise TableError(f"{where}: {len(cells)} cells, expected {len(COLUMNS)}")
+        raise DamagedTable(f"{where}: {len(cells)} cells, expected {len(COLUMNS)}")
     kind, key = cells[:2]
     where = f"{where}, {key!r}"
     ms, p90_ms = (_milliseconds(where, cell) for cell in cells[2:4])
     runs = int(_count(where, cells[4]))
     if kind == "op":
         if key in ops:
-            raise TableError(f"{where}: the row stands twice; keep one")
+            raise DamagedTable(f"{where}: the row stands twice; keep one")
         ops[key] = OpRow(ms, p90_ms, runs, *(_count(where, cell) for cell in cells[5:8]))
     elif kind == "net":
         # A spec has spaces in it, a code has none.
         spec, _, code = key.rpartition(" ")
         if not spec.strip():
-            raise TableError(f"{where}: a net is named by its space and its architecture's code")
+            raise DamagedTable(f"{where}: a net is named by its space and its architecture's code")
         if (spec, code) in nets:
-            raise TableError(f"{where}: the row stands twice; keep one")
+            raise DamagedTable(f"{where}: the row stands twice; keep one")
         nets[spec, code] = NetRow(spec, code, ms, p90_ms, runs)
     else:
-        raise TableError(f"{where}: a row is an op or a net, not {kind!r}")
+        raise DamagedTable(f"{where}: a row is an op or a net, not {kind!r}")
 
 
 def _milliseconds(where: str, cell: str) -> float:
     value = _number(where, cell)
     if not 0 < value <= LARGEST_MS:
-        raise TableError(f"{where}: {cell} ms is not a latency between 0 and {LARGEST_MS:.0f} ms")
+        raise DamagedTable(f"{where}: {cell} ms is not a latency between 0 and {LARGEST_MS:.0f} ms")
     return value
 
 
 def _count(where: str, cell: str) -> float:
     value = _number(where, cell)
     if value < 0:
-        raise TableError(f"{where}: {cell} is not a count")
+        raise DamagedTable(f"{where}: {cell} is not a count")
     return value
 
 
@@ -247,5 +250,5 @@ def _number(where: str, cell: str) -> float:
         value = math.nan
     # Python reads 1_000 as a number, which no other reader of the file does.
     if not math.isfinite(value) or "_" in cell:
-        raise TableError(f"{where}: {cell!r} is not a number")
+        raise DamagedTable(f"{where}: {cell!r} is not a number")
     return value

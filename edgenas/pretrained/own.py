@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ SIDE = 224  # pixels, unless the network says otherwise
 # ImageNet's, unless the network says otherwise.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WRAPPERS = ("state_dict", "model", "model_state_dict")  # keys that checkpoints of trainings keep the weights under
+PREFIXES = ("module.", "_orig_mod.")  # of DataParallel and its distributed form, and of torch.compile
 
 
 def variants() -> tuple[str, ...]:
@@ -39,9 +41,15 @@ def build(variant: str, *, download: bool = False, weights: Path | None = None) 
 
     Raises:
         UnknownName: there is no such function.
+        UsageError: it makes no network, or what the network says of its input is no size or no normalisation.
     """
     make = _function(variant)
     made = _made(make, variant)
+    mean, std = _numbers(made, "mean", MEAN, variant), _numbers(made, "std", STD, variant)
+    if len(mean) != len(std):
+        raise UsageError(f"--pretrained {variant}: its mean has {len(mean)} entries, its std {len(std)}; give one each")
+    if min(std) <= 0:
+        raise UsageError(f"--pretrained {variant}: its std is {std}; pixels are divided by it, so give numbers above 0")
     return Pretrained(
         name=variant,
         module=lambda: _made(make, variant),
@@ -50,9 +58,9 @@ def build(variant: str, *, download: bool = False, weights: Path | None = None) 
         source=str(weights) if weights else "",
         hint="--weights FILE",
         licence="your own",
-        side=int(getattr(made, "image_size", SIDE)),
-        mean=tuple(getattr(made, "mean", MEAN)),
-        std=tuple(getattr(made, "std", STD)),
+        side=_side(made, variant),
+        mean=mean,
+        std=std,
     )
 
 
@@ -79,13 +87,46 @@ def _made(make: Callable[[], Any], variant: str) -> nn.Module:
     return made
 
 
+def _side(made: nn.Module, variant: str) -> int:
+    side = getattr(made, "image_size", SIDE)
+    try:
+        if int(side) == side and side > 0:
+            return int(side)
+    except (TypeError, ValueError, OverflowError):  # no number, or not a finite one
+        pass
+    raise UsageError(f"--pretrained {variant}: its image_size is {side!r}; give the side of the images in pixels")
+
+
+def _numbers(made: nn.Module, name: str, default: tuple[float, ...], variant: str) -> tuple[float, ...]:
+    found = getattr(made, name, default)
+    try:
+        numbers = tuple(float(value) for value in (found if isinstance(found, Iterable) else [found]))
+        if numbers and all(map(math.isfinite, numbers)):
+            return numbers
+    except (TypeError, ValueError, RuntimeError):  # entries that are no numbers, or tensors of several
+        pass
+    raise UsageError(f"--pretrained {variant}: its {name} is {found!r}; give a finite number for each channel")
+
+
 def _read(variant: str, file: Path | None) -> Weights:
     if file is None:
         raise UsageError(f"--pretrained {variant}: give its weights with --weights FILE, safetensors or a state dict")
+    if file.is_dir():
+        raise UsageError(f"--weights {file} is a folder; give the file in it: safetensors or a state dict")
     if not file.is_file():
-        raise DataError(f"--weights {file}: there is no such file")
-    if file.suffix == ".safetensors":
-        return _read_safetensors(file)
+        raise UsageError(f"--weights {file}: there is no such file; give the path of the weights")
+    return _unwrapped(_read_safetensors(file) if file.suffix == ".safetensors" else _read_state_dict(file))
+
+
+def _unwrapped(weights: Weights) -> Weights:
+    """Return weights under the names of the network itself, without those of what it was wrapped in to be trained."""
+    for prefix in PREFIXES:
+        if weights and all(name.startswith(prefix) for name in weights):
+            return _unwrapped({name.removeprefix(prefix): tensor for name, tensor in weights.items()})
+    return weights
+
+
+def _read_state_dict(file: Path) -> Weights:
     try:
         found = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # a file may hold anything
@@ -96,9 +137,13 @@ def _read(variant: str, file: Path | None) -> Weights:
     for key in WRAPPERS:
         if isinstance(found, dict) and isinstance(found.get(key), dict):
             found = found[key]
-    if not isinstance(found, dict) or not all(isinstance(value, torch.Tensor) for value in found.values()):
+    tensors = isinstance(found, dict) and all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in found.items()
+    )
+    if not tensors:
         raise DataError(f"--weights {file}: it holds no state dict; save one with torch.save(model.state_dict(), ...)")
-    return found
+    weights: Weights = found
+    return weights
 
 
 def _read_safetensors(file: Path) -> Weights:

@@ -32,7 +32,7 @@ def build(variant: str, *, download: bool = False, weights: Path | None = None) 
     Args:
         variant: as timm names it, with a tag or without.
         download: whether its weights may be downloaded.
-        weights: a file that is taken instead of its own.
+        weights: has no meaning here.
 
     Raises:
         EnvironmentFault: timm is not installed.

@@ -31,7 +31,7 @@ def build(variant: str, *, download: bool = False, weights: Path | None = None) 
     Args:
         variant: as torchvision names it.
         download: whether its weights may be downloaded.
-        weights: a file that is taken instead of its own.
+        weights: has no meaning here.
 
     Raises:
         UnknownName: torchvision has no such network.

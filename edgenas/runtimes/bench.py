@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from edgenas.errors import DataError, NoisyMachine
+from edgenas.errors import DataError, NoisyMachine, UsageError
 from edgenas.runtimes.base import Port, Ports, Runtime, Session
 from edgenas.runtimes.gaps import measure_in_gaps
 from edgenas.runtimes.reference import NAME, reference_model
@@ -179,7 +179,7 @@ def read_model(path: Path) -> bytes:
             raise DataError(f"{path}: larger than 2 GB, which no ONNX file can be")
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of an ONNX file") from error
+        raise UsageError(f"{path}: cannot be read ({error.strerror}); give the path of an ONNX file") from error
     if not content:
         raise DataError(f"{path}: the file is empty; export the model again")
     try:

@@ -265,7 +265,8 @@ class SearchSpace(ABC):
             UsageError: it has the wrong length, or an option that does not exist.
         """
         if len(arch) != len(self.choices):
-            raise UsageError(f"space {self.name}: an architecture has {len(self.choices)} choices, got {len(arch)}")
+            wanted = f"an architecture has {len(self.choices)} choices, got {len(arch)}"
+            raise UsageError(f"space {self.name}: {wanted}; `edgenas predict --samples 5` shows some of a space")
         for choice, option in zip(self.choices, arch, strict=True):
             if not 0 <= option < len(choice.options):
                 raise UsageError(f"space {self.name}: {choice.name} has no option number {option}")
@@ -300,13 +301,12 @@ class SearchSpace(ABC):
         Raises:
             UsageError: the text is not an architecture of this space.
         """
-        if (arch := self.read_published(code)) is not None:
-            self.check(arch)
-            return arch
-        code = code.strip().lower()
-        if not code or any(digit not in DIGITS for digit in code):
-            raise UsageError(f"space {self.name}: {code!r} is not an architecture ({len(self.choices)} base-36 digits)")
-        arch = tuple(DIGITS.index(digit) for digit in code)
+        if (arch := self.read_published(code)) is None:
+            digits = code.strip().lower()
+            if not digits or any(digit not in DIGITS for digit in digits):
+                wanted = f"{code!r} is not an architecture ({len(self.choices)} base-36 digits)"
+                raise UsageError(f"space {self.name}: {wanted}; `edgenas predict --samples 5` shows some of a space")
+            arch = tuple(map(DIGITS.index, digits))
         self.check(arch)
         return arch
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from edgenas.errors import CheckpointError, EnvironmentFault
+from edgenas.errors import CheckpointError, DamagedRun, EnvironmentFault
 
 MAGIC = b"edgenas-checkpoint-1 "  # first bytes of every checkpoint: its format, before the hash
 State = dict[str, Any]  # what a checkpoint keeps: dicts, lists, tuples, numbers, strings, None and tensors
@@ -57,7 +57,7 @@ def load(path: Path) -> State:
 
     Raises:
         FileNotFoundError: there is no checkpoint.
-        CheckpointError: none is intact, or it is not one of ours.
+        DamagedRun: none is intact, or it is not one of ours.
     """
     generations = [p for p in (path, previous(path)) if p.exists()]
     if not generations:
@@ -72,7 +72,7 @@ def load(path: Path) -> State:
         if damage:
             warnings.warn(f"{damage}; going on from {generation.name}", stacklevel=2)
         return payload
-    raise CheckpointError(f"{damage}; no intact generation is left: delete it and run again")
+    raise DamagedRun(f"{damage}; no intact generation is left: delete it and run again")
 
 
 def check_identity(path: Path, payload: State, identity: State) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
+from edgenas.errors import DamagedRun, EnvironmentFault, UsageError
 from edgenas.system import distributed, records
 
 CONFIG, LOCK, SECONDS, FORMAT_FILE = "config.toml", "run.lock", "seconds.json", "format.json"
@@ -40,7 +40,7 @@ class RunFolder:
             UsageError: it holds a run and `resume` is off, or another process works in it.
             EnvironmentFault: it cannot be written.
         """
-        self.path, self.writes = path, writes
+        self.path, self.writes, self.is_new = path, writes, not path.exists()
         self.seconds: dict[str, float] = {}
         self.notice: str | None = None
         if not writes:
@@ -69,7 +69,7 @@ class RunFolder:
             make: called if there is no such file.
 
         Raises:
-            CheckpointError: the file is damaged.
+            DamagedRun: the file is damaged.
         """
         return distributed.first(partial(self._artefact, stage, kind, make))
 
@@ -86,9 +86,12 @@ class RunFolder:
         write_atomically(self.path / SECONDS, json.dumps(self.seconds).encode())
 
     def unlock(self) -> None:
-        """Let other processes in."""
+        """Let other processes in; of a run that left nothing, the folder goes too."""
         if self.writes:
             (self.path / LOCK).unlink(missing_ok=True)
+        if self.writes and self.is_new:
+            with suppress(OSError):  # it is not empty
+                self.path.rmdir()
 
     def _lock(self) -> str | None:
         """Take the lock, and return a notice if a dead process had left it."""
@@ -115,7 +118,7 @@ class KeptFolder(RunFolder):
 
     def __init__(self, path: Path) -> None:
         """Open the folder as it is."""
-        self.path, self.writes, self.seconds, self.notice = path, False, {}, None
+        self.path, self.writes, self.is_new, self.seconds, self.notice = path, False, False, {}, None
 
     def artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
         """Return what a stage left, which must be there."""
@@ -126,13 +129,13 @@ def read_artefact(folder: Path, stage: str, kind: type[Record]) -> Record:
     """Return the record that a stage left.
 
     Raises:
-        CheckpointError: it is damaged.
+        DamagedRun: it is damaged.
     """
     path = folder / f"{stage}.json"
     try:
         return records.from_json(kind, json.loads(path.read_text(encoding="utf-8")))
     except ValueError as error:
-        raise CheckpointError(f"{path} is damaged ({error}); delete it and resume, or use a new --output") from error
+        raise DamagedRun(f"{path} is damaged ({error}); delete it and resume, or use a new --output") from error
 
 
 def write_artefact(folder: Path, stage: str, record: object) -> None:
@@ -151,7 +154,7 @@ def check_format(folder: Path) -> None:
 
     Raises:
         UsageError: it is of another one, which is named with the version that wrote it.
-        CheckpointError: the file that says so is damaged.
+        DamagedRun: the file that says so is damaged.
     """
     path = folder / FORMAT_FILE
     try:
@@ -160,7 +163,7 @@ def check_format(folder: Path) -> None:
     except FileNotFoundError:
         found, version = 1, FIRST_VERSION
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); search again, with a new --output") from error
+        raise DamagedRun(f"{path} is damaged ({error}); search again, with a new --output") from error
     if found != FORMAT:
         raise UsageError(
             f"{folder}: its format is {found}, written by edgenas {version}, and this version reads format {FORMAT}; "

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from edgenas.errors import UsageError
+from edgenas.errors import DamagedRun, UsageError
 from edgenas.exploration.objective import FORMS
 from edgenas.system.data_source import resolve as resolve_source
 from edgenas.system.run_folder import CONFIG, check_format
@@ -226,20 +226,25 @@ def read_run(folder: Path) -> dict[str, Any]:
 
     Raises:
         UsageError: it holds no run, or one of another format.
+        DamagedRun: its settings cannot be read.
     """
     if not (folder / CONFIG).is_file():
         raise UsageError(f"{folder} holds no run; give the folder that `edgenas search` wrote, its --output")
     check_format(folder)
-    return read_toml(folder / CONFIG)
+    return read_toml(folder / CONFIG, DamagedRun)
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Return the settings in a file. Raises UsageError, naming the file, if it is not TOML or not of settings."""
+def read_toml(path: Path, damaged: type[UsageError] = UsageError) -> dict[str, Any]:
+    """Return the settings in a file.
+
+    Raises:
+        UsageError: a name or a value is none of a setting; `damaged`, if the file is no TOML.
+    """
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
         make_config(found)
     except (OSError, ValueError, RecursionError) as error:  # unreadable, no TOML or no UTF-8, nested too deep
-        raise UsageError(f"{path}: cannot be read as a configuration ({error})") from error
+        raise damaged(f"{path}: cannot be read as a configuration ({error})") from error
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     return found

@@ -52,6 +52,8 @@ def export(
         CheckpointError: the weights are damaged, or another version's.
     """
     read_run(run_folder)
+    if out.is_dir():
+        raise UsageError(f"--out {out} is a folder; give the file to write, for example {out / 'model.onnx'}")
     codes = trained_codes(run_folder)
     if not codes:
         raise UsageError(
@@ -67,12 +69,13 @@ def export(
         number = codes.index(chosen)  # by which its checkpoint is named
         with ctx.stage("export", "export"):
             with objects_again():
-                task = plain_task(config, given or Given(), ctx.reporter)
+                task = plain_task(config, given or Given(), ctx.reporter, run_folder)
             network = Network(task.space.graph(task.space.parse(chosen)))
             path = run_folder / f"finalist-{number}.pt"
             load_weights(network, network_state(load(path)["module"]), path)
             rejected = run_folder / f"finalist-{number}.onnx.rejected"
             model = onnx_file(task.data, network.eval(), rejected, dynamic_batch=dynamic_batch)
+        out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, model)
     return out
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from edgenas.data.storage.decode import Unreadable, to_rgb
-from edgenas.errors import CheckpointError, DataError
+from edgenas.errors import CheckpointError, DamagedRun, DataError
 from edgenas.exporters.bundle import MANIFEST
 from edgenas.exporters.input_steps import read_steps
 from edgenas.runtimes.onnxruntime import open as open_session
@@ -45,7 +45,8 @@ class Model:
         """Open the bundle in a folder, as a run folder is one.
 
         Raises:
-            CheckpointError: there is no bundle, or its manifest is damaged.
+            CheckpointError: there is no bundle.
+            DamagedRun: its manifest is damaged.
         """
         folder = Path(bundle)
         try:
@@ -53,9 +54,13 @@ class Model:
             image, file = manifest["input"], manifest["default"]["file"]
             self.classes = tuple(map(str, manifest["labels"]))
             self._steps = read_steps(image)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except OSError as error:
             raise CheckpointError(
                 f"{folder} holds no bundle ({error}); let `edgenas search` come to its end"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedRun(
+                f"{folder / MANIFEST} is damaged ({error!r}); search again, with a new --output"
             ) from error
         self.shape = self._steps.shape
         self._session = open_session(folder / file)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from edgenas.errors import UsageError
 from edgenas.system.data_source import resolve as resolve_source
 from edgenas.workflows.config import Config, flag
+from edgenas.workflows.origin import check_weights
 
 # The place of images, weights and training may differ from machine to machine; what they are may not.
 MOVABLE = ("data_root", "cache", "weights", "download", "train_device")
@@ -25,24 +27,47 @@ def moved_settings(run: str, before: Config, given: Mapping[str, Any]) -> Mappin
         given: settings by name, as the command line or Python gives them.
 
     Raises:
-        UsageError: a setting of `REPEATED` is another one than the run's.
+        UsageError: a setting of `REPEATED` is another one than the run's, or the file of weights holds others.
     """
     moved = dict(given)
     if "data" in moved:
         source = resolve_source(moved.pop("data"), moved.get("data_root"))
-        _check_same(run, "data", before.data, source.plugin)
+        check_same(run, "data", before.data, source.plugin)
         moved |= {} if source.root is None else {"data_root": str(source.root)}
     for name in ("image_size", "pretrained"):
         if name in moved:
             # By `Config`, which reads the texts of a command line.
             value = getattr(replace(before, **{name: moved.pop(name)}), name)
-            _check_same(run, name, getattr(before, name), value)
-    if moved.get("weights") is not None and before.pretrained is None:
-        raise UsageError(f"--weights: the space of {run} is {before.space}, no trained network; leave it out")
+            check_same(run, name, getattr(before, name), value)
+    if moved.get("weights") is not None:
+        if before.pretrained is None:
+            raise UsageError(f"--weights: the space of {run} is {before.space}, no trained network; leave it out")
+        # The file may be gone where it was, if nobody says where it is now.
+        if moved["weights"] != before.weights or Path(moved["weights"]).expanduser().is_file():
+            named = None if moved["weights"] == before.weights else before.weights
+            check_weights(Path(run), replace(before, weights=moved["weights"]), named)
     return moved
 
 
-def _check_same(run: str, name: str, before: object, now: object) -> None:
+def check_same(run: str, name: str, before: object, now: object, otherwise: str = "give another run") -> None:
+    """Check that a setting is that of a run.
+
+    Args:
+        run: its folder, for the message.
+        name: of the setting.
+        before: its value when the run was begun; None for none.
+        now: its value now.
+        otherwise: what to do where it is meant.
+
+    Raises:
+        UsageError: the values differ; both are named.
+    """
     if now != before:
-        was = "was begun without one" if before is None else f"was begun with {before}"
-        raise UsageError(f"{flag(name)} {now}: {run} {was}; leave it out, or give another run")
+        was = "was begun without one" if before is None else f"was begun with {_shown(before)}"
+        raise UsageError(f"{flag(name)} {_shown(now)}: {run} {was}; leave it out, or {otherwise}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "(none)" if value is None else str(value)

@@ -22,7 +22,7 @@ def open_pretrained(config: Config) -> Pretrained | None:
 
     Raises:
         UnknownName: there is no such network.
-        UsageError: a space is named too, or weights without a network.
+        UsageError: a space is named too, or weights without a network of one's own.
     """
     if config.pretrained is None:
         if config.weights is not None:
@@ -31,9 +31,27 @@ def open_pretrained(config: Config) -> Pretrained | None:
     if config.space != Config.space:
         raise UsageError(f"--pretrained is the space; leave --space {config.space} out")
     plugin, variant = plugins.pretrained(config.pretrained)
+    if config.weights is not None and plugin != plugins.OWN:
+        raise UsageError(
+            f"--weights {config.weights}: {config.pretrained} comes with weights of its own; leave --weights out, or "
+            "name the network that the file is of with --pretrained package.module:function"
+        )
     weights = None if config.weights is None else Path(config.weights).expanduser()
     found: Pretrained = plugins.load("pretrained", plugin).build(variant, download=config.download, weights=weights)
     return found
+
+
+def check_pretrained(config: Config) -> None:
+    """Load the trained network that `pretrained` names once, if it names one, to find what is wrong with it at once.
+
+    Raises:
+        EnvironmentFault: its weights are not here.
+        DataError: they are damaged.
+        UsageError: they are another network's, or edgenas cannot express it.
+    """
+    network = open_pretrained(config)
+    if network is not None:
+        network.check()
 
 
 def known_networks() -> Iterator[Pretrained]:

@@ -10,16 +10,10 @@ from edgenas.system.progress import Reporter
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, options_of, strategy_of
+from edgenas.workflows.origin import keep_origin
 from edgenas.workflows.result import Result
-from edgenas.workflows.setup import (
-    completed,
-    keep_config,
-    make_task,
-    output_path,
-    plain_task,
-    roll_back_if_refused,
-    run_in,
-)
+from edgenas.workflows.run_start import keep_config, roll_back_if_refused
+from edgenas.workflows.setup import check_means, completed, make_task, output_path, plain_task, run_in
 from edgenas.workflows.source_run import SOURCE
 from edgenas.workflows.stages.choice import deliver
 from edgenas.workflows.stages.explore import build_evaluator, check_workers, explore
@@ -49,12 +43,15 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never,
     config = completed(config, given)  # names first: a wrong one is told before the folder is made
     strategy_class = strategy_of(config, given)
     options = options_of(config, strategy_class)
+    check_means(config)
     with run_in(config, reporter, stop) as ctx:
         # Until the strategy is built nothing was trained, and a refusal leaves the folder as it was found.
         with roll_back_if_refused(config, ctx, lambda folder: None):
             check_workers(config)
             distributed.first(lambda: keep_config(config, ctx))
-            priced = profile(make_task(plain_task(config, given, ctx.reporter), given, ctx), ctx)
+            plain = plain_task(config, given, ctx.reporter)
+            distributed.first(lambda: keep_origin(ctx.folder.path, plain))
+            priced = profile(make_task(plain, given, ctx), ctx)
             strategy = strategy_class.build(priced, ctx, options)
         evaluator = build_evaluator(priced, strategy, ctx)
         study = explore(priced, evaluator, strategy, ctx)

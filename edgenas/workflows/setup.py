@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import datetime
 import inspect
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 
-from edgenas.errors import BudgetError, DataError, EnvironmentFault, TableError, UnknownName, UsageError
+from edgenas.errors import EnvironmentFault, UsageError
 from edgenas.evaluators.tabular import read_scores
 from edgenas.system import distributed, plugins
 from edgenas.system.progress import Reporter, SilentReporter
-from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, RunFolder, write_atomically, write_format
-from edgenas.workflows.config import Config, resolve_data, to_toml
+from edgenas.system.run_folder import RunFolder
+from edgenas.workflows.config import Config, resolve_data
 from edgenas.workflows.context import Context, waiting_for
 from edgenas.workflows.given import Given, build_given_space, strategy_of
 from edgenas.workflows.limits import device_of, further_costs, further_tables, limits_of, recorded_devices, with_devices
 from edgenas.workflows.load_data import load_data
-from edgenas.workflows.pretrained import open_pretrained
+from edgenas.workflows.origin import check_classes
+from edgenas.workflows.pretrained import check_pretrained, open_pretrained
 from edgenas.workflows.task import Task
-
-# What `--reuse` copies: the profile, the narrowing, and last the weights, which a run may be without.
-REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
-SPREAD = "table-spread"  # the table that the space is narrowed by, before the rest is profiled
-MINIMUM = "limits"  # artefact: the least that the space has of each metric that is limited beside the latency
-# Where a run lives and works is not what it is: a resumed run may differ in these.
-FREE = tuple(f"{name} = " for name in ("output", "resume", "reuse", "workers", "ray", "wait_minutes"))
-MOVABLE = "cache = "  # kept, so that a resumed run finds its decoded pictures; it may be told another place
 
 
 def completed(config: Config, given: Given) -> Config:
@@ -132,63 +123,6 @@ def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iter
         folder.unlock()
 
 
-@contextmanager
-def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], None]) -> Iterator[None]:
-    """Leave the folder free for another search if this one is refused before there is anything to go on with.
-
-    Args:
-        config: says whether the run is a resumed one.
-        ctx: with the folder.
-        forget: removes what else was put into the folder.
-    """
-    try:
-        yield
-    except (BudgetError, DataError, TableError, UnknownName, UsageError):
-        if not config.resume:  # what an earlier run has kept here is not this one's to remove
-            folder = ctx.folder.path
-            tables = (path.name for path in folder.glob("device-*.csv"))
-            for name in (CONFIG, FORMAT_FILE, SECONDS, f"{MINIMUM}.json", f"{SPREAD}.csv", *REUSED, *tables):
-                (folder / name).unlink(missing_ok=True)
-            forget(folder)
-        raise
-
-
-def keep_config(config: Config, ctx: Context) -> bool:
-    """Write the effective configuration into a new run's folder; a resumed run must have the same one.
-
-    Returns whether the run is new.
-
-    Raises:
-        UsageError: the run was begun with other settings.
-    """
-    folder = ctx.folder.path
-    path = folder / CONFIG
-    # Names in tables are quoted, so only a setting's own line begins with its name.
-    lines = [line for line in to_toml(config).splitlines(keepends=True) if not line.startswith(FREE)]
-    if path.exists():
-        before = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        changed = sorted(line for line in set(lines) ^ set(before) if not line.startswith(MOVABLE))
-        if changed:
-            raise UsageError(f"{folder} was begun with other settings: {changed[0].strip()}; use a new --output")
-        return False
-    if config.reuse is not None:
-        _reuse(Path(config.reuse).expanduser(), folder)
-    # Last of all: a folder with a configuration is a run, which can be resumed.
-    write_format(folder, version("edgenas"))
-    write_atomically(path, "".join(lines).encode())
-    return True
-
-
-def _reuse(source: Path, folder: Path) -> None:
-    """Copy another run's profile, narrowing and supernet."""
-    missing = [name for name in REUSED[:3] if not (source / name).exists()]
-    if missing:
-        raise UsageError(f"--reuse {source}: it has no {missing[0]}; give the folder of a run that came so far")
-    for name in REUSED:
-        if (source / name).exists():
-            shutil.copyfile(source / name, folder / name)
-
-
 def make_task(plain: Task, given: Given, ctx: Context) -> Task:
     """Return what a search is about: images, space and device of `plain`, with limits.
 
@@ -216,17 +150,18 @@ def make_task(plain: Task, given: Given, ctx: Context) -> Task:
     )
 
 
-def plain_task(config: Config, given: Given, reporter: Reporter | None = None) -> Task:
+def plain_task(config: Config, given: Given, reporter: Reporter | None = None, run: Path | None = None) -> Task:
     """Return images, space and device.
 
     Args:
         config: the settings.
         given: objects that stand for names of the configuration.
         reporter: who is told what was decided about the images; None: nobody.
+        run: folder of a run that is opened again: the images must have its classes.
 
     Raises:
         DataError: the images cannot be used.
-        UsageError: the space does not take them.
+        UsageError: the space does not take them, or they have other classes than the run.
     """
     where, reporter = torch_device(config), reporter or SilentReporter()
     network = open_pretrained(config)
@@ -244,8 +179,23 @@ def plain_task(config: Config, given: Given, reporter: Reporter | None = None) -
             f"{data.name}: images of {data.shape[1]} x {data.shape[2]} pixels; networks are trained on squares, so "
             "crop or resize them"
         )
+    if run is not None:
+        check_classes(run, data)
     space = build_given_space(config, given, data.shape, len(data.classes))
     return Task(config, data, space, device_of(config), where)
+
+
+def check_means(config: Config) -> None:
+    """Check that there is what networks are trained with: the device, and the weights of a trained network.
+
+    Raises:
+        EnvironmentFault: a GPU is wanted, or weights, that are not here.
+        DataError: the weights are damaged.
+        UsageError: they are another network's, or the network is none that edgenas can express.
+    """
+    torch_device(config)
+    if not config.resume:  # what is trained already needs neither again
+        check_pretrained(config)
 
 
 def torch_device(config: Config) -> str:

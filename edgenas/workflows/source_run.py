@@ -21,6 +21,7 @@ from edgenas.system.metric import TRAINED, Metric
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, write_artefact
 from edgenas.workflows.config import Config, flag, make_config, read_run
 from edgenas.workflows.moved import MOVABLE, moved_settings
+from edgenas.workflows.origin import ORIGIN
 from edgenas.workflows.stages.artefacts import Source
 from edgenas.workflows.task import Device, Inherited, Task
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 SOURCE = "source"  # folder inside the run's own: what it keeps of the other run; and artefact: the other's name
 # What every search leaves before it trains.
 PREPARED = (CONFIG, FORMAT_FILE, "bounds.json", "narrow.json", "table.csv")
-FINALISTS, RESULT = "finalist-*.pt", "result.json"  # kept where they are there
+FINALISTS, RESULT = "finalist-*.pt", "result.json"
+IF_THERE = (FINALISTS, RESULT, f"{ORIGIN}.json")
 WEIGHTS = {"supernet": ("supernet.pt",), "shared": (CHECKPOINT, TRIALS, "finalists.json")}  # by evaluator
 # Settings of a search that has no weights to train: trials are cheap, and what exceeds the budget teaches nothing.
 DEFAULTS: Mapping[str, Any] = {"strategy": "predictor", "trials": 64, "evaluator": "supernet", "reward": "hard"}
@@ -82,7 +84,7 @@ def kept_files(folder: Path, config: Config) -> list[str]:
     for name in names:
         if not (folder / name).exists():
             raise unfinished(folder, f"{name} is not there")
-    return [*names, *(path.name for pattern in (FINALISTS, RESULT) for path in sorted(folder.glob(pattern)))]
+    return [*names, *(path.name for pattern in IF_THERE for path in sorted(folder.glob(pattern)))]
 
 
 def unfinished(folder: Path, why: str) -> UsageError:

@@ -12,8 +12,10 @@ from edgenas.workflows.config import Config
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, objects_again, options_of, strategy_of
 from edgenas.workflows.inherit import inherit
+from edgenas.workflows.origin import keep_origin
 from edgenas.workflows.result import Result
-from edgenas.workflows.setup import checked_names, completed, keep_config, output_path, roll_back_if_refused, run_in
+from edgenas.workflows.run_start import keep_config, roll_back_if_refused
+from edgenas.workflows.setup import checked_names, completed, output_path, run_in
 from edgenas.workflows.source_run import SOURCE, forget, take_over
 from edgenas.workflows.stages.choice import deliver
 from edgenas.workflows.stages.explore import explore
@@ -57,6 +59,7 @@ def specialize(
                 take_over(source, ctx.folder.path)
             distributed.first(lambda: keep_config(config, ctx))
             task, evaluator = inherit(config, given, ctx)
+            distributed.first(lambda: keep_origin(ctx.folder.path, task))
             priced = profile(task, ctx)
             strategy = kind.build(priced, ctx, options)
         study = explore(priced, evaluator, strategy, ctx)

@@ -81,7 +81,7 @@ def open_trained_run(
     config = replace(begun_with(folder, moved), output=str(run))  # decoded pictures lie beside it
     ctx = Context(KeptFolder(folder), config.seed, reporter)
     with objects_again():
-        task = make_task(plain_task(config, given, reporter), given, ctx)
+        task = make_task(plain_task(config, given, reporter, folder), given, ctx)
     # Only the shape choices that the run kept have weights.
     task = narrowed(task, read_artefact(folder, "narrow", Narrowing).allowed)
     priced = price(task, read_table(folder / "table.csv"))

@@ -114,5 +114,5 @@ def test_keywords_are_checked_as_flags_are(call, message):
 
 
 def test_one_file_is_not_one_for_each_letter():
-    with pytest.raises(edgenas.DataError, match=r"^a\.onnx: "):
+    with pytest.raises(edgenas.UsageError, match=r"^a\.onnx: "):
         edgenas.bench("a.onnx")

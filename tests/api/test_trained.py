@@ -21,6 +21,8 @@ def test_ranking(fake):
     ((run, reporter), how), *_ = ranked.calls
     assert run == Path("runs/one") and type(reporter) is SilentReporter
     assert how == dict(networks=4, epochs=2, given=Given(data=ARRAYS), moved={"data_root": "data"})
+    edgenas.ranking("runs/one", data=Path("digits"))
+    assert ranked.calls[-1][1]["moved"] == {"data": str(Path.cwd() / "digits")}, "a path is never a name"
     edgenas.ranking("runs/one", data=Path("photos"), pretrained="efficientnet-lite0", weights=Path("w.pt"))
     how = ranked.calls[-1][1]
     assert how["moved"] == {"data": "photos", "pretrained": "efficientnet-lite0", "weights": "w.pt"}
@@ -42,6 +44,12 @@ def test_export(fake):
     assert run == Path("runs/one") and how == dict(
         arch="012", out=Path("m.onnx"), dynamic_batch=True, given=Given(), moved={}
     )
+
+
+def test_export_takes_the_places_that_the_command_takes(fake):
+    exporting = fake("export", answer=Path("m.onnx"))
+    edgenas.export("runs/one", "m.onnx", cache=Path("fast"), weights=Path("w.pt"), download=True)
+    assert exporting.calls[-1][1]["moved"] == {"cache": "fast", "weights": "w.pt", "download": True}
 
 
 @pytest.mark.parametrize("function", [edgenas.ranking, lambda run, **how: edgenas.export(run, "m.onnx", **how)])

@@ -35,8 +35,9 @@ from edgenas.training.train import evaluate, supervised, train
 from edgenas.workflows.config import make_config
 from edgenas.workflows.context import Context, never
 from edgenas.workflows.given import Given
+from edgenas.workflows.run_start import keep_config
 from edgenas.workflows.search import search
-from edgenas.workflows.setup import completed, keep_config, make_task, plain_task, run_in
+from edgenas.workflows.setup import completed, make_task, plain_task, run_in
 from edgenas.workflows.stages.bounds import measured_bounds
 from edgenas.workflows.stages.candidates import _measure
 from edgenas.workflows.stages.deliver import test

@@ -83,7 +83,7 @@ def test_version(capsys):
         (["search", "--preset", "darts"], "--strategy darts"),
         (["search", "--preset", "mnasnt"], "did you mean mnasnet?"),
         (["train", "--sed", "1"], "did you mean --seed?"),
-        (["train"], "required: ARCH"),
+        (["train"], "say which architecture to train"),
         (["specialize"], "edgenas specialize RUN"),
         (["predict"], "one of them"),
         (["predict", "012", "--samples", "3"], "one of them"),

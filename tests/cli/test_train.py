@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from edgenas.cli import main as cli
 from edgenas.workflows.config import Config
@@ -15,7 +16,17 @@ def test_train(fake, capsys):
         **{"arch": "012", "validation_accuracy": None, "validation_images": 144, "run": "runs/one"},
         **{"validation_balanced_accuracy": 0.5, "validation_recall": {"cat": 1.0, "dog": 0.0}},
     }
-    assert [arguments[:2] for arguments, _ in training.calls] == [(Config(final_epochs=2), "012")]
+    [(config, arch, _, _), _], *_ = training.calls
+    assert (replace(config, output=None), arch) == (Config(final_epochs=2), "012")
+
+
+def test_a_resumed_training_needs_no_code(fake, tmp_path):
+    training = fake("train", answer=Trained("012", 0.5, 144, "runs/one"))
+    (tmp_path / "config.toml").write_text("seed = 3\n")
+    (tmp_path / "format.json").write_text('{"format": 2, "version": "0.2.0"}')
+    assert cli.main(["train", "--output", str(tmp_path), "--resume"]) == 0
+    [(config, arch, _, _), _], *_ = training.calls
+    assert (config.seed, config.resume, arch) == (3, True, None)
 
 
 def test_train_prints_a_line_for_each_thing_that_is_known(fake, capsys):

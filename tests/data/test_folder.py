@@ -5,7 +5,7 @@ import pytest
 
 from edgenas.data import folder
 from edgenas.data.storage.options import PhotoOptions
-from edgenas.errors import DataError
+from edgenas.errors import DataError, UsageError
 from tests.data.writers import encoded, noise, write_folder
 
 
@@ -159,7 +159,7 @@ def test_faults(tmp_path, make, reason):
 @pytest.mark.parametrize("name", [None, "absent", "file.txt"])
 def test_no_folder(tmp_path, name):
     (tmp_path / "file.txt").write_text("x")
-    with pytest.raises(DataError, match="as --data"):
+    with pytest.raises(UsageError, match="as --data"):
         build(name and tmp_path / name)
 
 

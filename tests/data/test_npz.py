@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from edgenas.data import npz
-from edgenas.errors import DataError
+from edgenas.errors import DataError, UsageError
 from tests.data.writers import blobs, encoded, labels_of, noise, write_npz
 
 LABELS = labels_of(3, 20)
@@ -131,9 +131,9 @@ def test_a_relative_name_is_looked_up(tmp_path, monkeypatch):
     write_npz(tmp_path)
     monkeypatch.setenv("EDGENAS_DATA", str(tmp_path))
     assert sizes(build(Path("toys.npz"))) == (36, 12, 12)
-    with pytest.raises(DataError, match="no file absent.npz or .*absent.npz; pass"):
+    with pytest.raises(UsageError, match="no file absent.npz or .*absent.npz; pass"):
         build(Path("absent.npz"))
-    with pytest.raises(DataError, match="as --data"):
+    with pytest.raises(UsageError, match="as --data"):
         build(None)
 
 

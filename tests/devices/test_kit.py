@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from edgenas.devices.kit import read_manifest
-from edgenas.errors import EnvironmentFault, UsageError
+from edgenas.errors import DataError, UsageError
 from tests.devices.conftest import make_kit
 
 
@@ -56,6 +56,8 @@ def test_the_code_needs_python_39_numpy_and_onnxruntime_alone(kit_folder):
 
 def test_what_is_no_kit_is_named(tmp_path):
     (tmp_path / "kit.zip").write_bytes(b"no zip")
-    for path in (tmp_path / "kit.zip", tmp_path, tmp_path / "absent.zip"):
-        with pytest.raises(EnvironmentFault, match="no device kit .*make one with `edgenas kit`"):
+    with pytest.raises(DataError, match="no device kit, or a damaged one .*make one with `edgenas kit`"):
+        read_manifest(tmp_path / "kit.zip")
+    for path in (tmp_path, tmp_path / "absent.zip"):
+        with pytest.raises(UsageError, match="no device kit .*make one with `edgenas kit`"):
             read_manifest(path)

@@ -27,8 +27,9 @@ from edgenas.system.progress import SilentReporter
 from edgenas.training.settings import Settings
 from edgenas.workflows.config import make_config
 from edgenas.workflows.context import never
+from edgenas.workflows.run_start import keep_config
 from edgenas.workflows.search import search
-from edgenas.workflows.setup import keep_config, run_in
+from edgenas.workflows.setup import run_in
 from tests._on_workers import ARCHS, ROOMY, SPACE, Diary, hangs, refuses
 from tests.strategies._synthetic import load_json, save_json
 

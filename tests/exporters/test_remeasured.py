@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgenas.errors import DataError
+from edgenas.errors import DataError, UsageError
 from edgenas.exporters.bundle import MANIFEST, verify_bundle
 from edgenas.exporters.metadata import Measured
 from edgenas.exporters.remeasured import read_kept, remeasured, write_latencies
@@ -81,5 +81,5 @@ def test_what_is_no_whole_bundle_is_refused(write, tmp_path, damage):
         path.unlink()
     else:
         path.write_text("[]" if damage == "list" else "{}")
-    with pytest.raises(DataError, match=str(folder)):
+    with pytest.raises(UsageError if damage == "no manifest" else DataError, match=str(folder)):
         read_kept(folder)

@@ -133,12 +133,14 @@ def test_faulty_files_are_refused(path, text, reason):
 
 
 def test_unreadable_files_are_refused(path):
-    with pytest.raises(TableError, match="cannot be read"):
+    with pytest.raises(TableError, match="cannot be read") as missing:
         read_table(path)
+    assert missing.value.exit_code == 2
     write(path, "")
     path.write_bytes(b"\xff\xfe\x00binary")
-    with pytest.raises(TableError, match="cannot be read"):
+    with pytest.raises(TableError, match="not a latency table") as damaged:
         read_table(path)
+    assert damaged.value.exit_code == 3
 
 
 @pytest.mark.parametrize("block", ["file", "folder"])

@@ -84,7 +84,7 @@ def test_a_function_that_makes_no_network_is_named(name, error, message):
 
 
 def test_weights_of_another_network_are_refused(file):
-    with pytest.raises(DataError, match="the weights are another network's: "):
+    with pytest.raises(UsageError, match="the weights are another network's: "):
         _ = space_of(file, "tests.pretrained._networks:resnet").trained
 
 
@@ -109,8 +109,71 @@ def test_weights_are_asked_for():
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(DataError, match="there is no such file"):
+    with pytest.raises(UsageError, match="there is no such file"):
         _ = space_of(tmp_path / "gone.pt").trained
+    with pytest.raises(UsageError, match="is a folder; give the file in it"):
+        _ = space_of(tmp_path).trained
+
+
+@pytest.mark.parametrize("prefix", [*own.PREFIXES, "module._orig_mod."])
+def test_what_wraps_a_network_in_training_leaves_no_trace(file, tmp_path, prefix):
+    wrapped = tmp_path / "wrapped.pt"
+    torch.save({f"{prefix}{name}": value for name, value in torch.load(file, weights_only=True).items()}, wrapped)
+    assert torch.equal(logits(space_of(wrapped)), logits(space_of(file)))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["body.0.weight", "body.1.running_mean", "classifier.1.bias"])
+def test_values_that_are_no_numbers_are_named(file, value, name):
+    weights = torch.load(file, weights_only=True)
+    weights[name].view(-1)[-1] = value
+    torch.save(weights, file)
+    with pytest.raises(DataError, match=f"tensor '{name}' of .*mine.pt holds values that are NaN or infinite"):
+        own.build(NAME, weights=file).check()
+
+
+def test_variances_below_zero_are_named(file):
+    weights = torch.load(file, weights_only=True)
+    weights["body.1.running_var"][0] = -1
+    torch.save(weights, file)
+    with pytest.raises(DataError, match="tensor 'body.1.running_var' of .* holds variances below 0"):
+        own.build(NAME, weights=file).check()
+
+
+def lite_with(**attributes):
+    module = lite()
+    for name, value in attributes.items():
+        setattr(module, name, value)
+    return module
+
+
+@pytest.mark.parametrize(
+    "attributes, message",
+    [
+        ({"std": (0.2, 0.0, 0.2)}, "its std is .*; pixels are divided by it"),
+        ({"std": (0.2, float("nan"), 0.2)}, "its std is .*give a finite number for each channel"),
+        ({"std": 0}, "its mean has 3 entries, its std 1"),
+        ({"mean": (0.5, float("inf"), 0.5)}, "its mean is .*give a finite number"),
+        ({"mean": "abc"}, "its mean is 'abc'; give a finite number"),
+        ({"mean": ()}, "its mean is .*give a finite number"),
+        ({"mean": torch.zeros(1, 3, 1, 1)}, "its mean is tensor"),
+        ({"mean": (0.5,)}, "its mean has 1 entries, its std 3"),
+        ({"image_size": (96, 96)}, "its image_size is .*give the side of the images in pixels"),
+        ({"image_size": float("nan")}, "its image_size is nan"),
+        ({"image_size": 0}, "its image_size is 0"),
+    ],
+)
+def test_a_wrong_description_of_the_input_is_named(monkeypatch, attributes, message):
+    monkeypatch.setattr(f"{__name__}.number", lambda: lite_with(**attributes))
+    with pytest.raises(UsageError, match=message):
+        own.build(f"{__name__}:number")
+
+
+def test_the_normalisation_has_an_entry_a_channel(monkeypatch, file):
+    monkeypatch.setattr(f"{__name__}.number", lambda: lite_with(mean=(0.5,) * 4, std=(0.5,) * 4))
+    with pytest.raises(UsageError, match="have 4 entries, and its layer 'body.0' takes images of 3 channels"):
+        own.build(f"{__name__}:number", weights=file).check()
+    own.build(NAME, weights=file).check()
 
 
 @pytest.mark.parametrize("name, source", [(NAME, "own"), ("efficientnet-lite0", "efficientnet-lite0")])

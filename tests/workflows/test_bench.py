@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from edgenas.errors import DataError, NoisyMachine, UsageError
+from edgenas.errors import NoisyMachine, UsageError
 from edgenas.exporters.bundle import verify_bundle
 from edgenas.runtimes.base import Port
 from edgenas.runtimes.bench import Bench
@@ -108,5 +108,5 @@ def test_another_device_s_bundle_is_refused(searched, monkeypatch):
 
 
 def test_a_folder_that_holds_no_bundle_is_refused(tmp_path):
-    with pytest.raises(DataError, match="no manifest.json"):
+    with pytest.raises(UsageError, match="no manifest.json"):
         bench_bundle(tmp_path, SilentReporter())

@@ -23,6 +23,12 @@ def test_what_is_not_trained_there_is_named(searched, tmp_path):
     assert not (tmp_path / "a.onnx").exists()
 
 
+def test_the_file_is_written_where_there_was_no_folder(searched, tmp_path):
+    assert export(searched, SilentReporter(), out=tmp_path / "new" / "folder" / "a.onnx").is_file()
+    with pytest.raises(UsageError, match="is a folder; give the file to write"):
+        export(searched, SilentReporter(), out=tmp_path)
+
+
 def test_weights_of_another_version_are_a_named_error(searched, tmp_path):
     folder = shutil.copytree(searched, tmp_path / "run")
     for path in folder.glob("finalist-*.pt"):

@@ -4,7 +4,8 @@ from edgenas.system.progress import SilentReporter
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given
 from edgenas.workflows.inherit import inherit
-from edgenas.workflows.setup import completed, keep_config, run_in
+from edgenas.workflows.run_start import keep_config
+from edgenas.workflows.setup import completed, run_in
 from edgenas.workflows.source_run import settings, take_over
 
 

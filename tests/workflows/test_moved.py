@@ -1,10 +1,14 @@
 """What may be said beside a run folder."""
 
+from dataclasses import replace
+
 import pytest
+import torch
 
 from edgenas.errors import UsageError
 from edgenas.workflows.config import make_config
 from edgenas.workflows.moved import MOVABLE, moved_settings
+from tests.pretrained._networks import lite
 
 BEFORE = make_config(
     {"data": "folder", "data_root": "old", "pretrained": "efficientnet-lite0", "image_size": 96, "space": "mbconv"}
@@ -12,8 +16,21 @@ BEFORE = make_config(
 
 
 def test_places_may_differ(tmp_path):
-    given = {"data_root": "new", "cache": "fast", "weights": "mine.pt", "download": True, "train_device": "cpu"}
-    assert set(given) == set(MOVABLE) and moved_settings("runs/a", BEFORE, given) == given
+    weights = str(tmp_path / "mine.pt")
+    torch.save(lite().state_dict(), weights)
+    before = replace(BEFORE, pretrained="tests.pretrained._networks:lite", weights="gone.pt")
+    given = {"data_root": "new", "cache": "fast", "weights": weights, "download": True, "train_device": "cpu"}
+    assert set(given) == set(MOVABLE) and moved_settings("runs/a", before, given) == given
+    unsaid = {"weights": "gone.pt"}  # as a run on another one's weights passes on
+    assert moved_settings("runs/a", before, unsaid) == unsaid
+
+
+def test_weights_are_where_they_are_said_to_be_and_of_the_network():
+    before = replace(BEFORE, pretrained="tests.pretrained._networks:lite", weights="mine.pt")
+    with pytest.raises(UsageError, match="--weights gone.pt: there is no such file"):
+        moved_settings("runs/a", before, {"weights": "gone.pt"})
+    with pytest.raises(UsageError, match="efficientnet-lite0 comes with weights of its own"):
+        moved_settings("runs/a", BEFORE, {"weights": "gone.pt"})
 
 
 def test_what_the_run_is_about_may_be_said_again(tmp_path):

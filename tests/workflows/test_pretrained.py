@@ -7,7 +7,7 @@ import pytest
 from edgenas.errors import UsageError
 from edgenas.spaces.build import build_space
 from edgenas.workflows.config import make_config
-from edgenas.workflows.pretrained import input_of, open_pretrained, space_source, whole_maker
+from edgenas.workflows.pretrained import check_pretrained, input_of, open_pretrained, space_source, whole_maker
 
 NAME = "tests.pretrained._networks:resnet"
 DIGITS = ((1, 32, 32), 10)
@@ -27,6 +27,11 @@ def test_without_a_network_the_space_is_the_named_one():
     [
         ({"space": "chain"}, "--pretrained is the space; leave --space chain out"),
         ({"pretrained": None, "weights": "mine.pt"}, "--weights: name the network that they are of"),
+        (
+            {"pretrained": "efficientnet-lite0", "weights": "mine.pt"},
+            "--weights mine.pt: efficientnet-lite0 comes with weights of its own; .* --pretrained package.module:f",
+        ),
+        ({"pretrained": "torchvision:resnet18", "weights": "mine.pt"}, "comes with weights of its own"),
     ],
 )
 def test_what_contradicts_itself_is_refused(changes, message):
@@ -59,3 +64,9 @@ def test_the_space_of_the_whole_network_has_its_sizes_left():
     space = build_space(whole_maker(config()), (3, 96, 96), 5)
     free = [choice.name for choice, options in zip(space.choices, space.allowed, strict=True) if len(options) > 1]
     assert free == ["resolution"] and space.name == NAME
+
+
+def test_missing_weights_are_told_before_anything_is_done():
+    check_pretrained(make_config({}))
+    with pytest.raises(UsageError, match="give its weights with --weights FILE"):
+        check_pretrained(config())

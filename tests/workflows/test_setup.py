@@ -3,21 +3,11 @@
 import numpy as np
 import pytest
 
-from edgenas.errors import BudgetError, UnknownName, UsageError
-from edgenas.system.progress import SilentReporter
+from edgenas.errors import UnknownName, UsageError
 from edgenas.system.run_folder import check_format, write_format
 from edgenas.workflows.config import make_config
-from edgenas.workflows.context import never
 from edgenas.workflows.given import Given
-from edgenas.workflows.setup import (
-    completed,
-    has_own_weights,
-    keep_config,
-    output_path,
-    plain_task,
-    roll_back_if_refused,
-    run_in,
-)
+from edgenas.workflows.setup import completed, has_own_weights, output_path, plain_task
 
 
 @pytest.mark.parametrize(
@@ -53,31 +43,6 @@ def test_the_evaluator_is_the_strategy_s(strategy, evaluator):
 )
 def test_which_evaluators_can_run_anywhere(evaluator, own):
     assert has_own_weights(evaluator) is own
-
-
-def test_a_resumed_run_needs_the_same_settings(tmp_path):
-    config = make_config({"budget_ms": 1, "output": tmp_path})
-    with run_in(config, SilentReporter(), never) as ctx:
-        assert keep_config(config, ctx) is True
-    check_format(tmp_path)
-    again = make_config({"budget_ms": 1, "output": tmp_path, "resume": True, "workers": 2, "cache": "elsewhere"})
-    with run_in(again, SilentReporter(), never) as ctx:
-        assert keep_config(again, ctx) is False, "where it works is not what it is"
-        with pytest.raises(UsageError, match="seed"):
-            keep_config(make_config({"budget_ms": 1, "output": tmp_path, "resume": True, "seed": 1}), ctx)
-
-
-def test_a_refused_run_is_rolled_back_and_a_resumed_one_is_not(tmp_path):
-    for resume in (False, True):
-        folder = tmp_path / str(resume)
-        config = make_config({"budget_ms": 1, "output": folder, "resume": resume})
-        forgotten = []
-        with run_in(config, SilentReporter(), never) as ctx, pytest.raises(BudgetError):
-            with roll_back_if_refused(config, ctx, forgotten.append):
-                keep_config(config, ctx)
-                (folder / "device-1.csv").write_text("a table")
-                raise BudgetError("nothing fits")
-        assert bool(list(folder.iterdir())) is resume and bool(forgotten) is not resume
 
 
 def test_a_run_without_a_name_is_named_by_the_time():

@@ -129,7 +129,7 @@ def _content(model: Path | bytes) -> tuple[bytes, str]:
     try:
         return model.read_bytes(), str(model)
     except OSError as error:
-        raise DataError(f"{model}: cannot be read ({error.strerror}); give the path of an ONNX file") from error
+        raise UsageError(f"{model}: cannot be read ({error.strerror}); give the path of an ONNX file") from error
 
 
 def _ports(values: Sequence[Mapping[str, Any]]) -> tuple[Port, ...]:

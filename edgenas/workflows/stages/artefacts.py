@@ -30,6 +30,13 @@ class Bounds:
 
 
 @dataclass(frozen=True)
+class Single:
+    """The one architecture that a run trains, by code."""
+
+    arch: str
+
+
+@dataclass(frozen=True)
 class AttainableMinimum:
     """The least that the space has of each metric that is limited beside the latency, in the metric's unit."""
 

@@ -9,7 +9,7 @@ from edgenas.exploration.feasible import random_feasible
 from edgenas.exploration.objective import in_words
 from edgenas.latency.table import LatencyTable
 from edgenas.workflows.context import Context
-from edgenas.workflows.setup import MINIMUM, SPREAD
+from edgenas.workflows.run_start import MINIMUM, SPREAD
 from edgenas.workflows.stages.artefacts import AttainableMinimum, Bounds, Narrowing
 from edgenas.workflows.stages.bounds import check_bounds, measured_bounds, predicted_bounds
 from edgenas.workflows.stages.minimum import attainable_minimum

@@ -62,7 +62,7 @@ def test_a_wrong_input_names_its_shape(runtime, network):
 
 
 def test_a_missing_file_is_named(runtime, tmp_path):
-    with pytest.raises(DataError, match=r"none\.onnx: cannot be read"):
+    with pytest.raises(UsageError, match=r"none\.onnx: cannot be read"):
         runtime.open(tmp_path / "none.onnx")
 
 

@@ -1,0 +1,95 @@
+"""The start of a run: its configuration is kept, and taken back if the run is refused."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+
+from edgenas.errors import BudgetError, DataError, Interrupted, UsageError
+from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, write_atomically, write_format
+from edgenas.workflows.config import Config, make_config, read_toml, to_toml
+from edgenas.workflows.context import Context
+from edgenas.workflows.moved import check_same
+from edgenas.workflows.origin import ORIGIN
+
+# What `--reuse` copies: the profile, the narrowing, and last the weights, which a run may be without.
+REUSED = ("bounds.json", "narrow.json", "table.csv", "supernet.pt")
+SPREAD = "table-spread"  # the table that the space is narrowed by, before the rest is profiled
+MINIMUM = "limits"  # artefact: the least that the space has of each metric that is limited beside the latency
+# Where a run lives and works is not what it is: a resumed run may differ in these.
+FREE = ("output", "resume", "reuse", "workers", "ray", "wait_minutes")
+MOVABLE = "cache"  # kept, so that a resumed run finds its decoded pictures; it may be told another place
+ARCH = "arch"  # artefact: which architecture `edgenas train` trains
+REFUSALS = (BudgetError, DataError, UsageError)  # the same start would be refused again
+
+
+@contextmanager
+def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], None]) -> Iterator[None]:
+    """Leave the folder free for another run if this one ends before there is anything to go on with.
+
+    What was measured before the disk or the device failed is kept, and so is the run: `--resume` goes on from there.
+
+    Args:
+        config: says whether the run is a resumed one.
+        ctx: with the folder.
+        forget: removes what else was put into the folder.
+    """
+    try:
+        yield
+    except Interrupted:
+        raise
+    except Exception as error:  # a space or a network of one's own may raise anything
+        folder = ctx.folder.path
+        measured = (folder / name for name in (f"{MINIMUM}.json", f"{SPREAD}.csv", *REUSED))
+        has_work = config.reuse is None and any(path.exists() for path in measured)
+        # What an earlier run has kept here is not this one's to remove.
+        if not config.resume and (isinstance(error, REFUSALS) or not has_work):
+            tables = (path.name for path in folder.glob("device-*.csv"))
+            records = (f"{name}.json" for name in (MINIMUM, ORIGIN, ARCH))
+            for name in (CONFIG, FORMAT_FILE, SECONDS, *records, f"{SPREAD}.csv", *REUSED, *tables):
+                (folder / name).unlink(missing_ok=True)
+            forget(folder)
+        raise
+
+
+def keep_config(config: Config, ctx: Context) -> bool:
+    """Write the effective configuration into a new run's folder; a resumed run must have the same one.
+
+    Returns whether the run is new.
+
+    Raises:
+        UsageError: the run was begun with other settings.
+    """
+    folder = ctx.folder.path
+    path = folder / CONFIG
+    # Names in tables are quoted, so only a setting's own line begins with its name.
+    lines = [
+        line
+        for line in to_toml(config).splitlines(keepends=True)
+        if not line.startswith(tuple(f"{n} = " for n in FREE))
+    ]
+    if path.exists():
+        before = make_config(read_toml(path))
+        for name in (item.name for item in fields(Config) if item.name not in (*FREE, MOVABLE)):
+            check_same(str(folder), name, getattr(before, name), getattr(config, name), "use a new --output")
+        return False
+    if config.reuse is not None:
+        _reuse(Path(config.reuse).expanduser(), folder)
+    # Last of all: a folder with a configuration is a run, which can be resumed.
+    write_format(folder, version("edgenas"))
+    write_atomically(path, "".join(lines).encode())
+    return True
+
+
+def _reuse(source: Path, folder: Path) -> None:
+    """Copy another run's profile, narrowing and supernet."""
+    missing = [name for name in REUSED[:3] if not (source / name).exists()]
+    if missing:
+        raise UsageError(f"--reuse {source}: it has no {missing[0]}; give the folder of a run that came so far")
+    for name in REUSED:
+        if (source / name).exists():
+            shutil.copyfile(source / name, folder / name)

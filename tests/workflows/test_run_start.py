@@ -1,0 +1,76 @@
+"""A run's configuration is kept, and a refused run leaves its folder free."""
+
+import pytest
+
+from edgenas.errors import BudgetError, EnvironmentFault, Interrupted, UsageError
+from edgenas.system.progress import SilentReporter
+from edgenas.system.run_folder import CONFIG, check_format
+from edgenas.workflows.config import make_config
+from edgenas.workflows.context import never
+from edgenas.workflows.run_start import SPREAD, keep_config, roll_back_if_refused
+from edgenas.workflows.setup import run_in
+
+OTHERS = [
+    ({"seed": 1}, "--seed 1: .* was begun with 0; leave it out, or use a new --output"),
+    ({"fit": "pad"}, "--fit pad: .* was begun without one; leave it out, or use a new --output"),
+    ({"strict": True}, "--strict yes: .* was begun with no; leave it out"),
+    ({"budget_ms": 2}, r"--budget-ms 2.0: .* was begun with 1.0; leave it out"),
+]
+
+
+def test_a_resumed_run_needs_the_same_settings(tmp_path):
+    config = make_config({"budget_ms": 1, "output": tmp_path})
+    with run_in(config, SilentReporter(), never) as ctx:
+        assert keep_config(config, ctx) is True
+    check_format(tmp_path)
+    again = make_config({"budget_ms": 1, "output": tmp_path, "resume": True, "workers": 2, "cache": "elsewhere"})
+    with run_in(again, SilentReporter(), never) as ctx:
+        assert keep_config(again, ctx) is False, "where it works is not what it is"
+        for changes, message in OTHERS:
+            with pytest.raises(UsageError, match=message):
+                keep_config(make_config({"budget_ms": 1, "output": tmp_path, "resume": True, **changes}), ctx)
+
+
+def test_a_refused_run_is_rolled_back_and_a_resumed_one_is_not(tmp_path):
+    for resume in (False, True):
+        folder = tmp_path / str(resume)
+        config = make_config({"budget_ms": 1, "output": folder, "resume": resume})
+        forgotten = []
+        with run_in(config, SilentReporter(), never) as ctx, pytest.raises(BudgetError):
+            with roll_back_if_refused(config, ctx, forgotten.append):
+                keep_config(config, ctx)
+                (folder / "device-1.csv").write_text("a table")
+                raise BudgetError("nothing fits")
+        assert folder.exists() is resume and bool(forgotten) is not resume
+
+
+@pytest.mark.parametrize(
+    "error, measured, goes_on",
+    [
+        (EnvironmentFault("no GPU"), False, False),
+        (ValueError("a space of one's own"), False, False),
+        (EnvironmentFault("the disk is full"), True, True),
+        (BudgetError("nothing fits"), True, False),
+        (Interrupted("by a signal"), False, True),
+    ],
+)
+def test_only_what_can_be_gone_on_with_stays(tmp_path, error, measured, goes_on):
+    folder = tmp_path / "run"
+    config = make_config({"budget_ms": 1, "output": folder})
+    with pytest.raises(type(error)), run_in(config, SilentReporter(), never) as ctx:
+        with roll_back_if_refused(config, ctx, lambda folder: None):
+            keep_config(config, ctx)
+            if measured:
+                (folder / f"{SPREAD}.csv").write_text("a table")
+            raise error
+    assert (folder / CONFIG).exists() is goes_on and folder.exists() is goes_on
+
+
+def test_a_folder_that_was_there_stays(tmp_path):
+    (tmp_path / "notes").write_text("mine")
+    config = make_config({"budget_ms": 1, "output": tmp_path})
+    with pytest.raises(BudgetError), run_in(config, SilentReporter(), never) as ctx:
+        with roll_back_if_refused(config, ctx, lambda folder: None):
+            keep_config(config, ctx)
+            raise BudgetError("nothing fits")
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
