@@ -81,6 +81,7 @@ class Task:
         reward_form: how budgets enter the reward.
         torch_device: where networks are trained, cpu or cuda.
         inherited: how far the weights of another run reach, if they are used.
+        teacher: the whole trained network, fine-tuned on the images, of which all others are cuts.
     """
 
     config: Config
@@ -93,6 +94,7 @@ class Task:
     tables: Mapping[str, LatencyTable] = field(default_factory=dict)
     reward_form: str = "hard"
     inherited: Inherited | None = None
+    teacher: Network | None = None
 
     @property
     def budget_ms(self) -> float:

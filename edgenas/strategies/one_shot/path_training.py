@@ -24,7 +24,7 @@ from edgenas.system.checkpoint import State
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch_norm import split_batch
 from edgenas.training.memory import fit
-from edgenas.training.sandwich import resized
+from edgenas.training.sandwich import at_own_size
 from edgenas.training.settings import Settings, batch_size_for, epochs_for, rate, steps_of
 from edgenas.training.train import Stepper, make_optimizer
 
@@ -107,8 +107,7 @@ class PathTraining:
     def logits(self, x: Tensor, arch: Arch) -> Tensor:
         """Return logits (N, classes), float32, of one path for full-size images (N, C, H, W)."""
         with torch.autocast("cuda", torch.bfloat16, enabled=x.is_cuda):
-            logits: Tensor = self.supernet(resized(x, self.supernet, arch), arch)
-        return logits.float()
+            return at_own_size(self.supernet, x, arch).float()
 
     def state(self) -> State:
         """Return weights, optimiser and step."""

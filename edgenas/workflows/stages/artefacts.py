@@ -44,6 +44,26 @@ class AttainableMinimum:
 
 
 @dataclass(frozen=True)
+class Importance:
+    """What the channels of the whole network matter on the run's photos, by the group of their batch norm."""
+
+    channels: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What each option of each choice costs by itself: the divergence from the teacher, in nats.
+
+    Args:
+        base: the architecture, by code, that each option was tried in.
+        options: by choice, the divergence with each of its options; None where it is not allowed.
+    """
+
+    base: str
+    options: Mapping[str, tuple[float | None, ...]]
+
+
+@dataclass(frozen=True)
 class Combination:
     """One combination of shape choices: its values by choice, and the MACs of its large feasible architectures."""
 

@@ -12,6 +12,7 @@ from edgenas.graph.graph import Arch
 from edgenas.nn.auxiliary import TrainedNetwork
 from edgenas.nn.network import Network
 from edgenas.system import distributed
+from edgenas.training.distillation import distilled
 from edgenas.training.head import fit_head
 from edgenas.training.settings import RECIPES, Settings, batch_size_for, epochs_for, fine_tuning, steps_of
 from edgenas.training.train import Gradients, Scores, evaluate, regularised, supervised, train
@@ -52,25 +53,37 @@ def train_finalist(task: Task, evaluator: Evaluator, ctx: Context, arch: Arch, n
     network = None if task.config.final_epochs else trained.get(arch)
     if network is None:
         network = evaluator.network(arch)
-        settings = _refining(task, network)
-        module, gradients = _trained(task, network, settings)
-        # Epochs are part of it: a checkpoint on another schedule is at another rate.
-        identity = {**task.identity, "arch": task.space.code(arch), "epochs": settings.epochs}
-        context = ctx.training(f"finalist-{number}", identity)
-        if network.needs_head and not (context.checkpoint and context.checkpoint.exists()):
-            fit_head(network, task.data.train, seed=task.config.seed, progress=ctx.progress)
-        train(
-            module,
-            gradients,
-            task.data.train,
-            settings,
-            size=network.graph.input.shape[1],
-            seed=task.config.seed,
-            context=context,
-        )
-    scores = _scores(task, network)
-    network.eval()  # only the first process has scored it, which leaves it so
-    return Finalist(arch, network, scores)
+        return Finalist(arch, network, fine_tuned(task, ctx, network, f"finalist-{number}", arch, _refining(task, network)))
+    return Finalist(arch, network, _scored(task, network))
+
+
+def fine_tuned(
+    task: Task, ctx: Context, network: Network, name: str, arch: Arch, settings: Settings | None = None
+) -> Scores:
+    """Train a network in place on the training split, by the soft labels of the task's teacher if there is one.
+
+    Args:
+        task: with the images, and perhaps a teacher.
+        ctx: keeps the checkpoint.
+        network: with the weights that the training begins with.
+        name: of the checkpoint.
+        arch: of the network.
+        settings: of the training; those of the run's recipe by default.
+
+    Returns:
+        its scores on the validation split.
+    """
+    settings = settings or final_settings(task)
+    module, gradients = _trained(task, network, settings)
+    # Epochs are part of it: a checkpoint on another schedule is at another rate.
+    identity = {**task.identity, "arch": task.space.code(arch), "epochs": settings.epochs}
+    context = ctx.training(name, identity)
+    if network.needs_head and not (context.checkpoint and context.checkpoint.exists()):
+        fit_head(network, task.data.train, seed=task.config.seed, progress=ctx.progress)
+    sees = task.teacher or network
+    size = sees.graph.input.shape[1]
+    train(module, gradients, task.data.train, settings, size=size, seed=task.config.seed, context=context)
+    return _scored(task, network)
 
 
 def _refining(task: Task, network: Network) -> Settings:
@@ -79,20 +92,24 @@ def _refining(task: Task, network: Network) -> Settings:
     if not trained or RECIPES[task.config.recipe]:
         return settings
     best = next(iter(trained.values()))  # the delivered one comes first
-    far = _scores(task, best).accuracy - _scores(task, network).accuracy > FAR
+    far = _scored(task, best).accuracy - _scored(task, network).accuracy > FAR
     passes = FAR_PASSES if far else 1
     epochs = task.config.final_epochs or epochs_for(passes * 8_000, passes, len(task.data.train))
     return replace(settings, epochs=epochs, learning_rate=settings.learning_rate if far else REFINING_RATE)
 
 
-def _scores(task: Task, network: Network) -> Scores:
-    """Scores of a network on the validation split."""
+def _scored(task: Task, network: Network) -> Scores:
+    """Scores of a network on the validation split; it is left in evaluation mode."""
     batches = task.data.validation.batches(256, size=network.graph.input.shape[1])
-    return distributed.first(lambda: evaluate(network, batches))
+    scores = distributed.first(lambda: evaluate(network, batches))
+    network.eval()  # only the first process has scored it, which leaves it so
+    return scores
 
 
 def _trained(task: Task, network: Network, settings: Settings) -> tuple[nn.Module, Gradients]:
     """What is trained: the network, or the network with what only its training has."""
+    if task.teacher is not None:
+        return network, distilled(network, task.teacher)
     if not (settings.auxiliary or settings.drop_path):
         return network, supervised(network, settings)
     reads, seed = task.space.auxiliary if settings.auxiliary else None, task.config.seed

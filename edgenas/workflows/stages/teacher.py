@@ -1,0 +1,47 @@
+"""The teacher: the whole trained network, fine-tuned on the run's photos before anything is cut out of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from edgenas.nn.network import Network, fresh_network
+from edgenas.system.text import accuracy, ms
+from edgenas.training.taylor import channel_importance
+from edgenas.workflows.context import Context
+from edgenas.workflows.stages.artefacts import Importance
+from edgenas.workflows.stages.finalists import fine_tuned
+from edgenas.workflows.task import Priced, Task, price
+
+# Training images that say which channels matter, in batches that are small; see `channel_importance`.
+IMAGES, BATCH = 512, 16
+DIGITS = 6  # of an importance that are kept
+
+
+def teach(priced: Priced, ctx: Context) -> Priced:
+    """Fine-tune the whole network, and return the same search in a space that begins with its weights.
+
+    Channels are sorted by what they matter on the run's photos. A space without a trained network stays as it is.
+
+    Raises:
+        Interrupted: the run is to stop; it can be resumed.
+    """
+    task, whole = priced.task, priced.space.whole
+    if whole is None:
+        return priced
+    with ctx.stage("teacher", "fine-tune the whole network"):
+        network = fresh_network(task.space, whole, task.config.seed, task.torch_device)
+        found = fine_tuned(task, ctx, network, "teacher", whole)
+        importance = ctx.folder.artefact("importance", Importance, partial(_importance, task, network))
+    predicted_ms = ms(float(priced.costs.latency.many(task.space, [whole])[0]))
+    right = accuracy(found.accuracy, found.images)
+    ctx.reporter.log(f"the whole network, fine-tuned: {right} of the validation images, predicted {predicted_ms}")
+    space = task.space.retrained(network.grouped(), importance.channels)
+    return price(replace(task, space=space, teacher=network), priced.table)
+
+
+def _importance(task: Task, network: Network) -> Importance:
+    side = network.graph.input.shape[1]
+    batches = task.data.train.batches(BATCH, size=side, epoch=0, seed=task.config.seed, limit=IMAGES // BATCH)
+    found = channel_importance(network, batches)
+    return Importance({group: tuple(float(f"{x:.{DIGITS}g}") for x in row) for group, row in found.items()})
