@@ -15,6 +15,8 @@ class Bounds:
 
     Args:
         smallest_low_ms: what the smallest takes at least, where the machine was too busy to tell it well.
+        smallest_high_ms: what the smallest takes at most on a device that is elsewhere.
+        largest_low_ms, largest_high_ms: what the largest takes at least and at most.
     """
 
     smallest: str
@@ -22,11 +24,25 @@ class Bounds:
     largest: str
     largest_ms: float
     smallest_low_ms: float | None = None
+    smallest_high_ms: float | None = None
+    # Earlier runs kept none of these.
+    largest_low_ms: float | None = None
+    largest_high_ms: float | None = None
 
     @property
     def least_ms(self) -> float:
-        """Return the budget below which the space has no network for certain."""
+        """Return the least budget that a search can be for: what the smallest is sure to keep where nothing is measured.
+
+        Here a measurement decides in the end, so what might just be possible is searched.
+        """
+        if self.smallest_high_ms is not None:
+            return self.smallest_high_ms
         return self.smallest_ms if self.smallest_low_ms is None else self.smallest_low_ms
+
+    @property
+    def most_ms(self) -> float:
+        """Return the budget from which on every network of the space is within it, by what the largest takes at most."""
+        return self.largest_ms if self.largest_high_ms is None else self.largest_high_ms
 
 
 @dataclass(frozen=True)

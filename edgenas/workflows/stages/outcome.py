@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from edgenas.exploration.pareto import hypervolume
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.pareto import hypervolume, non_dominated
 from edgenas.exploration.study import Study
 from edgenas.exporters.metadata import MODELS
 from edgenas.graph.graph import Arch
@@ -22,8 +24,9 @@ from edgenas.workflows.stages.artefacts import Bounds, Report, TestReport
 from edgenas.workflows.stages.bundle import bundle
 from edgenas.workflows.stages.deliver import Chosen, limits, test
 from edgenas.workflows.stages.finalists import Finalist
-from edgenas.workflows.task import Priced
+from edgenas.workflows.task import Priced, Task
 
+Point = TypeVar("Point", bound=Mapping[str, Any])
 WORTH_TELLING = 0.01  # share of a prediction
 
 
@@ -58,7 +61,7 @@ def finish(chosen: Chosen, trained: Sequence[Finalist], study: Study, ctx: Conte
 def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx: Context) -> Result:
     """Return the result; notes and image counts go to `report.json`.
 
-    A finalist that was no trial but grown from one joins the front that is shown.
+    A finalist that was no trial but grown from one joins the front that is shown, if none of it is better in all.
     """
     priced, finalist = chosen.priced, chosen.finalist
     config, task, space, arch = priced.config, priced.task, priced.space, finalist.arch
@@ -67,13 +70,15 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
     verdict, accuracies = chosen.verdict, tested.finalists[str(chosen.number)]
     figure, int8 = verdict.figures[task.device.precision], verdict.figures.get("int8")
     file, classes = MODELS[verdict.default], accuracies.by_class[verdict.default]
-    front = [_point(priced, trial.arch, trial.metrics) for trial in study.front()]
-    notes = [*classes.warnings(task.data.classes), *_notes(chosen, bounds, front)]
     code = space.code(arch)
-    if code not in {point["arch"] for point in front}:
+    points = [_point(priced, trial.arch, trial.metrics) for trial in study.front()]
+    delivered = next((point for point in points if point["arch"] == code), None)
+    if delivered is None:
         # By the evaluator, as the trials, and not by its own training: points of the front must compare.
         accuracy = next(row.accuracy for row in chosen.selection.candidates if row.arch == code)
-        front.append(_point(priced, arch, {**metrics, "accuracy": accuracy}))
+        delivered = _point(priced, arch, {**metrics, "accuracy": accuracy})
+    front = front_with(points, delivered, study.objective)
+    notes = [*classes.warnings(task.data.classes), *_notes(chosen, bounds, front)]
     images = {"validation": finalist.scores.images, "test": tested.images}
     ctx.folder.artefact("report", Report, lambda: Report(tuple(notes), images))
     return Result(
@@ -122,7 +127,22 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
         recall=dict(zip(task.data.classes, classes.recall, strict=True)),
         confusion=None if classes.confusion is None else [list(row) for row in classes.confusion],
         measurement=None if figure.ms is None else "unclean" if verdict.met is None else "clean",
+        delivered=delivered,
     )
+
+
+def front_with(points: Sequence[Point], delivered: Point, objective: Objective) -> list[Point]:
+    """Return the points that none beats in quality and every limited metric, the best quality first.
+
+    Args:
+        points: a Pareto front.
+        delivered: one more point, or one of these.
+        objective: says which metrics count.
+    """
+    every = [*points, *([] if delivered in points else [delivered])]
+    costs = [[-p[objective.quality], *(p[metric] for metric in objective.budgets)] for p in every]
+    kept = [point for point, is_kept in zip(every, non_dominated(costs), strict=True) if is_kept]
+    return sorted(kept, key=lambda point: -point[objective.quality])  # equal ones keep their order
 
 
 def volume(study: Study) -> Volume:
@@ -162,8 +182,10 @@ def _notes(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]]) -
     """What a person should know, a line each."""
     priced, verdict, lines = chosen.priced, chosen.verdict, []
     task = priced.task
-    if bounds.largest_ms <= task.budget_ms:
+    if bounds.most_ms <= task.budget_ms:
         lines.append(_not_binding(priced, bounds, front))
+        if task.config.pretrained is not None:
+            lines.append(_fine_tune_whole(task))
     if verdict.met is False:
         lines.append(
             f"all {chosen.misses} finalists were measured above the budget; search again with a smaller --budget-ms, "
@@ -185,11 +207,26 @@ def _notes(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]]) -
 def _not_binding(priced: Priced, bounds: Bounds, front: Sequence[Mapping[str, Any]]) -> str:
     """That every network of the space is within the budget, and what a smaller one would cost."""
     takes = "takes" if priced.task.device.is_here else "is predicted to take"
-    text = f"the budget does not bind: the largest network {takes} {bounds.largest_ms:.3f} ms"
+    interval = ""
+    if bounds.largest_low_ms is not None and bounds.largest_high_ms is not None:
+        interval = f" ({text.ms(bounds.largest_low_ms)} to {text.ms(bounds.largest_high_ms)})"
+    line = f"the budget does not bind: the largest network {takes} {text.ms(bounds.largest_ms)} ms{interval}"
     if len(front) > 1:
         middle = front[len(front) // 2]
         loss = 100 * (front[0]["accuracy"] - middle["accuracy"])
-        text += (
+        line += (
             f"; {middle['latency_ms']:.3f} ms would cost {loss:.1f} points by the {priced.config.evaluator} evaluator"
         )
-    return text
+    return line
+
+
+def _fine_tune_whole(task: Task) -> str:
+    """What a person does with a trained network that fits as it is."""
+    config = task.config
+    data = config.data_root if config.data == "folder" else config.data
+    words = ["edgenas", "baseline", "--train", "--pretrained", str(config.pretrained), "--data", str(data)]
+    words += ["--weights", config.weights] if config.weights else []
+    words += ["--image-size", str(config.image_size)] if config.image_size else []
+    words += ["--device", config.device] if config.device else []
+    words += ["--budget-ms", f"{task.budget_ms:g}"]
+    return f"nothing need be cut for this budget; to fine-tune the whole network instead: `{shlex.join(words)}`"

@@ -52,7 +52,7 @@ def verdict(task: Task, exported: Exported, measured: Mapping[str, Figure]) -> V
     is_met: bool | None = False  # of a precision that could not be exported
     too_large = None
     if precision in figures:
-        is_met = _met(figures[precision], task.budget_ms)
+        is_met = keeps_budget(figures[precision], task.budget_ms)
         if files[precision].file_bytes > most_bytes:
             is_met, too_large = False, files[precision].file_bytes
     default, reason = precision, exported.reason
@@ -65,8 +65,8 @@ def verdict(task: Task, exported: Exported, measured: Mapping[str, Figure]) -> V
     return Verdict(is_met, default, reason, figures, too_large)
 
 
-def _met(figure: Figure, budget_ms: float) -> bool | None:
-    """Whether a figure keeps the budget; None where there is no figure, or none that tells."""
+def keeps_budget(figure: Figure, budget_ms: float) -> bool | None:
+    """Tell whether a figure keeps the budget; None where there is no figure, or none that tells."""
     if figure.ms is None or figure.repeat_error is None:
         return None
     return keeps(figure.ms, figure.repeat_error, budget_ms, clean=figure.clean, slowed=figure.slowed)
@@ -81,7 +81,7 @@ def _better(task: Task, exported: Exported, figures: Mapping[str, Figure], most_
     # With its repeat error against fp32 without: a file that is less accurate must be faster beyond doubt.
     faster = int8.ms * (1 + int8.repeat_error) < fp32.ms
     fits = files["int8"].file_bytes <= most_bytes
-    is_better = faster and lost <= INT8_MAY_LOSE and _met(int8, task.budget_ms) and fits
+    is_better = faster and lost <= INT8_MAY_LOSE and keeps_budget(int8, task.budget_ms) and fits
     reason = (
         f"int8 is {fp32.ms / int8.ms:.2f} times as fast as fp32 and its validation accuracy {-100 * lost:+.2f} points"
     )

@@ -4,7 +4,7 @@ import pytest
 
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.study import Study
-from edgenas.workflows.stages.outcome import volume
+from edgenas.workflows.stages.outcome import front_with, volume
 
 MS, PARAMS = "latency_high_ms@test", "params"
 
@@ -32,3 +32,24 @@ def test_the_volume_is_bounded_by_the_worst_of_the_feasible(tmp_path, trials, hy
     found = volume(study)
     assert found.reference_point == corner
     assert found.hypervolume == pytest.approx(hypervolume)
+
+
+def point(accuracy: float, ms: float, arch: str = "") -> dict[str, object]:
+    return {"accuracy": accuracy, MS: ms, "arch": arch or f"{accuracy} {ms}"}
+
+
+FRONT = [point(0.9, 20.0), point(0.8, 10.0), point(0.5, 5.0)]
+
+
+@pytest.mark.parametrize(
+    "delivered, kept",
+    [
+        (point(0.7, 15.0), FRONT),  # dominated: it is no part of the front
+        (FRONT[1], FRONT),
+        (point(0.85, 15.0), [FRONT[0], point(0.85, 15.0), *FRONT[1:]]),
+        (point(0.95, 10.0), [point(0.95, 10.0), FRONT[2]]),  # it dominates two of them
+        (point(0.8, 10.0, "other"), [FRONT[0], FRONT[1], point(0.8, 10.0, "other"), FRONT[2]]),
+    ],
+)
+def test_the_delivered_point_joins_the_front_only_where_none_beats_it(delivered, kept):
+    assert front_with(FRONT, delivered, Objective({MS: 25.0})) == kept
