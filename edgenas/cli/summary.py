@@ -191,7 +191,8 @@ def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> st
         marked.insert(-1, "not on the front, as a point of it is better by these figures:")
     many = len(points) if len(points) <= FRONT_ROWS else f"{FRONT_ROWS} of {len(points)}"
     beside = " (each further limit counts as well)" if result.limits else ""
-    title = f"Pareto front, {many} points{beside}: predicted latency, validation accuracy by the {result.evaluator} evaluator"
+    figures = f"predicted latency, validation accuracy by the {result.evaluator} evaluator"
+    title = f"Pareto front, {many} points{beside}: {figures}"
     legend = ["* the model that was delivered"] if "* " in marks else []
     if result.reference_point:
         legend += textwrap.wrap(text.printable(_volume(result)), width)

@@ -109,9 +109,12 @@ def test_the_front_holds_what_none_beats_and_the_delivered_point_stands_by_itsel
     points = np.array([[-point["accuracy"], *(point[name] for name in costs)] for point in result.front])
     assert costs and non_dominated(points).all()
     # The delivered one is either of the front, or some point of it is better.
-    assert result.delivered in result.front or not non_dominated(
-        [*points, [-result.delivered["accuracy"], *(result.delivered[name] for name in costs)]]
-    )[-1]
+    assert (
+        result.delivered in result.front
+        or not non_dominated([*points, [-result.delivered["accuracy"], *(result.delivered[name] for name in costs)]])[
+            -1
+        ]
+    )
 
 
 def test_the_bundle_holds_and_runs(finished):

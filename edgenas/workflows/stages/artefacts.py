@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edgenas.exporters.by_class import ByClass
 from edgenas.exporters.metadata import Precision
+from edgenas.runtimes.decide import keeps
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ class Bounds:
 
     @property
     def least_ms(self) -> float:
-        """Return the least budget that a search can be for: what the smallest is sure to keep where nothing is measured.
+        """Return the least budget that a search can be for.
 
-        Here a measurement decides in the end, so what might just be possible is searched.
+        Here a measurement decides in the end, so what might just be possible is searched; elsewhere nothing can be
+        promised below the high end of what the smallest takes.
         """
         if self.smallest_high_ms is not None:
             return self.smallest_high_ms
@@ -41,7 +43,7 @@ class Bounds:
 
     @property
     def most_ms(self) -> float:
-        """Return the budget from which on every network of the space is within it, by what the largest takes at most."""
+        """Return the budget from which on it does not bind: what the largest takes at most."""
         return self.largest_ms if self.largest_high_ms is None else self.largest_high_ms
 
 
@@ -132,6 +134,12 @@ class Figure:
     threads: int | None = None
     clean: bool = True
     slowed: float = 1.0
+
+    def keeps(self, budget_ms: float) -> bool | None:
+        """Tell whether it keeps a budget; None where nothing was measured, or the measurement cannot tell."""
+        if self.ms is None or self.repeat_error is None:
+            return None
+        return keeps(self.ms, self.repeat_error, budget_ms, clean=self.clean, slowed=self.slowed)
 
 
 @dataclass(frozen=True)

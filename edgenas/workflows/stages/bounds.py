@@ -100,8 +100,8 @@ def check_bounds(task: Task, bounds: Bounds) -> None:
     """
     if bounds.least_ms > task.budget_ms:
         raise BudgetError(
-            f"the fastest {task.space.name} network takes {bounds.smallest_ms:.3f} ms on {task.device.name}{_up_to(bounds)}"
-            f"; ask for --budget-ms {1.1 * max(bounds.smallest_ms, bounds.least_ms):.2g} or more"
+            f"the fastest {task.space.name} network takes {bounds.smallest_ms:.3f} ms on {task.device.name}"
+            f"{_up_to(bounds)}; ask for --budget-ms {1.1 * max(bounds.smallest_ms, bounds.least_ms):.2g} or more"
         )
 
 

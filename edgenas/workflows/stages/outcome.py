@@ -15,7 +15,7 @@ from edgenas.exploration.study import Study
 from edgenas.exporters.metadata import MODELS
 from edgenas.graph.graph import Arch
 from edgenas.latency.predictor import EstimatedMs
-from edgenas.system import distributed
+from edgenas.system import distributed, text
 from edgenas.system.metric import Metric
 from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.context import Context
