@@ -77,7 +77,7 @@ def _train(arguments: Namespace) -> int:
 
     rows: list[Baseline] = [] if config.resume else baseline(config, reporter)
     if rows and not arguments.json:
-        output.write(f"Before any training, to choose by:\n\n{_table(rows, config)}")
+        output.write(f"Before any training, to choose by:\n\n{_table(rows, config)}\n")
     result = train_baseline(config, rows, reporter)
     code = output.show_result(result, arguments)
     if not arguments.json and (line := _which_is_which(rows, result)):
@@ -90,11 +90,13 @@ def _which_is_which(rows: Sequence[Baseline], result: Result) -> str:
     row = next((row for row in rows if (row.network, row.arch) == (result.space, result.arch)), None)
     if row is None or result.measured_ms is None:
         return ""
-    earlier = "" if row.measured_ms is None else f"{text.ms(row.measured_ms)} ms measured with random weights, "
+    before = [] if row.measured_ms is None else [f"{text.ms(row.measured_ms)} ms measured with random weights"]
+    before += [] if row.predicted_ms == row.measured_ms else [f"{text.ms(row.predicted_ms)} ms predicted"]
     return (
-        f"\n{row.network} at {row.resolution} pixels takes {text.ms(result.measured_ms)} ms, as measured of the "
-        "delivered file in a fresh process.\n"
-        f"The figures before training only chose it: {earlier}{text.ms(row.predicted_ms)} ms predicted."
+        f"\n{row.network} at {row.resolution} pixels takes {text.ms(result.measured_ms)} ms ± "
+        f"{text.percent(result.repeat_error)}: the delivered file, measured in a fresh process.\n"
+        f"Earlier figures only chose it: {', '.join(before)} before the run; "
+        f"{text.ms(result.predicted_ms)} ms predicted in it."
     )
 
 
@@ -106,7 +108,7 @@ def _table(rows: Sequence[Baseline], config: Config) -> str:
             row.network,
             str(row.resolution),
             f"{row.macs / 1e6:.0f} M",
-            text.ms(row.predicted_ms),
+            "" if row.predicted_ms == row.measured_ms else text.ms(row.predicted_ms),
             "" if row.measured_ms is None else text.ms(row.measured_ms),
             f"{text.ms(row.low_ms)} to {text.ms(row.high_ms)}",
             WORDS[row.fits],

@@ -189,10 +189,11 @@ def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> st
     marked = [mark + line for mark, line in zip(marks, lines, strict=True)]
     if is_beside:
         marked.insert(-1, "not on the front, as a point of it is better by these figures:")
-    many = len(points) if len(points) <= FRONT_ROWS else f"{FRONT_ROWS} of {len(points)}"
+    many = f"{FRONT_ROWS} of {len(points)} points" if len(points) > FRONT_ROWS else f"{len(points)} point"
+    many += "s" * (1 < len(points) <= FRONT_ROWS)
     beside = " (each further limit counts as well)" if result.limits else ""
     figures = f"predicted latency, validation accuracy by the {result.evaluator} evaluator"
-    title = f"Pareto front, {many} points{beside}: {figures}"
+    title = f"Pareto front, {many}{beside}: {figures}"
     legend = ["* the model that was delivered"] if "* " in marks else []
     if result.reference_point:
         legend += textwrap.wrap(text.printable(_volume(result)), width)

@@ -184,7 +184,8 @@ def _notes(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]]) -
     task = priced.task
     if bounds.most_ms <= task.budget_ms:
         lines.append(_not_binding(priced, bounds, front))
-        if task.config.pretrained is not None:
+        delivered = priced.space.code(chosen.finalist.arch)
+        if task.config.pretrained is not None and delivered != bounds.largest:
             lines.append(_fine_tune_whole(task))
     if verdict.met is False:
         lines.append(
