@@ -182,11 +182,12 @@ def none_fits(config: Config, rows: Sequence[Baseline]) -> BudgetError:
     there = "" if config.device is None else f" on {config.device}"
     takes = "is predicted to take" if least.measured_ms is None else "takes"
     ms = least.predicted_ms if least.measured_ms is None else least.measured_ms
+    most_ms = least.high_ms if math.isfinite(least.high_ms) else ms  # how it repeats may be unknown
     which = f"{least.network} at {least.resolution} pixels"
     return BudgetError(
         f"no trained network {sure} {budget}{there}: the fastest, {which}, {takes} {text.ms(ms)} ms "
         f"({text.ms(least.low_ms)} to {text.ms(least.high_ms)}); ask for --budget-ms "
-        f"{rounded_up(1.1 * least.high_ms)} or more, or have it cut: `edgenas search --pretrained {least.network} "
+        f"{rounded_up(1.1 * most_ms)} or more, or have it cut: `edgenas search --pretrained {least.network} "
         f"--budget-ms {config.budget_ms:g}`"
     )
 

@@ -5,18 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
-import numpy as np
-
-from edgenas.exploration.objective import Objective
-from edgenas.exploration.pareto import hypervolume, non_dominated
 from edgenas.exploration.study import Study
 from edgenas.exporters.metadata import MODELS
 from edgenas.graph.graph import Arch
 from edgenas.latency.predictor import EstimatedMs
 from edgenas.system import distributed, text
-from edgenas.system.metric import Metric
 from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.context import Context
 from edgenas.workflows.result import Result
@@ -24,17 +19,10 @@ from edgenas.workflows.stages.artefacts import Bounds, Report, TestReport
 from edgenas.workflows.stages.bundle import bundle
 from edgenas.workflows.stages.deliver import Chosen, limits, test
 from edgenas.workflows.stages.finalists import Finalist
+from edgenas.workflows.stages.front import front_with, volume
 from edgenas.workflows.task import Priced, Task
 
-Point = TypeVar("Point", bound=Mapping[str, Any])
 WORTH_TELLING = 0.01  # share of a prediction
-
-
-class Volume(NamedTuple):
-    """What the feasible trials dominate, as a share of the box from `reference_point` to quality 1 at no cost."""
-
-    hypervolume: float
-    reference_point: dict[str, float]
 
 
 def finish(chosen: Chosen, trained: Sequence[Finalist], study: Study, ctx: Context) -> Result:
@@ -129,40 +117,6 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
         measurement=None if figure.ms is None else "unclean" if verdict.met is None else "clean",
         delivered=delivered,
     )
-
-
-def front_with(points: Sequence[Point], delivered: Point, objective: Objective) -> list[Point]:
-    """Return the points that none beats in quality and every limited metric, the best quality first.
-
-    Args:
-        points: a Pareto front.
-        delivered: one more point, or one of these.
-        objective: says which metrics count.
-    """
-    every = [*points, *([] if delivered in points else [delivered])]
-    costs = [[-p[objective.quality], *(p[metric] for metric in objective.budgets)] for p in every]
-    kept = [point for point, is_kept in zip(every, non_dominated(costs), strict=True) if is_kept]
-    return sorted(kept, key=lambda point: -point[objective.quality])  # equal ones keep their order
-
-
-def volume(study: Study) -> Volume:
-    """Return the hypervolume of the feasible trials in quality and the budgeted metrics, bounded by the worst of each.
-
-    It is a share of the box from there to quality 1 at no cost, so runs in other units compare. A metric that is the
-    same for all of them is left out; without any other it is 0.
-    """
-    quality, trials = study.objective.quality, study.candidates()
-    # Limits of inherited weights are none that a person has asked for.
-    own = [metric for metric in study.objective.budgets if not Metric.parse(metric).trained]
-    budgeted = [m for m in own if len({trial.metrics[m] for trial in trials}) > 1]
-    if not budgeted:
-        return Volume(0.0, {})
-    # Quality is negated, as `hypervolume` minimises: its box ends at -1, which is quality 1.
-    points = np.array([[-trial.metrics[quality], *(trial.metrics[m] for m in budgeted)] for trial in trials])
-    worst = points.max(axis=0)
-    box = (1 + worst[0]) * float(np.prod(worst[1:]))
-    reference = dict(zip([quality, *budgeted], [-worst[0], *worst[1:]], strict=True))
-    return Volume(hypervolume(points, worst) / box if box > 0 else 0.0, {m: float(x) for m, x in reference.items()})
 
 
 def _estimated_share(priced: Priced, arch: Arch) -> float:
