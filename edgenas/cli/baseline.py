@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -110,7 +111,7 @@ def _table(rows: Sequence[Baseline], config: Config) -> str:
             f"{row.macs / 1e6:.0f} M",
             "" if row.predicted_ms == row.measured_ms else text.ms(row.predicted_ms),
             "" if row.measured_ms is None else text.ms(row.measured_ms),
-            f"{text.ms(row.low_ms)} to {text.ms(row.high_ms)}",
+            f"{text.ms(row.low_ms)} to {text.ms(row.high_ms)}" if math.isfinite(row.high_ms) else text.UNKNOWN,
             WORDS[row.fits],
             "" if row.is_here else "weights not here",
         ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -45,6 +46,12 @@ def test_of_each_network_the_resolutions_around_the_budget_are_shown(fake, capsy
     assert [line.split()[1] for line in lines[1:]] == ["96", "224", "128", "112", "96"]
     assert "unclear" in lines[-2], "what nobody knows is not said to fit"
     assert more == "2 more resolutions are in --json"
+
+
+def test_an_unknown_repeat_error_is_no_interval(fake, capsys):
+    fake("baseline", answer=[replace(row("mine", 96, 2.0, None, measured=2.0), low_ms=0.0, high_ms=math.inf)])
+    assert cli.main(["baseline", "--budget-ms", "2"]) == 0
+    assert capsys.readouterr().out.split()[-2:] == ["unknown", "unclear"]
 
 
 def test_json(fake, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -18,6 +19,9 @@ HERE, ELSEWHERE = make_config({"budget_ms": 2}), make_config({"budget_ms": 2, "d
 
 def row(network: str, fits: bool | None, is_here: bool = True) -> Baseline:
     return Baseline(network, 96, "0", 1e6, 1.9, 1.8, 2.1, None, None, fits, is_here)
+
+
+UNKNOWN = replace(row("a", None, is_here=False), high_ms=math.inf)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +41,7 @@ def test_what_fits_for_certain_goes_before_what_may(config, fits, chosen):
     [
         (HERE, [row("a", False)], "no trained network fits 2 ms: the fastest, a at 96 pixels"),
         (ELSEWHERE, [row("a", None)], "is sure to fit 2 ms on pi5"),
+        (HERE, [UNKNOWN], "ask for --budget-ms 2.1 or more"),
         (HERE, [row("a", False), row("b", True, is_here=False)], "of those that do, b is the first: add --download"),
     ],
 )
