@@ -46,6 +46,7 @@ from edgenas.errors import (
 # Type checkers do not call `__getattr__` below, so they are told here; tests/test_public.py compares both lists.
 if TYPE_CHECKING:
     from edgenas import strategies, testing
+    from edgenas.api.baseline import baseline
     from edgenas.api.contracts import (
         Builder,
         Choice,
@@ -105,6 +106,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "adapt",
+    "baseline",
     "bench",
     "confirm",
     "export",
@@ -132,6 +134,7 @@ _LATE = {
     **dict.fromkeys(("profile", "predict", "bench"), "edgenas.api.measure"),
     **dict.fromkeys(("kit", "ingest", "confirm", "adapt"), "edgenas.api.devices"),
     "list": "edgenas.api.listing",
+    "baseline": "edgenas.api.baseline",
     "Builder": "edgenas.graph.graph",
     "Choice": "edgenas.graph.graph",
     "Config": "edgenas.workflows.config",

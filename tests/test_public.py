@@ -13,7 +13,9 @@ import edgenas
 from edgenas import errors
 from tests.cli.fakes import HEAVY
 
-FUNCTIONS = """adapt bench confirm export ingest kit list predict profile ranking search specialize train""".split()
+FUNCTIONS = (
+    """adapt baseline bench confirm export ingest kit list predict profile ranking search specialize train""".split()
+)
 OWN_LOOP = """Builder Choice CountCost Data Evaluator LatencyTable Objective Problem SearchSpace Strategy Study Trial
 latency_interval read_table run_search""".split()
 REST = ["Config", "Result", "__version__", "strategies", "testing"]

@@ -98,7 +98,7 @@ def _facts(result: Result, images: Mapping[str, int]) -> list[tuple[str, str]]:
         ("model", f"{r.bundle.rstrip('/')}/{r.file}"),
         ("latency", _measured(r)),
         ("", f"predicted {text.ms(r.predicted_ms)} ms ({low} to {high})"),
-        ("", f"this space reaches from {text.ms(r.smallest_ms)} to {text.ms(r.largest_ms)} ms"),
+        ("", _reach(r)),
         ("device", f"{r.device}, {r.runtime}, {threads}, {r.precision}"),
         ("accuracy", f"test {text.accuracy(r.test_accuracy, test)}, validation {validation}"),
         ("", f"the exported file: test {text.accuracy(r.onnx_test_accuracy, test)}"),
@@ -127,6 +127,19 @@ def _by_class(result: Result) -> list[tuple[str, str]]:
     return [("", f"balanced {balanced}; of {worst!r}, the worst class, {text.percent(known[worst])} are found")]
 
 
+def _reach(result: Result) -> str:
+    """Return the least and the most that networks take, of those that were looked at.
+
+    Weights of another run reach no further than the sizes that were trained there, which its note names. The delivered
+    model counts as well: the smallest network by the bytes that it moves may be measured a little slower.
+    """
+    known = [result.smallest_ms, result.predicted_ms if result.measured_ms is None else result.measured_ms]
+    reach = f"from {text.ms(min(known))} to {text.ms(max(*known, result.largest_ms))} ms"
+    if result.source:
+        return f"the sizes that its weights were trained for reach {reach}, whatever the space has beside them"
+    return f"this space reaches {reach}"
+
+
 def _measured(result: Result) -> str:
     if result.measured_ms is None:
         return "not measured"
@@ -152,6 +165,9 @@ def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> st
     """Return the front as a table, fastest first; what is too wide for the terminal is left out, never cut."""
     points = sorted(front, key=lambda point: float(point["latency_ms"]))
     shown = _thinned(points, FRONT_ROWS, result.arch)
+    mine = result.delivered
+    is_beside = mine is not None and all(point["arch"] != result.arch for point in points)
+    shown += [mine] if is_beside and mine is not None else []
     # Bars are full at the budget, or at the slowest point where there is none.
     whole_ms = result.budget_ms or float(points[-1]["latency_ms"])
     columns = {
@@ -171,9 +187,13 @@ def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> st
     head, *lines = text.table(list(columns), rows, right={0, 2, 3, 4} - {len(columns) - 1}).splitlines()
     marks = ["* " if point["arch"] == result.arch else "  " for point in shown]
     marked = [mark + line for mark, line in zip(marks, lines, strict=True)]
-    many = f"{len(shown)} of {len(points)} points" if len(shown) < len(points) else f"{len(points)} points"
+    if is_beside:
+        marked.insert(-1, "not on the front, as a point of it is better by these figures:")
+    many = f"{FRONT_ROWS} of {len(points)} points" if len(points) > FRONT_ROWS else f"{len(points)} point"
+    many += "s" * (1 < len(points) <= FRONT_ROWS)
     beside = " (each further limit counts as well)" if result.limits else ""
-    title = f"Pareto front, {many}{beside}: predicted latency, validation accuracy by the {result.evaluator} evaluator"
+    figures = f"predicted latency, validation accuracy by the {result.evaluator} evaluator"
+    title = f"Pareto front, {many}{beside}: {figures}"
     legend = ["* the model that was delivered"] if "* " in marks else []
     if result.reference_point:
         legend += textwrap.wrap(text.printable(_volume(result)), width)

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from edgenas.devices.this_host import cached_table
 from edgenas.devices.timed_graphs import time_graphs
-from edgenas.errors import BudgetError, UsageError
-from edgenas.runtimes.decide import keeps
-from edgenas.runtimes.summary import Timing
+from edgenas.errors import UsageError
+from edgenas.runtimes import reference
+from edgenas.runtimes.summary import MAX_REPEAT_ERROR
 from edgenas.runtimes.waiting import Waiting
 from edgenas.system.progress import Reporter
 from edgenas.workflows.config import Config
-from edgenas.workflows.context import never, waiting_for
-from edgenas.workflows.given import Given
-from edgenas.workflows.pretrained import whole_maker
-from edgenas.workflows.result import Result
+from edgenas.workflows.context import waiting_for
+from edgenas.workflows.stages.artefacts import Figure
 from edgenas.workflows.whole_networks import Baseline, WholeNetwork, by_table, whole_networks
 
 SECONDS_EACH = 1.0  # of timing one network
-NEAR = (0.7, 1.4)  # of the budget: what is predicted within is measured
+TRIES = 2  # runs of it, where figures repeat badly: the table is a first answer, and to be there soon
+# A prediction from two other sizes is taken to lie within these factors; what the budget lies between is measured.
+BELOW, ABOVE = 0.7, 1.4
 
 
 def baseline(config: Config, reporter: Reporter) -> list[Baseline]:
     """Return the trained networks at each resolution: priced, and measured where that decides.
-
-    Where the machine is too busy to tell whether one fits, the prediction does.
 
     Args:
         config: names the budget, and the network, else all that are known are looked at; and the device.
@@ -43,53 +41,23 @@ def baseline(config: Config, reporter: Reporter) -> list[Baseline]:
         raise UsageError("there is no trained network here; pip install 'edgenas[lite]', or allow --download")
     if config.device is not None:
         return by_table(config, rows)
-    waiting = waiting_for(config.wait_minutes, reporter)
+    budget_ms, waiting = config.budget_ms, waiting_for(config.wait_minutes, reporter)
     ends = {name: (group[len(group) // 2], group[-1]) for name, group in _by_network(rows).items()}
     once = list({row.name: row for pair in ends.values() for row in pair}.values())
-    times = _timed(config, once, reporter, waiting, "time each network at two sizes")
-    prices = {row.name: _price(row, *ends[row.network], times) for row in rows}
-    near = [row for row in rows if NEAR[0] <= prices[row.name] / config.budget_ms <= NEAR[1] and row.name not in times]
+    figures = _timed(config, once, reporter, waiting, "time each network at two sizes")
+    prices = {row.name: _price(row, *ends[row.network], figures) for row in rows}
+    predicted = {row.name: _predicted(row, prices[row.name], budget_ms) for row in rows}
+    near = [row for row in rows if predicted[row.name].fits is None and row.name not in figures]
     if near:
-        times |= _timed(config, near, reporter, waiting, "time what is near the budget")
-    found = []
-    for row in rows:
-        predicted, timing = prices[row.name], times.get(row.name)
-        fits = predicted <= config.budget_ms
-        if timing is not None:
-            within = keeps(timing.ms, timing.repeat_error, config.budget_ms, clean=timing.clean)
-            fits = fits if within is None else within
-        ms, error = (None, None) if timing is None else (timing.ms, timing.repeat_error)
-        found.append(row.as_baseline(predicted, ms, error, fits))
-    return found
+        figures |= _timed(config, near, reporter, waiting, "time what is near the budget")
+    return [
+        row.measured(prices[row.name], figures[row.name], budget_ms) if row.name in figures else predicted[row.name]
+        for row in rows
+    ]
 
 
-def train_baseline(
-    config: Config, rows: Sequence[Baseline], reporter: Reporter, stop: Callable[[], bool] = never
-) -> Result:
-    """Fine-tune the best of the networks that fit, and deliver its bundle, as a search does.
-
-    Of each network only whole ones are looked at, at every resolution; `features` says which is best.
-
-    Args:
-        config: the settings of the run, with the images.
-        rows: what `baseline` found.
-        reporter: who is told of stages and notices.
-        stop: asked at every safe point.
-
-    Raises:
-        BudgetError: none of the networks whose weights are here fits.
-    """
-    from edgenas.workflows.search import search
-
-    names = list(dict.fromkeys(row.network for row in rows if row.fits and row.is_here))
-    if not names:
-        raise BudgetError(f"no trained network that is here fits {config.budget_ms:g} ms; raise it, or see --download")
-    best = names[0] if len(names) == 1 else _best(config, rows, names, reporter)
-    reporter.log(f"{best} is fine-tuned")
-    config = replace(
-        config, pretrained=best, strategy="random", evaluator="features", finalists=1, trials=8, shape_choices=8
-    )
-    return search(config, reporter, stop, Given(space=whole_maker(config)))
+def _predicted(row: WholeNetwork, ms: float, budget_ms: float) -> Baseline:
+    return row.predicted(ms, ms / ABOVE, ms / BELOW, budget_ms)
 
 
 def _by_network(rows: Sequence[WholeNetwork]) -> dict[str, list[WholeNetwork]]:
@@ -100,12 +68,13 @@ def _by_network(rows: Sequence[WholeNetwork]) -> dict[str, list[WholeNetwork]]:
     return groups
 
 
-def _price(row: WholeNetwork, middle: WholeNetwork, least: WholeNetwork, times: Mapping[str, Timing]) -> float:
+def _price(row: WholeNetwork, middle: WholeNetwork, least: WholeNetwork, figures: Mapping[str, Figure]) -> float:
     """The ms of a network at one resolution, on the line through two others, by MACs.
 
     What a call costs beside its MACs is a third of the smallest: in proportion to MACs alone it would be far too cheap.
     """
-    high, low = times[middle.name].ms, times[least.name].ms
+    high, low = figures[middle.name].ms, figures[least.name].ms
+    assert high is not None and low is not None
     if middle.macs == least.macs:
         return high * row.macs / middle.macs
     rate = max(0.0, high - low) / (middle.macs - least.macs)
@@ -114,31 +83,26 @@ def _price(row: WholeNetwork, middle: WholeNetwork, least: WholeNetwork, times: 
 
 def _timed(
     config: Config, rows: Sequence[WholeNetwork], reporter: Reporter, waiting: Waiting, title: str
-) -> dict[str, Timing]:
+) -> dict[str, Figure]:
+    precision = config.precision or "fp32"
+    quiet_ms = cached_table(config.runtime, config.threads, precision).reference_ms
     with reporter.stage(title) as progress:
-        return time_graphs(
+        timings = time_graphs(
             {row.name: row.space.graph(row.arch) for row in rows},
             config.runtime,
             config.threads,
             seconds=SECONDS_EACH * len(rows),
             rng=np.random.default_rng(config.seed),
-            precision=config.precision or "fp32",
+            precision=precision,
+            quiet_ms=quiet_ms,
+            max_repeat_error=MAX_REPEAT_ERROR,
+            tries=TRIES,
             waiting=waiting,
             progress=progress,
         )
-
-
-def _best(config: Config, rows: Sequence[Baseline], names: Sequence[str], reporter: Reporter) -> str:
-    """The network whose features are best at the largest resolution that fits."""
-    from edgenas.evaluators.features import FeaturesEvaluator
-    from edgenas.workflows.setup import checked_names, plain_task
-
-    scores = {}
-    with reporter.stage(f"compare the features of {len(names)} networks") as progress:
-        for i, name in enumerate(names):
-            task = plain_task(checked_names(replace(config, pretrained=name), Given()), Given(), reporter)
-            evaluator = FeaturesEvaluator(task.space, task.data, config.seed, task.torch_device)
-            fitting = max((r for r in rows if r.network == name and r.fits), key=lambda row: row.macs)
-            scores[name] = evaluator(task.space.parse(fitting.arch))["accuracy"]
-            progress(i + 1, len(names), f"{name} {scores[name]:.1%}")
-    return max(scores, key=lambda name: scores[name])
+    slowed = max(1.0, timings[reference.NAME].ms / quiet_ms)
+    return {
+        name: Figure(t.ms, t.p90_ms, t.repeat_error, config.threads, t.clean, slowed)
+        for name, t in timings.items()
+        if name != reference.NAME
+    }

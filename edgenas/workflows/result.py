@@ -34,7 +34,8 @@ class Result:
 
     `limits` holds, for each further budget, `metric`, `allowed` and what the model has `used` of it; latencies on
     further devices are predicted, from `low` to `high`, and keep within their budgets with the high end. `front` are
-    the trials that none beats in accuracy and every limited metric, and the delivered model. `hypervolume` is what the
+    the points that none beats in accuracy and every limited metric, and `delivered` is that of the delivered model,
+    which need not be one of them: finalists are chosen by their own training. `hypervolume` is what the
     feasible trials dominate in accuracy and the limited metrics, as a share of the box from `reference_point`, the
     lowest accuracy and the highest costs among them, to accuracy 1 at no cost; a metric in which all are equal is left
     out. `genotype` is the architecture as papers on its space write it, None where there is no such form.
@@ -93,6 +94,7 @@ class Result:
     recall: dict[str, float | None] = field(default_factory=dict)
     confusion: list[list[int]] | None = None
     measurement: str | None = None
+    delivered: Mapping[str, Any] | None = None
 
     @property
     def path(self) -> Path:

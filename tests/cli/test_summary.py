@@ -113,3 +113,35 @@ def test_the_hypervolume_comes_with_its_reference_point():
     assert "hypervolume 12.3 % of the box up to 100 % accuracy at no cost; reference point, the worst" in shown
     assert "19.50 ms as the upper end on pixel3, 900 k parameters" in shown
     assert "hypervolume" not in summary(RESULT, front(3), [])
+
+
+@pytest.mark.parametrize(
+    "changes, text",
+    [
+        ({}, "this space reaches from 2.100 to 48.30 ms"),
+        ({"measured_ms": 1.9}, "this space reaches from 1.900 to 48.30 ms"),  # the fastest is never above the delivered
+        ({"measured_ms": 50.0}, "this space reaches from 2.100 to 50.00 ms"),
+        ({**UNMEASURED, "predicted_ms": 2.0}, "this space reaches from 2.000 to 48.30 ms"),
+        ({"source": "runs/a"}, "the sizes that its weights were trained for reach from 2.100 to 48.30 ms"),
+    ],
+)
+def test_how_far_the_networks_reach_that_were_looked_at(changes, text):
+    assert text in summary(replace(RESULT, **changes), [], [])
+
+
+@pytest.mark.parametrize("points", [1, 5, 30])
+def test_a_delivered_point_that_is_beaten_stands_beside_the_front(points):
+    mine = {"latency_ms": 3.5, "accuracy": 0.5, "macs": 1e6, "params": 1e5, "arch": RESULT.arch}
+    shown = summary(replace(RESULT, delivered=mine), front(points), [])
+    head, *lines = shown[shown.index("Pareto front") :].splitlines()
+    count = f"{FRONT_ROWS} of 30 points" if points > FRONT_ROWS else "1 point:" if points == 1 else f"{points} points"
+    assert count in head
+    at = next(i for i, line in enumerate(lines) if line.startswith("* "))
+    assert lines[at - 1].startswith("not on the front") and lines[at].endswith(RESULT.arch)
+    assert lines[at + 1] == "* the model that was delivered"
+
+
+def test_a_delivered_point_of_the_front_is_marked_where_it_stands():
+    on_it = front(5, mine=2)
+    shown = summary(replace(RESULT, delivered=on_it[2]), on_it, [])
+    assert "not on the front" not in shown and shown.count(RESULT.arch) == 2  # in the facts, and in the front

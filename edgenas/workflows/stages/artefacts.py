@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from edgenas.exporters.by_class import ByClass
 from edgenas.exporters.metadata import Precision
+from edgenas.runtimes.decide import keeps
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Bounds:
 
     Args:
         smallest_low_ms: what the smallest takes at least, where the machine was too busy to tell it well.
+        smallest_high_ms: what the smallest takes at most on a device that is elsewhere.
+        largest_low_ms, largest_high_ms: what the largest takes at least and at most.
     """
 
     smallest: str
@@ -22,11 +25,26 @@ class Bounds:
     largest: str
     largest_ms: float
     smallest_low_ms: float | None = None
+    smallest_high_ms: float | None = None
+    # Earlier runs kept none of these.
+    largest_low_ms: float | None = None
+    largest_high_ms: float | None = None
 
     @property
     def least_ms(self) -> float:
-        """Return the budget below which the space has no network for certain."""
+        """Return the least budget that a search can be for.
+
+        Here a measurement decides in the end, so what might just be possible is searched; elsewhere nothing can be
+        promised below the high end of what the smallest takes.
+        """
+        if self.smallest_high_ms is not None:
+            return self.smallest_high_ms
         return self.smallest_ms if self.smallest_low_ms is None else self.smallest_low_ms
+
+    @property
+    def most_ms(self) -> float:
+        """Return the budget from which on it does not bind: what the largest takes at most."""
+        return self.largest_ms if self.largest_high_ms is None else self.largest_high_ms
 
 
 @dataclass(frozen=True)
@@ -143,6 +161,12 @@ class Figure:
     threads: int | None = None
     clean: bool = True
     slowed: float = 1.0
+
+    def keeps(self, budget_ms: float) -> bool | None:
+        """Tell whether it keeps a budget; None where nothing was measured, or the measurement cannot tell."""
+        if self.ms is None or self.repeat_error is None:
+            return None
+        return keeps(self.ms, self.repeat_error, budget_ms, clean=self.clean, slowed=self.slowed)
 
 
 @dataclass(frozen=True)

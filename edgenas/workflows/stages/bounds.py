@@ -50,7 +50,15 @@ def measured_bounds(task: Task, ctx: Context) -> Bounds:
             f"(repeat error {low.repeat_error:.1%}); ask for --budget-ms {1.1 * low.ms:.2g} or more"
         )
     codes = task.space.code(smallest), task.space.code(largest)
-    return Bounds(codes[0], low.ms, codes[1], high.ms, None if low.clean else low_ms)
+    return Bounds(
+        codes[0],
+        low.ms,
+        codes[1],
+        high.ms,
+        smallest_low_ms=None if low.clean else low_ms,
+        largest_low_ms=high.ms * (1 - min(1.0, high.repeat_error)),
+        largest_high_ms=high.ms * (1 + high.repeat_error),
+    )
 
 
 def predicted_bounds(task: Task, table: LatencyTable) -> Bounds:
@@ -64,15 +72,24 @@ def predicted_bounds(task: Task, table: LatencyTable) -> Bounds:
         BudgetError: the upper end of what the smallest may take is above the budget: nothing could be promised.
     """
     smallest, largest = cheapest_and_largest(task.space, CountCost("bytes"))
-    latency, _, high = latency_interval(table, task.space, estimate_missing=True)
-    low_ms, high_ms = latency.many(task.space, [smallest, largest]).tolist()
-    safe_ms = float(high.many(task.space, [smallest])[0])
-    if safe_ms > task.budget_ms:
+    both = [smallest, largest]
+    prediction, low, high = (
+        cost.many(task.space, both).tolist() for cost in latency_interval(table, task.space, estimate_missing=True)
+    )
+    if high[0] > task.budget_ms:
         raise BudgetError(
             f"no {task.space.name} network is sure to run in {task.budget_ms:g} ms on {task.device.name}: the fastest "
-            f"is predicted to take {low_ms:.3f} ms, up to {safe_ms:.3f}; ask for --budget-ms {1.1 * safe_ms:.2g}"
+            f"is predicted to take {prediction[0]:.3f} ms, up to {high[0]:.3f}; ask for --budget-ms {1.1 * high[0]:.2g}"
         )
-    return Bounds(task.space.code(smallest), low_ms, task.space.code(largest), high_ms)
+    return Bounds(
+        task.space.code(smallest),
+        prediction[0],
+        task.space.code(largest),
+        prediction[1],
+        smallest_high_ms=high[0],
+        largest_low_ms=low[1],
+        largest_high_ms=high[1],
+    )
 
 
 def check_bounds(task: Task, bounds: Bounds) -> None:
@@ -83,6 +100,11 @@ def check_bounds(task: Task, bounds: Bounds) -> None:
     """
     if bounds.least_ms > task.budget_ms:
         raise BudgetError(
-            f"the fastest {task.space.name} network takes {bounds.smallest_ms:.3f} ms on {task.device.name}; "
-            f"ask for --budget-ms {1.1 * bounds.smallest_ms:.2g} or more"
+            f"the fastest {task.space.name} network takes {bounds.smallest_ms:.3f} ms on {task.device.name}"
+            f"{_up_to(bounds)}; ask for --budget-ms {1.1 * max(bounds.smallest_ms, bounds.least_ms):.2g} or more"
         )
+
+
+def _up_to(bounds: Bounds) -> str:
+    """The high end of what the fastest takes, where that decides."""
+    return "" if bounds.smallest_high_ms is None else f", up to {bounds.smallest_high_ms:.3f}"

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from edgenas.exploration.pareto import hypervolume
 from edgenas.exploration.study import Study
 from edgenas.exporters.metadata import MODELS
 from edgenas.graph.graph import Arch
 from edgenas.latency.predictor import EstimatedMs
-from edgenas.system import distributed
-from edgenas.system.metric import Metric
+from edgenas.system import distributed, text
 from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.context import Context
 from edgenas.workflows.result import Result
@@ -22,16 +19,10 @@ from edgenas.workflows.stages.artefacts import Bounds, Report, TestReport
 from edgenas.workflows.stages.bundle import bundle
 from edgenas.workflows.stages.deliver import Chosen, limits, test
 from edgenas.workflows.stages.finalists import Finalist
-from edgenas.workflows.task import Priced
+from edgenas.workflows.stages.front import front_with, volume
+from edgenas.workflows.task import Priced, Task
 
 WORTH_TELLING = 0.01  # share of a prediction
-
-
-class Volume(NamedTuple):
-    """What the feasible trials dominate, as a share of the box from `reference_point` to quality 1 at no cost."""
-
-    hypervolume: float
-    reference_point: dict[str, float]
 
 
 def finish(chosen: Chosen, trained: Sequence[Finalist], study: Study, ctx: Context) -> Result:
@@ -58,7 +49,7 @@ def finish(chosen: Chosen, trained: Sequence[Finalist], study: Study, ctx: Conte
 def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx: Context) -> Result:
     """Return the result; notes and image counts go to `report.json`.
 
-    A finalist that was no trial but grown from one joins the front that is shown.
+    A finalist that was no trial but grown from one joins the front that is shown, if none of it is better in all.
     """
     priced, finalist = chosen.priced, chosen.finalist
     config, task, space, arch = priced.config, priced.task, priced.space, finalist.arch
@@ -67,13 +58,15 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
     verdict, accuracies = chosen.verdict, tested.finalists[str(chosen.number)]
     figure, int8 = verdict.figures[task.device.precision], verdict.figures.get("int8")
     file, classes = MODELS[verdict.default], accuracies.by_class[verdict.default]
-    front = [_point(priced, trial.arch, trial.metrics) for trial in study.front()]
-    notes = [*classes.warnings(task.data.classes), *_notes(chosen, bounds, front)]
     code = space.code(arch)
-    if code not in {point["arch"] for point in front}:
+    points = [_point(priced, trial.arch, trial.metrics) for trial in study.front()]
+    delivered = next((point for point in points if point["arch"] == code), None)
+    if delivered is None:
         # By the evaluator, as the trials, and not by its own training: points of the front must compare.
         accuracy = next(row.accuracy for row in chosen.selection.candidates if row.arch == code)
-        front.append(_point(priced, arch, {**metrics, "accuracy": accuracy}))
+        delivered = _point(priced, arch, {**metrics, "accuracy": accuracy})
+    front = front_with(points, delivered, study.objective)
+    notes = [*classes.warnings(task.data.classes), *_notes(chosen, bounds, front)]
     images = {"validation": finalist.scores.images, "test": tested.images}
     ctx.folder.artefact("report", Report, lambda: Report(tuple(notes), images))
     return Result(
@@ -122,27 +115,8 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
         recall=dict(zip(task.data.classes, classes.recall, strict=True)),
         confusion=None if classes.confusion is None else [list(row) for row in classes.confusion],
         measurement=None if figure.ms is None else "unclean" if verdict.met is None else "clean",
+        delivered=delivered,
     )
-
-
-def volume(study: Study) -> Volume:
-    """Return the hypervolume of the feasible trials in quality and the budgeted metrics, bounded by the worst of each.
-
-    It is a share of the box from there to quality 1 at no cost, so runs in other units compare. A metric that is the
-    same for all of them is left out; without any other it is 0.
-    """
-    quality, trials = study.objective.quality, study.candidates()
-    # Limits of inherited weights are none that a person has asked for.
-    own = [metric for metric in study.objective.budgets if not Metric.parse(metric).trained]
-    budgeted = [m for m in own if len({trial.metrics[m] for trial in trials}) > 1]
-    if not budgeted:
-        return Volume(0.0, {})
-    # Quality is negated, as `hypervolume` minimises: its box ends at -1, which is quality 1.
-    points = np.array([[-trial.metrics[quality], *(trial.metrics[m] for m in budgeted)] for trial in trials])
-    worst = points.max(axis=0)
-    box = (1 + worst[0]) * float(np.prod(worst[1:]))
-    reference = dict(zip([quality, *budgeted], [-worst[0], *worst[1:]], strict=True))
-    return Volume(hypervolume(points, worst) / box if box > 0 else 0.0, {m: float(x) for m, x in reference.items()})
 
 
 def _estimated_share(priced: Priced, arch: Arch) -> float:
@@ -162,8 +136,11 @@ def _notes(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]]) -
     """What a person should know, a line each."""
     priced, verdict, lines = chosen.priced, chosen.verdict, []
     task = priced.task
-    if bounds.largest_ms <= task.budget_ms:
+    if bounds.most_ms <= task.budget_ms:
         lines.append(_not_binding(priced, bounds, front))
+        delivered = priced.space.code(chosen.finalist.arch)
+        if task.config.pretrained is not None and delivered != bounds.largest:
+            lines.append(_fine_tune_whole(task))
     if verdict.met is False:
         lines.append(
             f"all {chosen.misses} finalists were measured above the budget; search again with a smaller --budget-ms, "
@@ -185,11 +162,26 @@ def _notes(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]]) -
 def _not_binding(priced: Priced, bounds: Bounds, front: Sequence[Mapping[str, Any]]) -> str:
     """That every network of the space is within the budget, and what a smaller one would cost."""
     takes = "takes" if priced.task.device.is_here else "is predicted to take"
-    text = f"the budget does not bind: the largest network {takes} {bounds.largest_ms:.3f} ms"
+    interval = ""
+    if bounds.largest_low_ms is not None and bounds.largest_high_ms is not None:
+        interval = f" ({text.ms(bounds.largest_low_ms)} to {text.ms(bounds.largest_high_ms)})"
+    line = f"the budget does not bind: the largest network {takes} {text.ms(bounds.largest_ms)} ms{interval}"
     if len(front) > 1:
         middle = front[len(front) // 2]
         loss = 100 * (front[0]["accuracy"] - middle["accuracy"])
-        text += (
+        line += (
             f"; {middle['latency_ms']:.3f} ms would cost {loss:.1f} points by the {priced.config.evaluator} evaluator"
         )
-    return text
+    return line
+
+
+def _fine_tune_whole(task: Task) -> str:
+    """What a person does with a trained network that fits as it is."""
+    config = task.config
+    data = config.data_root if config.data == "folder" else config.data
+    words = ["edgenas", "baseline", "--train", "--pretrained", str(config.pretrained), "--data", str(data)]
+    words += ["--weights", config.weights] if config.weights else []
+    words += ["--image-size", str(config.image_size)] if config.image_size else []
+    words += ["--device", config.device] if config.device else []
+    words += ["--budget-ms", f"{task.budget_ms:g}"]
+    return f"nothing need be cut for this budget; to fine-tune the whole network instead: `{shlex.join(words)}`"

@@ -52,7 +52,7 @@ def _profile(task: Task, ctx: Context) -> Priced:
     with ctx.stage("profile", f"latencies of {device.name}" if known else "profile this device"):
         narrowing = folder.artefact("narrow", Narrowing, lambda: narrow(task, affordable(task, spread()), ctx))
         task = narrowed(task, narrowing.allowed)
-        binds = bounds.largest_ms > task.budget_ms
+        binds = bounds.most_ms > task.budget_ms
         table = known or load_or(device, ctx, "table", lambda: profile_rest(task, spread(), ctx, binds=binds))
         priced = price(task, affordable(task, table))
         check_together(priced, ctx)

@@ -8,7 +8,6 @@ import numpy as np
 
 from edgenas.devices.timed_files import time_files
 from edgenas.exporters.metadata import Precision
-from edgenas.runtimes.decide import keeps
 from edgenas.workflows.context import Context
 from edgenas.workflows.limits import MB
 from edgenas.workflows.stages.artefacts import Exported, Figure, Measurement, Verdict
@@ -52,7 +51,7 @@ def verdict(task: Task, exported: Exported, measured: Mapping[str, Figure]) -> V
     is_met: bool | None = False  # of a precision that could not be exported
     too_large = None
     if precision in figures:
-        is_met = _met(figures[precision], task.budget_ms)
+        is_met = figures[precision].keeps(task.budget_ms)
         if files[precision].file_bytes > most_bytes:
             is_met, too_large = False, files[precision].file_bytes
     default, reason = precision, exported.reason
@@ -65,13 +64,6 @@ def verdict(task: Task, exported: Exported, measured: Mapping[str, Figure]) -> V
     return Verdict(is_met, default, reason, figures, too_large)
 
 
-def _met(figure: Figure, budget_ms: float) -> bool | None:
-    """Whether a figure keeps the budget; None where there is no figure, or none that tells."""
-    if figure.ms is None or figure.repeat_error is None:
-        return None
-    return keeps(figure.ms, figure.repeat_error, budget_ms, clean=figure.clean, slowed=figure.slowed)
-
-
 def _better(task: Task, exported: Exported, figures: Mapping[str, Figure], most_bytes: float) -> tuple[Precision, str]:
     """The file to use of two that were measured, and why."""
     fp32, int8 = figures["fp32"], figures["int8"]
@@ -81,7 +73,7 @@ def _better(task: Task, exported: Exported, figures: Mapping[str, Figure], most_
     # With its repeat error against fp32 without: a file that is less accurate must be faster beyond doubt.
     faster = int8.ms * (1 + int8.repeat_error) < fp32.ms
     fits = files["int8"].file_bytes <= most_bytes
-    is_better = faster and lost <= INT8_MAY_LOSE and _met(int8, task.budget_ms) and fits
+    is_better = faster and lost <= INT8_MAY_LOSE and int8.keeps(task.budget_ms) and fits
     reason = (
         f"int8 is {fp32.ms / int8.ms:.2f} times as fast as fp32 and its validation accuracy {-100 * lost:+.2f} points"
     )

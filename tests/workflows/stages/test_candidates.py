@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edgenas.workflows.stages.candidates import by_rank
+from edgenas.workflows.stages.candidates import by_rank, candidates
+from edgenas.workflows.task import price
+from tests.workflows._tasks import ARCHS, table, toy_task
 
 MACS = {(0,): 10, (1,): 20, (2,): 30, (3,): 40}
 
@@ -38,3 +40,26 @@ def test_best_first_larger_among_equals_and_the_largest_among_several_finalists(
 
 def test_nothing_is_ranked_where_there_is_nothing():
     assert by_rank(run(2), {}) == []
+
+
+class Proposing:
+    """A strategy that recommends what it is told to."""
+
+    def __init__(self, archs):
+        self.archs = archs
+
+    def recommend(self, study, k):
+        return self.archs
+
+
+def test_where_the_budget_does_not_bind_the_largest_network_is_a_finalist():
+    priced = price(toy_task(budget_ms=1.0, finalists=2), table())
+    macs = priced.costs.macs.many(priced.space, ARCHS)
+    scores = SimpleNamespace(own_weights=False, final=lambda arch: {"accuracy": 0.9 - 0.1 * sum(arch)})
+    study = SimpleNamespace(best=lambda k: [], candidates=lambda: [])
+    ctx = SimpleNamespace(rng=lambda name: np.random.default_rng(0), progress=lambda *done: None)
+    smallest = ARCHS[int(np.argmin(macs))]
+    found = candidates(priced, scores, study, Proposing([smallest]), ctx, 0)
+    largest = max(found, key=lambda arch: priced.costs.macs(priced.space.graph(arch)))
+    assert priced.costs.macs(priced.space.graph(largest)) == macs.max()
+    assert largest in by_rank(priced, found)[:2], "though it scores worst on shared weights"
