@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -53,12 +54,14 @@ def build(priced: Priced, ctx: Context) -> SupernetEvaluator:
     problem, data, config = priced.problem, priced.data, priced.config
     generator = torch.Generator().manual_seed(config.seed)
     supernet = Supernet(problem.space, generator).to(priced.torch_device).to(memory_format=torch.channels_last)
-    epochs = config.supernet_epochs or epochs_for(6_000, 2, len(data.train))
+    default = 0 if priced.teacher is not None else epochs_for(6_000, 2, len(data.train))
+    epochs = default if config.supernet_epochs is None else config.supernet_epochs
     settings = Settings(epochs, batch_size_for(len(data.train)), ghost_batch=config.ghost_batch)
     if problem.space.trained:
         settings = gentle(settings)
     teacher, cheapest = distributed.broadcast(scored_bounds(problem, ctx.rng("teacher")))
-    gradients = sandwich(supernet, settings, lambda step: training_archs(problem, config.seed, step, teacher, cheapest))
+    archs = partial(training_archs, problem, config.seed, teacher=teacher, cheapest=cheapest)
+    gradients = sandwich(supernet, settings, archs, priced.teacher)
     train(
         supernet,
         gradients,

@@ -18,6 +18,7 @@ from edgenas.training.context import TrainingContext
 
 if TYPE_CHECKING:
     from edgenas.data.base import Data
+    from edgenas.nn.network import Network
     from edgenas.system.checkpoint import State
 
 
@@ -51,6 +52,8 @@ class Strategy(ABC):
     reward_form: ClassVar[str]  # the reward that its proposals learn from: hard, soft or absolute
     options: ClassVar[Mapping[str, tuple[str, ...]]] = {}  # values of each option by its name, the default first
     trains_weights: ClassVar[bool] = False  # then its `evaluator` scores by the weights that it trains
+
+    expects: ClassVar[bool] = False  # whether `expect` is of use to it
 
     problem: Problem
     evaluator: Evaluator | None = None  # one that `trains_weights` has its own
@@ -98,6 +101,16 @@ class Strategy(ABC):
         architectures that were never evaluated.
         """
         return [trial.arch for trial in study.best(k)]
+
+    def expect(self, scores: Sequence[Sequence[float]]) -> None:
+        """Learn, before anything else, what each option of each choice is worth by itself; the default ignores it.
+
+        Called after construction and before `load_state_dict`, where shared weights are those of a trained network.
+
+        Args:
+            scores: one number per option of each choice, the better the higher, in a unit of their own; 0 where an
+                option is not allowed.
+        """
 
     def narrow(self, space: SearchSpace) -> None:
         """Propose from this part of the space only, from now on; what was learned outside of it may still serve.
@@ -183,6 +196,11 @@ class Priced(Protocol):
     @property
     def data(self) -> Data:
         """The images, on the training device."""
+        ...
+
+    @property
+    def teacher(self) -> Network | None:
+        """The whole trained network, fine-tuned on the images, where others are cuts of it."""
         ...
 
     @property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from edgenas.exploration.feasible import Archive, feasible_samples, new_samples
 from edgenas.exploration.problem import Problem
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # An initial individual is that of as many samples whose options were proposed most seldom.
 POOL = 64
+# What interactions make of losses that were measured option by option: the deviation of a factor's logarithm.
+INTERACTION = 0.3
 # Ridge penalty, and the least share of the rewards' deviation that counts as noise: few trials can be fitted exactly.
 PENALTY, LEAST_NOISE = 1.0, 0.05
 
@@ -31,11 +34,15 @@ class Milp(Strategy):
 
     The scores are learned: a ridge regression of the rewards so far on the chosen options, drawn from its posterior, so
     that options of which little is known are tried (linear Thompson sampling, arXiv:1209.3352). The first proposals are
-    feasible samples that between them show every option. Networks proposed before are cut off, so the search ends
+    feasible samples that between them show every option. Where it is known what each option costs by itself, as with
+    networks that are cut out of a trained one, the first proposals are the best by that, the very first as it is and
+    the others with some noise, and what is learned from trials is what it misses (LANA, arXiv:2107.10624, where the
+    best by single losses are compared as a whole). Networks proposed before are cut off, so the search ends
     exactly when no new network meets the budgets.
     """
 
     reward_form = "hard"
+    expects = True
 
     def __init__(self, problem: Problem, rng: Generator, *, initial: int = 16, seconds: float = SECONDS) -> None:
         """Prepare the program.
@@ -59,12 +66,17 @@ class Milp(Strategy):
         self.rewards: list[tuple[Arch, float]] = []
         self.weights_version = 0
         self.unproven = 0
+        self.expected: NDArray[np.float64] | None = None  # a number per option of all choices
         self.notes: list[str] = []
 
     @classmethod
     def build(cls, priced: Priced, ctx: Context, options: Mapping[str, str]) -> Milp:
         """Return it with a sixth of the planned trials as initial individuals."""
         return cls(priced.problem, ctx.rng("milp"), initial=min(32, max(8, priced.config.trials // 6)))
+
+    def expect(self, scores: OptionScores) -> None:
+        """Take over what each option is worth by itself."""
+        self.expected = np.concatenate([np.asarray(row, dtype=np.float64) - max(row) for row in scores])
 
     def ask(self, n: int = 1) -> list[Arch]:
         """Return at most `n` new feasible architectures; [] when it is proven that there is none."""
@@ -97,6 +109,8 @@ class Milp(Strategy):
         proposed = self.proposed.state()
         if len(proposed) >= self.initial and self.rewards:
             return self._best(self._scores(draw=True))
+        if self.expected is not None:
+            return self._best(self._rows(self._expected(draw=bool(proposed))))
         rarity = self._rarity(proposed)
         samples = feasible_samples(self.problem, self.rng, POOL)
         samples.sort(key=lambda arch: -sum(row[option] for row, option in zip(rarity, arch, strict=True)))
@@ -130,14 +144,20 @@ class Milp(Strategy):
         Or a draw from what the regression leaves open, on the rewards' ranks: there a network that does not train is
         one place behind the next, and no outlier.
         """
-        space = self.problem.space
-        chosen = np.array([np.concatenate(one_hot(space, arch)) for arch, _ in self.rewards])
+        chosen = np.array([np.concatenate(one_hot(self.problem.space, arch)) for arch, _ in self.rewards])
         rewards = np.array([reward for _, reward in self.rewards])
         if draw:
             rewards = np.unique(rewards, return_inverse=True)[1].astype(np.float64)
         spread = max(float(rewards.std()), 1e-9)  # all equal: nothing to learn yet
         # Centred, so that the penalty does not pull the mean reward to 0.
         x, y = chosen - chosen.mean(axis=0), (rewards - rewards.mean()) / spread
+        known = np.zeros(x.shape[1])
+        if self.expected is not None:  # in the rewards' unit; trials that contradict it make it count for nothing
+            by_itself = x @ self.expected
+            known = self._expected(draw=draw) * max(
+                0.0, float(by_itself @ y) / max(float(by_itself @ by_itself), 1e-12)
+            )
+            y = y - x @ known
         precision = x.T @ x + PENALTY * np.eye(x.shape[1])
         weights = np.linalg.solve(precision, x.T @ y)
         if draw:
@@ -145,11 +165,22 @@ class Milp(Strategy):
             # The posterior's covariance is deviation^2 times the inverse of L L^T: a normal vector is solved by L^T.
             normal = self.rng.normal(size=len(weights))
             weights += deviation * np.linalg.solve(np.linalg.cholesky(precision).T, normal)
-        weights *= spread
-        ends = np.cumsum([len(choice.options) for choice in space.choices])
-        scores = np.split(weights, ends[:-1])
-        scores[0] = scores[0] + rewards.mean() - chosen.mean(axis=0) @ weights  # one option of each choice is taken
-        return [row.tolist() for row in scores]
+        weights = (weights + known) * spread
+        # One option of each choice is taken, so those of the first one can hold the constant.
+        weights[: len(self.problem.space.choices[0].options)] += rewards.mean() - chosen.mean(axis=0) @ weights
+        return self._rows(weights)
+
+    def _expected(self, *, draw: bool) -> NDArray[np.float64]:
+        """What each option is worth by itself, or what it may be worth beside others."""
+        assert self.expected is not None
+        if not draw:
+            return self.expected
+        return self.expected * np.exp(INTERACTION * self.rng.normal(size=len(self.expected)))
+
+    def _rows(self, weights: NDArray[np.float64]) -> list[list[float]]:
+        """Numbers per option of all choices, choice by choice."""
+        ends = np.cumsum([len(choice.options) for choice in self.problem.space.choices])
+        return [row.tolist() for row in np.split(weights, ends[:-1])]
 
     def _unproven(self) -> list[str]:
         if not self.unproven:

@@ -29,7 +29,9 @@ def channel_importance(network: Network, batches: Iterable[tuple[Tensor, Tensor]
         network.zero_grad()
         F.cross_entropy(network(x), y).backward()  # type: ignore[no-untyped-call]
         for group, weights in normed.items():
-            gates = [weights[name] * weights[name].grad for name in ("scale", "shift") if weights[name].grad is not None]
+            gates = [
+                weights[name] * weights[name].grad for name in ("scale", "shift") if weights[name].grad is not None
+            ]
             if gates:
                 found[group] += sum(gates).detach().square()  # type: ignore[union-attr]
     network.zero_grad()

@@ -71,7 +71,6 @@ def train(
         Interrupted: `stop` said so; the checkpoint is written.
     """
     steps = steps_of(settings, len(data))
-    per_epoch = steps // settings.epochs
     optimizer = make_optimizer(module, settings)
     done = _restore(module, optimizer, context)
     distributed.copy_(list(module.state_dict().values()))
@@ -84,9 +83,11 @@ def train(
         last = partial(_last_step, gradients, steps)
         ghosts = fit(ghosts, module, last, (image.shape[1], size, size), context)
     keep = partial(_save, module, optimizer, context)
+    per_epoch = steps // max(1, settings.epochs)
+    first = done // per_epoch if steps else 0
     batches = partial(data.batches, settings.batch_size, size=size, seed=seed, augment=True, part=ghosts.rows)
     saved_at, text = time.monotonic(), ""
-    for epoch in range(done // per_epoch, settings.epochs):
+    for epoch in range(first, settings.epochs):
         start = done - epoch * per_epoch
         for x, y in batches(epoch=epoch, start=start, cutout=settings.cutout):
             for group in optimizer.param_groups:

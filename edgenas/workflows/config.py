@@ -139,7 +139,19 @@ class Config:
     train_device: str = _setting("auto", "where networks are trained: auto, cpu, cuda", choices=("auto", "cpu", "cuda"))
     shape_choices: int = _setting(2, "combinations of shape choices (width, resolution) to keep", low=1, high=1000)
     finalists: int = _setting(2, "architectures that are trained to the end", low=1, high=100)
-    supernet_epochs: int | None = _setting(None, "default: as many as see 6,000 images, at least 2", low=1, high=10**5)
+    controls: str | None = _setting(
+        None,
+        "networks trained beside the finalists that needed no search: ladder (the whole trained network at a lower "
+        "resolution), all (also uniform cuts, and a random one that fills the budget) or none; default: all up to "
+        "5,000 training photos, else ladder",
+        choices=("ladder", "all", "none"),
+    )
+    supernet_epochs: int | None = _setting(
+        None,
+        "default: as many as see 6,000 images, at least 2; 0 for cuts of a trained network, which come with its weights",
+        low=0,
+        high=10**5,
+    )
     search_epochs: int | None = _setting(
         None,
         "of a strategy that trains weights; default: as many as its number of images takes, at least 4",

@@ -163,6 +163,11 @@ class Priced:
         return self.task.data
 
     @property
+    def teacher(self) -> Network | None:
+        """The whole trained network, fine-tuned on the images, where others are cuts of it."""
+        return self.task.teacher
+
+    @property
     def torch_device(self) -> str:
         """Where to train."""
         return self.task.torch_device

@@ -122,12 +122,14 @@ class Selection:
 
     Args:
         misses_ms: measured latencies, by code, that the correction was fitted again with before the last candidates.
+        controls: those of the finalists, by name, that no search was needed for.
     """
 
     finalists: tuple[str, ...]
     candidates: tuple[Candidate, ...] = ()
     notes: tuple[str, ...] = ()
     misses_ms: Mapping[str, float] = field(default_factory=dict)
+    controls: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

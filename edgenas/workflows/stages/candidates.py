@@ -75,7 +75,7 @@ def select(
             ranked = _with_a_safe_one(priced, ranked)
         # In groups, as measuring takes seconds each: twice as many as are wanted, since some will miss.
         for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
-            rows = _measure(priced, {arch: scores[arch]["accuracy"] for arch in group}, ctx, attempt)
+            rows = measure_candidates(priced, {arch: scores[arch]["accuracy"] for arch in group}, ctx, str(attempt))
             tried |= rows
             accepted += [arch for arch, row in rows.items() if row.met is not False]  # None: nobody knows
             if len(accepted) >= wanted:
@@ -176,10 +176,18 @@ def _with_a_safe_one(priced: Priced, ranked: list[Arch]) -> list[Arch]:
     return ranked if not safe or first & {*safe} else _with_last(ranked, safe[0], wanted)
 
 
-def _measure(priced: Priced, accuracy: Mapping[Arch, float], ctx: Context, attempt: int) -> dict[Arch, Candidate]:
+def measure_candidates(
+    priced: Priced, accuracy: Mapping[Arch, float], ctx: Context, stream: str
+) -> dict[Arch, Candidate]:
     """Time architectures with random weights, in one interleaved run: latency does not depend on the weights.
 
     Where the device is not here, nothing is measured.
+
+    Args:
+        priced: the task, with the device.
+        accuracy: of each architecture, in 0..1.
+        ctx: randomness and progress.
+        stream: of random numbers, by name.
     """
     space, device = priced.space, priced.task.device
     predicted = priced.problem.preview(list(accuracy))
@@ -196,7 +204,7 @@ def _measure(priced: Priced, accuracy: Mapping[Arch, float], ctx: Context, attem
         device.runtime,
         device.threads,
         seconds=SECONDS_EACH * len(graphs),
-        rng=ctx.rng(f"measure {attempt}"),
+        rng=ctx.rng(f"measure {stream}"),
         precision=device.precision,
         quiet_ms=priced.table.reference_ms,
         max_repeat_error=MAX_REPEAT_ERROR,

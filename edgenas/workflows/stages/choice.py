@@ -18,6 +18,7 @@ from edgenas.workflows.context import Context
 from edgenas.workflows.result import Result
 from edgenas.workflows.stages.artefacts import Selection, Verdict
 from edgenas.workflows.stages.candidates import ATTEMPTS, refitted, select
+from edgenas.workflows.stages.controls import with_controls
 from edgenas.workflows.stages.deliver import Chosen, choose_unmeasured, exported, measured, none_met
 from edgenas.workflows.stages.finalists import Finalist, train_finalist
 from edgenas.workflows.stages.outcome import finish
@@ -106,13 +107,27 @@ def _train_selected(
 ) -> Selection:
     """Choose finalists, and add them, trained, to `trained`."""
     with ctx.stage("finalists", "choose finalists"):
-        make = partial(select, priced, evaluator, study, strategy, ctx, earlier=attempt, excluded=excluded)
+        make = partial(_selected, priced, evaluator, strategy, study, ctx, attempt, excluded)
         chosen = ctx.folder.artefact(selection_file(attempt), Selection, make)
     first = len(trained)  # numbers go on through all attempts, as they name files
     for number, code in enumerate(chosen.finalists, start=first):
         with ctx.stage("training", f"train finalist {number + 1} of {first + len(chosen.finalists)}"):
             trained.append(train_finalist(priced.task, evaluator, ctx, priced.space.parse(code), number))
     return chosen
+
+
+def _selected(
+    priced: Priced,
+    evaluator: Evaluator,
+    strategy: Strategy,
+    study: Study,
+    ctx: Context,
+    attempt: int,
+    excluded: Set[Arch],
+) -> Selection:
+    """Choose finalists; the first time with the controls beside them."""
+    chosen = select(priced, evaluator, study, strategy, ctx, earlier=attempt, excluded=excluded)
+    return chosen if attempt else with_controls(priced, evaluator, chosen, ctx)
 
 
 def selection_file(attempt: int) -> str:

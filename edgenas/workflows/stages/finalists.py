@@ -53,7 +53,9 @@ def train_finalist(task: Task, evaluator: Evaluator, ctx: Context, arch: Arch, n
     network = None if task.config.final_epochs else trained.get(arch)
     if network is None:
         network = evaluator.network(arch)
-        return Finalist(arch, network, fine_tuned(task, ctx, network, f"finalist-{number}", arch, _refining(task, network)))
+        return Finalist(
+            arch, network, fine_tuned(task, ctx, network, f"finalist-{number}", arch, _refining(task, network))
+        )
     return Finalist(arch, network, _scored(task, network))
 
 

@@ -1,0 +1,107 @@
+"""Controls: what a person would have made of the trained network without a search, at the same budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+
+from edgenas.exploration.evaluator import Evaluator
+from edgenas.exploration.feasible import fill_budget
+from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
+from edgenas.workflows.config import Config
+from edgenas.workflows.context import Context
+from edgenas.workflows.stages.artefacts import Selection
+from edgenas.workflows.stages.candidates import measure_candidates
+from edgenas.workflows.task import Priced
+
+LADDER, UNIFORM, LARGEST = "ladder", "uniform", "largest"
+ALL_UP_TO = 5_000  # training images: beyond, three more trainings take as long as the whole search
+TRIES = 4  # networks of a control that are measured, until one meets the budget
+
+
+def wanted_controls(config: Config, images: int) -> tuple[str, ...]:
+    """Return which controls a run trains.
+
+    Args:
+        config: with `controls`; None takes all of them where there is time for them.
+        images: of the training set.
+    """
+    chosen = config.controls or ("all" if images <= ALL_UP_TO and config.minutes is None else LADDER)
+    return {"all": (LADDER, UNIFORM, LARGEST), LADDER: (LADDER,), "none": ()}[chosen]
+
+
+def control_networks(priced: Priced, ctx: Context, name: str) -> list[Arch]:
+    """Return the architectures of a control that are predicted to meet the budget, the best first, a few at most.
+
+    `ladder`: the whole network at the highest resolution that fits. `uniform`: the same share of every block, the
+    largest network that fits. `largest`: the whole network's smallest cut, enlarged at random until nothing more fits.
+
+    Args:
+        priced: the task, whose space is that of a trained network.
+        ctx: randomness.
+        name: of the control.
+    """
+    problem, space = priced.problem, priced.task.space
+    if name == LARGEST:
+        rng = ctx.rng("control largest")
+        smallest = tuple(max(allowed) for allowed in space.allowed)
+        fits = bool(problem.feasible([smallest])[0])
+        return list({fill_budget(problem, smallest, rng): None for _ in range(TRIES)}) if fits else []
+    archs = list(_whole(space) if name == LADDER else _uniform(space))
+    kept = [arch for arch, fits in zip(archs, problem.feasible(archs), strict=True) if fits]
+    macs = dict(zip(kept, priced.costs.macs.many(space, kept), strict=True))
+    return list(islice(sorted(kept, key=lambda arch: -macs[arch]), TRIES))
+
+
+def with_controls(priced: Priced, evaluator: Evaluator, selection: Selection, ctx: Context) -> Selection:
+    """Return a selection with the controls of the run among the finalists, behind those of the search.
+
+    Of each control the first network that is not measured above the budget is taken; one that the search found, too,
+    is trained once.
+
+    Args:
+        priced: the task, by the present prices.
+        evaluator: scores them as it did the candidates.
+        selection: of the search.
+        ctx: randomness and progress.
+    """
+    if priced.task.teacher is None:
+        return selection
+    rows, controls = {row.arch: row for row in selection.candidates}, {}
+    for name in wanted_controls(priced.config, len(priced.data.train)):
+        for arch in control_networks(priced, ctx, name):
+            code = priced.space.code(arch)
+            if code not in rows:
+                share = evaluator.final(arch)["accuracy"]
+                rows[code] = measure_candidates(priced, {arch: share}, ctx, f"control {code}")[arch]
+            if rows[code].met is not False:
+                controls[name] = code
+                break
+    finalists = tuple(dict.fromkeys((*selection.finalists, *controls.values())))
+    return replace(selection, finalists=finalists, candidates=tuple(rows.values()), controls=controls)
+
+
+def _whole(space: SearchSpace) -> Iterator[Arch]:
+    """The whole network at each of its resolutions."""
+    whole, place = space.whole, space.index["resolution"]
+    assert whole is not None
+    for option in range(len(space.choices[place].options)):
+        yield (*whole[:place], option, *whole[place + 1 :])
+
+
+def _uniform(space: SearchSpace) -> Iterator[Arch]:
+    """The whole network with the same share of each block's hidden channels, at each of its resolutions."""
+    shares = {i: [o for o in choice.options if o != 0] for i, choice in enumerate(space.choices) if _cuts(choice.name)}
+    for base in _whole(space):
+        for share in sorted({share for options in shares.values() for share in options if share != 1}, reverse=True):
+            arch = list(base)
+            for place, options in shares.items():
+                if share in options:
+                    arch[place] = space.choices[place].options.index(share)
+            yield tuple(arch)
+
+
+def _cuts(name: str) -> bool:
+    return name.endswith(".expand")
