@@ -102,7 +102,7 @@ class Strategy(ABC):
         """
         return [trial.arch for trial in study.best(k)]
 
-    def expect(self, scores: Sequence[Sequence[float]]) -> None:
+    def expect(self, scores: Sequence[Sequence[float]]) -> None:  # noqa: B027 - nothing to do is the default
         """Learn, before anything else, what each option of each choice is worth by itself; the default ignores it.
 
         Called after construction and before `load_state_dict`, where shared weights are those of a trained network.

@@ -60,7 +60,6 @@ class SearchSpace(ABC):
     # Whether latencies are corrected by the size of ops, and intervals answer for estimates by whole networks. Tables
     # of older spaces go on predicting what they predicted.
     corrected_by_size: bool = False
-    whole: Arch | None = None  # the architecture that is a trained network, of a space that comes with one
     auxiliary: str | None = None  # the node that an auxiliary head reads while a network is trained
 
     def __init__(self, shape: Shape, classes: int) -> None:
@@ -94,6 +93,11 @@ class SearchSpace(ABC):
         They are those of the largest members of the groups of weights; `mean` and `variance` are those of batch norm.
         """
         return {}
+
+    @property
+    def whole(self) -> Arch | None:
+        """Return the architecture that is a trained network, of a space that comes with one."""
+        return None
 
     def retrained(
         self, trained: Mapping[str, NDArray[np.float32]], importance: Mapping[str, Sequence[float]]

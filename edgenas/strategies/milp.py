@@ -154,9 +154,8 @@ class Milp(Strategy):
         known = np.zeros(x.shape[1])
         if self.expected is not None:  # in the rewards' unit; trials that contradict it make it count for nothing
             by_itself = x @ self.expected
-            known = self._expected(draw=draw) * max(
-                0.0, float(by_itself @ y) / max(float(by_itself @ by_itself), 1e-12)
-            )
+            unit = max(0.0, float(by_itself @ y) / max(float(by_itself @ by_itself), 1e-12))
+            known = unit * self._expected(draw=draw)
             y = y - x @ known
         precision = x.T @ x + PENALTY * np.eye(x.shape[1])
         weights = np.linalg.solve(precision, x.T @ y)

@@ -19,6 +19,7 @@ from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
 from edgenas.graph.graph import Arch, Builder, Choice, Graph, Node
 from edgenas.graph.ops import Conv, Shape
+from edgenas.nn.network import Network
 from edgenas.spaces.base import SearchSpace
 from edgenas.training.context import TrainingContext
 
@@ -176,6 +177,7 @@ class ToyPriced:
     problem: Problem
     config: ToySettings = field(default_factory=ToySettings)
     torch_device: str = "cpu"
+    teacher: Network | None = None
     identity: dict[str, Any] = field(default_factory=dict)
 
     @property

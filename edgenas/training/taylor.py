@@ -29,10 +29,8 @@ def channel_importance(network: Network, batches: Iterable[tuple[Tensor, Tensor]
         network.zero_grad()
         F.cross_entropy(network(x), y).backward()  # type: ignore[no-untyped-call]
         for group, weights in normed.items():
-            gates = [
-                weights[name] * weights[name].grad for name in ("scale", "shift") if weights[name].grad is not None
-            ]
-            if gates:
-                found[group] += sum(gates).detach().square()  # type: ignore[union-attr]
+            scale, shift = weights["scale"], weights["shift"]
+            if scale.grad is not None and shift.grad is not None:
+                found[group] += (scale * scale.grad + shift * shift.grad).detach().square()
     network.zero_grad()
     return {group: total.tolist() for group, total in found.items()}

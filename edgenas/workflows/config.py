@@ -148,7 +148,7 @@ class Config:
     )
     supernet_epochs: int | None = _setting(
         None,
-        "default: as many as see 6,000 images, at least 2; 0 for cuts of a trained network, which come with its weights",
+        "default: as many as see 6,000 images, at least 2; 0 for cuts of a trained network, which have its weights",
         low=0,
         high=10**5,
     )

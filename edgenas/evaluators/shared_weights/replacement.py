@@ -30,7 +30,7 @@ class Divergence:
         size = teacher.graph.input.shape[1]
         self.supernet = supernet
         self.images = torch.cat([x for x, _ in train.batches(BATCH, size=size, limit=IMAGES // BATCH)])
-        self.labels = torch.cat([soft_labels(teacher, x) for x in self.images.split(BATCH)])
+        self.labels = torch.cat([soft_labels(teacher, x) for x in torch.split(self.images, BATCH)])
 
     @torch.no_grad()
     def __call__(self, arch: Arch) -> float:
