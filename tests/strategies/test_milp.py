@@ -114,6 +114,31 @@ def test_out_of_time_it_proposes_what_is_feasible_and_says_so(tmp_path, rng):
     ]
 
 
+def test_where_it_is_known_what_options_cost_the_first_proposal_is_the_optimum_of_that(rng):
+    problem = synthetic(SPACE, 0.3)
+    problem = Problem(SPACE, COSTS, problem.objective, Additive(SPACE))
+    archs = np.array(all_archs(SPACE))[problem.feasible(all_archs(SPACE))].tolist()
+    best = max(problem.evaluator(tuple(arch))["accuracy"] for arch in archs)
+    strategy = Milp(problem, rng, initial=4)
+    strategy.expect([[100 * score for score in row] for row in problem.evaluator.scores])  # in a unit of their own
+    asked = told(strategy, problem, 6)
+    assert problem.evaluator(asked[0])["accuracy"] == pytest.approx(best)
+    assert len(set(network_keys(SPACE, asked))) == 6 and problem.feasible(asked).all()
+
+
+def test_trials_correct_what_was_expected_of_options(tmp_path, rng):
+    """What was expected is the opposite of what is true."""
+    problem = synthetic(SPACE, 0.3)
+    problem = Problem(SPACE, COSTS, problem.objective, Additive(SPACE))
+    archs = np.array(all_archs(SPACE))[problem.feasible(all_archs(SPACE))].tolist()
+    best = max(problem.evaluator(tuple(arch))["accuracy"] for arch in archs)
+    strategy = Milp(problem, rng, initial=8)
+    strategy.expect([[-score for score in row] for row in problem.evaluator.scores])
+    told(strategy, problem, 40)
+    first = strategy.recommend(empty_study(tmp_path, problem), 1)[0]
+    assert problem.evaluator(first)["accuracy"] == pytest.approx(best, abs=0.02)
+
+
 def test_newer_weights_make_older_rewards_nothing(rng):
     problem = synthetic(SPACE, 0.5)
     strategy = Milp(problem, rng, initial=2)

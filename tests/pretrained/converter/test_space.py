@@ -9,10 +9,9 @@ import torch
 from edgenas.errors import UsageError
 from edgenas.exporters.onnx import to_bytes, to_onnx
 from edgenas.exporters.session import outputs
-from edgenas.nn.network import Network, fresh_network
+from edgenas.nn.network import fresh_network
 from edgenas.nn.supernet import Supernet
 from edgenas.pretrained.converter.blocks import LEFT_OUT, cut
-from edgenas.pretrained.converter.sorting import importance, sorted_by
 from edgenas.pretrained.converter.space import WIDTHS, PretrainedSpace, resolutions
 from edgenas.pretrained.converter.trace import trace
 from edgenas.spaces.sampling import sample
@@ -45,22 +44,6 @@ def test_the_whole_network_is_the_original(family, side):
     assert (found - expected).abs().max() < 1e-4
     file = to_bytes(to_onnx(network.graph, network.folded()))
     assert np.abs(outputs(file, x.numpy()) - expected.numpy()).max() < 1e-4
-
-
-@families
-def test_sorting_channels_changes_no_logit(family):
-    module, space = space_of(family)
-    rng = np.random.default_rng(0)
-    ranks = {name: rng.permutation(len(values)).tolist() for name, values in importance(space.steps).items()}
-    assert ranks or family == "grouped"
-    x = pictures(64)
-    network = Network(space.graph(space.whole)).eval()
-    results = []
-    for steps in (space.steps, sorted_by(space.steps, ranks)):
-        network.inherit({f"{s.name}.{name}": w.numpy() for s in steps.values() for name, w in s.weights.items()})
-        with torch.no_grad():
-            results.append(network(x))
-    assert (results[0] - results[1]).abs().max() < 1e-5
 
 
 @families

@@ -1,0 +1,36 @@
+"""What each option costs by itself, as far from a teacher as it takes the network."""
+
+from __future__ import annotations
+
+import torch
+
+from edgenas.data.base import Data
+from edgenas.evaluators.shared_weights.replacement import Divergence, option_losses
+from edgenas.nn.network import fresh_network, reestimate_batch_norm
+from edgenas.nn.supernet import Supernet
+from edgenas.testing.toy import noise
+from tests.pretrained.converter.test_space import space_of
+
+
+def test_the_whole_network_is_at_its_teacher_and_cuts_are_not():
+    _, space = space_of("lite", 32, classes=3)
+    data: Data = noise((3, 32, 32), 3)
+    teacher = fresh_network(space, space.whole, 0, "cpu")
+    reestimate_batch_norm(teacher, data.train.batches(len(data.train)))
+    with torch.no_grad():  # so that it tells these images apart
+        teacher.layer(teacher.graph.output.name).weights["weight"].mul_(1e3)
+    space = space.retrained(teacher.grouped(), {})
+    divergence = Divergence(Supernet(space, torch.Generator().manual_seed(0)), teacher, data.train)
+    smallest = tuple(len(choice.options) - 1 for choice in space.choices)
+    assert 0 <= divergence(space.whole) < 0.1 * divergence(smallest)
+    assert divergence(space.whole) == divergence(space.whole)
+
+
+def test_options_are_changed_one_at_a_time_and_only_where_allowed():
+    _, space = space_of("lite", 64)
+    space = space.restrict({"width": [0], space.choices[-1].name: [0]})
+    seen = []
+    found = option_losses(lambda arch: seen.append(arch) or float(sum(arch)), space, space.whole, lambda *_: None)
+    assert all(sum(a != b for a, b in zip(arch, space.whole, strict=True)) <= 1 for arch in seen)
+    assert len(seen) == sum(map(len, space.allowed))
+    assert found[space.index["width"]] == [0.0, None, None] and found[0] == [float(i) for i in range(len(found[0]))]
