@@ -170,7 +170,8 @@ def read_model(path: Path) -> bytes:
     """Read a single-file ONNX model, checked as far as that needs no runtime.
 
     Raises:
-        DataError: unreadable, empty, not ONNX, without an input, or with weights in other files.
+        UsageError: there is no such file, or it cannot be read.
+        DataError: empty, not ONNX, without an input, or with weights in other files.
     """
     import onnx
 

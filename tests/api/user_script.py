@@ -27,6 +27,7 @@ class Mine(edgenas.SearchSpace):
 def search_and_use(photos: Path) -> None:
     """Find a model, use it, and go on from it."""
     x, y = np.zeros((30, 28, 28), dtype=np.uint8), np.arange(30) % 3
+    fitting: list[str] = [row.network for row in edgenas.baseline(photos, budget_ms=8, image_size=96).fitting]
     result: edgenas.Result = edgenas.search(photos, budget_ms=8, image_size=96, output="runs/a")
     edgenas.search((x, y), {"here": 8, "pi5": 20}, space=Mine, strategy=edgenas.strategies.Evolution)
     small = partial(edgenas.strategies.Evolution, population_size=8)
@@ -38,7 +39,7 @@ def search_and_use(photos: Path) -> None:
     kendall: float = edgenas.ranking("runs/a", networks=8).kendall
     code: str = edgenas.train(result.arch, "digits", final_epochs=3).arch
     model: Path = edgenas.export(other.path, "model.onnx", dynamic_batch=True)
-    print(labels, share, best, kendall, code, [found.ms for found in edgenas.bench([model])])
+    print(fitting, labels, share, best, kendall, code, [found.ms for found in edgenas.bench([model])])
 
 
 def measure(table: Path) -> None:

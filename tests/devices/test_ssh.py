@@ -21,7 +21,7 @@ import pytest
 from edgenas.devices import runner
 from edgenas.devices.runner import NOISY
 from edgenas.devices.ssh import VARIABLE, Remote
-from edgenas.errors import EnvironmentFault, NoisyMachine, TableError, UsageError
+from edgenas.errors import DamagedTable, EnvironmentFault, NoisyMachine, UsageError
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.config import make_config
 from edgenas.workflows.kit_content import KitOptions
@@ -240,7 +240,7 @@ def test_without_ssh_it_says_so(monkeypatch):
             False,
         ),
         ("exit 255", EnvironmentFault, r"no connection \(it broke\)", False),
-        ("", TableError, "line 1: a results file begins with its header", True),
+        ("", DamagedTable, "line 1: a results file begins with its header", True),
     ],
 )
 def test_a_measurement_that_fails_writes_no_table(stand_in, tmp_path, there, error, says, removed):

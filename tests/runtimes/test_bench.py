@@ -112,7 +112,7 @@ def test_unreadable_files_are_refused_without_a_runtime(tmp_path, content, words
 
 @pytest.mark.parametrize("path", ["absent.onnx", "."])
 def test_a_path_that_is_no_file_is_refused(tmp_path, path):
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         read_model(tmp_path / path)
 
 
@@ -225,7 +225,7 @@ def test_sessions_are_closed_after_success_and_failure(monkeypatch, model, tmp_p
     monkeypatch.setattr(plugin, "open", lambda *args: opened.append(genuine(*args)) or opened[-1])
     fake_measure(monkeypatch, {"0": [0.0]})
     bench([model], sessions=2)
-    with pytest.raises(DataError):
+    with pytest.raises(UsageError):
         bench([model, tmp_path / "absent.onnx"], sessions=2)
     assert len(opened) == 5
     assert all(session._session is None for session in opened)
