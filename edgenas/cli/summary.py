@@ -110,11 +110,22 @@ def _facts(result: Result, images: Mapping[str, int]) -> list[tuple[str, str]]:
         *zip(["limits", *[""] * len(r.limits)], map(text.used_of_limit, r.limits), strict=False),
         ("search", f"{r.strategy} with {r.evaluator} on {r.data}, seed {r.seed}"),
         *([("", f"on the weights of {r.source}")] if r.source else []),
+        *_controls(r, images.get("validation")),
         ("", f"{r.trials} trials, {r.feasible_trials} of them feasible"),
         ("time", _time(r.seconds)),
         ("arch", f"{r.space} {r.arch}"),
     ]
     return [("  " + name, text.printable(value)) for name, value in pairs if name != "int8" or r.int8_measured_ms]
+
+
+def _controls(result: Result, images: int | None) -> list[tuple[str, str]]:
+    """Return what networks reach that no search was needed for, one a line."""
+    lines = [
+        f"{name}: {text.ms(float(row['latency_ms']))} ms, "
+        f"validation {text.accuracy(float(row['validation_accuracy']), images)}"
+        for name, row in result.controls.items()
+    ]
+    return list(zip(["controls", *[""] * len(lines)], lines, strict=False))
 
 
 def _by_class(result: Result) -> list[tuple[str, str]]:

@@ -31,8 +31,10 @@ def inherit(config: Config, given: Given, ctx: Context) -> tuple[Task, SupernetE
         objects = replace(given, strategy=None)  # the strategy is of this run, not of the other
         source = open_trained_run(folder.path, ctx.reporter, objects, moved)
         trained = source.finalists()
-        for network in reversed(trained.values()):  # the delivered one last: slices overlap
-            source.supernet.load_subnet(network)
+        # Cuts of a teacher stay cuts of one network: weights of others that were trained on would not go with them.
+        if source.priced.task.teacher is None:
+            for network in reversed(trained.values()):  # the delivered one last: slices overlap
+                source.supernet.load_subnet(network)
         # Images and space are those of the other run, and opened once; all that is priced is this run's own.
         plain = replace(source.priced.task, config=config, space=source.trained.space)
         task = make_task(replace(plain, device=device_of(config)), given, ctx)

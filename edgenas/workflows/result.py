@@ -32,6 +32,10 @@ class Result:
 
     `source` names the run whose weights were used, None if the run trained its own.
 
+    `controls` are networks cut out of a trained one without a search, trained as the finalists were: of each `arch`,
+    `validation_accuracy`, and `latency_ms`, measured where the device is this machine. One of them is delivered if none
+    of the search is more accurate.
+
     `limits` holds, for each further budget, `metric`, `allowed` and what the model has `used` of it; latencies on
     further devices are predicted, from `low` to `high`, and keep within their budgets with the high end. `front` are
     the points that none beats in accuracy and every limited metric, and `delivered` is that of the delivered model,
@@ -95,6 +99,7 @@ class Result:
     confusion: list[list[int]] | None = None
     measurement: str | None = None
     delivered: Mapping[str, Any] | None = None
+    controls: Mapping[str, Mapping[str, float | str]] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:

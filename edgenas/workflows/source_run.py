@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 SOURCE = "source"  # folder inside the run's own: what it keeps of the other run; and artefact: the other's name
 # What every search leaves before it trains.
 PREPARED = (CONFIG, FORMAT_FILE, "bounds.json", "narrow.json", "table.csv")
-FINALISTS, RESULT = "finalist-*.pt", "result.json"
-IF_THERE = (FINALISTS, RESULT, f"{ORIGIN}.json")
+FINALISTS, RESULT, TEACHER = "finalist-*.pt", "result.json", "teacher.pt"
+IF_THERE = (FINALISTS, RESULT, TEACHER, f"{ORIGIN}.json")
 WEIGHTS = {"supernet": ("supernet.pt",), "shared": (CHECKPOINT, TRIALS, "finalists.json")}  # by evaluator
 # Settings of a search that has no weights to train: trials are cheap, and what exceeds the budget teaches nothing.
 DEFAULTS: Mapping[str, Any] = {"strategy": "predictor", "trials": 64, "evaluator": "supernet", "reward": "hard"}

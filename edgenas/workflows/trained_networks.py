@@ -16,7 +16,7 @@ from edgenas.spaces.sampling import is_allowed
 from edgenas.system import checkpoint
 from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.result import Result
-from edgenas.workflows.source_run import FINALISTS, RESULT
+from edgenas.workflows.source_run import FINALISTS, RESULT, TEACHER
 
 Networks: TypeAlias = "dict[Arch, Network]"
 
@@ -46,6 +46,25 @@ def trained_networks(folder: Path, space: SearchSpace, trained: SearchSpace, dev
     delivered = read_artefact(folder, "result", Result).arch
     # False sorts before True: the delivered one is first, and the others keep their order.
     return {arch: found[arch] for arch in sorted(found, key=lambda arch: space.code(arch) != delivered)}
+
+
+def trained_teacher(folder: Path, space: SearchSpace, device: str) -> Network | None:
+    """Return the whole network that a run fine-tuned before it cut others out of it; None if it did not.
+
+    Args:
+        folder: of the run.
+        space: that it searched.
+        device: where to put the network.
+
+    Raises:
+        CheckpointError: the weights are damaged, or another version's.
+    """
+    path = folder / TEACHER
+    if space.whole is None or not path.exists():
+        return None
+    network = Network(space.graph(space.whole))
+    load_weights(network, checkpoint.load(path)["module"], path)
+    return network.to(device).to(memory_format=torch.channels_last)
 
 
 def load_weights(module: torch.nn.Module, state: dict[str, Any], path: Path) -> None:

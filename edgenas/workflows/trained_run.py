@@ -21,7 +21,7 @@ from edgenas.workflows.setup import make_task, plain_task
 from edgenas.workflows.source_run import SOURCE, begun_with, kept_files
 from edgenas.workflows.stages.artefacts import Narrowing
 from edgenas.workflows.task import Priced, narrowed, price
-from edgenas.workflows.trained_networks import Networks, trained_networks
+from edgenas.workflows.trained_networks import Networks, trained_networks, trained_teacher
 from edgenas.workflows.trained_weights import trained_weights
 
 
@@ -83,6 +83,7 @@ def open_trained_run(
     with objects_again():
         task = make_task(plain_task(config, given, reporter, folder), given, ctx)
     # Only the shape choices that the run kept have weights.
+    task = replace(task, teacher=trained_teacher(folder, task.space, task.torch_device))
     task = narrowed(task, read_artefact(folder, "narrow", Narrowing).allowed)
     priced = price(task, read_table(folder / "table.csv"))
     return TrainedRun(priced, ctx, *trained_weights(priced, given, ctx))

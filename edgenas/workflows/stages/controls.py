@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -14,6 +14,7 @@ from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import Selection
 from edgenas.workflows.stages.candidates import measure_candidates
+from edgenas.workflows.stages.finalists import Finalist
 from edgenas.workflows.task import Priced
 
 LADDER, UNIFORM, LARGEST = "ladder", "uniform", "largest"
@@ -81,6 +82,25 @@ def with_controls(priced: Priced, evaluator: Evaluator, selection: Selection, ct
                 break
     finalists = tuple(dict.fromkeys((*selection.finalists, *controls.values())))
     return replace(selection, finalists=finalists, candidates=tuple(rows.values()), controls=controls)
+
+
+def trained_controls(
+    space: SearchSpace, selection: Selection, trained: Sequence[Finalist]
+) -> dict[str, dict[str, float | str]]:
+    """Return what became of the controls, by name: `arch`, `validation_accuracy`, and `latency_ms`.
+
+    Args:
+        space: of the run.
+        selection: with the controls.
+        trained: all that was trained.
+    """
+    accuracy = {space.code(finalist.arch): finalist.scores.accuracy for finalist in trained}
+    rows = {row.arch: row for row in selection.candidates}
+    latency = {code: row.predicted_ms if row.measured_ms is None else row.measured_ms for code, row in rows.items()}
+    return {
+        name: {"arch": code, "validation_accuracy": accuracy[code], "latency_ms": latency[code]}
+        for name, code in selection.controls.items()
+    }
 
 
 def _whole(space: SearchSpace) -> Iterator[Arch]:

@@ -17,6 +17,7 @@ from edgenas.workflows.context import Context
 from edgenas.workflows.result import Result
 from edgenas.workflows.stages.artefacts import Bounds, Report, TestReport
 from edgenas.workflows.stages.bundle import bundle
+from edgenas.workflows.stages.controls import trained_controls
 from edgenas.workflows.stages.deliver import Chosen, limits, test
 from edgenas.workflows.stages.finalists import Finalist
 from edgenas.workflows.stages.front import front_with, volume
@@ -42,11 +43,13 @@ def finish(chosen: Chosen, trained: Sequence[Finalist], study: Study, ctx: Conte
         tested = folder.artefact("test", TestReport, partial(test, priced, opened, ctx))
         distributed.first(partial(bundle, chosen, tested, ctx))
         bounds = read_artefact(folder.path, "bounds", Bounds)
-        found = folder.artefact("result", Result, partial(result, chosen, study, bounds, tested, ctx))
+        found = folder.artefact("result", Result, partial(result, chosen, trained, study, bounds, tested, ctx))
     return found.at(folder.path)
 
 
-def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx: Context) -> Result:
+def result(
+    chosen: Chosen, trained: Sequence[Finalist], study: Study, bounds: Bounds, tested: TestReport, ctx: Context
+) -> Result:
     """Return the result; notes and image counts go to `report.json`.
 
     A finalist that was no trial but grown from one joins the front that is shown, if none of it is better in all.
@@ -116,6 +119,7 @@ def result(chosen: Chosen, study: Study, bounds: Bounds, tested: TestReport, ctx
         confusion=None if classes.confusion is None else [list(row) for row in classes.confusion],
         measurement=None if figure.ms is None else "unclean" if verdict.met is None else "clean",
         delivered=delivered,
+        controls=trained_controls(space, chosen.selection, trained),
     )
 
 
@@ -141,6 +145,11 @@ def _notes(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]]) -
         delivered = priced.space.code(chosen.finalist.arch)
         if task.config.pretrained is not None and delivered != bounds.largest:
             lines.append(_fine_tune_whole(task))
+    code = priced.space.code(chosen.finalist.arch)
+    if names := [name for name, control in chosen.selection.controls.items() if control == code]:
+        lines.append(
+            f"the search found nothing that is more accurate than the control {' and '.join(names)}, which is delivered"
+        )
     if verdict.met is False:
         lines.append(
             f"all {chosen.misses} finalists were measured above the budget; search again with a smaller --budget-ms, "

@@ -16,7 +16,7 @@ def test_the_whole_network_is_at_its_teacher_and_cuts_are_not():
     _, space = space_of("lite", 32, classes=3)
     data: Data = noise((3, 32, 32), 3)
     teacher = fresh_network(space, space.whole, 0, "cpu")
-    reestimate_batch_norm(teacher, data.train.batches(len(data.train)))
+    reestimate_batch_norm(teacher, data.train.batches(len(data.train), size=32))
     with torch.no_grad():  # so that it tells these images apart
         teacher.layer(teacher.graph.output.name).weights["weight"].mul_(1e3)
     space = space.retrained(teacher.grouped(), {})
