@@ -50,6 +50,10 @@ def _setting(
     )
 
 
+# The strategy for networks that are cut out of a trained one: docs/results.md compares it with others.
+CUTS = "milp"
+
+
 @dataclass(frozen=True)
 class Config:
     """Settings of a run. None means: decided from the others, see each text.
@@ -99,7 +103,7 @@ class Config:
     )
     weights: str | None = _setting(None, "file with the weights of a network of your own: safetensors or a state dict")
     preset: str | None = _setting(None, "known system: its strategy, evaluator and reward, where they are not given")
-    strategy: str = _setting("random", "search strategy")
+    strategy: str = _setting("random", f"search strategy; with --pretrained: {CUTS}")
     evaluator: str | None = _setting(
         None, "how architectures are scored: supernet (shared weights), scratch or tabular; default: the strategy's own"
     )
@@ -209,7 +213,8 @@ def make_config(given: Mapping[str, Any]) -> Config:
             hint = f"did you mean {near[0]!r}?" if near else "see `edgenas search --help`"
             raise UsageError(f"no setting {name!r}; {hint}")
     # Later entries win: what is given beside a preset is meant.
-    return Config(**{**preset_settings(given.get("preset")), **given})
+    cuts = {} if given.get("pretrained") is None else {"strategy": CUTS}
+    return Config(**{**cuts, **preset_settings(given.get("preset")), **given})
 
 
 def resolve(given: Mapping[str, Any], file: Path | None = None) -> Config:
