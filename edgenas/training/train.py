@@ -203,13 +203,18 @@ def regularised(trained: TrainedNetwork, settings: Settings, *, steps: int, seed
     return gradients
 
 
-@torch.no_grad()
 def evaluate(network: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> Scores:
     """Return how well a network does in evaluation mode, in which it is left."""
     network.eval()
+    return scores_of(network, batches)
+
+
+@torch.no_grad()
+def scores_of(logits_of: Callable[[Tensor], Tensor], batches: Iterable[tuple[Tensor, Tensor]]) -> Scores:
+    """Return how well logits (N, classes), as a function of images (N, C, H, W), tell classes."""
     correct, loss, images = 0, 0.0, 0
     for x, y in batches:
-        logits = network(x).float()
+        logits = logits_of(x).float()
         correct += int((logits.argmax(1) == y).sum())
         loss += float(F.cross_entropy(logits, y, reduction="sum"))
         images += len(y)

@@ -1,0 +1,86 @@
+"""What would have been made of a trained network without a search."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from edgenas.cost.counts import CountCost
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.problem import Problem
+from edgenas.workflows.stages.artefacts import Candidate, Selection
+from edgenas.workflows.stages.controls import (
+    LADDER,
+    LARGEST,
+    UNIFORM,
+    control_networks,
+    trained_controls,
+    wanted_controls,
+)
+from tests.pretrained.converter.test_space import space_of
+from tests.workflows._tasks import context
+
+MACS = CountCost("macs")
+
+
+def priced(share: float) -> SimpleNamespace:
+    """A trained network's space with a budget of a share of its MACs."""
+    space = space_of("lite", 96)[1].restrict({"width": [0]})
+    whole = float(MACS.many(space, [space.whole])[0])
+    problem = Problem(space, (MACS,), Objective({"macs": share * whole}), lambda arch: {"accuracy": 0.5})
+    return SimpleNamespace(
+        space=space, task=SimpleNamespace(space=space), problem=problem, costs=SimpleNamespace(macs=MACS)
+    )
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("name", [LADDER, UNIFORM, LARGEST])
+def test_controls_fit_the_largest_first(tmp_path, name, share):
+    run = priced(share)
+    found = control_networks(run, context(tmp_path), name)
+    assert run.problem.feasible(found).all() and len(set(found)) == len(found)
+    macs = MACS.many(run.space, found).tolist()
+    assert name == LARGEST or macs == sorted(macs, reverse=True)
+
+
+def test_the_ladder_changes_the_resolution_alone_and_uniform_cuts_one_share(tmp_path):
+    run, ctx = priced(0.6), context(tmp_path)
+    place = run.space.index["resolution"]
+    for arch in control_networks(run, ctx, LADDER):
+        assert all(option == 0 for i, option in enumerate(arch) if i != place)
+    for arch in control_networks(run, ctx, UNIFORM):
+        values = run.space.values(arch)
+        assert len({value for name, value in values.items() if name.endswith(".expand")}) == 1
+        assert all(arch[i] == 0 for i, c in enumerate(run.space.choices) if c.name.endswith(".kernel"))
+
+
+def test_where_nothing_fits_there_is_no_control(tmp_path):
+    for name in (LADDER, UNIFORM, LARGEST):
+        assert control_networks(priced(1e-6), context(tmp_path), name) == []
+
+
+@pytest.mark.parametrize(
+    ("controls", "images", "minutes", "expected"),
+    [
+        (None, 5_000, None, (LADDER, UNIFORM, LARGEST)),
+        (None, 5_001, None, (LADDER,)),
+        (None, 100, 15.0, (LADDER,)),
+        ("all", 50_000, 15.0, (LADDER, UNIFORM, LARGEST)),
+        ("ladder", 100, None, (LADDER,)),
+        ("none", 100, None, ()),
+    ],
+)
+def test_controls_are_trained_where_there_is_time_for_them(controls, images, minutes, expected):
+    assert wanted_controls(SimpleNamespace(controls=controls, minutes=minutes), images) == expected
+
+
+def test_what_became_of_controls_goes_by_name():
+    space = SimpleNamespace(code=lambda arch: "".join(map(str, arch)))
+    rows = (Candidate("00", 0.5, 2.0, None, None, None), Candidate("10", 0.5, 2.0, 1.5, 0.01, True))
+    selection = Selection(("00", "10"), rows, controls={"ladder": "10", "uniform": "00"})
+    trained = [SimpleNamespace(arch=a, scores=SimpleNamespace(accuracy=s)) for a, s in (((0, 0), 0.7), ((1, 0), 0.8))]
+    assert trained_controls(space, selection, trained) == {
+        "ladder": {"arch": "10", "validation_accuracy": 0.8, "latency_ms": 1.5},
+        "uniform": {"arch": "00", "validation_accuracy": 0.7, "latency_ms": 2.0},
+    }
