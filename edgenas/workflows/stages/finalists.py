@@ -91,7 +91,8 @@ def fine_tuned(
 def _refining(task: Task, network: Network) -> Settings:
     """`final_settings`, of which less where there is no recipe and the weights come from ones trained to the end."""
     settings, trained = final_settings(task), task.inherited.finalists if task.inherited else {}
-    if not trained or RECIPES[task.config.recipe]:
+    # Cuts of a teacher are no weights of their own yet, wherever they are made.
+    if not trained or task.teacher is not None or RECIPES[task.config.recipe]:
         return settings
     best = next(iter(trained.values()))  # the delivered one comes first
     far = _scored(task, best).accuracy - _scored(task, network).accuracy > FAR
