@@ -71,4 +71,4 @@ def build(priced: Priced, ctx: Context) -> SupernetEvaluator:
         seed=config.seed,
         context=ctx.training("supernet", {**priced.identity, "epochs": epochs}),
     )
-    return SupernetEvaluator(supernet, data)
+    return SupernetEvaluator(supernet, data, quick=priced.teacher is not None)

@@ -94,25 +94,6 @@ class SearchSpace(ABC):
         """
         return {}
 
-    @property
-    def whole(self) -> Arch | None:
-        """Return the architecture that is a trained network, of a space that comes with one."""
-        return None
-
-    def retrained(
-        self, trained: Mapping[str, NDArray[np.float32]], importance: Mapping[str, Sequence[float]]
-    ) -> SearchSpace:
-        """Return the same space with other weights to begin with: those of its `whole` network after a training.
-
-        Args:
-            trained: by `<group>.<parameter>`, all of them.
-            importance: one number a channel, by the group whose value has the channels; the space may sort them by it.
-
-        Raises:
-            UsageError: the space comes with no weights.
-        """
-        raise UsageError(f"space {self.name}: it comes with no trained network")
-
     # Choices and what is allowed of them
 
     @cached_property

@@ -16,7 +16,7 @@ from edgenas.system.data_source import resolve as resolve_source
 from edgenas.system.run_folder import CONFIG, check_format
 from edgenas.training.settings import RECIPES
 from edgenas.workflows import values
-from edgenas.workflows.presets import preset_settings
+from edgenas.workflows.presets import CUTS, defaults_of, preset_settings
 
 HERE = "here"  # stands for this machine, or the one of `device`, among budgets
 FITS = ("crop", "squash", "pad")  # as in data/view.py, whose import `--help` does not wait for
@@ -48,10 +48,6 @@ def _setting(
     return (
         field(default_factory=dict, metadata=metadata) if default == {} else field(default=default, metadata=metadata)
     )
-
-
-# The strategy for networks that are cut out of a trained one: docs/results.md compares it with others.
-CUTS = "milp"
 
 
 @dataclass(frozen=True)
@@ -213,8 +209,7 @@ def make_config(given: Mapping[str, Any]) -> Config:
             hint = f"did you mean {near[0]!r}?" if near else "see `edgenas search --help`"
             raise UsageError(f"no setting {name!r}; {hint}")
     # Later entries win: what is given beside a preset is meant.
-    cuts = {} if given.get("pretrained") is None else {"strategy": CUTS}
-    return Config(**{**cuts, **preset_settings(given.get("preset")), **given})
+    return Config(**{**defaults_of(given), **preset_settings(given.get("preset")), **given})
 
 
 def resolve(given: Mapping[str, Any], file: Path | None = None) -> Config:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from edgenas.errors import UnknownName
 from edgenas.system import plugins
@@ -25,6 +26,15 @@ PRESETS = {
         {"strategy": "reinforce", "evaluator": "scratch", "reward": "soft"},
     ),
 }
+
+
+# The strategy for networks that are cut out of a trained one.
+CUTS = "milp"
+
+
+def defaults_of(given: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the defaults that depend on what else is given."""
+    return {} if given.get("pretrained") is None else {"strategy": CUTS}
 
 
 def preset_settings(name: str | None) -> Mapping[str, str]:

@@ -18,7 +18,6 @@ from edgenas.workflows.source_run import SOURCE
 from edgenas.workflows.stages.choice import deliver
 from edgenas.workflows.stages.explore import build_evaluator, check_workers, explore
 from edgenas.workflows.stages.pricing import profile
-from edgenas.workflows.stages.replacement import expect
 from edgenas.workflows.stages.teacher import teach
 
 
@@ -59,6 +58,5 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never,
         if taught is not priced:  # a strategy that has weights of its own begins with those of the teacher
             priced, strategy = taught, strategy_class.build(taught, ctx, options)
         evaluator = build_evaluator(priced, strategy, ctx)
-        expect(priced, evaluator, strategy, ctx)
         study = explore(priced, evaluator, strategy, ctx)
         return deliver(priced, evaluator, strategy, study, ctx)

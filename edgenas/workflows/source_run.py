@@ -19,9 +19,10 @@ from edgenas.graph.graph import Arch
 from edgenas.runtimes.host import host_name
 from edgenas.system.metric import TRAINED, Metric
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, write_artefact
-from edgenas.workflows.config import CUTS, Config, flag, make_config, read_run
+from edgenas.workflows.config import Config, flag, make_config, read_run
 from edgenas.workflows.moved import MOVABLE, moved_settings
 from edgenas.workflows.origin import ORIGIN
+from edgenas.workflows.presets import defaults_of
 from edgenas.workflows.stages.artefacts import Source
 from edgenas.workflows.task import Device, Inherited, Task
 
@@ -197,8 +198,7 @@ def settings(source: Path, given: Mapping[str, Any]) -> Config:
         values |= {name: getattr(before, name) for name in CONDITIONS}
         values |= {"device": device or None, "precision": before.precision or conditions.rpartition("-")[2] or None}
     # Later entries win. What is about the search comes from `DEFAULTS`, as the other run's had weights to train.
-    cuts = {} if before.pretrained is None else {"strategy": CUTS}
-    config = make_config({**values, **DEFAULTS, **cuts, **given})
+    config = make_config({**values, **DEFAULTS, **defaults_of(values), **given})
     if config.device == host_name():
         config = replace(config, device=None)  # what its table lacks can be measured
     return config

@@ -20,7 +20,6 @@ from edgenas.workflows.source_run import SOURCE, forget, take_over
 from edgenas.workflows.stages.choice import deliver
 from edgenas.workflows.stages.explore import explore
 from edgenas.workflows.stages.pricing import profile
-from edgenas.workflows.stages.replacement import expect
 
 
 def specialize(
@@ -63,6 +62,5 @@ def specialize(
             distributed.first(lambda: keep_origin(ctx.folder.path, task))
             priced = profile(task, ctx)
             strategy = kind.build(priced, ctx, options)
-        expect(priced, evaluator, strategy, ctx)
         study = explore(priced, evaluator, strategy, ctx)
         return deliver(priced, evaluator, strategy, study, ctx)

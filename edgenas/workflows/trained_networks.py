@@ -60,10 +60,11 @@ def trained_teacher(folder: Path, space: SearchSpace, device: str) -> Network | 
         CheckpointError: the weights are damaged, or another version's.
     """
     path = folder / TEACHER
-    if space.whole is None or not path.exists():
+    if not path.exists():
         return None
-    network = Network(space.graph(space.whole))
-    load_weights(network, checkpoint.load(path)["module"], path)
+    payload = checkpoint.load(path)
+    network = Network(space.graph(space.parse(payload["identity"]["arch"])))
+    load_weights(network, payload["module"], path)
     return network.to(device).to(memory_format=torch.channels_last)
 
 

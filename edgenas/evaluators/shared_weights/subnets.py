@@ -24,25 +24,24 @@ NORM_BATCHES, BATCH_SIZE = 2, 128  # training images that batch norm is re-estim
 class SupernetEvaluator:
     """Slices the supernet, re-estimates batch norm on training images, scores on validation images.
 
-    Cuts of a trained network are scored during the search with the statistics of the validation batches themselves,
-    which takes one pass instead of three, and ranks them alike.
+    With `quick`, as for cuts of a trained network, a search scores with the statistics of the validation batches
+    themselves, which takes one pass instead of three.
     """
 
     weights_version = 0  # whoever trains the weights on counts it up
     own_weights = False
 
-    def __init__(self, supernet: Supernet, data: Data) -> None:
+    def __init__(self, supernet: Supernet, data: Data, *, quick: bool = False) -> None:
         """Score slices of `supernet` on images of `data`; batches are made once per resolution and kept."""
-        self.supernet, self.data = supernet, data
+        self.supernet, self.data, self.quick = supernet, data, quick
         self._batches: dict[tuple[int, bool], tuple[Batches, Batches]] = {}
         self._images: dict[tuple[int, bool], Batches] = {}
 
     def __call__(self, arch: Arch) -> Metrics:
         """Return `accuracy` and `loss` on the first validation images, which are shuffled."""
-        space = self.supernet.space
-        if space.whole is None:
+        if not self.quick:
             return self._score(arch, whole=False)
-        batches = self._validation(space.graph(arch).input.shape[1])
+        batches = self._validation(self.supernet.space.graph(arch).input.shape[1])
         return _metrics(scores_of(partial(self.supernet, arch=arch), batches))
 
     def final(self, arch: Arch) -> Metrics:

@@ -44,13 +44,16 @@ def control_networks(priced: Priced, ctx: Context, name: str) -> list[Arch]:
         ctx: randomness.
         name: of the control.
     """
-    problem, space = priced.problem, priced.task.space
+    problem, space, teacher = priced.problem, priced.task.space, priced.task.teacher
+    whole = None if teacher is None else teacher.graph.arch
+    assert whole is not None
     if name == LARGEST:
         rng = ctx.rng("control largest")
         smallest = tuple(max(allowed) for allowed in space.allowed)
         fits = bool(problem.feasible([smallest])[0])
         return list({fill_budget(problem, smallest, rng): None for _ in range(TRIES)}) if fits else []
-    archs = list(_whole(space) if name == LADDER else _uniform(space))
+    ladder = _ladder(space, whole)
+    archs = ladder if name == LADDER else list(_uniform(space, ladder))
     kept = [arch for arch, fits in zip(archs, problem.feasible(archs), strict=True) if fits]
     macs = dict(zip(kept, priced.costs.macs.many(space, kept), strict=True))
     return list(islice(sorted(kept, key=lambda arch: -macs[arch]), TRIES))
@@ -103,18 +106,16 @@ def trained_controls(
     }
 
 
-def _whole(space: SearchSpace) -> Iterator[Arch]:
+def _ladder(space: SearchSpace, whole: Arch) -> list[Arch]:
     """The whole network at each of its resolutions."""
-    whole, place = space.whole, space.index["resolution"]
-    assert whole is not None
-    for option in range(len(space.choices[place].options)):
-        yield (*whole[:place], option, *whole[place + 1 :])
+    place = space.index["resolution"]
+    return [(*whole[:place], option, *whole[place + 1 :]) for option in range(len(space.choices[place].options))]
 
 
-def _uniform(space: SearchSpace) -> Iterator[Arch]:
+def _uniform(space: SearchSpace, ladder: Sequence[Arch]) -> Iterator[Arch]:
     """The whole network with the same share of each block's hidden channels, at each of its resolutions."""
     shares = {i: [o for o in choice.options if o != 0] for i, choice in enumerate(space.choices) if _cuts(choice.name)}
-    for base in _whole(space):
+    for base in ladder:
         for share in sorted({share for options in shares.values() for share in options if share != 1}, reverse=True):
             arch = list(base)
             for place, options in shares.items():

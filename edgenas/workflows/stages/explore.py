@@ -16,6 +16,7 @@ from edgenas.system import distributed, plugins
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
 from edgenas.workflows.setup import has_own_weights, torch_device
+from edgenas.workflows.stages.replacement import expect
 from edgenas.workflows.task import Priced
 
 
@@ -57,6 +58,7 @@ def explore(priced: Priced, evaluator: Evaluator, strategy: Strategy, ctx: Conte
         Interrupted: the run is to stop; the study can be gone on with.
     """
     config, folder = priced.config, ctx.folder
+    expect(priced, evaluator, strategy, ctx)
     # The first process opens the study first: it cuts trials beyond the checkpoint, and the others read what is left.
     study = distributed.in_turn(lambda: Study(folder.path, priced.problem.objective, writes=folder.writes))
     prune = _pruning(priced, strategy, ctx)

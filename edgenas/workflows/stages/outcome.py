@@ -1,8 +1,7 @@
-"""What a run says in the end: the result, the Pareto front, and what a person should know."""
+"""What a run says in the end: the result and the Pareto front."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 from edgenas.exploration.study import Study
 from edgenas.exporters.metadata import MODELS
 from edgenas.graph.graph import Arch
-from edgenas.latency.predictor import EstimatedMs
-from edgenas.system import distributed, text
+from edgenas.system import distributed
 from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.context import Context
 from edgenas.workflows.result import Result
@@ -21,9 +19,8 @@ from edgenas.workflows.stages.controls import trained_controls
 from edgenas.workflows.stages.deliver import Chosen, limits, test
 from edgenas.workflows.stages.finalists import Finalist
 from edgenas.workflows.stages.front import front_with, volume
-from edgenas.workflows.task import Priced, Task
-
-WORTH_TELLING = 0.01  # share of a prediction
+from edgenas.workflows.stages.notes import notes_of
+from edgenas.workflows.task import Priced
 
 
 def finish(chosen: Chosen, trained: Sequence[Finalist], study: Study, ctx: Context) -> Result:
@@ -69,7 +66,7 @@ def result(
         accuracy = next(row.accuracy for row in chosen.selection.candidates if row.arch == code)
         delivered = _point(priced, arch, {**metrics, "accuracy": accuracy})
     front = front_with(points, delivered, study.objective)
-    notes = [*classes.warnings(task.data.classes), *_notes(chosen, bounds, front)]
+    notes = [*classes.warnings(task.data.classes), *notes_of(chosen, bounds, front)]
     images = {"validation": finalist.scores.images, "test": tested.images}
     ctx.folder.artefact("report", Report, lambda: Report(tuple(notes), images))
     return Result(
@@ -123,74 +120,7 @@ def result(
     )
 
 
-def _estimated_share(priced: Priced, arch: Arch) -> float:
-    """How much of the predicted latency comes from ops that the table has no row for."""
-    latency = priced.costs.latency
-    estimated_ms, ms = (float(cost.many(priced.space, [arch])[0]) for cost in (EstimatedMs(latency), latency))
-    return estimated_ms / (ms - latency.intercept)  # the intercept belongs to no op
-
-
 def _point(priced: Priced, arch: Arch, metrics: Mapping[str, float]) -> dict[str, Any]:
     """A row of the front, with every metric that is limited."""
     shown = {name: metrics[name] for name in ("accuracy", "macs", "params", *priced.problem.objective.budgets)}
     return {"latency_ms": metrics[priced.costs.latency.metric], **shown, "arch": priced.space.code(arch)}
-
-
-def _notes(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a person should know, a line each."""
-    priced, verdict, lines = chosen.priced, chosen.verdict, []
-    task = priced.task
-    if bounds.most_ms <= task.budget_ms:
-        lines.append(_not_binding(priced, bounds, front))
-        delivered = priced.space.code(chosen.finalist.arch)
-        if task.config.pretrained is not None and delivered != bounds.largest:
-            lines.append(_fine_tune_whole(task))
-    code = priced.space.code(chosen.finalist.arch)
-    if names := [name for name, control in chosen.selection.controls.items() if control == code]:
-        lines.append(
-            f"the search found nothing that is more accurate than the control {' and '.join(names)}, which is delivered"
-        )
-    if verdict.met is False:
-        lines.append(
-            f"all {chosen.misses} finalists were measured above the budget; search again with a smaller --budget-ms, "
-            "and --reuse this run"
-        )
-    elif chosen.misses:
-        lines.append(f"{chosen.misses} more accurate finalist(s) were measured above a limit and passed over")
-    if (share := _estimated_share(priced, chosen.finalist.arch)) >= WORTH_TELLING:
-        lines.append(
-            f"{share:.0%} of the predicted latency is estimated: the table of {task.device.name} lacks its ops"
-        )
-    if task.inherited:
-        lines.append(task.inherited.note)
-    if verdict.reason:
-        lines.append(f"{verdict.default} is the default model: {verdict.reason}")
-    return [*lines, *chosen.selection.notes]
-
-
-def _not_binding(priced: Priced, bounds: Bounds, front: Sequence[Mapping[str, Any]]) -> str:
-    """That every network of the space is within the budget, and what a smaller one would cost."""
-    takes = "takes" if priced.task.device.is_here else "is predicted to take"
-    interval = ""
-    if bounds.largest_low_ms is not None and bounds.largest_high_ms is not None:
-        interval = f" ({text.ms(bounds.largest_low_ms)} to {text.ms(bounds.largest_high_ms)})"
-    line = f"the budget does not bind: the largest network {takes} {text.ms(bounds.largest_ms)} ms{interval}"
-    if len(front) > 1:
-        middle = front[len(front) // 2]
-        loss = 100 * (front[0]["accuracy"] - middle["accuracy"])
-        line += (
-            f"; {middle['latency_ms']:.3f} ms would cost {loss:.1f} points by the {priced.config.evaluator} evaluator"
-        )
-    return line
-
-
-def _fine_tune_whole(task: Task) -> str:
-    """What a person does with a trained network that fits as it is."""
-    config = task.config
-    data = config.data_root if config.data == "folder" else config.data
-    words = ["edgenas", "baseline", "--train", "--pretrained", str(config.pretrained), "--data", str(data)]
-    words += ["--weights", config.weights] if config.weights else []
-    words += ["--image-size", str(config.image_size)] if config.image_size else []
-    words += ["--device", config.device] if config.device else []
-    words += ["--budget-ms", f"{task.budget_ms:g}"]
-    return f"nothing need be cut for this budget; to fine-tune the whole network instead: `{shlex.join(words)}`"

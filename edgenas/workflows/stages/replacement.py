@@ -9,6 +9,8 @@ from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.strategy import Strategy
 from edgenas.graph.graph import Arch
+from edgenas.nn.network import Network
+from edgenas.spaces.base import SearchSpace
 from edgenas.system import distributed
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import Losses
@@ -31,16 +33,16 @@ def expect(priced: Priced, evaluator: Evaluator, strategy: Strategy, ctx: Contex
 def _losses(priced: Priced, evaluator: SupernetEvaluator, ctx: Context) -> Losses:
     teacher, space = priced.task.teacher, priced.space
     assert teacher is not None
-    base = _base(priced)
+    base = _base(space, teacher)
     divergence = Divergence(evaluator.supernet, teacher, priced.data.train)
     found = option_losses(divergence, space, base, ctx.progress)
     rows = zip(space.choices, found, strict=True)
     return Losses(space.code(base), {choice.name: tuple(row) for choice, row in rows})
 
 
-def _base(priced: Priced) -> Arch:
+def _base(space: SearchSpace, teacher: Network) -> Arch:
     """The whole network at the middle one of the shape choices that are looked at: what holds there holds near it."""
-    space, whole = priced.space, priced.space.whole
+    whole = teacher.graph.arch
     assert whole is not None
     options = {i: space.allowed[i] for i in space.static_indices}
     return tuple(options[i][(len(options[i]) - 1) // 2] if i in options else option for i, option in enumerate(whole))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from edgenas.nn.network import Network, fresh_network
+from edgenas.pretrained.converter.space import PretrainedSpace
 from edgenas.system.text import accuracy, ms
 from edgenas.training.taylor import channel_importance
 from edgenas.workflows.context import Context
@@ -26,18 +27,19 @@ def teach(priced: Priced, ctx: Context) -> Priced:
     Raises:
         Interrupted: the run is to stop; it can be resumed.
     """
-    task, whole = priced.task, priced.space.whole
-    if whole is None:
+    task, space = priced.task, priced.space
+    if not isinstance(space, PretrainedSpace):
         return priced
+    whole = space.whole
     with ctx.stage("teacher", "fine-tune the whole network"):
-        network = fresh_network(task.space, whole, task.config.seed, task.torch_device)
+        network = fresh_network(space, whole, task.config.seed, task.torch_device)
         found = fine_tuned(task, ctx, network, "teacher", whole)
         importance = ctx.folder.artefact("importance", Importance, partial(_importance, task, network))
-    predicted_ms = ms(float(priced.costs.latency.many(task.space, [whole])[0]))
+    predicted_ms = ms(float(priced.costs.latency.many(space, [whole])[0]))
     right = accuracy(found.accuracy, found.images)
     ctx.reporter.log(f"the whole network, fine-tuned: {right} of the validation images, predicted {predicted_ms}")
-    space = task.space.retrained(network.grouped(), importance.channels)
-    return price(replace(task, space=space, teacher=network), priced.table)
+    retrained = space.retrained(network.grouped(), importance.channels)
+    return price(replace(task, space=retrained, teacher=network), priced.table)
 
 
 def _importance(task: Task, network: Network) -> Importance:

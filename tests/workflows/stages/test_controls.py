@@ -30,7 +30,10 @@ def priced(share: float) -> SimpleNamespace:
     whole = float(MACS.many(space, [space.whole])[0])
     problem = Problem(space, (MACS,), Objective({"macs": share * whole}), lambda arch: {"accuracy": 0.5})
     return SimpleNamespace(
-        space=space, task=SimpleNamespace(space=space), problem=problem, costs=SimpleNamespace(macs=MACS)
+        space=space,
+        task=SimpleNamespace(space=space, teacher=SimpleNamespace(graph=space.graph(space.whole))),
+        problem=problem,
+        costs=SimpleNamespace(macs=MACS),
     )
 
 

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 
 from edgenas.workflows.config import make_config
-from edgenas.workflows.stages import outcome
 from edgenas.workflows.stages.artefacts import Bounds
 
 BOUNDS = Bounds("0", 1.0, "1", 18.3, largest_low_ms=16.9, largest_high_ms=19.8)
@@ -26,12 +25,12 @@ def notes(budget_ms, bounds=BOUNDS, arch=(0,), **settings):
         finalist=SimpleNamespace(arch=arch),
         selection=SimpleNamespace(notes=()),
     )
-    return outcome._notes(chosen, bounds, [])
+    return notes_of(chosen, bounds, [])
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_estimated(monkeypatch):
-    monkeypatch.setattr(outcome, "_estimated_share", lambda priced, arch: 0.0)
+    monkeypatch.setattr(notes, "_estimated_share", lambda priced, arch: 0.0)
 
 
 @pytest.mark.parametrize("budget_ms, told", [(19.8, True), (19.7, False), (18.4, False)])
