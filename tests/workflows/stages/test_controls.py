@@ -29,12 +29,8 @@ def priced(share: float) -> SimpleNamespace:
     space = space_of("lite", 96)[1].restrict({"width": [0]})
     whole = float(MACS.many(space, [space.whole])[0])
     problem = Problem(space, (MACS,), Objective({"macs": share * whole}), lambda arch: {"accuracy": 0.5})
-    return SimpleNamespace(
-        space=space,
-        task=SimpleNamespace(space=space, teacher=SimpleNamespace(graph=space.graph(space.whole))),
-        problem=problem,
-        costs=SimpleNamespace(macs=MACS),
-    )
+    task = SimpleNamespace(space=space, teacher=SimpleNamespace(graph=space.graph(space.whole)))
+    return SimpleNamespace(space=space, task=task, problem=problem, costs=SimpleNamespace(macs=MACS))
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from edgenas.workflows.config import make_config
+from edgenas.workflows.stages import notes as module
 from edgenas.workflows.stages.artefacts import Bounds
 
 BOUNDS = Bounds("0", 1.0, "1", 18.3, largest_low_ms=16.9, largest_high_ms=19.8)
 
 
-def notes(budget_ms, bounds=BOUNDS, arch=(0,), **settings):
+def notes(budget_ms, bounds=BOUNDS, arch=(0,), controls=None, **settings):
     """The notes of a run on a trained network that delivered one of its architectures."""
     config = make_config({"budget_ms": budget_ms, "data": "photos", "evaluator": "features", **settings})
     device = SimpleNamespace(is_here=False, name="pi5")
@@ -23,14 +24,14 @@ def notes(budget_ms, bounds=BOUNDS, arch=(0,), **settings):
         verdict=SimpleNamespace(met=None, reason=""),
         misses=0,
         finalist=SimpleNamespace(arch=arch),
-        selection=SimpleNamespace(notes=()),
+        selection=SimpleNamespace(notes=(), controls=controls or {}),
     )
-    return notes_of(chosen, bounds, [])
+    return module.notes_of(chosen, bounds, [])
 
 
 @pytest.fixture(autouse=True)
 def nothing_is_estimated(monkeypatch):
-    monkeypatch.setattr(notes, "_estimated_share", lambda priced, arch: 0.0)
+    monkeypatch.setattr(module, "_estimated_share", lambda priced, arch: 0.0)
 
 
 @pytest.mark.parametrize("budget_ms, told", [(19.8, True), (19.7, False), (18.4, False)])
@@ -45,3 +46,11 @@ def test_where_a_trained_network_fits_whole_the_command_that_fine_tunes_it_is_na
     assert f"`{command} --budget-ms 20`" in line
     whole = notes(20.0, arch=(1,), pretrained="efficientnet-lite0")
     assert len(whole) == 1, "where it was delivered whole, there is nothing else to do"
+
+
+def test_a_control_that_is_delivered_is_named():
+    said = notes(10.0, controls={"ladder": "0", "uniform": "0", "largest": "1"})
+    assert said == [
+        "the search found nothing that is more accurate than the control ladder and uniform, which is delivered"
+    ]
+    assert notes(10.0, arch=(1,), controls={"ladder": "0"}) == []
