@@ -106,7 +106,7 @@ def search(
         resume: go on with the run in `output` where it was interrupted.
         reuse: run folder whose profile, narrowed space and supernet are taken over.
         trials: architectures to try.
-        minutes: stop the search after this time on the clock.
+        minutes: the whole run ends after about this time: its stages get shares of what is left.
         batch: architectures asked for at a time.
         prune: drop options that no good architecture has, before and during the search.
         workers: trials that run at once on this machine; scratch only.
@@ -211,7 +211,7 @@ def specialize(
         output: run folder; default: runs/<date>-<time>.
         resume: go on with the run in `output` where it was interrupted.
         trials: architectures to try.
-        minutes: stop the search after this time on the clock.
+        minutes: the whole run ends after about this time: its stages get shares of what is left.
         batch: architectures asked for at a time.
         prune: drop options that no good architecture has, before and during the search.
         device: device, by its latency table in `edgenas list devices`; default: this machine.

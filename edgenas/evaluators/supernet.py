@@ -17,12 +17,14 @@ from edgenas.graph.graph import Arch
 from edgenas.nn.supernet import Supernet
 from edgenas.spaces.sampling import sample
 from edgenas.system import distributed
+from edgenas.training.plan import step_seconds
 from edgenas.training.sandwich import sandwich
 from edgenas.training.settings import Settings, batch_size_for, epochs_for, gentle
 from edgenas.training.train import train
 
 STUDENTS = 2  # random architectures a step, beside the largest and the cheapest
 DRAWN = 32  # samples a step of which the first that are scored are the students
+SHARE = 0.4  # of the time that is left when it begins, where that is short
 STREAM = 11  # second word of the seed of each step's random numbers, after the run's: no other training has it
 
 
@@ -62,13 +64,16 @@ def build(priced: Priced, ctx: Context) -> SupernetEvaluator:
     teacher, cheapest = distributed.broadcast(scored_bounds(problem, ctx.rng("teacher")))
     archs = partial(training_archs, problem, config.seed, teacher=teacher, cheapest=cheapest)
     gradients = sandwich(supernet, settings, archs, priced.teacher)
+    shape = data.shape
+    seconds = partial(step_seconds, supernet, gradients, shape, settings.batch_size)
+    settings = ctx.planned("supernet", settings, len(data.train), seconds, SHARE)
     train(
         supernet,
         gradients,
         data.train,
         settings,
-        size=data.shape[1],
+        size=shape[1],
         seed=config.seed,
-        context=ctx.training("supernet", {**priced.identity, "epochs": epochs}),
+        context=ctx.training("supernet", {**priced.identity, "epochs": settings.epochs}),
     )
     return SupernetEvaluator(supernet, data, quick=priced.teacher is not None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgenas.data.base import Data
     from edgenas.nn.network import Network
     from edgenas.system.checkpoint import State
+    from edgenas.training.settings import Settings as TrainingSettings
 
 
 class Strategy(ABC):
@@ -219,6 +220,12 @@ class Context(Protocol):
 
     def rng(self, name: str) -> Generator:
         """Return an independent stream of random numbers for each name, derived from the run's seed."""
+        ...
+
+    def planned(
+        self, name: str, settings: TrainingSettings, images: int, step_seconds: Callable[[], float], share: float = 1.0
+    ) -> TrainingSettings:
+        """Return the settings of the training `name` with the epochs that there is time for, in a share of it."""
         ...
 
     def training(self, name: str, identity: dict[str, Any]) -> TrainingContext:

@@ -128,7 +128,8 @@ def measure(module: nn.Module, step: Step, shape: Shape) -> StepMemory:
     x = torch.zeros((PROBED, *shape), device=device).contiguous(memory_format=torch.channels_last)
     y = torch.zeros(PROBED, dtype=torch.int64, device=device)
     kept = _Kept([*parameters, *module.buffers()])
-    with _unchanged(module), saved_tensors_hooks(kept.pack, lambda tensor: tensor):
+    # Two images are little work: threads would wait for each other most of the time.
+    with unchanged(module, threads=1), saved_tensors_hooks(kept.pack, lambda tensor: tensor):
         step(x, y)
     weights = sum(parameter.numel() * parameter.element_size() for parameter in parameters)
     return StepMemory(weights, kept.peak // PROBED)
@@ -159,19 +160,24 @@ class _Kept:
 
 
 @contextmanager
-def _unchanged(module: nn.Module) -> Iterator[None]:
-    """Undo what a step inside does: to gradients, to running statistics, and to torch's generators."""
+def unchanged(module: nn.Module, threads: int) -> Iterator[None]:
+    """Undo what steps inside do: to gradients, to running statistics, and to torch's generators.
+
+    Args:
+        module: what the steps are of.
+        threads: of the steps.
+    """
     gradients = [(parameter, parameter.grad) for parameter in module.parameters()]
     buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
-    threads = torch.get_num_threads()
+    before = torch.get_num_threads()
     for parameter, _ in gradients:
         parameter.grad = None
-    torch.set_num_threads(1)  # two images are little work: threads would wait for each other most of the time
+    torch.set_num_threads(threads)
     try:
         with torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else []):
             yield
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
         for parameter, gradient in gradients:
             parameter.grad = gradient
         for buffer, value in buffers:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +15,16 @@ from numpy.random import Generator
 
 from edgenas.errors import Interrupted
 from edgenas.runtimes.waiting import Waiting, no_waiting
+from edgenas.system import distributed
 from edgenas.system.progress import ProgressCallback, Reporter, SilentReporter
 from edgenas.system.run_folder import RunFolder
+from edgenas.system.text import duration
 
 if TYPE_CHECKING:
     from edgenas.training.context import TrainingContext
+    from edgenas.training.settings import Settings
+
+ENDING = 0.05  # of a run's minutes: for exports, tests and the bundle
 
 
 def never() -> bool:
@@ -57,6 +63,7 @@ class Context:
         reporter: who is told of stages and notices.
         stop: asked at every safe point.
         waiting: how long its measurements wait for a busy machine.
+        minutes: that all of the run may take, over all the times that it is resumed; infinite without a bound.
     """
 
     folder: RunFolder
@@ -65,6 +72,44 @@ class Context:
     stop: Callable[[], bool] = never
     progress: StageProgress = field(default_factory=StageProgress)
     waiting: Waiting = field(default_factory=no_waiting)
+    minutes: float = math.inf
+
+    def left_s(self, without: str = "") -> float:
+        """Return the seconds that are left for trainings and search; what follows them has its own share.
+
+        Args:
+            without: a stage whose time does not count: the one that asks, for a resumed one to get the same answer.
+        """
+        used = sum(seconds for stage, seconds in self.folder.seconds.items() if stage != without)
+        return max(0.0, (1 - ENDING) * 60 * self.minutes - used)
+
+    def planned(
+        self, name: str, settings: Settings, images: int, step_seconds: Callable[[], float], share: float = 1.0
+    ) -> Settings:
+        """Return settings with the epochs that there is time for, and say how long the training will take.
+
+        A resumed training keeps the epochs that it began with.
+
+        Args:
+            name: of the training.
+            settings: with the epochs that it has where time is not short.
+            images: of the training set.
+            step_seconds: measures what a step takes.
+            share: of the time that is left.
+        """
+        from edgenas.training.plan import Plan, plan
+
+        if not settings.epochs:
+            return settings
+
+        def make() -> Plan:
+            return plan(settings, images, distributed.broadcast(step_seconds()), share * self.left_s())
+
+        found = self.folder.artefact(f"{name}-plan", Plan, make)
+        fewer = f", not {settings.epochs}: there is no time for more" if found.epochs < settings.epochs else ""
+        epochs = f"{found.epochs} epoch" + "s" * (found.epochs > 1)
+        self.reporter.log(f"{name}: {epochs} over {images:,} images{fewer}, about {duration(found.seconds)}")
+        return replace(settings, epochs=found.epochs)
 
     def rng(self, name: str) -> Generator:
         """Return an independent stream of random numbers for each name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import inspect
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -118,7 +119,10 @@ def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iter
         if folder.notice:
             reporter.log(folder.notice)
         waiting = waiting_for(config.wait_minutes, reporter)
-        yield Context(folder, config.seed, reporter, lambda: distributed.agree(stop()), waiting=waiting)
+        minutes = math.inf if config.minutes is None else config.minutes
+        yield Context(
+            folder, config.seed, reporter, lambda: distributed.agree(stop()), waiting=waiting, minutes=minutes
+        )
     finally:
         folder.unlock()
 

@@ -112,7 +112,8 @@ def _train_selected(
     first = len(trained)  # numbers go on through all attempts, as they name files
     for number, code in enumerate(chosen.finalists, start=first):
         with ctx.stage("training", f"train finalist {number + 1} of {first + len(chosen.finalists)}"):
-            trained.append(train_finalist(priced.task, evaluator, ctx, priced.space.parse(code), number))
+            share = 1 / (first + len(chosen.finalists) - number)  # those that follow get as much
+            trained.append(train_finalist(priced.task, evaluator, ctx, priced.space.parse(code), number, share))
     return chosen
 
 

@@ -19,6 +19,8 @@ from edgenas.workflows.setup import has_own_weights, torch_device
 from edgenas.workflows.stages.replacement import expect
 from edgenas.workflows.task import Priced
 
+SHARE = 0.25  # of the time that is left when the search begins, where that is short
+
 
 def check_workers(config: Config) -> None:
     """Check that trials can run in parallel, if they are to.
@@ -81,7 +83,7 @@ def explore(priced: Priced, evaluator: Evaluator, strategy: Strategy, ctx: Conte
             strategy,
             study,
             max_trials=config.trials,
-            minutes=config.minutes or float("inf"),
+            minutes=SHARE * ctx.left_s("search") / 60,
             batch=config.batch,
             weights_version=lambda: evaluator.weights_version,
             map_=map_,

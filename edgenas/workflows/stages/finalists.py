@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from edgenas.nn.network import Network
 from edgenas.system import distributed
 from edgenas.training.distillation import distilled
 from edgenas.training.head import fit_head
+from edgenas.training.plan import step_seconds
 from edgenas.training.settings import RECIPES, Settings, batch_size_for, epochs_for, fine_tuning, steps_of
 from edgenas.training.train import Gradients, Scores, evaluate, regularised, supervised, train
 from edgenas.workflows.context import Context
@@ -41,26 +43,34 @@ def final_settings(task: Task) -> Settings:
     return replace(recipe, epochs=config.final_epochs or recipe.epochs, ghost_batch=config.ghost_batch)
 
 
-def train_finalist(task: Task, evaluator: Evaluator, ctx: Context, arch: Arch, number: int) -> Finalist:
+def train_finalist(
+    task: Task, evaluator: Evaluator, ctx: Context, arch: Arch, number: int, share: float = 1.0
+) -> Finalist:
     """Train one finalist from the evaluator's weights on the training split, and score it on validation.
 
     One that was trained to the end in the run whose weights are used is taken as it is, unless epochs are asked for.
 
     Args:
         number: of the finalist, in the name of its checkpoint.
+        share: of the time that is left, for its training.
     """
     trained = task.inherited.finalists if task.inherited else {}
     network = None if task.config.final_epochs else trained.get(arch)
     if network is None:
         network = evaluator.network(arch)
-        return Finalist(
-            arch, network, fine_tuned(task, ctx, network, f"finalist-{number}", arch, _refining(task, network))
-        )
+        scores = fine_tuned(task, ctx, network, f"finalist-{number}", arch, _refining(task, network), share)
+        return Finalist(arch, network, scores)
     return Finalist(arch, network, _scored(task, network))
 
 
 def fine_tuned(
-    task: Task, ctx: Context, network: Network, name: str, arch: Arch, settings: Settings | None = None
+    task: Task,
+    ctx: Context,
+    network: Network,
+    name: str,
+    arch: Arch,
+    settings: Settings | None = None,
+    share: float = 1.0,
 ) -> Scores:
     """Train a network in place on the training split, by the soft labels of the task's teacher if there is one.
 
@@ -71,19 +81,24 @@ def fine_tuned(
         name: of the checkpoint.
         arch: of the network.
         settings: of the training; those of the run's recipe by default.
+        share: of the time that is left.
 
     Returns:
         its scores on the validation split.
     """
     settings = settings or final_settings(task)
+    size = (task.teacher or network).graph.input.shape[1]
+    module, gradients = _trained(task, network, settings)
+    shape = (task.data.shape[0], size, size)
+    seconds = partial(step_seconds, module, gradients, shape, settings.batch_size)
+    settings = ctx.planned(name, settings, len(task.data.train), seconds, share)
+    # Again, as drop-path rises over all the steps.
     module, gradients = _trained(task, network, settings)
     # Epochs are part of it: a checkpoint on another schedule is at another rate.
     identity = {**task.identity, "arch": task.space.code(arch), "epochs": settings.epochs}
     context = ctx.training(name, identity)
     if network.needs_head and not (context.checkpoint and context.checkpoint.exists()):
         fit_head(network, task.data.train, seed=task.config.seed, progress=ctx.progress)
-    sees = task.teacher or network
-    size = sees.graph.input.shape[1]
     train(module, gradients, task.data.train, settings, size=size, seed=task.config.seed, context=context)
     return _scored(task, network)
 

@@ -16,6 +16,7 @@ from edgenas.workflows.task import Priced, Task, price
 
 # Training images that say which channels matter, in batches that are small; see `channel_importance`.
 IMAGES, BATCH = 512, 16
+SHARE = 0.3  # of the time that is left when it begins, where that is short
 DIGITS = 6  # of an importance that are kept
 
 
@@ -33,7 +34,7 @@ def teach(priced: Priced, ctx: Context) -> Priced:
     whole = space.whole
     with ctx.stage("teacher", "fine-tune the whole network"):
         network = fresh_network(space, whole, task.config.seed, task.torch_device)
-        found = fine_tuned(task, ctx, network, "teacher", whole)
+        found = fine_tuned(task, ctx, network, "teacher", whole, share=SHARE)
         importance = ctx.folder.artefact("importance", Importance, partial(_importance, task, network))
     predicted_ms = ms(float(priced.costs.latency.many(space, [whole])[0]))
     right = accuracy(found.accuracy, found.images)
