@@ -99,7 +99,7 @@ class Config:
     )
     weights: str | None = _setting(None, "file with the weights of a network of your own: safetensors or a state dict")
     preset: str | None = _setting(None, "known system: its strategy, evaluator and reward, where they are not given")
-    strategy: str = _setting("random", f"search strategy; with --pretrained: {CUTS}")
+    strategy: str = _setting("random", f"search strategy; with --pretrained: {CUTS['strategy']}")
     evaluator: str | None = _setting(
         None, "how architectures are scored: supernet (shared weights), scratch or tabular; default: the strategy's own"
     )
@@ -139,7 +139,9 @@ class Config:
         high=10**4,
     )
     train_device: str = _setting("auto", "where networks are trained: auto, cpu, cuda", choices=("auto", "cpu", "cuda"))
-    shape_choices: int = _setting(2, "combinations of shape choices (width, resolution) to keep", low=1, high=1000)
+    shape_choices: int = _setting(
+        2, f"combinations of width and resolution to keep; with --pretrained: {CUTS['shape_choices']}", low=1, high=1000
+    )
     finalists: int = _setting(2, "architectures that are trained to the end", low=1, high=100)
     controls: str | None = _setting(
         None,

@@ -28,13 +28,13 @@ PRESETS = {
 }
 
 
-# The strategy for networks that are cut out of a trained one.
-CUTS = "milp"
+# For networks that are cut out of a trained one: resolution and cuts are weighed against each other, option by option.
+CUTS: Mapping[str, Any] = {"strategy": "milp", "shape_choices": 3}
 
 
-def defaults_of(given: Mapping[str, Any]) -> Mapping[str, str]:
+def defaults_of(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the defaults that depend on what else is given."""
-    return {} if given.get("pretrained") is None else {"strategy": CUTS}
+    return {} if given.get("pretrained") is None else CUTS
 
 
 def preset_settings(name: str | None) -> Mapping[str, str]:
