@@ -116,9 +116,7 @@ class Config:
     resume: bool = _setting(False, "go on with the run in --output where it was interrupted")
     reuse: str | None = _setting(None, "run folder whose profile, narrowed space and supernet are taken over")
     trials: int = _setting(100, "architectures to try", low=1, high=10**6)
-    minutes: float | None = _setting(
-        None, "the whole run ends after about this time: its stages get shares of what is left", low=0.001, high=1e6
-    )
+    minutes: float | None = _setting(None, "of the whole run: stages get shares of what is left", low=0.001, high=1e6)
     batch: int = _setting(8, "architectures asked for at a time", low=1, high=10_000)
     prune: bool = _setting(True, "drop options that no good architecture has, before and during the search")
     workers: int = _setting(1, "trials that run at once on this machine; scratch only", low=1, high=1024)
