@@ -249,12 +249,15 @@ def preprocess(images: Tensor | Pixels, size: int, mean: Sequence[float], std: S
         mean: one per channel, of 0..1.
         std: one per channel, of 0..1.
     """
-    x = torch.as_tensor(images).to(torch.float32, memory_format=torch.channels_last)
+    # A copy in any case: what follows is in place.
+    x = torch.as_tensor(images).to(torch.float32, memory_format=torch.channels_last, copy=True)
     if x.shape[-2:] != (size, size):
         x = F.interpolate(x, (size, size), mode="bilinear", antialias=True)
-    centre, spread = (torch.tensor(v, dtype=x.dtype, device=x.device).view(-1, 1, 1) for v in (mean, std))
-    x = (x / 255).sub_(centre).div_(spread)
-    return x.contiguous(memory_format=torch.channels_last)
+    x = x.permute(0, 2, 3, 1).contiguous()
+    # Row by row: along three channels alone, which lie side by side, it takes three times as long.
+    centre, spread = (torch.tensor(v, dtype=x.dtype, device=x.device).repeat(size) for v in (mean, std))
+    x.view(len(x), size, size * x.shape[3]).div_(255).sub_(centre).div_(spread)
+    return x.permute(0, 3, 1, 2)
 
 
 def _cut_out(x: Tensor, share: float, step: Step) -> Tensor:

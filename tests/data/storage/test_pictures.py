@@ -126,6 +126,23 @@ def test_a_disk_that_fills_up_meanwhile_leaves_no_cache(opened, monkeypatch):
     assert len(opened()[2]) > 0
 
 
+def test_parts_of_cached_pictures_are_as_sharp_as_those_of_the_files(tmp_path):
+    """Training is to see what evaluation sees, which resizes the full picture once."""
+    (tmp_path / "set").mkdir()
+    full = Image.fromarray(noise(400, 300)).resize((800, 600), Image.Resampling.BICUBIC)  # detail at all scales
+    full.save(tmp_path / "set" / "a.png")
+    options = PhotoOptions(cache=tmp_path / "cache")
+    cached = Image.fromarray(cached_pictures(tmp_path / "set", (tmp_path / "set" / "a.png",), 96, options).read(0))
+    share = cached.width / full.width
+
+    def part(image: Image.Image, scale: float) -> np.ndarray:
+        box = tuple(scale * x for x in (100, 80, 600, 580))
+        return np.asarray(image.resize((96, 96), Image.Resampling.BILINEAR, box=box), dtype=float)
+
+    sharpness = [np.abs(np.diff(part(image, scale), axis=1)).mean() for image, scale in ((full, 1.0), (cached, share))]
+    assert sharpness[1] == pytest.approx(sharpness[0], rel=0.03)
+
+
 @pytest.mark.parametrize("shape, hidden", [((30, 30), 0.0), ((30, 40), 0.25), ((90, 160), 0.4375), ((40, 30), 0.25)])
 def test_what_a_crop_hides(tmp_path, shape, hidden):
     (tmp_path / "set").mkdir()
