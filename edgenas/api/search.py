@@ -58,6 +58,7 @@ def search(
     train_device: str | None = None,
     shape_choices: int | None = None,
     finalists: int | None = None,
+    controls: str | None = None,
     supernet_epochs: int | None = None,
     search_epochs: int | None = None,
     final_epochs: int | None = None,
@@ -120,6 +121,8 @@ def search(
         train_device: where networks are trained: auto, cpu, cuda.
         shape_choices: combinations of shape choices (width, resolution) to keep.
         finalists: architectures that are trained to the end.
+        controls: what needed no search and is trained beside them, where cuts of a trained network are searched:
+            ladder, all or none.
         supernet_epochs: default: as many as see 6,000 images, at least 2.
         search_epochs: of a strategy that trains weights; default: as many as its number of images takes, at least 4.
         final_epochs: default: as many as see 8,000 images, at least 6; with `specialize` at least 1.
@@ -178,6 +181,7 @@ def specialize(
     threads: int | None = None,
     wait_minutes: float | None = None,
     finalists: int | None = None,
+    controls: str | None = None,
     final_epochs: int | None = None,
     int8: bool | None = None,
     output: str | os.PathLike[str] | None = None,
@@ -222,6 +226,8 @@ def specialize(
             search goes on with a wider interval.
         train_device: where networks are trained: auto, cpu, cuda.
         finalists: architectures that are trained to the end.
+        controls: what needed no search and is trained beside them, where cuts of a trained network are searched:
+            ladder, all or none.
         final_epochs: default: as many as see 8,000 images, at least 6; with `specialize` at least 1.
         int8: also make and measure an int8 model.
         download: allow the data set to be downloaded.

@@ -45,6 +45,7 @@ GROUPS = {
         "prune",
         "shape_choices",
         "finalists",
+        "controls",
     ),
     "scores": ("evaluator", "scores", "scores_name"),
     "parallel": ("workers", "ray"),

@@ -21,7 +21,7 @@ edgenas specialize --output runs/photos-epyc --resume"""
 GROUPS = {
     "limits": ("budget_ms", "budgets_ms", "max_params", "max_memory_mb", "max_file_mb"),
     "device": ("device", "precision", "runtime", "threads", "wait_minutes", "int8"),
-    "search": ("strategy", "options", "trials", "minutes", "batch", "prune", "finalists", "final_epochs"),
+    "search": ("strategy", "options", "trials", "minutes", "batch", "prune", "finalists", "controls", "final_epochs"),
     "run": (*flags.BESIDE_RUN, "output", "resume"),
 }
 

@@ -44,7 +44,7 @@ TASK = (*IMAGES, "validation_share", "space", "pretrained", "weights", "seed", "
 LIMITS = ("max_params", "max_memory_mb", "max_file_mb")
 CONDITIONS = ("runtime", "threads")
 FREE = ("budget_ms", "budgets_ms", "device", "precision", "strategy", "options", "trials", "minutes", "batch", "prune")
-AFTER = ("finalists", "final_epochs", "int8", "output", "resume")
+AFTER = ("finalists", "controls", "final_epochs", "int8", "output", "resume")
 CHANGEABLE = (*FREE, *LIMITS, *CONDITIONS, *AFTER, "wait_minutes", *MOVABLE)
 
 

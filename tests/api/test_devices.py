@@ -11,7 +11,7 @@ import pytest
 
 import edgenas
 from edgenas.testing import Tiny
-from edgenas.workflows.config import Config
+from edgenas.workflows.config import Config, make_config
 from edgenas.workflows.kit_content import KitOptions
 
 
@@ -50,6 +50,9 @@ def test_a_kit_of_finalists(kits):
     assert run == Path("runs/pi5")
 
 
+OWN = {"pretrained": "mine:network", "weights": "w.pt", "image_size": 96}
+
+
 @pytest.mark.parametrize(
     "name, call, expected",
     [
@@ -57,7 +60,11 @@ def test_a_kit_of_finalists(kits):
         (
             "ingest",
             lambda: edgenas.ingest("r.jsonl", pretrained="mine:network", weights=Path("w.pt"), image_size=96),
-            dict(kit=None, out=None, config=Config(pretrained="mine:network", weights="w.pt", image_size=96)),
+            dict(
+                kit=None,
+                out=None,
+                config=make_config({"pretrained": "mine:network", "weights": "w.pt", "image_size": 96}),
+            ),
         ),
         (
             "adapt",

@@ -39,7 +39,7 @@ from edgenas.workflows.run_start import keep_config
 from edgenas.workflows.search import search
 from edgenas.workflows.setup import completed, make_task, plain_task, run_in
 from edgenas.workflows.stages.bounds import measured_bounds
-from edgenas.workflows.stages.candidates import _measure
+from edgenas.workflows.stages.candidates import measure_candidates
 from edgenas.workflows.stages.deliver import test
 from edgenas.workflows.stages.files import export_finalist
 from edgenas.workflows.stages.finalists import train_finalist
@@ -160,7 +160,7 @@ def _largest(priced: Priced, ctx: Context) -> dict[str, Any]:
     rng, problem = ctx.rng("largest"), priced.problem
     grown = {fill_budget(problem, arch, rng) for arch in (random_feasible(problem, rng) for _ in range(60)) if arch}
     ranked = sorted(grown, key=lambda arch: -problem.preview([arch])[0]["macs"])
-    measured = _measure(priced, dict.fromkeys(ranked[:8], 0.0), ctx, 0)
+    measured = measure_candidates(priced, dict.fromkeys(ranked[:8], 0.0), ctx, "0")
     arch = next(arch for arch in ranked[:8] if measured[arch].met)
     evaluator: Evaluator = plugins.load("evaluators", "supernet").build(priced, ctx)
     with ctx.stage("training", "train the network with most MACs"):

@@ -16,7 +16,10 @@ from edgenas.workflows.config import Config, flag, to_toml
 from tests.cli.fakes import one_line
 
 SAMPLES = {bool: True, int: "3", float: "0.25", str: "cpu"}
-SPECIAL = {"recipe": "300", "ray": "auto", "preset": "mnasnet", "reward": "soft", "precision": "int8", "fit": "pad"}
+SPECIAL = {
+    **{"recipe": "300", "ray": "auto", "preset": "mnasnet", "reward": "soft", "precision": "int8", "fit": "pad"},
+    "controls": "ladder",
+}
 MAPPINGS = ("budgets_ms", "options")
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgenas.cli import main as cli
-from edgenas.workflows.config import Config
+from edgenas.workflows.config import Config, make_config
 from tests.cli.conftest import written
 from tests.cli.fakes import one_line
 
@@ -19,7 +19,7 @@ def test_tables_of_a_device(fake, capsys):
 def test_what_the_kit_is_of_may_be_named(fake):
     ingesting = fake("ingest", answer=written({"device": "pi5", "precision": "fp32", "repeat_error": "0.01"}))
     assert cli.main(["ingest", "r.jsonl", "--pretrained", "mine:network", "--image-size", "96"]) == 0
-    assert ingesting.calls[0][1]["config"] == Config(pretrained="mine:network", image_size=96)
+    assert ingesting.calls[0][1]["config"] == make_config({"pretrained": "mine:network", "image_size": 96})
 
 
 def test_beside_a_run_nothing_is_named(fake, capsys):

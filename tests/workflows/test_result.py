@@ -15,7 +15,7 @@ FIELDS = """met_budget budget_ms device runtime threads precision predicted_ms p
 measured_ms measured_p90_ms repeat_error largest_ms smallest_ms validation_accuracy test_accuracy onnx_test_accuracy
 int8_test_accuracy int8_measured_ms macs params peak_bytes file_bytes limits space arch genotype choices strategy
 evaluator data seed trials feasible_trials hypervolume reference_point test_reads seconds file bundle front
-source balanced_accuracy recall confusion measurement delivered""".split()
+source balanced_accuracy recall confusion measurement delivered controls""".split()
 
 
 def test_the_json_has_these_fields_in_this_order():

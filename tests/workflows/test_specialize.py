@@ -121,7 +121,7 @@ def test_what_is_far_from_the_trained_accuracy_is_trained_for_longer(
 ):
     with inheriting(searched, tmp_path / "run") as (task, evaluator, _):
         arch, best = next(iter(task.inherited.finalists.items()))
-        monkeypatch.setattr(finalists, "_scores", lambda task, n: Scores(0.9 if n is best else accuracy, 1.0, 100))
+        monkeypatch.setattr(finalists, "_scored", lambda task, n: Scores(0.9 if n is best else accuracy, 1.0, 100))
         refining = finalists._refining(task, evaluator.network(arch))
         images = len(task.data.train)
     assert refining.learning_rate == learning_rate

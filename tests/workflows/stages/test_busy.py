@@ -13,7 +13,7 @@ from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.limits import limits_of
 from edgenas.workflows.stages.artefacts import Bounds, Candidate
 from edgenas.workflows.stages.bounds import check_bounds, measured_bounds
-from edgenas.workflows.stages.candidates import _measure
+from edgenas.workflows.stages.candidates import measure_candidates
 from edgenas.workflows.stages.pricing import profile
 from edgenas.workflows.task import Device
 from tests import _busy_runtime as runtime
@@ -80,6 +80,6 @@ def test_a_profile_beside_other_programs_is_wider_and_not_cached(busy, ctx, said
 def test_a_candidate_in_doubt_is_no_miss(busy, ctx, monkeypatch):
     monkeypatch.setattr("edgenas.workflows.stages.profile.SPREAD_SECONDS", 0.1)
     priced = profile(task_here(0.02), ctx)
-    (row,) = _measure(priced, {ARCHS[0]: 0.9}, ctx, 0).values()
+    (row,) = measure_candidates(priced, {ARCHS[0]: 0.9}, ctx, "0").values()
     assert isinstance(row, Candidate) and row.measured_ms is not None
     assert (row.met, row.clean) == ((None, False) if busy else (True, True))
