@@ -203,8 +203,8 @@ def compare_runs(name: str, before: Path, today: Path) -> Iterator[Compared]:
     """Compare two run folders: trials, result, manifest, weights and the files that an app gets."""
     trials = [_lines(run / "trials.jsonl") for run in (before, today)]
     yield compared(name, "values of trials", *map(leaves, trials))
-    for file, what in (("result.json", "values of the result"), ("manifest.json", "values of the manifest")):
-        yield compared(name, what, *(leaves(_json(run / file)) for run in (before, today)))
+    yield compared(name, "values of the result", *(leaves(_result(run)) for run in (before, today)))
+    yield compared(name, "values of the manifest", *(leaves(_json(run / "manifest.json")) for run in (before, today)))
     yield compared(name, "tensors of checkpoints", *(_tensors(run) for run in (before, today)))
     files = ("model.onnx", "model.int8.onnx", "labels.txt", "golden.npz", "table.csv")
     yield compared(name, "files, byte by byte", *({f: _bytes(run / f) for f in files} for run in (before, today)))
@@ -243,6 +243,16 @@ def leaves(value: Any, path: str = "") -> dict[str, Any]:
         if key not in UNLIKE:
             found |= leaves(item, f"{path}/{key}")
     return found
+
+
+def _result(run: Path) -> dict[str, Any]:
+    """The result, with the points of front and delivered model by architecture.
+
+    The older version had the delivered model among those of the front, even where another point beats it in all.
+    """
+    found: dict[str, Any] = _json(run / "result.json")
+    points = [*found["front"], *filter(None, [found.get("delivered")])]
+    return {**found, "front": {point["arch"]: point for point in points}}
 
 
 def _tensors(run: Path) -> dict[str, bytes]:
