@@ -9,10 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from edgenas.training.memory import Shape, unchanged
+from edgenas.training.memory import SMALLEST, Shape, unchanged
 from edgenas.training.settings import Settings, steps_of
 
-PROBED, STEPS = 16, 2  # images of the steps that are timed, after one that is not: a batch takes as many times longer
+# Images of the steps that are timed: as many as fit in memory wherever a batch does, if in parts. A batch takes as many
+# times longer; and the first step, which is not timed, longest.
+PROBED, STEPS = SMALLEST, 3
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,15 @@ from edgenas.workflows.moved import check_same
 from edgenas.workflows.origin import ORIGIN
 
 # What `--reuse` copies: the profile, the narrowing, and last the weights, which a run may be without.
-REUSED = ("bounds.json", "narrow.json", "table.csv", "teacher.pt", "importance.json", "supernet.pt")
+REUSED = (
+    "bounds.json",
+    "narrow.json",
+    "table.csv",
+    "teacher.pt",
+    "teacher-plan.json",
+    "importance.json",
+    "supernet.pt",
+)
 SPREAD = "table-spread"  # the table that the space is narrowed by, before the rest is profiled
 MINIMUM = "limits"  # artefact: the least that the space has of each metric that is limited beside the latency
 # Where a run lives and works is not what it is: a resumed run may differ in these.

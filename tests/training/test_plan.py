@@ -44,4 +44,4 @@ def test_a_batch_takes_as_many_times_longer_as_it_has_images(monkeypatch):
     monkeypatch.setattr("edgenas.training.plan.time.monotonic", lambda: float(next(clock)))
     module = torch.nn.Linear(1, 1)
     time_of = partial(step_seconds, module, lambda x, y, step: None, (1, 1, 1))
-    assert time_of(64) == 4 * time_of(16) and time_of(8) == time_of(16)
+    assert time_of(64) == 4 * time_of(16) and time_of(2) == time_of(4)
