@@ -44,6 +44,13 @@ class Additive:
         return {"accuracy": float(sum(row[option] for row, option in zip(self.scores, arch, strict=True)))}
 
 
+def additive() -> tuple[Problem, float]:
+    """A problem whose quality is a sum of scores, and the best quality within its budget."""
+    problem = Problem(SPACE, COSTS, synthetic(SPACE, 0.3).objective, Additive(SPACE))
+    archs = np.array(all_archs(SPACE))[problem.feasible(all_archs(SPACE))].tolist()
+    return problem, max(problem.evaluator(tuple(arch))["accuracy"] for arch in archs)
+
+
 def test_a_budget_that_is_no_sum_is_refused_before_the_search(rng):
     problem = Problem(SPACE, (*COSTS, PeakBytes()), Objective({GATE: 1.0, "peak_bytes": 1e6}), Additive(SPACE))
     with pytest.raises(UsageError, match="peak_bytes is no sum over a network's kernels.*leave that budget out"):
@@ -62,10 +69,7 @@ def test_founders_show_every_option_that_fits(rng):
 
 
 def test_the_optimum_of_additive_qualities_is_found_and_proven(tmp_path, rng):
-    problem = synthetic(SPACE, 0.3)
-    problem = Problem(SPACE, COSTS, problem.objective, Additive(SPACE))
-    archs = np.array(all_archs(SPACE))[problem.feasible(all_archs(SPACE))].tolist()
-    best = max(problem.evaluator(tuple(arch))["accuracy"] for arch in archs)
+    problem, best = additive()
     strategy = Milp(problem, rng, initial=12)
     asked = told(strategy, problem, 24)
     assert max(problem.evaluator(arch)["accuracy"] for arch in asked) == pytest.approx(best)
@@ -115,10 +119,7 @@ def test_out_of_time_it_proposes_what_is_feasible_and_says_so(tmp_path, rng):
 
 
 def test_where_it_is_known_what_options_cost_the_first_proposal_is_the_optimum_of_that(rng):
-    problem = synthetic(SPACE, 0.3)
-    problem = Problem(SPACE, COSTS, problem.objective, Additive(SPACE))
-    archs = np.array(all_archs(SPACE))[problem.feasible(all_archs(SPACE))].tolist()
-    best = max(problem.evaluator(tuple(arch))["accuracy"] for arch in archs)
+    problem, best = additive()
     strategy = Milp(problem, rng, initial=4)
     strategy.expect([[100 * score for score in row] for row in problem.evaluator.scores])  # in a unit of their own
     asked = told(strategy, problem, 6)
@@ -128,10 +129,7 @@ def test_where_it_is_known_what_options_cost_the_first_proposal_is_the_optimum_o
 
 def test_trials_correct_what_was_expected_of_options(tmp_path, rng):
     """What was expected is the opposite of what is true."""
-    problem = synthetic(SPACE, 0.3)
-    problem = Problem(SPACE, COSTS, problem.objective, Additive(SPACE))
-    archs = np.array(all_archs(SPACE))[problem.feasible(all_archs(SPACE))].tolist()
-    best = max(problem.evaluator(tuple(arch))["accuracy"] for arch in archs)
+    problem, best = additive()
     strategy = Milp(problem, rng, initial=8)
     strategy.expect([[-score for score in row] for row in problem.evaluator.scores])
     told(strategy, problem, 40)

@@ -29,12 +29,18 @@ class Divergence:
         """Compare on some training images, which the teacher sees at its own size."""
         size = teacher.graph.input.shape[1]
         self.supernet = supernet
+        self._known: dict[Arch, float] = {}  # the network that options are tried in comes once a choice
         self.images = torch.cat([x for x, _ in train.batches(BATCH, size=size, limit=IMAGES // BATCH)])
         self.labels = torch.cat([soft_labels(teacher, x) for x in torch.split(self.images, BATCH)])
 
-    @torch.no_grad()
     def __call__(self, arch: Arch) -> float:
         """Return the divergence of a network, whose batch norm takes the statistics of these images."""
+        if arch not in self._known:
+            self._known[arch] = self._measured(arch)
+        return self._known[arch]
+
+    @torch.no_grad()
+    def _measured(self, arch: Arch) -> float:
         side = self.supernet.space.graph(arch).input.shape[1]
         logits: Tensor = self.supernet(resized(self.images, side), arch)
         return float(F.kl_div(logits.float().log_softmax(1), self.labels, reduction="batchmean"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Set
 from dataclasses import replace
-from functools import partial
 from itertools import count, takewhile
 from pathlib import Path
 
@@ -105,9 +104,13 @@ def _train_selected(
     excluded: Set[Arch],
     trained: list[Finalist],
 ) -> Selection:
-    """Choose finalists, and add them, trained, to `trained`."""
+    """Choose finalists, the first time with controls beside them, and add them, trained, to `trained`."""
+
+    def make() -> Selection:
+        found = select(priced, evaluator, study, strategy, ctx, earlier=attempt, excluded=excluded)
+        return found if attempt else with_controls(priced, evaluator, found, ctx)
+
     with ctx.stage("finalists", "choose finalists"):
-        make = partial(_selected, priced, evaluator, strategy, study, ctx, attempt, excluded)
         chosen = ctx.folder.artefact(selection_file(attempt), Selection, make)
     first = len(trained)  # numbers go on through all attempts, as they name files
     for number, code in enumerate(chosen.finalists, start=first):
@@ -115,20 +118,6 @@ def _train_selected(
             share = 1 / (first + len(chosen.finalists) - number)  # those that follow get as much
             trained.append(train_finalist(priced.task, evaluator, ctx, priced.space.parse(code), number, share))
     return chosen
-
-
-def _selected(
-    priced: Priced,
-    evaluator: Evaluator,
-    strategy: Strategy,
-    study: Study,
-    ctx: Context,
-    attempt: int,
-    excluded: Set[Arch],
-) -> Selection:
-    """Choose finalists; the first time with the controls beside them."""
-    chosen = select(priced, evaluator, study, strategy, ctx, earlier=attempt, excluded=excluded)
-    return chosen if attempt else with_controls(priced, evaluator, chosen, ctx)
 
 
 def selection_file(attempt: int) -> str:
