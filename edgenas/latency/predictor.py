@@ -19,6 +19,8 @@ from edgenas.spaces.build import parse_spec
 from edgenas.system.metric import Metric
 
 MOST_NAMED = 3  # spaces of a table that a message names
+# Networks of one trained network at one image size, measured together, that need no others beside them.
+ENOUGH_ALIKE = 24
 
 
 class Prices:
@@ -145,13 +147,14 @@ def latency_interval(
     >>> low < ms < high
     True
     """
-    prices = Prices(table, estimate_missing=estimate_missing)
-    correction = fit_correction(*training_rows(prices, space.name, by_size=space.corrected_by_size))
+    by_size = space.corrected_by_size
+    prices = Prices(table if not by_size else _alike(table, space.spec), estimate_missing=estimate_missing)
+    correction = fit_correction(*training_rows(prices, space.name, by_size=by_size))
     # Networks of an adapted table are predictions themselves: how well they fit says nothing of how true they are.
     correction = replace(
         correction,
         margin=correction.margin + table.adapted_margin + table.unclean_margin,
-        estimated_share=_estimated_share(prices, space.name) if space.corrected_by_size and prices.estimated else 0.0,
+        estimated_share=_estimated_share(prices, space.name) if by_size and prices.estimated else 0.0,
     )
     return Latency(prices, correction), Latency(prices, correction, -1), Latency(prices, correction, 1)
 
@@ -173,6 +176,15 @@ def training_rows(prices: Prices, space_name: str, *, by_size: bool = False) -> 
             rows.append(network_features(nodes) if by_size else nodes.sum(axis=0))
             ms.append(net.ms)
     return rows, ms
+
+
+def _alike(table: LatencyTable, spec: str) -> LatencyTable:
+    """The table with the networks of a spec alone, where they are enough.
+
+    Others were measured at another time, when the same machine may have been half as fast.
+    """
+    alike = tuple(net for net in table.nets if net.spec == spec)
+    return replace(table, nets=alike) if len(alike) >= ENOUGH_ALIKE else table
 
 
 def _estimated_share(prices: Prices, space_name: str) -> float:

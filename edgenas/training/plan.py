@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from edgenas.training.memory import SMALLEST, Shape, unchanged
 from edgenas.training.settings import Settings, steps_of
 
-# Images of the steps that are timed: as many as fit in memory wherever a batch does, if in parts. A batch takes as many
-# times longer; and the first step, which is not timed, longest.
-PROBED, STEPS = SMALLEST, 3
+# Images of the steps that are timed: as many as fit in memory wherever a batch does, if in parts. Of small images more
+# are timed, too, as half of what a few of them take may be the step's own.
+FEW, MORE, PIXELS = SMALLEST, 16, 16 * 160**2
+STEPS = 3  # that are timed; the first one, which takes longest, is not
 
 
 @dataclass(frozen=True)
@@ -50,20 +51,28 @@ def step_seconds(
         shape: of one image (C, H, W).
         batch_size: images of a batch.
     """
-    device = next(module.parameters()).device
-    count = min(PROBED, batch_size)
-    x = torch.zeros((count, *shape), device=device).contiguous(memory_format=torch.channels_last)
-    y = torch.zeros(count, dtype=torch.int64, device=device)
+    few = min(FEW, batch_size)
+    more = max(few, min(MORE, batch_size, PIXELS // (shape[1] * shape[2])))
     was_training = module.training
     module.train()
     with unchanged(module, threads=torch.get_num_threads()):
-        for step in range(1 + STEPS):
-            if step == 1:
-                started = _now(device)
-            gradients(x, y, step)
-        seconds = (_now(device) - started) / STEPS
+        seconds, of_few = (_seconds(module, gradients, shape, count) for count in (more, few))
     module.train(was_training)
-    return seconds * batch_size / count
+    each = seconds / few if more == few else max(0.0, seconds - of_few) / (more - few)
+    return seconds + (batch_size - more) * each
+
+
+def _seconds(module: nn.Module, gradients: Callable[[Tensor, Tensor, int], object], shape: Shape, images: int) -> float:
+    """What the fastest of some steps on so many images takes."""
+    device = next(module.parameters()).device
+    x = torch.zeros((images, *shape), device=device).contiguous(memory_format=torch.channels_last)
+    y = torch.zeros(images, dtype=torch.int64, device=device)
+    seconds = []
+    for step in range(1 + STEPS):
+        started = _now(device)
+        gradients(x, y, step)
+        seconds.append(_now(device) - started)
+    return min(seconds[1:])
 
 
 def _now(device: torch.device) -> float:

@@ -127,6 +127,19 @@ def test_training_rows_are_the_networks_of_the_space_that_can_be_priced(space, t
     assert 0 < len(training_rows(Prices(without(table, key)), "mbconv")[1]) < 100
 
 
+@pytest.mark.parametrize(("alike", "counted"), [(10, 60), (30, 30)])
+def test_networks_of_another_size_and_hour_count_only_where_those_alike_are_few(space, alike, counted):
+    rng = np.random.default_rng(1)
+    own, other = mbconv(), mbconv()
+    own.corrected_by_size = True
+    archs = [sample(space, rng) for _ in range(60)]
+    rows = net_rows(other, archs, rng)
+    slow = [replace(row, spec="mbconv 3x32x32 7", ms=2 * row.ms) for row in rows[alike:]]
+    table = table_of(own, [*rows[:alike], *slow])
+    correction = latency_interval(table, own, estimate_missing=True)[0].correction
+    assert correction.nets == counted and (correction.margin < 0.1) == (counted == alike)
+
+
 def test_a_table_without_networks_uses_the_prior(space):
     latency, _, high = latency_interval(table_of(space), space)
     assert latency.correction.coefficients == tuple(PRIOR.tolist())

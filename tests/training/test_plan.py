@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import pytest
 import torch
@@ -39,9 +38,16 @@ def test_timing_a_step_changes_nothing():
     assert all(p.grad is None for p in network.parameters()) and torch.equal(state, torch.get_rng_state())
 
 
-def test_a_batch_takes_as_many_times_longer_as_it_has_images(monkeypatch):
-    clock = iter(range(100))
-    monkeypatch.setattr("edgenas.training.plan.time.monotonic", lambda: float(next(clock)))
-    module = torch.nn.Linear(1, 1)
-    time_of = partial(step_seconds, module, lambda x, y, step: None, (1, 1, 1))
-    assert time_of(64) == 4 * time_of(16) and time_of(2) == time_of(4)
+@pytest.mark.parametrize(
+    ("side", "batch_size", "own", "expected"),
+    [(64, 32, 0.0, 32.0), (64, 32, 5.0, 37.0), (64, 8, 5.0, 13.0), (64, 2, 5.0, 7.0), (640, 32, 0.0, 32.0)],
+)
+def test_a_step_takes_a_time_of_its_own_and_one_for_each_image(monkeypatch, side, batch_size, own, expected):
+    now = [0.0]
+    monkeypatch.setattr("edgenas.training.plan.time.monotonic", lambda: now[0])
+
+    def gradients(x, y, step):
+        now[0] += own + len(x) + (1.0 if step == 0 else 0.0)  # the first one takes longer
+
+    found = step_seconds(torch.nn.Linear(1, 1), gradients, (1, side, side), batch_size)
+    assert found == pytest.approx(expected)

@@ -64,6 +64,9 @@ def split_rows(
 ) -> Splits:
     """Return the splits that a source defines; those that it does not are drawn from its `train`, stratified.
 
+    A validation split that is given is shuffled, as one that is drawn: sources are sorted by class, and whoever looks
+    at a part of it should see many classes.
+
     Args:
         labels: (N,) class numbers of all images.
         given: rows of each split that the source defines; `train` is always there.
@@ -84,6 +87,9 @@ def split_rows(
     pool = given["train"]
     _check_coverage(labels, given, classes, where)
     pieces = stratified_split(labels[pool], (1 - sum(drawn.values()), *drawn.values()), seed, classes)
+    if "validation" in given:
+        listed = given["validation"]
+        given = {**given, "validation": listed[stratified_split(labels[listed], (1.0,), seed, classes)[0]]}
     rows = {**given, **{name: pool[piece] for name, piece in zip(("train", *drawn), pieces, strict=True)}}
     return Splits(rows["train"], rows["validation"], rows["test"])
 

@@ -59,8 +59,9 @@ def choose(
         priced = refitted(priced, selection.misses_ms)
         first = len(trained) - len(selection.finalists)
         unknown: list[Chosen] = []
-        # The best first: the rest need no export and no measurement once one meets the budget.
-        for number in sorted(range(first, len(trained)), key=lambda i: -trained[i].scores.accuracy):
+        # The best first: the rest need no measurement once one meets the budget.
+        accuracy = {i: _accuracy(priced, trained[i], i, ctx) for i in range(first, len(trained))}
+        for number in sorted(accuracy, key=lambda i: -accuracy[i]):
             files = exported(priced, trained[number], number, ctx)
             found = verdict(priced.task, files, measured(priced, number, ctx).figures)
             chosen = Chosen(number, trained[number], selection, found, len(missed), priced)
@@ -79,6 +80,15 @@ def choose(
         least = min(doubtful, key=lambda chosen: _budget_ms(chosen.verdict, priced))
         return replace(least, verdict=replace(least.verdict, met=None)), trained
     raise none_met(priced, list(missed.values()))
+
+
+def _accuracy(priced: Priced, finalist: Finalist, number: int, ctx: Context) -> float:
+    """Validation accuracy in the precision of the budget: int8 loses more of one network's than of another's."""
+    precision = priced.task.device.precision
+    if precision == "fp32":  # as its file has, which need not be made for it
+        return finalist.scores.accuracy
+    files = exported(priced, finalist, number, ctx).files
+    return files[precision].validation_accuracy if precision in files else 0.0
 
 
 def _budget_ms(found: Verdict, priced: Priced) -> float:
@@ -114,10 +124,16 @@ def _train_selected(
         chosen = ctx.folder.artefact(selection_file(attempt), Selection, make)
     first = len(trained)  # numbers go on through all attempts, as they name files
     for number, code in enumerate(chosen.finalists, start=first):
-        with ctx.stage("training", f"train finalist {number + 1} of {first + len(chosen.finalists)}"):
+        with ctx.stage("training", _title(chosen, code, number + 1, first + len(chosen.finalists))):
             share = 1 / (first + len(chosen.finalists) - number)  # those that follow get as much
             trained.append(train_finalist(priced.task, evaluator, ctx, priced.space.parse(code), number, share))
     return chosen
+
+
+def _title(chosen: Selection, code: str, number: int, of: int) -> str:
+    """What is said of a training."""
+    names = [name for name, control in chosen.controls.items() if control == code]
+    return f"train {number} of {of}: {'control ' + ' and '.join(names) if names else 'finalist'}"
 
 
 def selection_file(attempt: int) -> str:

@@ -8,6 +8,8 @@ from itertools import islice
 
 from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.feasible import fill_budget
+from edgenas.exploration.objective import Objective
+from edgenas.exploration.problem import Problem
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.workflows.config import Config
@@ -34,7 +36,9 @@ def wanted_controls(config: Config, images: int) -> tuple[str, ...]:
 
 
 def control_networks(priced: Priced, ctx: Context, name: str) -> list[Arch]:
-    """Return the architectures of a control that are predicted to meet the budget, the best first, a few at most.
+    """Return the architectures of a control that may meet the budget, the best first, a few at most.
+
+    On this machine a measurement decides among them; elsewhere they are predicted to meet it.
 
     `ladder`: the whole network at the highest resolution that fits. `uniform`: the same share of every block, the
     largest network that fits. `largest`: the whole network's smallest cut, enlarged at random until nothing more fits.
@@ -54,7 +58,7 @@ def control_networks(priced: Priced, ctx: Context, name: str) -> list[Arch]:
         return list({fill_budget(problem, smallest, rng): None for _ in range(TRIES)}) if fits else []
     ladder = _ladder(space, whole)
     archs = ladder if name == LADDER else list(_uniform(space, ladder))
-    kept = [arch for arch, fits in zip(archs, problem.feasible(archs), strict=True) if fits]
+    kept = [arch for arch, fits in zip(archs, _hopeful(priced).feasible(archs), strict=True) if fits]
     macs = dict(zip(kept, priced.costs.macs.many(space, kept), strict=True))
     return list(islice(sorted(kept, key=lambda arch: -macs[arch]), TRIES))
 
@@ -104,6 +108,15 @@ def trained_controls(
         name: {"arch": code, "validation_accuracy": accuracy[code], "latency_ms": latency[code]}
         for name, code in selection.controls.items()
     }
+
+
+def _hopeful(priced: Priced) -> Problem:
+    """The problem, with the low end of the predicted latency against the budget where the device is here."""
+    if not priced.task.device.is_here:
+        return priced.problem
+    budgets, costs = dict(priced.problem.objective.budgets), priced.costs
+    budgets[costs.low.metric] = budgets.pop(costs.gate.metric)
+    return replace(priced.problem, objective=Objective(budgets))
 
 
 def _ladder(space: SearchSpace, whole: Arch) -> list[Arch]:

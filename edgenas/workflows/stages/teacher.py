@@ -38,7 +38,7 @@ def teach(priced: Priced, ctx: Context) -> Priced:
         importance = ctx.folder.artefact("importance", Importance, partial(_importance, task, network))
     predicted_ms = ms(float(priced.costs.latency.many(space, [whole])[0]))
     right = accuracy(found.accuracy, found.images)
-    ctx.reporter.log(f"the whole network, fine-tuned: {right} of the validation images, predicted {predicted_ms}")
+    ctx.reporter.log(f"the whole network, fine-tuned: {right} of the validation images, predicted {predicted_ms} ms")
     retrained = space.retrained(network.grouped(), importance.channels)
     return price(replace(task, space=retrained, teacher=network), priced.table)
 

@@ -44,6 +44,13 @@ def rows(labels: np.ndarray, **given) -> dict[str, list[int]]:
     return {name: sorted(getattr(splits, name).tolist()) for name in ("train", "validation", "test")}
 
 
+def test_a_part_of_a_given_validation_split_has_many_classes():
+    labels = np.repeat(np.arange(3), 20)
+    given = {"train": np.arange(60), "validation": np.arange(60), "test": np.arange(60)}
+    found = split_rows(labels, given, NAMES, validation_share=0.25, seed=0, where="here")
+    assert set(labels[found.validation[:15]]) == {0, 1, 2} and sorted(found.validation) == list(range(60))
+
+
 @pytest.mark.parametrize(
     "given, sizes",
     [

@@ -21,14 +21,14 @@ def test_codes_are_in_the_order_of_their_attempts(tmp_path):
     assert trained_codes(tmp_path) == ["a", "b", "c"], "attempt 2 is not there, so what follows is none of this run"
 
 
-def chosen_of(monkeypatch, met, figures, attempts=1):
+def chosen_of(monkeypatch, met, figures, attempts=1, precision="fp32", int8=()):
     """Choose among finalists of accuracies 0.9, 0.8, ..., of which `met` says what their measurements say.
 
-    Each attempt has as many finalists.
+    Each attempt has as many finalists; `int8` are the accuracies of their int8 files.
     """
     each = len(met) // attempts
     scores = [SimpleNamespace(arch=(i,), scores=SimpleNamespace(accuracy=0.9 - 0.1 * i)) for i in range(len(met))]
-    verdicts = [Verdict(m, "fp32", "", {"fp32": f}) for m, f in zip(met, figures, strict=True)]
+    verdicts = [Verdict(m, precision, "", {precision: f}) for m, f in zip(met, figures, strict=True)]
 
     def train_selected(priced, evaluator, strategy, study, ctx, attempt, excluded, trained):
         first = len(trained)
@@ -37,11 +37,14 @@ def chosen_of(monkeypatch, met, figures, attempts=1):
 
     monkeypatch.setattr(choice, "ATTEMPTS", attempts)
     monkeypatch.setattr(choice, "_train_selected", train_selected)
-    monkeypatch.setattr(choice, "exported", lambda priced, finalist, number, ctx: number)
+    files = [{"int8": SimpleNamespace(validation_accuracy=a)} if a else {} for a in int8]
+    monkeypatch.setattr(
+        choice, "exported", lambda priced, finalist, n, ctx: SimpleNamespace(files=files[n]) if files else n
+    )
     monkeypatch.setattr(choice, "measured", lambda priced, number, ctx: SimpleNamespace(figures=number))
     monkeypatch.setattr(choice, "verdict", lambda task, files, figures: verdicts[figures])
     monkeypatch.setattr(choice, "refitted", lambda priced, misses: priced)
-    device = SimpleNamespace(is_here=True, precision="fp32")
+    device = SimpleNamespace(is_here=True, precision=precision)
     limits = (Limit("latency_ms@here", 20.0, "--budget-ms ", "ms"),)
     task = SimpleNamespace(device=device, limits=limits)
     priced = SimpleNamespace(task=task, space=SimpleNamespace(code=str), config=SimpleNamespace(max_file_mb=None))
@@ -71,3 +74,8 @@ def test_a_busy_machine_never_ends_a_run_without_a_model(monkeypatch, met, figur
 def test_misses_that_are_sure_end_it(monkeypatch):
     with pytest.raises(BudgetError, match="30.000 ms"):
         chosen_of(monkeypatch, [False, False], [BAD, BAD])
+
+
+@pytest.mark.parametrize(("accuracies", "number"), [((0.5, 0.7), 1), ((0.7, 0.5), 0), ((None, 0.1), 1)])
+def test_for_int8_finalists_are_quantised_before_the_choice(monkeypatch, accuracies, number):
+    assert chosen_of(monkeypatch, [True, True], [GOOD, GOOD], precision="int8", int8=accuracies).number == number

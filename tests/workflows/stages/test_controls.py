@@ -29,7 +29,8 @@ def priced(share: float) -> SimpleNamespace:
     space = space_of("lite", 96)[1].restrict({"width": [0]})
     whole = float(MACS.many(space, [space.whole])[0])
     problem = Problem(space, (MACS,), Objective({"macs": share * whole}), lambda arch: {"accuracy": 0.5})
-    task = SimpleNamespace(space=space, teacher=SimpleNamespace(graph=space.graph(space.whole)))
+    elsewhere = SimpleNamespace(is_here=False)
+    task = SimpleNamespace(space=space, teacher=SimpleNamespace(graph=space.graph(space.whole)), device=elsewhere)
     return SimpleNamespace(space=space, task=task, problem=problem, costs=SimpleNamespace(macs=MACS))
 
 
@@ -41,6 +42,17 @@ def test_controls_fit_the_largest_first(tmp_path, name, share):
     assert run.problem.feasible(found).all() and len(set(found)) == len(found)
     macs = MACS.many(run.space, found).tolist()
     assert name == LARGEST or macs == sorted(macs, reverse=True)
+
+
+@pytest.mark.parametrize("is_here", [False, True])
+def test_on_this_machine_what_may_fit_is_measured(tmp_path, is_here):
+    run = priced(0.6)
+    run.task.device = SimpleNamespace(is_here=is_here)
+    run.costs.gate = MACS
+    run.costs.low = CountCost("params")  # of which every network has few enough
+    run.problem = Problem(run.space, (MACS, run.costs.low), run.problem.objective, run.problem.evaluator)
+    largest = control_networks(run, context(tmp_path), LADDER)[0]
+    assert (largest == run.space.whole) == is_here
 
 
 def test_the_ladder_changes_the_resolution_alone_and_uniform_cuts_one_share(tmp_path):
