@@ -24,6 +24,7 @@ def search(
     space: SpaceLike | None = None,
     pretrained: str | None = None,
     weights: str | os.PathLike[str] | None = None,
+    teacher: str | None = None,
     strategy: StrategyLike | None = None,
     max_params: float | None = None,
     max_memory_mb: float | None = None,
@@ -84,6 +85,7 @@ def search(
         pretrained: trained network that is the space: efficientnet-lite0, torchvision:NAME, timm:NAME, or
             package.module:function of your own.
         weights: file with the weights of a network of your own: safetensors or a state dict.
+        teacher: a larger trained network, whose soft labels are learned; default: that of `pretrained`.
         strategy: a name, a class of strategies, or a function of a problem and a generator of random numbers.
         max_params: parameters that the model may have, for example 1e6.
         max_memory_mb: memory for activations, in 10^6 bytes.

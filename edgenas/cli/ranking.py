@@ -49,11 +49,21 @@ def run(arguments: Namespace) -> int:
         [text.ms(row.latency_ms), text.percent(row.shared, 2), text.percent(row.alone, 2), row.arch]
         for row in found.networks
     ]
-    output.write(text.table(["ms", "shared", "alone", "network"], rows, right=range(3)) + "\n")
+    head = ["ms", "shared", "alone", "network"]
+    if found.replacement_spearman is not None:
+        head.insert(3, "losses")
+        rows = [
+            [*row[:3], f"{ranked.replacement:.3f}", row[3]] for row, ranked in zip(rows, found.networks, strict=True)
+        ]
+    output.write(text.table(head, rows, right=range(len(head) - 1)) + "\n")
     # Nan, which equals nothing: all networks are level on one side.
     spearman, kendall = (text.UNKNOWN if x != x else f"{x:.2f}" for x in (found.spearman, found.kendall))
     output.write(
         f"rank correlation of {len(rows)} networks: Spearman {spearman}, Kendall {kendall} "
         f"(alone: {found.epochs} epochs each; accuracies on {found.images} images)\n"
     )
+    if found.replacement_spearman is not None:
+        output.write(
+            f"by replacement losses, without a pass of the network: Spearman {found.replacement_spearman:.2f}\n"
+        )
     return 0

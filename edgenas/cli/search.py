@@ -35,6 +35,7 @@ GROUPS = {
         "space",
         "pretrained",
         "weights",
+        "teacher",
         "preset",
         "strategy",
         "options",

@@ -98,6 +98,7 @@ class Config:
         "package.module:function of your own; `edgenas list pretrained` has them",
     )
     weights: str | None = _setting(None, "file with the weights of a network of your own: safetensors or a state dict")
+    teacher: str | None = _setting(None, "larger trained network, whose soft labels are learned; default: --pretrained")
     preset: str | None = _setting(None, "known system: its strategy, evaluator and reward, where they are not given")
     strategy: str = _setting("random", f"search strategy; with --pretrained: {CUTS['strategy']}")
     evaluator: str | None = _setting(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from edgenas.workflows.config import Config, resolve_data
 
 if TYPE_CHECKING:
     from edgenas.pretrained.base import Pretrained
+    from edgenas.pretrained.converter.space import PretrainedSpace
 
 
 def open_pretrained(config: Config) -> Pretrained | None:
@@ -49,9 +51,44 @@ def check_pretrained(config: Config) -> None:
         DataError: they are damaged.
         UsageError: they are another network's, or edgenas cannot express it.
     """
-    network = open_pretrained(config)
-    if network is not None:
-        network.check()
+    network, teacher = open_pretrained(config), open_teacher(config)
+    for named in (network, teacher):
+        if named is not None:
+            named.check()
+
+
+def open_teacher(config: Config) -> Pretrained | None:
+    """Return the larger network that `teacher` names; None if it names none.
+
+    Raises:
+        UnknownName: there is no such network.
+        UsageError: no network is cut, or the teacher takes images that are normalised otherwise.
+    """
+    if config.teacher is None:
+        return None
+    cut = open_pretrained(config)
+    if cut is None:
+        raise UsageError(f"--teacher {config.teacher}: name the network that is cut, too, with --pretrained")
+    teacher = open_pretrained(replace(config, pretrained=config.teacher, weights=None))
+    assert teacher is not None
+    if (teacher.mean, teacher.std) != (cut.mean, cut.std):
+        raise UsageError(
+            f"--teacher {config.teacher}: it takes images that are normalised otherwise than those of {cut.name}; name "
+            "one of its family"
+        )
+    return teacher
+
+
+def teacher_space(config: Config, shape: Shape, classes: int) -> PretrainedSpace | None:
+    """Return the space of the larger network that `teacher` names, if it names one.
+
+    Args:
+        config: names the networks.
+        shape: of the images, (3, H, W).
+        classes: of the images.
+    """
+    teacher = open_teacher(config)
+    return None if teacher is None else teacher.space(shape, classes)
 
 
 def known_networks() -> Iterator[Pretrained]:

@@ -1,8 +1,12 @@
-"""`edgenas ranking`: accuracies by shared weights beside those of the same networks trained by themselves."""
+"""`edgenas ranking`: accuracies by shared weights beside those of the same networks trained by themselves.
+
+Networks that are cut out of a teacher are trained as its finalists are; what replacement losses expect of them, the sum
+over their options, is ranked as well.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,14 +17,16 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from edgenas.errors import BudgetError
-from edgenas.evaluators.scratch import ScratchEvaluator
 from edgenas.exploration.feasible import Archive, new_samples, repaired_samples
 from edgenas.exploration.problem import Problem
 from edgenas.graph.graph import Arch
+from edgenas.spaces.base import SearchSpace
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import read_artefact, write_artefact
-from edgenas.training.settings import Settings, batch_size_for, epochs_for
 from edgenas.workflows.given import Given
+from edgenas.workflows.stages.alone import alone_settings, trained_alone
+from edgenas.workflows.stages.artefacts import Losses
+from edgenas.workflows.stages.replacement import REPLACEMENT
 from edgenas.workflows.trained_run import open_trained_run
 
 SAMPLES = 2048  # candidates, at most, of which the parts of the range of latencies get equally many
@@ -29,12 +35,16 @@ LEAST = 3  # networks that have a ranking: two are always ranked fully right or 
 
 @dataclass(frozen=True)
 class Ranked:
-    """One network: predicted latency, accuracy (0..1) on the whole validation split by both weights."""
+    """One network: predicted latency, accuracy (0..1) on the whole validation split by both weights.
+
+    `replacement` is the sum of the replacement losses of its options, in nats; None where the run has none.
+    """
 
     arch: str
     latency_ms: float
     shared: float
     alone: float
+    replacement: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,7 @@ class Ranking:
     images: int  # of the validation split
     spearman: float
     kendall: float
+    replacement_spearman: float | None = None  # of the negative losses
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,8 @@ def ranking(
         folder: of the run.
         reporter: who is told of stages and notices.
         networks: how many, spread over the latencies within the budget.
-        epochs: of each network; by default those of the evaluator scratch.
+        epochs: of each network; by default those of the evaluator scratch, or of finalists that are cut out of a
+            teacher.
         given: objects that stand for names of the configuration.
         moved: settings that may have changed since: where the data is, where networks are trained.
 
@@ -83,19 +95,17 @@ def ranking(
     with reporter.stage("open the run"):
         source = open_trained_run(folder, reporter, given, moved)
     priced, evaluator = source.priced, source.evaluator()
-    images = len(priced.data.train)
-    epochs = epochs or priced.config.scratch_epochs or epochs_for(20_000, 1, images)
+    settings = alone_settings(priced, epochs)
     # Only what shared weights were trained for can be scored by them; pruning may have narrowed the space.
     problem = replace(priced.problem, space=source.trained.space)
     archs = stratified(problem, priced.costs.latency.metric, networks, source.context.rng("ranking"))
     if len(archs) < LEAST:
         raise BudgetError(f"{folder}: {len(archs)} networks are within its budget; there is nothing to rank")
-    settings = Settings(epochs, batch_size_for(images))
-    trainer = ScratchEvaluator(priced.space, priced.data, settings, priced.torch_device, priced.config.seed)
+    trainer = trained_alone(priced, evaluator, settings)
     with reporter.stage(f"train {len(archs)} networks by themselves") as progress:
         alone = []
         for i, arch in enumerate(archs):
-            alone.append(_stand_alone_accuracy(folder, trainer, arch, epochs))
+            alone.append(_stand_alone_accuracy(folder, trainer, priced.space.code(arch), arch, settings.epochs))
             progress(i + 1, len(archs), f"{alone[-1]:.2%}")
     with reporter.stage("score with shared weights") as progress:
         shared = []
@@ -104,8 +114,11 @@ def ranking(
             progress(i + 1, len(archs), f"{shared[-1]:.2%}")
     ms = priced.costs.latency.many(priced.space, archs).tolist()
     codes = map(priced.space.code, archs)
-    rows = [Ranked(*row) for row in zip(codes, ms, shared, alone, strict=True)]
-    return Ranking(rows, epochs, len(priced.data.validation), *correlations(shared, alone))
+    losses = _replacement_losses(folder, priced.space, archs)
+    of_losses: Sequence[float | None] = losses or [None] * len(archs)
+    rows = [Ranked(*row) for row in zip(codes, ms, shared, alone, of_losses, strict=True)]
+    expected = correlations([-loss for loss in losses], alone)[0] if losses else None
+    return Ranking(rows, settings.epochs, len(priced.data.validation), *correlations(shared, alone), expected)
 
 
 def stratified(problem: Problem, latency: str, networks: int, rng: Generator) -> list[Arch]:
@@ -149,12 +162,24 @@ def _cosine(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     return float(np.sum(x * y)) / norm if norm else float("nan")
 
 
-def _stand_alone_accuracy(folder: Path, trainer: ScratchEvaluator, arch: Arch, epochs: int) -> float:
+def _replacement_losses(folder: Path, space: SearchSpace, archs: Sequence[Arch]) -> list[float]:
+    """The sum of the replacement losses of each architecture, beyond those of the whole network; [] if none are kept.
+
+    Several blocks share the loss of the network that each option was tried in, which is taken off.
+    """
+    if not (folder / f"{REPLACEMENT}.json").exists():
+        return []
+    options = read_artefact(folder, REPLACEMENT, Losses).options
+    rows = [[0.0 if x is None else x for x in options[choice.name]] for choice in space.choices]
+    return [sum(row[option] - min(row) for row, option in zip(rows, arch, strict=True)) for arch in archs]
+
+
+def _stand_alone_accuracy(folder: Path, trainer: Callable[[Arch], float], code: str, arch: Arch, epochs: int) -> float:
     """The accuracy of one network trained by itself: from the run's folder, or trained now and written there."""
-    name, code = f"ranking-{epochs}-epochs", trainer.space.code(arch)
+    name = f"ranking-{epochs}-epochs"
     is_there = (folder / f"{name}.json").exists()
     known = dict(read_artefact(folder, name, StandAlone).accuracy) if is_there else {}
     if code not in known:
-        known[code] = trainer(arch)["accuracy"]
+        known[code] = trainer(arch)
         write_artefact(folder, name, StandAlone(known))  # after each, as the next one may be interrupted
     return known[code]

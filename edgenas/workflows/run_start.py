@@ -23,6 +23,8 @@ REUSED = (
     "table.csv",
     "teacher.pt",
     "teacher-plan.json",
+    "whole.pt",
+    "whole-plan.json",
     "importance.json",
     "supernet.pt",
 )

@@ -23,7 +23,7 @@ from edgenas.workflows.config import Config, flag, make_config, read_run
 from edgenas.workflows.moved import MOVABLE, moved_settings
 from edgenas.workflows.origin import ORIGIN
 from edgenas.workflows.presets import defaults_of
-from edgenas.workflows.stages.artefacts import Source
+from edgenas.workflows.stages.artefacts import IMPORTANCE, Source
 from edgenas.workflows.task import Device, Inherited, Task
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ SOURCE = "source"  # folder inside the run's own: what it keeps of the other run
 # What every search leaves before it trains.
 PREPARED = (CONFIG, FORMAT_FILE, "bounds.json", "narrow.json", "table.csv")
 FINALISTS, RESULT, TEACHER = "finalist-*.pt", "result.json", "teacher.pt"
-IF_THERE = (FINALISTS, RESULT, TEACHER, f"{ORIGIN}.json")
+IF_THERE = (FINALISTS, RESULT, TEACHER, f"{IMPORTANCE}.json", f"{ORIGIN}.json")
 WEIGHTS = {"supernet": ("supernet.pt",), "shared": (CHECKPOINT, TRIALS, "finalists.json")}  # by evaluator
 # Settings of a search that has no weights to train: trials are cheap, and what exceeds the budget teaches nothing.
 DEFAULTS: Mapping[str, Any] = {"strategy": "predictor", "trials": 64, "evaluator": "supernet", "reward": "hard"}
 # By what they are about: what the weights were trained on, what a model must keep to, what a latency is of; what a run
 # on these weights decides by itself, and what comes after the search.
 IMAGES = ("data", "data_root", "image_size", "fit", "flip", "cache", "cache_size", "download", "strict")
-TASK = (*IMAGES, "validation_share", "space", "pretrained", "weights", "seed", "train_device")
+TASK = (*IMAGES, "validation_share", "space", "pretrained", "weights", "teacher", "seed", "train_device")
 LIMITS = ("max_params", "max_memory_mb", "max_file_mb")
 CONDITIONS = ("runtime", "threads")
 FREE = ("budget_ms", "budgets_ms", "device", "precision", "strategy", "options", "trials", "minutes", "batch", "prune")

@@ -81,7 +81,7 @@ class Task:
         reward_form: how budgets enter the reward.
         torch_device: where networks are trained, cpu or cuda.
         inherited: how far the weights of another run reach, if they are used.
-        teacher: the whole trained network, fine-tuned on the images, of which all others are cuts.
+        teacher: whose soft labels cuts learn: the whole trained network, fine-tuned on the images, or a larger one.
     """
 
     config: Config
@@ -164,7 +164,7 @@ class Priced:
 
     @property
     def teacher(self) -> Network | None:
-        """The whole trained network, fine-tuned on the images, where others are cuts of it."""
+        """The network whose soft labels others learn, where they are cuts of a trained one."""
         return self.task.teacher
 
     @property

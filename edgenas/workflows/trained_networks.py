@@ -15,8 +15,10 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import is_allowed
 from edgenas.system import checkpoint
 from edgenas.system.run_folder import read_artefact
+from edgenas.workflows.pretrained import teacher_space
 from edgenas.workflows.result import Result
 from edgenas.workflows.source_run import FINALISTS, RESULT, TEACHER
+from edgenas.workflows.task import Task
 
 Networks: TypeAlias = "dict[Arch, Network]"
 
@@ -48,13 +50,12 @@ def trained_networks(folder: Path, space: SearchSpace, trained: SearchSpace, dev
     return {arch: found[arch] for arch in sorted(found, key=lambda arch: space.code(arch) != delivered)}
 
 
-def trained_teacher(folder: Path, space: SearchSpace, device: str) -> Network | None:
-    """Return the whole network that a run fine-tuned before it cut others out of it; None if it did not.
+def trained_teacher(folder: Path, task: Task) -> Network | None:
+    """Return the teacher of a run's cuts, the whole network or a larger one; None if it had none.
 
     Args:
         folder: of the run.
-        space: that it searched.
-        device: where to put the network.
+        task: of the run.
 
     Raises:
         CheckpointError: the weights are damaged, or another version's.
@@ -63,9 +64,10 @@ def trained_teacher(folder: Path, space: SearchSpace, device: str) -> Network | 
     if not path.exists():
         return None
     payload = checkpoint.load(path)
+    space = teacher_space(task.config, task.data.shape, len(task.data.classes)) or task.space
     network = Network(space.graph(space.parse(payload["identity"]["arch"])))
     load_weights(network, payload["module"], path)
-    return network.to(device).to(memory_format=torch.channels_last)
+    return network.to(task.torch_device).to(memory_format=torch.channels_last)
 
 
 def load_weights(module: torch.nn.Module, state: dict[str, Any], path: Path) -> None:

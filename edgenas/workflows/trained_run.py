@@ -83,7 +83,7 @@ def open_trained_run(
     with objects_again():
         task = make_task(plain_task(config, given, reporter, folder), given, ctx)
     # Only the shape choices that the run kept have weights.
-    task = replace(task, teacher=trained_teacher(folder, task.space, task.torch_device))
+    task = replace(task, teacher=trained_teacher(folder, task))
     task = narrowed(task, read_artefact(folder, "narrow", Narrowing).allowed)
     priced = price(task, read_table(folder / "table.csv"))
     return TrainedRun(priced, ctx, *trained_weights(priced, given, ctx))

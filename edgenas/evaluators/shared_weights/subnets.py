@@ -19,13 +19,16 @@ Batches: TypeAlias = "list[tuple[Tensor, Tensor]]"
 
 SEARCH_IMAGES = 3000  # of validation, per trial: a standard error of half a point
 NORM_BATCHES, BATCH_SIZE = 2, 128  # training images that batch norm is re-estimated on
+# Fewer validation images than these alone would choose what suits them, so that cuts of a trained network are compared
+# on those of batch norm, too: all cuts come from one network that has learned the same images.
+ENOUGH_IMAGES = 512
 
 
 class SupernetEvaluator:
     """Slices the supernet, re-estimates batch norm on training images, scores on validation images.
 
-    With `quick`, as for cuts of a trained network, a search scores with the statistics of the validation batches
-    themselves, which takes one pass instead of three.
+    With `quick`, as for cuts of a trained network, a search scores with the statistics of the batches themselves, which
+    takes one pass instead of three; where validation images are few, on training images, too.
     """
 
     weights_version = 0  # whoever trains the weights on counts it up
@@ -41,7 +44,7 @@ class SupernetEvaluator:
         """Return `accuracy` and `loss` on the first validation images, which are shuffled."""
         if not self.quick:
             return self._score(arch, whole=False)
-        batches = self._validation(self.supernet.space.graph(arch).input.shape[1])
+        batches = self._quick(self.supernet.space.graph(arch).input.shape[1])
         return _metrics(scores_of(partial(self.supernet, arch=arch), batches))
 
     def final(self, arch: Arch) -> Metrics:
@@ -64,6 +67,11 @@ class SupernetEvaluator:
             training = self.data.train.batches(BATCH_SIZE, size=size, epoch=0, limit=NORM_BATCHES)
             self._batches[size, whole] = list(training), self._validation(size, whole=whole)
         return self._batches[size, whole]
+
+    def _quick(self, size: int) -> Batches:
+        """Batches that a quick score is of."""
+        few = len(self.data.validation) < ENOUGH_IMAGES
+        return [*self._validation(size), *(self._split(size, False)[0] if few else ())]
 
     def _validation(self, size: int, *, whole: bool = False) -> Batches:
         if (size, whole) not in self._images:

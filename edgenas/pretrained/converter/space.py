@@ -103,6 +103,13 @@ class PretrainedSpace(SearchSpace):
             if step.name != self.last.name or step.op == Linear(self.classes)
         )
 
+    @property
+    def original(self) -> PretrainedSpace:
+        """Return the space of the network with the weights that it came with, whatever it was retrained to."""
+        again = copy.copy(self)
+        again.__dict__.pop("trained", None)
+        return again
+
     def retrained(self, trained: Mapping[str, Array], importance: Mapping[str, Sequence[float]]) -> PretrainedSpace:
         """Return the space of the network with other weights: those that it got by training on one's own images.
 

@@ -61,6 +61,9 @@ class AttainableMinimum:
     metrics: Mapping[str, float]
 
 
+IMPORTANCE = "importance"  # name of the artefact
+
+
 @dataclass(frozen=True)
 class Importance:
     """What the channels of the whole network matter on the run's photos, by the group of their batch norm."""
@@ -130,6 +133,20 @@ class Selection:
     notes: tuple[str, ...] = ()
     misses_ms: Mapping[str, float] = field(default_factory=dict)
     controls: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Accuracies (0..1) of trained networks, by code, over all images of several folds, each seen by none of its own.
+
+    Args:
+        folds: how many.
+        images: of all folds.
+    """
+
+    folds: int
+    images: int
+    accuracy: Mapping[str, float]
 
 
 @dataclass(frozen=True)

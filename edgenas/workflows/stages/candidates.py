@@ -11,7 +11,7 @@ from edgenas.devices.timed_graphs import time_graphs
 from edgenas.errors import BudgetError
 from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.feasible import fill_budget, network_keys, repair
-from edgenas.exploration.objective import Metrics, in_words
+from edgenas.exploration.objective import Metrics, Objective, in_words
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study
 from edgenas.graph.graph import Arch
@@ -24,6 +24,7 @@ from edgenas.workflows.stages.artefacts import Candidate, Selection
 from edgenas.workflows.task import Priced
 
 GROWN = 2  # larger variants of each of the best
+FILLED = 4  # variants of each of the best that use up what its measurement leaves of the budget
 REPAIRED = 8  # variants of each trained network whose weights are inherited, made to fit
 ATTEMPTS = 4  # refits of the correction before giving up
 SECONDS_EACH = 1.5  # of measuring, per candidate
@@ -85,6 +86,13 @@ def select(
         # Nothing was accepted, so all that was measured are misses.
         misses = {row.arch: row.measured_ms for row in tried.values() if row.measured_ms is not None}
         priced = refitted(priced, misses)
+    if accepted and priced.task.device.is_here and not evaluator.own_weights:
+        best = [arch for arch in by_rank(priced, scores) if arch in accepted][:wanted]
+        more = _filled(priced, evaluator, {arch: tried[arch] for arch in best}, ctx)
+        rows = measure_candidates(priced, more, ctx, "filled")
+        tried, scores = tried | rows, scores | {arch: {"accuracy": share} for arch, share in more.items()}
+        found = {*accepted, *(arch for arch, row in rows.items() if row.met is not False)}
+        accepted = [arch for arch in by_rank(priced, scores) if arch in found]
     # Of disturbed samples none decides that there is nothing to train.
     accepted = accepted or sorted((a for a, row in tried.items() if not row.clean), key=lambda a: _ms(tried[a]))
     if not accepted:
@@ -92,6 +100,33 @@ def select(
     accepted.sort(key=lambda arch: tried[arch].met is not True)
     codes = tuple(priced.space.code(arch) for arch in accepted[:wanted])
     return Selection(codes, tuple(tried.values()), tuple(strategy.notes), misses)
+
+
+def _filled(
+    priced: Priced, evaluator: Evaluator, measured: Mapping[Arch, Candidate], ctx: Context
+) -> dict[Arch, float]:
+    """Larger variants of measured networks that still fit, and their accuracies: the best of those that were drawn.
+
+    A prediction is off by a few percent, and by about as much for a network's variants: its own measurement says how
+    much larger they may be.
+    """
+    problem, gate = priced.problem, priced.costs.gate
+    rng = ctx.rng("filled")
+    drawn: list[Arch] = []
+    for arch, row in measured.items():
+        if row.measured_ms is None or row.repeat_error is None or not row.clean:
+            continue
+        used = row.measured_ms * (1 + RESERVE) * (1 + row.repeat_error) / priced.task.budget_ms
+        bound = float(gate.many(priced.space, [arch])[0]) / used
+        roomy = replace(problem, objective=Objective({**problem.objective.budgets, gate.metric: bound}))
+        drawn += [fill_budget(roomy, arch, rng) for _ in range(FILLED)]
+    unique = dict(zip(network_keys(priced.space, drawn), drawn, strict=True))
+    scores = {}
+    for i, arch in enumerate(arch for arch in unique.values() if arch not in measured):
+        scores[arch] = evaluator.final(arch)["accuracy"]
+        ctx.progress(i + 1, len(unique), "using up the budget")
+    best = sorted(scores, key=lambda arch: -scores[arch])[: 2 * priced.config.finalists]
+    return {arch: scores[arch] for arch in best}
 
 
 def _ms(row: Candidate) -> float:
@@ -145,12 +180,15 @@ def by_rank(priced: Priced, scores: Mapping[Arch, Metrics]) -> list[Arch]:
     """Return the best accuracy first; among those that the validation split cannot tell apart, the larger network.
 
     Shared weights favour small networks, which they train more; what fills the budget gains more from its own training.
-    So the last of several finalists is the largest network.
+    So the last of several finalists is the largest network. Cuts of a teacher have the weights of one network that was
+    trained to the end, which favours none of them, and go by accuracy alone.
     """
     best = max((metrics["accuracy"] for metrics in scores.values()), default=0.0)
     # Of a share of correct answers (binomial); never 0, as it divides.
     standard_error = max(np.sqrt(best * (1 - best) / len(priced.data.validation)), 1e-9)
     macs = dict(zip(scores, priced.costs.macs.many(priced.space, list(scores)), strict=True))
+    if priced.teacher is not None:
+        return sorted(scores, key=lambda arch: (-scores[arch]["accuracy"], -macs[arch], arch))
     ranked = sorted(
         scores, key=lambda arch: (int((best - scores[arch]["accuracy"]) / standard_error), -macs[arch], arch)
     )

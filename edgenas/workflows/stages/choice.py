@@ -18,7 +18,14 @@ from edgenas.workflows.result import Result
 from edgenas.workflows.stages.artefacts import Selection, Verdict
 from edgenas.workflows.stages.candidates import ATTEMPTS, refitted, select
 from edgenas.workflows.stages.controls import with_controls
-from edgenas.workflows.stages.deliver import Chosen, choose_unmeasured, exported, measured, none_met
+from edgenas.workflows.stages.deliver import (
+    Chosen,
+    choose_unmeasured,
+    decisive_accuracies,
+    exported,
+    measured,
+    none_met,
+)
 from edgenas.workflows.stages.finalists import Finalist, train_finalist
 from edgenas.workflows.stages.outcome import finish
 from edgenas.workflows.stages.verdict import verdict
@@ -60,11 +67,12 @@ def choose(
         first = len(trained) - len(selection.finalists)
         unknown: list[Chosen] = []
         # The best first: the rest need no measurement once one meets the budget.
-        accuracy = {i: _accuracy(priced, trained[i], i, ctx) for i in range(first, len(trained))}
+        finalists = dict(enumerate(trained[first:], start=first))
+        accuracy, folds = decisive_accuracies(priced, finalists, attempt, ctx)
         for number in sorted(accuracy, key=lambda i: -accuracy[i]):
             files = exported(priced, trained[number], number, ctx)
             found = verdict(priced.task, files, measured(priced, number, ctx).figures)
-            chosen = Chosen(number, trained[number], selection, found, len(missed), priced)
+            chosen = Chosen(number, trained[number], selection, found, len(missed), priced, folds)
             if found.met:
                 return chosen, trained
             if found.met is None:
@@ -80,15 +88,6 @@ def choose(
         least = min(doubtful, key=lambda chosen: _budget_ms(chosen.verdict, priced))
         return replace(least, verdict=replace(least.verdict, met=None)), trained
     raise none_met(priced, list(missed.values()))
-
-
-def _accuracy(priced: Priced, finalist: Finalist, number: int, ctx: Context) -> float:
-    """Validation accuracy in the precision of the budget: int8 loses more of one network's than of another's."""
-    precision = priced.task.device.precision
-    if precision == "fp32":  # as its file has, which need not be made for it
-        return finalist.scores.accuracy
-    files = exported(priced, finalist, number, ctx).files
-    return files[precision].validation_accuracy if precision in files else 0.0
 
 
 def _budget_ms(found: Verdict, priced: Priced) -> float:

@@ -11,6 +11,7 @@ from edgenas.exploration.feasible import fill_budget
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
 from edgenas.graph.graph import Arch
+from edgenas.pretrained.converter.space import PretrainedSpace
 from edgenas.spaces.base import SearchSpace
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
@@ -48,15 +49,14 @@ def control_networks(priced: Priced, ctx: Context, name: str) -> list[Arch]:
         ctx: randomness.
         name: of the control.
     """
-    problem, space, teacher = priced.problem, priced.task.space, priced.task.teacher
-    whole = None if teacher is None else teacher.graph.arch
-    assert whole is not None
+    problem, space = priced.problem, priced.task.space
+    assert isinstance(space, PretrainedSpace)
     if name == LARGEST:
         rng = ctx.rng("control largest")
         smallest = tuple(max(allowed) for allowed in space.allowed)
         fits = bool(problem.feasible([smallest])[0])
         return list({fill_budget(problem, smallest, rng): None for _ in range(TRIES)}) if fits else []
-    ladder = _ladder(space, whole)
+    ladder = _ladder(space, space.whole)
     archs = ladder if name == LADDER else list(_uniform(space, ladder))
     kept = [arch for arch, fits in zip(archs, _hopeful(priced).feasible(archs), strict=True) if fits]
     macs = dict(zip(kept, priced.costs.macs.many(space, kept), strict=True))

@@ -21,6 +21,7 @@ from edgenas.workflows.stages.artefacts import (
     Confirmed,
     Exported,
     Figure,
+    Folds,
     Measurement,
     Selection,
     TestedFinalist,
@@ -34,6 +35,7 @@ from edgenas.workflows.stages.files import (
     finalist_path,
 )
 from edgenas.workflows.stages.finalists import Finalist
+from edgenas.workflows.stages.folds import by_folds, need_folds
 from edgenas.workflows.stages.verdict import PRECISIONS, measure, verdict
 from edgenas.workflows.task import Priced
 
@@ -51,6 +53,7 @@ class Chosen:
         verdict: what was measured of it.
         misses: more accurate finalists that were measured above the budget; all of them if this one is too.
         priced: the prices that it was chosen by, which misses may have changed.
+        folds: what decided instead of the validation split, if that is small.
     """
 
     number: int
@@ -59,6 +62,40 @@ class Chosen:
     verdict: Verdict
     misses: int
     priced: Priced
+    folds: Folds | None = None
+
+
+def decisive_accuracies(
+    priced: Priced, finalists: Mapping[int, Finalist], attempt: int, ctx: Context
+) -> tuple[dict[int, float], Folds | None]:
+    """Return the accuracies that decide among finalists, by number, and the folds that they are of, if any.
+
+    They are those in the precision of the budget, as int8 loses more of one network's than of another's.
+
+    Args:
+        priced: the task, by the present prices.
+        finalists: trained, by number.
+        attempt: how many selections there were before.
+        ctx: with the folder.
+    """
+    task, space, precision = priced.task, priced.space, priced.task.device.precision
+    folds = None
+    if need_folds(task):
+        archs = [finalist.arch for finalist in finalists.values()]
+        name = f"folds-{attempt}"
+        # Outside of `artefact`, whose function runs in the first process alone: all of them train.
+        if (ctx.folder.path / f"{name}.json").exists():
+            folds = read_artefact(ctx.folder.path, name, Folds)
+        else:
+            made = by_folds(task, archs, ctx)
+            folds = ctx.folder.artefact(name, Folds, lambda: made)
+    found = {}
+    for number, finalist in finalists.items():
+        found[number] = folds.accuracy[space.code(finalist.arch)] if folds else finalist.scores.accuracy
+        if precision == "int8":
+            file = exported(priced, finalist, number, ctx).files.get(precision)
+            found[number] = found[number] - finalist.scores.accuracy + file.validation_accuracy if file else 0.0
+    return found, folds
 
 
 def exported(priced: Priced, finalist: Finalist, number: int, ctx: Context) -> Exported:
@@ -117,12 +154,12 @@ def choose_unmeasured(priced: Priced, finalists: Sequence[Finalist], selection: 
     if error := _all_too_large(priced, [verdicts[number] for number in usable]):
         raise error
     usable = [number for number in usable if not verdicts[number].too_large]
-    # By the accuracy of the file: in int8 each has lost another part of its network's.
-    ranked = sorted(usable, key=lambda i: -made[i].files[precision].validation_accuracy)
+    accuracy, folds = decisive_accuracies(priced, dict(enumerate(finalists)), 0, ctx)
+    ranked = sorted(usable, key=lambda i: -accuracy[i])
     within = [number for number in ranked if verdicts[number].met is not False]
     number = within[0] if within else min(ranked, key=lambda i: verdicts[i].figures[precision].ms or np.inf)
     misses = ranked.index(number) if within else len(ranked)
-    return Chosen(number, finalists[number], selection, verdicts[number], misses, priced)
+    return Chosen(number, finalists[number], selection, verdicts[number], misses, priced, folds)
 
 
 def _all_too_large(priced: Priced, verdicts: Sequence[Verdict]) -> BudgetError | None:

@@ -9,7 +9,7 @@ from typing import Any
 from edgenas.graph.graph import Arch
 from edgenas.latency.predictor import EstimatedMs
 from edgenas.system import text
-from edgenas.workflows.stages.artefacts import Bounds
+from edgenas.workflows.stages.artefacts import Bounds, Folds
 from edgenas.workflows.stages.deliver import Chosen
 from edgenas.workflows.task import Priced, Task
 
@@ -36,6 +36,8 @@ def notes_of(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]])
         lines.append(
             f"the search found nothing that is more accurate than the control {' and '.join(names)}, which is delivered"
         )
+    if chosen.folds:
+        lines.append(_compared_by_folds(chosen.folds, code))
     if verdict.met is False:
         lines.append(
             f"all {chosen.misses} finalists were measured above the budget; search again with a smaller --budget-ms, "
@@ -52,6 +54,16 @@ def notes_of(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]])
     if verdict.reason:
         lines.append(f"{verdict.default} is the default model: {verdict.reason}")
     return [*lines, *chosen.selection.notes]
+
+
+def _compared_by_folds(folds: Folds, code: str) -> str:
+    """What decided among the finalists where there are few images."""
+    others = [share for other, share in folds.accuracy.items() if other != code]
+    second = f", the best of the others {text.accuracy(max(others), folds.images)}" if others else ""
+    return (
+        f"finalists were compared by {folds.folds} folds of the {folds.images} images of training and validation, "
+        f"shortly trained: this one {text.accuracy(folds.accuracy[code], folds.images)}{second}"
+    )
 
 
 def _not_binding(priced: Priced, bounds: Bounds, front: Sequence[Mapping[str, Any]]) -> str:

@@ -23,6 +23,7 @@ from edgenas.workflows.task import Device, Task, costs_by
 # Enough ops to compare shape choices, before the space is narrowed.
 SPREAD_OPS, SPREAD_SECONDS = 60, 12.0
 MOST_OPS = 200  # measured in a search: about 75 s; what lies between them is estimated
+MOST_OF_TRAINED = 450  # of a trained network, whose search takes far longer than they do
 NETS = 30  # whole networks behind a host's correction
 PATIENCE = 3  # a budget that binds is only used up where the interval is narrow
 
@@ -67,7 +68,8 @@ def profile_rest(task: Task, table: LatencyTable, ctx: Context, *, binds: bool) 
         ctx: randomness and progress.
         binds: whether some network of the space exceeds the budget; a busy machine is then waited for.
     """
-    nodes = stratified([node for node in distinct_nodes(task.space) if node.key not in table.ops], MOST_OPS)
+    most = MOST_OF_TRAINED if task.space.corrected_by_size else MOST_OPS
+    nodes = stratified([node for node in distinct_nodes(task.space) if node.key not in table.ops], most)
     measured = _networks_of(task.space, table)
     if not nodes and len(measured) >= NETS:
         return table

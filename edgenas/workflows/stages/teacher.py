@@ -10,7 +10,8 @@ from edgenas.pretrained.converter.space import PretrainedSpace
 from edgenas.system.text import accuracy, ms
 from edgenas.training.taylor import channel_importance
 from edgenas.workflows.context import Context
-from edgenas.workflows.stages.artefacts import Importance
+from edgenas.workflows.pretrained import teacher_space
+from edgenas.workflows.stages.artefacts import IMPORTANCE, Importance
 from edgenas.workflows.stages.finalists import fine_tuned
 from edgenas.workflows.task import Priced, Task, price
 
@@ -23,7 +24,8 @@ DIGITS = 6  # of an importance that are kept
 def teach(priced: Priced, ctx: Context) -> Priced:
     """Fine-tune the whole network, and return the same search in a space that begins with its weights.
 
-    Channels are sorted by what they matter on the run's photos. A space without a trained network stays as it is.
+    Channels are sorted by what they matter on the run's photos. Where a larger network is named as the teacher, it is
+    fine-tuned before, and all others learn its soft labels. A space without a trained network stays as it is.
 
     Raises:
         Interrupted: the run is to stop; it can be resumed.
@@ -32,15 +34,29 @@ def teach(priced: Priced, ctx: Context) -> Priced:
     if not isinstance(space, PretrainedSpace):
         return priced
     whole = space.whole
-    with ctx.stage("teacher", "fine-tune the whole network"):
+    larger = _larger(task, ctx)
+    name = "teacher" if larger is None else "whole"
+    with ctx.stage(name, "fine-tune the whole network"):
         network = fresh_network(space, whole, task.config.seed, task.torch_device)
-        found = fine_tuned(task, ctx, network, "teacher", whole, share=SHARE)
-        importance = ctx.folder.artefact("importance", Importance, partial(_importance, task, network))
+        found = fine_tuned(replace(task, teacher=larger), ctx, network, name, whole, share=SHARE)
+        importance = ctx.folder.artefact(IMPORTANCE, Importance, partial(_importance, task, network))
     predicted_ms = ms(float(priced.costs.latency.many(space, [whole])[0]))
     right = accuracy(found.accuracy, found.images)
     ctx.reporter.log(f"the whole network, fine-tuned: {right} of the validation images, predicted {predicted_ms} ms")
     retrained = space.retrained(network.grouped(), importance.channels)
-    return price(replace(task, space=retrained, teacher=network), priced.table)
+    return price(replace(task, space=retrained, teacher=larger or network), priced.table)
+
+
+def _larger(task: Task, ctx: Context) -> Network | None:
+    """The larger network that the configuration names as the teacher, fine-tuned."""
+    space = teacher_space(task.config, task.data.shape, len(task.data.classes))
+    if space is None:
+        return None
+    with ctx.stage("teacher", f"fine-tune the teacher, {space.network}"):
+        network = fresh_network(space, space.whole, task.config.seed, task.torch_device)
+        found = fine_tuned(replace(task, space=space), ctx, network, "teacher", space.whole, share=SHARE)
+    ctx.reporter.log(f"{space.network}, fine-tuned: {accuracy(found.accuracy, found.images)} of the validation images")
+    return network
 
 
 def _importance(task: Task, network: Network) -> Importance:

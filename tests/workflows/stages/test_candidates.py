@@ -7,17 +7,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from edgenas.workflows.stages.candidates import by_rank, candidates
+from edgenas.workflows.stages.artefacts import Candidate
+from edgenas.workflows.stages.candidates import RESERVE, _filled, by_rank, candidates
 from edgenas.workflows.task import price
 from tests.workflows._tasks import ARCHS, table, toy_task
 
 MACS = {(0,): 10, (1,): 20, (2,): 30, (3,): 40}
 
 
-def run(finalists: int, images: int = 10_000) -> SimpleNamespace:
+def run(finalists: int, images: int = 10_000, teacher: object = None) -> SimpleNamespace:
     macs = SimpleNamespace(many=lambda space, archs: np.array([MACS[arch] for arch in archs]))
     config, data = SimpleNamespace(finalists=finalists), SimpleNamespace(validation=range(images))
-    return SimpleNamespace(config=config, data=data, space=None, costs=SimpleNamespace(macs=macs))
+    return SimpleNamespace(config=config, data=data, space=None, costs=SimpleNamespace(macs=macs), teacher=teacher)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,11 @@ def run(finalists: int, images: int = 10_000) -> SimpleNamespace:
 def test_best_first_larger_among_equals_and_the_largest_among_several_finalists(accuracies, finalists, images, order):
     scores = {arch: {"accuracy": accuracy} for arch, accuracy in zip(MACS, accuracies, strict=True)}
     assert by_rank(run(finalists, images), scores) == [(i,) for i in order]
+
+
+def test_cuts_of_a_teacher_go_by_accuracy_alone():
+    scores = {arch: {"accuracy": share} for arch, share in zip(MACS, (0.9, 0.899, 0.9, 0.6), strict=True)}
+    assert by_rank(run(2, 10, teacher="teacher"), scores) == [(2,), (0,), (1,), (3,)]
 
 
 def test_nothing_is_ranked_where_there_is_nothing():
@@ -63,3 +69,24 @@ def test_where_the_budget_does_not_bind_the_largest_network_is_a_finalist():
     largest = max(found, key=lambda arch: priced.costs.macs(priced.space.graph(arch)))
     assert priced.costs.macs(priced.space.graph(largest)) == macs.max()
     assert largest in by_rank(priced, found)[:2], "though it scores worst on shared weights"
+
+
+def measured(priced, archs, factor):
+    """What measuring gives on a machine whose networks take `factor` times as long as predicted."""
+    ms = priced.costs.latency.many(priced.space, archs)
+    rows = (Candidate(priced.space.code(a), 0.5, m, factor * m, 0.01, True) for a, m in zip(archs, ms, strict=True))
+    return dict(zip(archs, rows, strict=True))
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8, 1.2, 2.0])
+def test_what_a_measurement_leaves_of_the_budget_is_used_up(factor):
+    most_ms = float(price(toy_task(budget_ms=1.0), table()).costs.gate.many(toy_task().space, ARCHS).max())
+    priced = price(toy_task(budget_ms=0.8 * most_ms, finalists=2), table())
+    feasible = [arch for arch, fits in zip(ARCHS, priced.problem.feasible(ARCHS), strict=True) if fits]
+    start = max(feasible, key=lambda arch: priced.costs.macs(priced.space.graph(arch)))
+    scores = SimpleNamespace(final=lambda arch: {"accuracy": 0.5})
+    ctx = SimpleNamespace(rng=lambda name: np.random.default_rng(0), progress=lambda *done: None)
+    found = _filled(priced, scores, measured(priced, [start], factor), ctx)
+    expected_ms = factor * priced.costs.latency.many(priced.space, list(found))
+    assert (expected_ms <= priced.task.budget_ms / (1 + RESERVE) / 1.01 * 1.0001).all()
+    assert bool(found) == (factor < 2.0), "where nothing is left there is nothing to fill"

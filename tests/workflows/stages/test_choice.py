@@ -8,7 +8,7 @@ import pytest
 from edgenas.errors import BudgetError
 from edgenas.exploration.objective import Limit
 from edgenas.system.run_folder import write_artefact
-from edgenas.workflows.stages import choice
+from edgenas.workflows.stages import choice, deliver
 from edgenas.workflows.stages.artefacts import Figure, Selection, Verdict
 from edgenas.workflows.stages.choice import selection_file, trained_codes
 
@@ -38,15 +38,16 @@ def chosen_of(monkeypatch, met, figures, attempts=1, precision="fp32", int8=()):
     monkeypatch.setattr(choice, "ATTEMPTS", attempts)
     monkeypatch.setattr(choice, "_train_selected", train_selected)
     files = [{"int8": SimpleNamespace(validation_accuracy=a)} if a else {} for a in int8]
-    monkeypatch.setattr(
-        choice, "exported", lambda priced, finalist, n, ctx: SimpleNamespace(files=files[n]) if files else n
-    )
+    for module in (choice, deliver):
+        monkeypatch.setattr(
+            module, "exported", lambda priced, finalist, n, ctx: SimpleNamespace(files=files[n]) if files else n
+        )
     monkeypatch.setattr(choice, "measured", lambda priced, number, ctx: SimpleNamespace(figures=number))
     monkeypatch.setattr(choice, "verdict", lambda task, files, figures: verdicts[figures])
     monkeypatch.setattr(choice, "refitted", lambda priced, misses: priced)
     device = SimpleNamespace(is_here=True, precision=precision)
     limits = (Limit("latency_ms@here", 20.0, "--budget-ms ", "ms"),)
-    task = SimpleNamespace(device=device, limits=limits)
+    task = SimpleNamespace(device=device, limits=limits, teacher=None)
     priced = SimpleNamespace(task=task, space=SimpleNamespace(code=str), config=SimpleNamespace(max_file_mb=None))
     return choice.choose(priced, None, None, None, None)[0]
 

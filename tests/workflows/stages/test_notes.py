@@ -8,7 +8,7 @@ import pytest
 
 from edgenas.workflows.config import make_config
 from edgenas.workflows.stages import notes as module
-from edgenas.workflows.stages.artefacts import Bounds
+from edgenas.workflows.stages.artefacts import Bounds, Folds
 
 BOUNDS = Bounds("0", 1.0, "1", 18.3, largest_low_ms=16.9, largest_high_ms=19.8)
 
@@ -22,6 +22,7 @@ def notes(budget_ms, bounds=BOUNDS, arch=(0,), controls=None, **settings):
     chosen = SimpleNamespace(
         priced=priced,
         verdict=SimpleNamespace(met=None, reason=""),
+        folds=None,
         misses=0,
         finalist=SimpleNamespace(arch=arch),
         selection=SimpleNamespace(notes=(), controls=controls or {}),
@@ -54,3 +55,11 @@ def test_a_control_that_is_delivered_is_named():
         "the search found nothing that is more accurate than the control ladder and uniform, which is delivered"
     ]
     assert notes(10.0, arch=(1,), controls={"ladder": "0"}) == []
+
+
+def test_what_decided_among_finalists_of_few_images_is_said():
+    folds = Folds(3, 400, {"0": 0.84, "1": 0.82, "2": 0.7})
+    assert module._compared_by_folds(folds, "0") == (
+        "finalists were compared by 3 folds of the 400 images of training and validation, shortly trained: this one "
+        "84.00 % ± 1.83, the best of the others 82.00 % ± 1.92"
+    )

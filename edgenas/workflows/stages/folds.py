@@ -1,0 +1,95 @@
+"""Few photos: cuts of a trained network compared by k folds, where a validation split of fifty tells nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from edgenas.data.base import Data, Split, stratified_split, subset
+from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
+from edgenas.graph.graph import Arch
+from edgenas.nn.network import fresh_network
+from edgenas.nn.supernet import Supernet
+from edgenas.pretrained.converter.space import PretrainedSpace
+from edgenas.system.run_folder import read_artefact
+from edgenas.workflows.context import Context
+from edgenas.workflows.source_run import SOURCE
+from edgenas.workflows.stages.artefacts import IMPORTANCE, Folds, Importance
+from edgenas.workflows.stages.finalists import final_settings, fine_tuned
+from edgenas.workflows.task import Task
+
+FEW = 500  # images of training and validation together, below which folds decide
+FOLDS = 3
+LENGTH = 0.25  # of a finalist's training: of each network there are as many as folds, and a teacher for each fold
+
+
+def need_folds(task: Task) -> bool:
+    """Tell whether finalists are chosen by folds: they are cuts of a teacher, images are few, and time is not."""
+    if task.teacher is None or task.config.minutes is not None:
+        return False
+    return len(task.data.train) + len(task.data.validation) < FEW and _joined(task.data) is not None
+
+
+def by_folds(task: Task, archs: Sequence[Arch], ctx: Context) -> Folds:
+    """Return how many of all images of training and validation each network is right about, when it has not seen them.
+
+    For each fold the whole network is fine-tuned on the others, from the weights that it came with: a teacher that had
+    seen an image would tell its cuts about it. They are cut as in the run, trained on the same folds, for a quarter of
+    the epochs of a finalist.
+
+    Args:
+        task: with a teacher.
+        archs: the networks.
+        ctx: with the folder, which holds the importance of the channels; keeps checkpoints and figures.
+    """
+    run = ctx.folder.path  # one that uses the weights of another keeps what it needs of it in a folder of its own
+    kept = run if (run / f"{IMPORTANCE}.json").exists() else run / SOURCE
+    importance = read_artefact(kept, IMPORTANCE, Importance).channels
+    original, whole = _space(task).original, _space(task).whole
+    right = dict.fromkeys(map(task.space.code, archs), 0.0)
+    images = 0
+    for number, data in enumerate(folds(task), start=1):
+        name, title = f"fold-{number}", f"fold {number} of {FOLDS}"
+        own = replace(task, data=data, space=original, teacher=None)
+        settings = final_settings(own)
+        settings = replace(settings, epochs=max(1, round(LENGTH * settings.epochs)))
+        with ctx.stage("folds", f"{title}: fine-tune the whole network"):
+            teacher = fresh_network(original, whole, task.config.seed, task.torch_device)
+            fine_tuned(own, ctx, teacher, f"{name}-teacher", whole, settings)
+        own = replace(own, space=original.retrained(teacher.grouped(), importance), teacher=teacher)
+        supernet = Supernet(own.space).to(task.torch_device).to(memory_format=torch.channels_last)
+        evaluator = SupernetEvaluator(supernet, data)
+        for arch in archs:
+            code = task.space.code(arch)
+            with ctx.stage("folds", f"{title}: train {code}"):
+                scores = fine_tuned(own, ctx, evaluator.network(arch), f"{name}-{code}", arch, settings)
+            right[code] += scores.accuracy * scores.images
+        images += len(data.validation)
+    return Folds(FOLDS, images, {code: count / images for code, count in right.items()})
+
+
+def folds(task: Task) -> Iterator[Data]:
+    """Yield the images of training and validation, each part of them as the validation split once."""
+    both = _joined(task.data)
+    assert both is not None
+    parts = stratified_split(both.labels.numpy(), [1 / FOLDS] * FOLDS, task.config.seed, task.data.classes)
+    for number, part in enumerate(parts):
+        others = np.concatenate([rows for i, rows in enumerate(parts) if i != number])
+        yield replace(task.data, train=subset(both, others), validation=replace(subset(both, part), balance=False))
+
+
+def _joined(data: Data) -> Split | None:
+    """Training and validation as one split; None where they lie in different stores, or a class is too small."""
+    train, validation = data.train, data.validation
+    if train.store is not validation.store:
+        return None
+    rows, labels = np.concatenate([train.rows, validation.rows]), torch.cat([train.labels, validation.labels])
+    return replace(train, rows=rows, labels=labels) if int(torch.bincount(labels).min()) >= FOLDS else None
+
+
+def _space(task: Task) -> PretrainedSpace:
+    assert isinstance(task.space, PretrainedSpace)
+    return task.space
