@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import fcntl
+import getpass
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 # Both are read once, when the library is first imported.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run many small operations: threads would only wait for each other
+
+# What tests measure, beside each other, is no latency of this machine: its own table stays as it is. One folder for all
+# workers and for the next run, as what comes from npm is kept in it, too.
+os.environ["XDG_CACHE_HOME"] = str(Path(tempfile.gettempdir()) / f"edgenas-tests-{getpass.getuser()}")
 
 # A runtime that comes from npm is used if it is here; only who says so (npm_config_offline=false) has it fetched.
 os.environ.setdefault("npm_config_offline", "true")

@@ -62,13 +62,16 @@ def open_teacher(config: Config) -> Pretrained | None:
 
     Raises:
         UnknownName: there is no such network.
-        UsageError: no network is cut, or the teacher takes images that are normalised otherwise.
+        UsageError: no network is cut, the teacher's weights are in a file of one's own, or it takes images that are
+            normalised otherwise.
     """
     if config.teacher is None:
         return None
     cut = open_pretrained(config)
     if cut is None:
         raise UsageError(f"--teacher {config.teacher}: name the network that is cut, too, with --pretrained")
+    if plugins.pretrained(config.teacher)[0] == plugins.OWN:
+        raise UsageError(f"--teacher {config.teacher}: name one that comes with weights, see `edgenas list pretrained`")
     teacher = open_pretrained(replace(config, pretrained=config.teacher, weights=None))
     assert teacher is not None
     if (teacher.mean, teacher.std) != (cut.mean, cut.std):

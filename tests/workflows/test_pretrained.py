@@ -7,7 +7,15 @@ import pytest
 from edgenas.errors import UsageError
 from edgenas.spaces.build import build_space
 from edgenas.workflows.config import make_config
-from edgenas.workflows.pretrained import check_pretrained, input_of, open_pretrained, space_source, whole_maker
+from edgenas.workflows.pretrained import (
+    check_pretrained,
+    input_of,
+    open_pretrained,
+    open_teacher,
+    space_source,
+    teacher_space,
+    whole_maker,
+)
 
 NAME = "tests.pretrained._networks:resnet"
 DIGITS = ((1, 32, 32), 10)
@@ -20,6 +28,32 @@ def config(**changes):
 def test_without_a_network_the_space_is_the_named_one():
     assert open_pretrained(make_config({})) is None
     assert space_source(make_config({"space": "chain"})) == "chain"
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        (
+            {"pretrained": None, "teacher": "torchvision:resnet50"},
+            "--teacher torchvision:resnet50: name the network th",
+        ),
+        ({"teacher": NAME}, "--teacher tests.pretrained.*name one that comes with weights"),
+        (
+            {"pretrained": "torchvision:resnet18", "teacher": "efficientnet-lite0"},
+            "--teacher efficientnet-lite0: it takes images that are normalised otherwise than those of torchvision:res",
+        ),
+    ],
+)
+def test_a_teacher_that_cannot_teach_is_refused(changes, message):
+    with pytest.raises(UsageError, match=message):
+        open_teacher(config(**changes))
+
+
+def test_a_teacher_has_a_space_of_its_own_for_the_same_images():
+    named = config(pretrained="efficientnet-lite0", teacher="efficientnet-lite1")
+    space = teacher_space(named, (3, 64, 64), 5)
+    assert space is not None and (space.network, space.shape, space.classes) == ("efficientnet-lite1", (3, 64, 64), 5)
+    assert teacher_space(config(), (3, 64, 64), 5) is None
 
 
 @pytest.mark.parametrize(

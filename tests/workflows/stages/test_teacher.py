@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from edgenas.nn.network import fresh_network
+from edgenas.system import checkpoint
 from edgenas.testing.toy import noise
 from edgenas.workflows.stages.teacher import teach
 from edgenas.workflows.task import price
@@ -33,6 +34,19 @@ def test_cuts_begin_with_the_teacher_s_weights(tmp_path):
     assert not whole.needs_head
     again = taught(tmp_path)[1]
     assert all(np.array_equal(array, again.space.trained[name]) for name, array in space.trained.items())
+
+
+def test_a_larger_teacher_teaches_the_whole_network_and_its_cuts(tmp_path, monkeypatch):
+    larger = space_of("resnet", 32, classes=3)[1]
+    monkeypatch.setattr("edgenas.workflows.stages.teacher.teacher_space", lambda config, shape, classes: larger)
+    _, after = taught(tmp_path)
+    assert after.teacher is not None and after.teacher.graph.arch == larger.whole
+    assert len(after.teacher.graph.nodes) == len(larger.graph(larger.whole).nodes)
+    for name in ("teacher.pt", "whole.pt"):
+        assert (tmp_path / name).exists()
+    whole = checkpoint.load(tmp_path / "whole.pt")["module"]
+    again = fresh_network(after.space, after.space.whole, 0, "cpu")
+    assert not again.needs_head and len(whole) == len(again.state_dict())
 
 
 def test_a_space_without_a_trained_network_stays_as_it_is(tmp_path):
