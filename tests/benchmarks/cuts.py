@@ -1,15 +1,18 @@
 """A search among the cuts of a trained network against what needed no search, at the same budgets and as much training.
 
     python -m tests.benchmarks.cuts --data DIR --output DIR [--network efficientnet-lite0] [--image-size 128]
-        [--shares 0.5 0.3 0.75] [--seeds 0 1 2] [--dry] [-- MORE FLAGS]
+        [--shares 0.5 0.3 0.75] [--seeds 0 1 2] [--fixed efficientnet-lite1] [--nothing] [--dry] [-- MORE FLAGS]
 
 The data is a folder with `train`, `validation` and `test`. The photos of validation and test together are the test; a
 run draws its own validation from those of train. Budgets are shares of what the whole network takes at the image size,
 measured once. For each seed one `edgenas search` at the first share trains the teacher, and `edgenas specialize` serves
 the others on it, as a user would. Of every run the delivered model and each control become one line of `rows.jsonl`,
-with what is right on the test photos; the best control is the one that is best on validation, as the model is. Lines
-that are there are not made again, runs are resumed. About fifty minutes a run of all the photos at 128 pixels on two
-cores. What follows `--` goes to every search.
+with what is right on the test photos; the best control is the one that is best on validation, as the model is.
+
+`--fixed` names further networks: of each, `edgenas baseline --train` fine-tunes the largest resolution that fits, on as
+many images in all as a finalist and its teacher see; it counts as a control. `--nothing` searches `mbconv` without
+trained weights, at the first share. Lines that are there are not made again, runs are resumed. About thirty minutes a run of all the
+photos at 128 pixels on two cores. What follows `--` goes to every search.
 """
 
 from __future__ import annotations
@@ -18,17 +21,27 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
+from numpy.typing import NDArray
 
+from edgenas.errors import BudgetError
+from edgenas.exporters.metadata import MODELS
+from edgenas.exporters.session import outputs
 from edgenas.nn.network import Network
 from edgenas.system import checkpoint
 from edgenas.system.progress import PlainReporter, SilentReporter
+from edgenas.training.settings import fine_tuning
 from edgenas.workflows.baseline import baseline
+from edgenas.workflows.baseline_train import train_baseline
 from edgenas.workflows.config import make_config
 from edgenas.workflows.given import Given
 from edgenas.workflows.search import search
@@ -40,7 +53,7 @@ from edgenas.workflows.task import Task
 from edgenas.workflows.trained_networks import load_weights
 from tests.benchmarks._common import record, result_of
 
-DELIVERED = "delivered"
+DELIVERED, NOTHING = "delivered", "mbconv"
 DRAWS, INTERVAL = 10_000, (5, 95)  # of the bootstrap over photos, and what it shows of them, in %
 Row = dict[str, Any]
 
@@ -55,6 +68,8 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--shares", type=float, nargs="+", default=[0.5, 0.3, 0.75])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--fixed", nargs="*", default=[], help="further networks to fine-tune whole")
+    parser.add_argument("--nothing", action="store_true", help="search mbconv from nothing, too")
     parser.add_argument("--dry", action="store_true", help="print only, without a block in docs/results.md")
     arguments = parser.parse_args(own)
     arguments.output.mkdir(parents=True, exist_ok=True)
@@ -62,17 +77,38 @@ def main() -> None:
     whole_ms = measured_whole(arguments, photos)
     file = arguments.output / "rows.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    kept = Rows(file, rows)
     for seed in arguments.seeds:
         for share in arguments.shares:
-            if not any((row["seed"], row["share"]) == (seed, share) for row in rows):
-                new = list(run_rows(arguments, photos, seed, share, share * whole_ms, _options(more)))
-                with file.open("a") as stream:
-                    stream.writelines(json.dumps(row) + "\n" for row in new)
-                rows += new
-                print("\n".join(table(new)), flush=True)
+            budget_ms = share * whole_ms
+            kept.make(
+                seed, share, DELIVERED, partial(run_rows, arguments, photos, seed, share, budget_ms, _options(more))
+            )
+            for network in arguments.fixed:
+                kept.make(seed, share, network, partial(fixed_row, arguments, photos, seed, share, budget_ms, network))
+            if arguments.nothing and share == arguments.shares[0]:
+                kept.make(seed, share, NOTHING, partial(row_from_nothing, arguments, photos, seed, share, budget_ms))
     lines = [f"{arguments.network} takes {whole_ms:.3f} ms at {arguments.image_size} px", "", *table(rows)]
     lines += ["", *verdict(rows)]
     print("\n".join(lines)) if arguments.dry else record("Cuts of a trained network", lines)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Lines of a file, each made once."""
+
+    file: Path
+    rows: list[Row]
+
+    def make(self, seed: int, share: float, role: str, make: Callable[[], Iterable[Row]]) -> None:
+        """Make and append the lines of a run, unless that of its role is there."""
+        if any((row["seed"], row["share"], row["role"]) == (seed, share, role) for row in self.rows):
+            return
+        new = list(make())
+        with self.file.open("a") as stream:
+            stream.writelines(json.dumps(row) + "\n" for row in new)
+        self.rows.extend(new)
+        print("\n".join(table(new)), flush=True)
 
 
 def _parted(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -140,6 +176,64 @@ def run_rows(
         }
 
 
+def fixed_row(
+    arguments: argparse.Namespace, photos: Path, seed: int, share: float, budget_ms: float, network: str
+) -> Iterator[Row]:
+    """Fine-tune the largest whole network that fits, and yield its row; nothing, where none fits."""
+    run = arguments.output / f"seed-{seed}-share-{share:g}-{network}"
+    named: Row = {"pretrained": network, "data": str(photos), "image_size": arguments.image_size, "seed": seed}
+    epochs = 2 * fine_tuning(train_images(photos)).epochs  # a teacher's and a finalist's
+    named |= {"budget_ms": budget_ms, "final_epochs": epochs, "output": str(run)}
+    started, reporter = time.monotonic(), PlainReporter(sys.stderr)
+    config = make_config({**named, "resume": (run / "config.toml").exists()})
+    if result_of(run) is None:
+        try:
+            train_baseline(config, [] if config.resume else baseline(config, reporter), reporter)
+        except BudgetError as error:
+            print(f"{network}: {error}", flush=True)
+            return
+    yield file_row(named, run, seed, share, network, (time.monotonic() - started) / 60)
+
+
+def row_from_nothing(
+    arguments: argparse.Namespace, photos: Path, seed: int, share: float, budget_ms: float
+) -> Iterator[Row]:
+    """Search a space without trained weights, and yield the row of its model."""
+    run = arguments.output / f"seed-{seed}-share-{share:g}-{NOTHING}"
+    named: Row = {"data": str(photos), "image_size": arguments.image_size, "seed": seed, "space": NOTHING}
+    started = time.monotonic()
+    config = {**named, "budget_ms": budget_ms, "output": str(run), "resume": (run / "config.toml").exists()}
+    if result_of(run) is None:
+        search(make_config(config), PlainReporter(sys.stderr))
+    yield file_row(named, run, seed, share, NOTHING, (time.monotonic() - started) / 60)
+
+
+def train_images(photos: Path) -> int:
+    """Photos of the train folder that a run keeps for training."""
+    return round((1 - make_config({}).validation_share) * len(list((photos / "train").glob("*/*"))))
+
+
+def file_row(named: Row, run: Path, seed: int, share: float, role: str, minutes: float) -> Row:
+    """The row of the model that a run has delivered, by its file in fp32."""
+    found = result_of(run)
+    assert found is not None and found.budget_ms is not None
+    task = plain_task(checked_names(make_config({**named, "output": str(run)}), Given()), Given())
+    model = (run / MODELS["fp32"]).read_bytes()
+    side = input_side(model)
+    batches = task.data.test().batches(64, size=side)
+    right = np.concatenate([outputs(model, x.contiguous().numpy()).argmax(1) == y.numpy() for x, y in batches])
+    return {
+        **{"seed": seed, "share": share, "budget_ms": found.budget_ms, "role": role, "arch": found.arch},
+        **{"ms": found.measured_ms, "validation": found.validation_accuracy, "minutes": minutes},
+        **{"right": right.astype(int).tolist(), "met": found.met_budget},
+    }
+
+
+def input_side(model: bytes) -> int:
+    """Side of the images that a model takes, in pixels."""
+    return int(onnx.load_from_string(model).graph.input[0].type.tensor_type.shape.dim[-1].dim_value)
+
+
 @torch.no_grad()
 def right_photos(task: Task, code: str, path: Path) -> list[int]:
     """1 for each test photo that a trained network is right about, else 0."""
@@ -160,28 +254,55 @@ def table(rows: Sequence[Row]) -> list[str]:
 
 
 def verdict(rows: Sequence[Row]) -> list[str]:
-    """The mean difference to the best control, with a bootstrap over photos, and whether each budget was kept."""
+    """The difference to the best control, in all and by budget, with a bootstrap over photos; and kept budgets."""
     runs = sorted({(row["seed"], row["share"]) for row in rows})
-    differences = []
-    for run in runs:
-        of = {row["role"]: row for row in rows if (row["seed"], row["share"]) == run}
-        controls = [row for role, row in of.items() if role != DELIVERED]
-        if controls:
-            best = max(controls, key=lambda row: row["validation"])
-            differences.append(np.subtract(of[DELIVERED]["right"], best["right"]))
+    differences: dict[tuple[int, float], NDArray[np.int64]] = {}
+    best: dict[tuple[int, float], Row] = {}
+    of = {run: {r["role"]: r for r in rows if (r["seed"], r["share"]) == run} for run in runs}
+    for run, roles in of.items():
+        controls = [row for role, row in roles.items() if role not in (DELIVERED, NOTHING) and row["met"] is not False]
+        if controls and DELIVERED in roles:
+            best[run] = max(controls, key=lambda row: row["validation"])
+            differences[run] = np.subtract(roles[DELIVERED]["right"], best[run]["right"])
     if not differences:
         return []
+    lines = [f"against the best control by validation, all budgets: {_difference(list(differences.values()))}"]
+    for share in sorted({share for _, share in differences}):
+        at = [difference for (_, other), difference in differences.items() if other == share]
+        lines.append(f"at {share:.0%}: {_difference(at)}")
+    steps = sorted({share for _, share in runs})
+    for low, high in pairwise(steps):
+        pairs = [(seed, (seed, low), (seed, high)) for seed in {seed for seed, _ in runs}]
+        at = [
+            np.subtract(of[small][DELIVERED]["right"], best[large]["right"])
+            for _, small, large in pairs
+            if small in differences and large in best
+        ]
+        if at:
+            lines.append(f"the model at {low:.0%} against the control at {high:.0%}: {_difference(at)}")
+    nothing = [
+        np.subtract(roles[DELIVERED]["right"], roles[NOTHING]["right"])
+        for roles in of.values()
+        if NOTHING in roles and DELIVERED in roles
+    ]
+    if nothing:
+        lines.append(f"against {NOTHING} from nothing: {_difference(nothing)}")
+    delivered = [row for row in rows if row["role"] == DELIVERED]
+    met = sum(bool(row["met"]) for row in delivered)
+    return [*(f"- {line}" for line in lines), f"- {met} of {len(delivered)} models within their budget"]
+
+
+def _difference(differences: Sequence[NDArray[np.int64]]) -> str:
+    """The mean of differences (photos,) of runs in points, with standard error and interval over photos."""
     paired = np.array(differences)  # (runs, photos)
     rng = np.random.default_rng(0)
     drawn = rng.integers(paired.shape[1], size=(DRAWS, paired.shape[1]))
-    means = paired.mean(0)[drawn].mean(1)
-    low, high = np.percentile(100 * means, INTERVAL)
-    met = sum(bool(row["met"]) for row in rows if row["role"] == DELIVERED)
-    return [
-        f"against the best control by validation: {100 * paired.mean():+.2f} points on the mean of {len(runs)} runs, "
-        f"90 % interval {low:+.2f} to {high:+.2f} (bootstrap over {paired.shape[1]} photos, paired); "
-        f"{met} of {len(runs)} models within their budget"
-    ]
+    means = 100 * paired.mean(0)[drawn].mean(1)
+    low, high = np.percentile(means, INTERVAL)
+    return (
+        f"{100 * paired.mean():+.2f} points on the mean of {len(paired)} runs, standard error {means.std():.2f}, 90 % "
+        f"interval {low:+.2f} to {high:+.2f} (bootstrap over {paired.shape[1]} photos, paired)"
+    )
 
 
 if __name__ == "__main__":
