@@ -11,8 +11,8 @@ with what is right on the test photos; the best control is the one that is best 
 
 `--fixed` names further networks: of each, `edgenas baseline --train` fine-tunes the largest resolution that fits, on as
 many images in all as a finalist and its teacher see; it counts as a control. `--nothing` searches `mbconv` without
-trained weights, at the first share. Lines that are there are not made again, runs are resumed. About thirty minutes a run of all the
-photos at 128 pixels on two cores. What follows `--` goes to every search.
+trained weights, at the first share. Lines that are there are not made again, runs are resumed. About thirty minutes a
+run of all the photos at 128 pixels on two cores. What follows `--` goes to every search.
 """
 
 from __future__ import annotations
