@@ -219,7 +219,7 @@ def measure_candidates(
 ) -> dict[Arch, Candidate]:
     """Time architectures with random weights, in one interleaved run: latency does not depend on the weights.
 
-    Where the device is not here, nothing is measured.
+    Where the device is not here, or there are none, nothing is measured.
 
     Args:
         priced: the task, with the device.
@@ -234,7 +234,7 @@ def measure_candidates(
         arch: Candidate(space.code(arch), share, metrics[metric], None, None, None)
         for (arch, share), metrics in zip(accuracy.items(), predicted, strict=True)
     }
-    if not device.is_here:
+    if not rows or not device.is_here:
         return rows
     graphs = {space.code(arch): space.graph(arch) for arch in rows}
     timings = time_graphs(

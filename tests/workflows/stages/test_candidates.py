@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from edgenas.workflows.stages.artefacts import Candidate
-from edgenas.workflows.stages.candidates import RESERVE, _filled, by_rank, candidates
+from edgenas.workflows.stages.candidates import RESERVE, _filled, by_rank, candidates, measure_candidates
 from edgenas.workflows.task import price
 from tests.workflows._tasks import ARCHS, table, toy_task
 
@@ -90,3 +91,9 @@ def test_what_a_measurement_leaves_of_the_budget_is_used_up(factor):
     expected_ms = factor * priced.costs.latency.many(priced.space, list(found))
     assert (expected_ms <= priced.task.budget_ms / (1 + RESERVE) / 1.01 * 1.0001).all()
     assert bool(found) == (factor < 2.0), "where nothing is left there is nothing to fill"
+
+
+def test_where_there_is_nothing_to_measure_nothing_is():
+    task = toy_task(budget_ms=1.0)
+    priced = price(replace(task, device=replace(task.device, is_here=True)), table())
+    assert measure_candidates(priced, {}, SimpleNamespace(), "none") == {}
