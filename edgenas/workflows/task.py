@@ -168,6 +168,13 @@ class Priced:
         return self.task.teacher
 
     @property
+    def whole(self) -> Arch | None:
+        """The trained network itself, where others are cuts of it."""
+        from edgenas.pretrained.converter.space import whole_of  # torch starts here
+
+        return None if self.teacher is None else whole_of(self.space)
+
+    @property
     def torch_device(self) -> str:
         """Where to train."""
         return self.task.torch_device

@@ -48,7 +48,7 @@ class TrainedRun:
 
     def evaluator(self) -> SupernetEvaluator:
         """Return what scores slices of the weights on the run's data."""
-        return SupernetEvaluator(self.supernet, self.priced.data, quick=self.priced.teacher is not None)
+        return SupernetEvaluator(self.supernet, self.priced.data, whole=self.priced.whole)
 
     def finalists(self) -> Networks:
         """Return the networks that were trained to the end, the delivered one first; none before there is a result."""

@@ -181,6 +181,11 @@ class PretrainedSpace(SearchSpace):
         return replace(op, out=channels)
 
 
+def whole_of(space: SearchSpace) -> tuple[int, ...] | None:
+    """Return the architecture that is the trained network itself; None in a space that is not made of one."""
+    return space.whole if isinstance(space, PretrainedSpace) else None
+
+
 def _arrays(steps: Iterable[Step]) -> dict[str, Array]:
     """The weights of steps, by `<step>.<parameter>`."""
     return {

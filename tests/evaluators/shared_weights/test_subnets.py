@@ -8,6 +8,7 @@ from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.nn.supernet import Supernet
 from edgenas.testing import evaluator_contract
 from edgenas.testing.toy import ToySpace, noise
+from tests.pretrained.converter.test_space import space_of
 
 SPACE = ToySpace(3)
 DATA = noise(SPACE.shape, SPACE.classes)
@@ -37,3 +38,23 @@ def test_scores_follow_the_weights():
         for parameter in made.supernet.parameters():
             parameter.mul_(-1)
     assert made(ARCH)["loss"] != before["loss"]
+
+
+def test_cuts_are_fitted_to_the_whole_network():
+    space = space_of("lite", 64, classes=3)[1].restrict({"width": [0]})
+    data, supernet = noise(space.shape, space.classes), Supernet(space)
+    plain, fitting = SupernetEvaluator(supernet, data), SupernetEvaluator(supernet, data, whole=space.whole)
+    x, _ = next(data.train.batches(64, size=64, epoch=0))
+    place = next(i for i, choice in enumerate(space.choices) if choice.name.endswith(".expand"))
+    cut = (*space.whole[:place], 1, *space.whole[place + 1 :])
+    with torch.no_grad():
+        whole, loose, fitted = (e.network(a)(x) for e, a in ((plain, space.whole), (plain, cut), (fitting, cut)))
+        assert torch.equal(fitting.network(space.whole)(x), whole)
+    assert 0 < (fitted - whole).square().mean() < (loose - whole).square().mean()
+
+
+def test_few_validation_images_are_not_all_that_cuts_are_compared_on():
+    space = space_of("lite", 64, classes=3)[1].restrict({"width": [0]})
+    data = noise(space.shape, space.classes)
+    made = SupernetEvaluator(Supernet(space), data, whole=space.whole)
+    assert sum(len(y) for _, y in made._quick(64)) > len(data.validation)
