@@ -33,6 +33,8 @@ from edgenas.graph.ops import (
 Arch = tuple[int, ...]
 Option = int | float | str | bool
 
+OPTION = "@"  # in the name of a group of weights: what follows names the option that has them for itself
+
 
 @dataclass(frozen=True)
 class Choice:

@@ -52,6 +52,11 @@ class Conv(Op):
     same: bool = False
     epsilon: float | None = EPSILON
 
+    @property
+    def is_projection(self) -> bool:
+        """Whether it only mixes channels: pointwise, with batch norm and without an activation."""
+        return (self.kernel, self.groups, self.stride, self.act) == (1, 1, 1, "none") and bool(self.epsilon)
+
     def padding(self, side: int) -> tuple[int, int]:
         """Return how many rows of zeros stand before and after a side of the image."""
         reach = self.dilation * (self.kernel - 1)
@@ -73,8 +78,7 @@ class Conv(Op):
 
     def label(self) -> str:
         """Return for example `conv k3 s2 g1 relu6 16`; a dilation other than 1 comes last, `d2`, and then `same`."""
-        # A dilation of 1 is not written: tables from before there were dilations keep their keys.
-        dilated = f" d{self.dilation}" if self.dilation > 1 else ""
+        dilated = f" d{self.dilation}" if self.dilation > 1 else ""  # older tables keep their keys
         same = " same" if self.same else ""
         return f"conv k{self.kernel} s{self.stride} g{self.groups} {self.act} {self.out}{dilated}{same}"
 
@@ -92,8 +96,7 @@ def parse_conv(key: str) -> tuple[Conv, int] | None:
     if not (match := _CONV_KEY.match(key)):
         return None
     kernel, stride, groups, act, out, dilation, same, channels = match.groups()
-    op = Conv(int(out), int(kernel), int(stride), int(groups), act, int(dilation or 1), bool(same))
-    return op, int(channels)
+    return Conv(int(out), int(kernel), int(stride), int(groups), act, int(dilation or 1), bool(same)), int(channels)
 
 
 @dataclass(frozen=True, slots=True)

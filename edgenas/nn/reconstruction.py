@@ -8,16 +8,19 @@ hundred images do not determine it; and behind a sum it answers for what the blo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
-from edgenas.graph.graph import Graph, Node
+from edgenas.graph.graph import OPTION, Graph, Node
 from edgenas.graph.ops import Add, Conv, Zero
 from edgenas.nn.layers import zeros
 from edgenas.nn.network import Layer, Network
 
+Options: TypeAlias = "dict[str, dict[int, dict[str, Tensor]]]"
 # Strength of the pull, in mean squares of an input channel: from 0.1 to 10 it makes little difference.
 RIDGE = 1.0
 CHUNK = 64  # images that the whole network sees at once
@@ -36,7 +39,7 @@ class Reference:
         self.images = images
         whole.eval()
         sums = _sums(whole.graph)
-        names = {node.name: node.weights for node in _linear(whole.graph)}
+        names = {node.name: node.weights for node in _projections(whole.graph)}
         kept = {*names, *(sums[name][0] for name in names if name in sums)}
         with torch.no_grad():
             parts = [whole.values(x, kept=kept) for x in torch.split(images, CHUNK)]
@@ -52,7 +55,7 @@ class Reference:
         """
         network.eval()
         sums = _sums(network.graph)
-        fitted = {node.name for node in _linear(network.graph)}
+        fitted = {node.name for node in _projections(network.graph)}
         values = {network.graph.input.name: self.images}
         for node in network.graph.nodes[1:]:
             if isinstance(node.op, Zero):
@@ -72,16 +75,13 @@ class Reference:
         if sum_ is not None and sum_[0] in self.values and sum_[1] in values:
             total, other = self.values[sum_[0]], values[sum_[1]]
             return total - other if total.shape == other.shape else None
-        name = self.names.get(node.weights)
+        name = self.names.get(node.weights.partition(OPTION)[0])
         return None if name is None else self.values[name]
 
 
-def _linear(graph: Graph) -> Iterator[Node]:
-    """Pointwise convolutions with batch norm and without an activation: what reads a block's hidden channels."""
-    for node in graph.priced:
-        op = node.op
-        if isinstance(op, Conv) and (op.kernel, op.groups, op.stride, op.act) == (1, 1, 1, "none") and op.epsilon:
-            yield node
+def _projections(graph: Graph) -> Iterator[Node]:
+    """What reads a block's hidden channels."""
+    return (node for node in graph.priced if isinstance(node.op, Conv) and node.op.is_projection)
 
 
 def _sums(graph: Graph) -> dict[str, tuple[str, str]]:
@@ -106,29 +106,103 @@ def _refitted(layer: Layer, x: Tensor, target: Tensor) -> Tensor:
     """Fit a layer's kernel, and set its batch norm so that it changes nothing: return what it gives then.
 
     Args:
-        layer: a pointwise convolution with batch norm.
+        layer: a projection.
         x: (N, C, H, W), its input.
         target: (N, D, H, W).
     """
-    op, weights = layer.op, layer.weights
-    assert isinstance(op, Conv) and op.epsilon is not None
-    a, y = (t.permute(0, 2, 3, 1).reshape(-1, t.shape[1]) for t in (x, target))
+    a, y = _rows(x), _rows(target)
     a_mean, y_mean = a.mean(0), y.mean(0)
-    gain = weights["scale"] / (layer.variance + op.epsilon).sqrt()
-    before = (weights["weight"][:, :, 0, 0] * gain[:, None]).T  # (C, D)
     centred = a - a_mean
-    gram, missing = centred.T @ centred / len(a), centred.T @ (y - y_mean - centred @ before) / len(a)
-    pull = (RIDGE * gram.diagonal().mean() + 1e-8) * torch.eye(len(gram), device=gram.device)
-    # In 64 bits, as channels may be all but equal.
-    change = torch.linalg.solve((gram + pull).double(), missing.double()).to(before.dtype)
-    kernel = before + change
-    value = centred @ kernel
-    variance = value.var(0, unbiased=False)
-    weights["weight"].copy_(kernel.T[:, :, None, None])
-    layer.mean.copy_(a_mean @ kernel)
-    layer.variance.copy_(variance)
-    weights["scale"].copy_((variance + op.epsilon).sqrt())
-    weights["shift"].copy_(y_mean)
+    before = _kernel(layer)
+    moments = Moments(a_mean, y_mean, centred.T @ centred / len(a), centred.T @ (y - y_mean) / len(a))
+    kernel = moments.solved(before)
+    for name, tensor in moments.parameters(layer, kernel).items():
+        layer.tensors()[name].copy_(tensor)
     n, _, height, width = x.shape
-    fitted: Tensor = (value + y_mean).reshape(n, height, width, -1).permute(0, 3, 1, 2)
+    fitted: Tensor = (centred @ kernel + y_mean).reshape(n, height, width, -1).permute(0, 3, 1, 2)
     return fitted
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Means of input (C,) and target (D,), and their covariances (C, C) and (C, D), over all pixels of some images."""
+
+    x_mean: Tensor
+    y_mean: Tensor
+    xx: Tensor
+    xy: Tensor
+
+    def leading(self, channels: int) -> Moments:
+        """Return those of the leading channels of the input."""
+        return Moments(self.x_mean[:channels], self.y_mean, self.xx[:channels, :channels], self.xy[:channels])
+
+    def solved(self, before: Tensor) -> Tensor:
+        """Return the kernel (C, D) of least squares, pulled towards the one before."""
+        pull = (RIDGE * self.xx.diagonal().mean() + 1e-8) * torch.eye(len(self.xx), device=self.xx.device)
+        # In 64 bits, as channels may be all but equal.
+        change: Tensor = torch.linalg.solve((self.xx + pull).double(), (self.xy - self.xx @ before).double())
+        return before + change.to(before.dtype)
+
+    def parameters(self, layer: Layer, kernel: Tensor) -> dict[str, Tensor]:
+        """Return a layer's tensors with this kernel (C, D), its batch norm passing on what that gives, and the mean."""
+        assert isinstance(layer.op, Conv) and layer.op.epsilon is not None
+        variance = (kernel * (self.xx @ kernel)).sum(0).clamp_min(0.0)
+        scale = (variance + layer.op.epsilon).sqrt()
+        weight = kernel.T[:, :, None, None]
+        return {
+            **{"weight": weight, "scale": scale, "shift": self.y_mean},
+            **{"mean": self.x_mean @ kernel, "variance": variance},
+        }
+
+
+def _kernel(layer: Layer) -> Tensor:
+    """A projection's kernel (C, D) with its batch norm."""
+    assert isinstance(layer.op, Conv) and layer.op.epsilon is not None
+    gain = layer.weights["scale"] / (layer.variance + layer.op.epsilon).sqrt()
+    return (layer.weights["weight"][:, :, 0, 0] * gain[:, None]).T
+
+
+def _rows(x: Tensor) -> Tensor:
+    """(N, C, H, W) as pixels (N H W, C)."""
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+
+
+@torch.no_grad()
+def fitted_options(whole: Network, images: Tensor, kept: Mapping[str, Collection[int]]) -> Options:
+    """Return the tensors of projections that read the leading ones of their channels alone.
+
+    Where nothing before them is cut, such channels are what they are in the whole network, so that one pass of it does
+    for all. Deviation: gates that read all of a block's channels change with a cut, which is left out here.
+
+    Args:
+        whole: with the statistics of batch norm that belong to such images.
+        images: (N, C, R, R), at its size.
+        kept: by the group of a layer, numbers of channels that are left.
+
+    Returns:
+        by group, by number of channels, the tensors by name.
+    """
+    whole.eval()
+    nodes = [node for node in _projections(whole.graph) if node.weights in kept]
+    names = {*(node.name for node in nodes), *(node.inputs[0] for node in nodes)}
+    sums: dict[str, list[Tensor]] = {}
+    for part in torch.split(images, CHUNK):
+        values = whole.values(part, kept=names)
+        for node in nodes:
+            x, y = (_rows(values[name]).double() for name in (node.inputs[0], node.name))
+            new = [torch.tensor(len(x)), x.sum(0), y.sum(0), x.T @ x, x.T @ y]
+            sums[node.weights] = (
+                [a + b for a, b in zip(sums[node.weights], new, strict=True)] if node.weights in sums else new
+            )
+    found: Options = {}
+    for node in nodes:
+        count, x, y, xx, xy = sums[node.weights]
+        x, y = x / count, y / count
+        moments = Moments(x, y, xx / count - torch.outer(x, x), xy / count - torch.outer(x, y))
+        layer, before = whole.layer(node.name), _kernel(whole.layer(node.name)).double()
+        found[node.weights] = {}
+        for channels in kept[node.weights]:
+            part_of = moments.leading(channels)
+            tensors = part_of.parameters(layer, part_of.solved(before[:channels]))
+            found[node.weights][channels] = {name: tensor.float() for name, tensor in tensors.items()}
+    return found

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from edgenas.errors import UsageError
-from edgenas.graph.graph import Builder, Choice, Node
+from edgenas.graph.graph import OPTION, Builder, Choice, Node
 from edgenas.graph.ops import Conv, Linear, Op, Shape
 from edgenas.pretrained.converter.blocks import LEFT_OUT, Block, cut, find_blocks
 from edgenas.pretrained.converter.channels import find_channels
@@ -97,11 +97,29 @@ class PretrainedSpace(SearchSpace):
         Channels are sorted, so that a cut keeps those that matter most: the leading ones.
         """
         steps = self._load() if self._load else self.steps
-        return _arrays(
-            step
-            for step in sorted_by(steps, importance(steps)).values()
-            if step.name != self.last.name or step.op == Linear(self.classes)
-        )
+        known = sorted_by(steps, importance(steps)).values()
+        return self._arrays(step for step in known if step.name != self.last.name or step.op == Linear(self.classes))
+
+    @cached_property
+    def readers(self) -> Mapping[str, Mapping[float, int]]:
+        """Return how many channels are left to each projection that reads those of a block, by the ratio that is cut.
+
+        For each ratio such a layer has weights of its own: what is left must be combined otherwise than the whole.
+        """
+        found: dict[str, dict[float, int]] = {}
+        for block in self.blocks:
+            cuts = [ratio for ratio in block.ratios if ratio not in (1.0, LEFT_OUT)]
+            for group in block.hidden:
+                op = self.steps[group.readers[0]].op
+                if isinstance(op, Conv) and op.is_projection:
+                    found[group.readers[0]] = {ratio: cut(group.count, ratio) for ratio in cuts}
+        return found
+
+    def with_options(self, trained: Mapping[str, Array]) -> PretrainedSpace:
+        """Return the space with weights of its `readers`, by `<step>@<ratio>.<parameter>`."""
+        again = copy.copy(self)
+        again.__dict__["trained"] = {**self.trained, **trained}
+        return again
 
     @property
     def original(self) -> PretrainedSpace:
@@ -121,7 +139,7 @@ class PretrainedSpace(SearchSpace):
         of = {n: {k.removeprefix(f"{n}."): torch.from_numpy(trained[k]) for k in keys} for n, keys in names.items()}
         steps = {name: replace(step, weights=of[name]) for name, step in self.steps.items()}
         again = copy.copy(self)
-        again.__dict__["trained"] = _arrays(sorted_by(steps, importance_by(steps, importance)).values())
+        again.__dict__["trained"] = self._arrays(sorted_by(steps, importance_by(steps, importance)).values())
         return again
 
     def emit(self, g: Builder) -> None:
@@ -165,8 +183,19 @@ class PretrainedSpace(SearchSpace):
                 nodes = {k: g.append(f"{name}.k{k}", crop, *inputs, weights=step.name) for k, crop in crops.items()}
                 own[step.name] = g.choose(f"{block.name}.kernel", nodes, name=f"{name}.kernel")
             else:
-                own[step.name] = g.append(name, op, *inputs, weights=step.name)
+                weights = _group(step.name, ratio) if ratio in self.readers.get(step.name, ()) else step.name
+                own[step.name] = g.append(name, op, *inputs, weights=weights)
         return own[block.steps[-1]]
+
+    def _arrays(self, steps: Iterable[Step]) -> dict[str, Array]:
+        """The weights of steps, by `<step>.<parameter>`; those of `readers` are the whole one's at any ratio."""
+        found: dict[str, Array] = {}
+        for step in steps:
+            groups = [step.name, *(_group(step.name, ratio) for ratio in self.readers.get(step.name, ()))]
+            for name, tensor in step.weights.items():
+                array = np.ascontiguousarray(tensor.numpy(), np.float32)
+                found |= {f"{group}.{name}": array for group in groups}
+        return found
 
     def _op(self, g: Builder, step: Step, ratio: float = 1.0) -> Op:
         """A step's op, with the width's share of channels, of which a ratio is kept; or with this space's classes."""
@@ -181,15 +210,11 @@ class PretrainedSpace(SearchSpace):
         return replace(op, out=channels)
 
 
+def _group(step: str, ratio: float) -> str:
+    """The name of a layer's weights where a ratio of its channels is left."""
+    return f"{step}{OPTION}{ratio:g}"
+
+
 def whole_of(space: SearchSpace) -> tuple[int, ...] | None:
     """Return the architecture that is the trained network itself; None in a space that is not made of one."""
     return space.whole if isinstance(space, PretrainedSpace) else None
-
-
-def _arrays(steps: Iterable[Step]) -> dict[str, Array]:
-    """The weights of steps, by `<step>.<parameter>`."""
-    return {
-        f"{step.name}.{name}": np.ascontiguousarray(tensor.numpy(), np.float32)
-        for step in steps
-        for name, tensor in step.weights.items()
-    }

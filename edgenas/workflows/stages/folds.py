@@ -19,6 +19,7 @@ from edgenas.workflows.context import Context
 from edgenas.workflows.source_run import SOURCE
 from edgenas.workflows.stages.artefacts import IMPORTANCE, Folds, Importance
 from edgenas.workflows.stages.finalists import final_settings, fine_tuned
+from edgenas.workflows.stages.teacher import cuts_of
 from edgenas.workflows.task import Task
 
 FEW = 500  # images of training and validation together, below which folds decide
@@ -47,7 +48,7 @@ def by_folds(task: Task, archs: Sequence[Arch], ctx: Context) -> Folds:
     """
     run = ctx.folder.path  # one that uses the weights of another keeps what it needs of it in a folder of its own
     kept = run if (run / f"{IMPORTANCE}.json").exists() else run / SOURCE
-    importance = read_artefact(kept, IMPORTANCE, Importance).channels
+    importance = read_artefact(kept, IMPORTANCE, Importance)
     original, whole = _space(task).original, _space(task).whole
     right = dict.fromkeys(map(task.space.code, archs), 0.0)
     images = 0
@@ -59,7 +60,7 @@ def by_folds(task: Task, archs: Sequence[Arch], ctx: Context) -> Folds:
         with ctx.stage("folds", f"{title}: fine-tune the whole network"):
             teacher = fresh_network(original, whole, task.config.seed, task.torch_device)
             fine_tuned(own, ctx, teacher, f"{name}-teacher", whole, settings)
-        own = replace(own, space=original.retrained(teacher.grouped(), importance), teacher=teacher)
+        own = replace(own, space=cuts_of(original, teacher, importance, own), teacher=teacher)
         supernet = Supernet(own.space).to(task.torch_device).to(memory_format=torch.channels_last)
         evaluator = SupernetEvaluator(supernet, data, whole=whole)
         for arch in archs:

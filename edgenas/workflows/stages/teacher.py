@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+import torch
+
+from edgenas.graph.graph import OPTION
 from edgenas.nn.network import Network, fresh_network
+from edgenas.nn.reconstruction import fitted_options
 from edgenas.pretrained.converter.space import PretrainedSpace
 from edgenas.system.text import accuracy, ms
 from edgenas.training.taylor import channel_importance
@@ -17,6 +22,7 @@ from edgenas.workflows.task import Priced, Task, price
 
 # Training images that say which channels matter, in batches that are small; see `channel_importance`.
 IMAGES, BATCH = 512, 16
+FITTED = 256  # training images that what reads the channels of a cut is fitted on
 SHARE = 0.3  # of the time that is left when it begins, where that is short
 DIGITS = 6  # of an importance that are kept
 
@@ -43,8 +49,34 @@ def teach(priced: Priced, ctx: Context) -> Priced:
     predicted_ms = ms(float(priced.costs.latency.many(space, [whole])[0]))
     right = accuracy(found.accuracy, found.images)
     ctx.reporter.log(f"the whole network, fine-tuned: {right} of the validation images, predicted {predicted_ms} ms")
-    retrained = space.retrained(network.grouped(), importance.channels)
+    retrained = cuts_of(space, network, importance, task)
     return price(replace(task, space=retrained, teacher=larger or network), priced.table)
+
+
+def cuts_of(space: PretrainedSpace, network: Network, importance: Importance, task: Task) -> PretrainedSpace:
+    """Return the space whose networks are cut out of a trained one, what reads their channels being fitted to them.
+
+    Args:
+        space: of the network.
+        network: whole and trained, with the channels in the order of `space`.
+        importance: of its channels.
+        task: with the images that the fit is on.
+    """
+    retrained = space.retrained(network.grouped(), importance.channels)
+    whole = fresh_network(retrained, retrained.whole, task.config.seed, task.torch_device)
+    side = whole.graph.input.shape[1]
+    batches = task.data.train.batches(BATCH, size=side, epoch=0, seed=task.config.seed, limit=FITTED // BATCH)
+    images = torch.cat([x for x, _ in batches])
+    channels = {name: ratios.values() for name, ratios in space.readers.items()}
+    found = fitted_options(whole, images, channels)
+    return retrained.with_options(
+        {
+            f"{name}{OPTION}{ratio:g}.{parameter}": np.ascontiguousarray(tensor.cpu().numpy(), np.float32)
+            for name, ratios in space.readers.items()
+            for ratio, count in ratios.items()
+            for parameter, tensor in found[name][count].items()
+        }
+    )
 
 
 def _larger(task: Task, ctx: Context) -> Network | None:

@@ -9,6 +9,7 @@ import torch
 from edgenas.errors import UsageError
 from edgenas.exporters.onnx import to_bytes, to_onnx
 from edgenas.exporters.session import outputs
+from edgenas.graph.graph import OPTION
 from edgenas.nn.network import fresh_network
 from edgenas.nn.supernet import Supernet
 from edgenas.pretrained.converter.blocks import LEFT_OUT, cut
@@ -58,7 +59,7 @@ def test_a_cut_keeps_the_leading_channels_and_the_centre_of_the_kernel():
     arch[space.index["b1.kernel"]] = 1
     whole, cut = (fresh_network(space, tuple(a), 0, "cpu") for a in (space.whole, arch))
     full, part = (
-        {n.weights: net.layer(n.name).weights["weight"] for n in net.graph.priced if n.parameters}
+        {n.weights.partition(OPTION)[0]: net.layer(n.name).weights["weight"] for n in net.graph.priced if n.parameters}
         for net in (whole, cut)
     )
     block = "body.4"
