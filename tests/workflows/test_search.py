@@ -89,7 +89,8 @@ def test_result_is_measured_within_the_budget(finished):
     folder, result = finished
     assert result.met_budget
     assert result.measured_ms * (1 + result.repeat_error) <= result.budget_ms < result.largest_ms
-    assert result.predicted_low_ms <= result.predicted_ms <= result.predicted_high_ms <= result.budget_ms
+    # What was measured decides: a network that uses up its budget may be predicted above it.
+    assert result.predicted_low_ms <= result.predicted_ms <= result.predicted_high_ms
 
 
 def test_the_result_is_kept(finished):
