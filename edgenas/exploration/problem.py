@@ -18,6 +18,11 @@ from edgenas.spaces.base import SearchSpace
 Score = Callable[[Arch], Metrics]
 
 
+def unevaluated(arch: Arch) -> Metrics:
+    """Stand for an evaluator until there is one."""
+    raise EdgeNASError("nothing evaluates architectures yet")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of one evaluation; plain data, so that it can come from another process."""
@@ -35,7 +40,8 @@ class Problem:
         space: the architectures.
         costs: what is known of each before it is trained; every budget needs one.
         objective: budgets and reward.
-        evaluator: gives an architecture its quality; an `Evaluator`, or any function from an architecture to metrics.
+        evaluator: gives an architecture its quality; an `Evaluator`, or any function from an architecture to metrics;
+            none yet, where costs alone are asked for.
 
     >>> from edgenas.testing.toy import COSTS, ToySpace
     >>> objective = Objective({"macs": 1e5})
@@ -52,7 +58,7 @@ class Problem:
     space: SearchSpace
     costs: tuple[CostModel, ...]
     objective: Objective
-    evaluator: Score
+    evaluator: Score = unevaluated
 
     def __post_init__(self) -> None:
         """Check that every budget has its cost."""

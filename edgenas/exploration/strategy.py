@@ -18,8 +18,8 @@ from edgenas.training.context import TrainingContext
 
 if TYPE_CHECKING:
     from edgenas.data.base import Data
-    from edgenas.nn.network import Network
     from edgenas.system.checkpoint import State
+    from edgenas.training.distillation import Teacher
     from edgenas.training.settings import Settings as TrainingSettings
 
 
@@ -200,7 +200,7 @@ class Priced(Protocol):
         ...
 
     @property
-    def teacher(self) -> Network | None:
+    def teacher(self) -> Teacher | None:
         """The whole trained network, fine-tuned on the images, where others are cuts of it."""
         ...
 

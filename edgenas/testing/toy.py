@@ -19,9 +19,9 @@ from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
 from edgenas.graph.graph import Arch, Builder, Choice, Graph, Node
 from edgenas.graph.ops import Conv, Shape
-from edgenas.nn.network import Network
 from edgenas.spaces.base import SearchSpace
 from edgenas.training.context import TrainingContext
+from edgenas.training.distillation import Teacher
 from edgenas.training.settings import Settings
 
 GATE = "latency_ms@test"  # the metric that has a budget
@@ -178,7 +178,7 @@ class ToyPriced:
     problem: Problem
     config: ToySettings = field(default_factory=ToySettings)
     torch_device: str = "cpu"
-    teacher: Network | None = None
+    teacher: Teacher | None = None
     identity: dict[str, Any] = field(default_factory=dict)
 
     @property

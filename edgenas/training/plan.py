@@ -70,7 +70,7 @@ def _seconds(module: nn.Module, gradients: Callable[[Tensor, Tensor, int], objec
     gradients(x, y, 0)
     started = _now(device)
     for step in range(1, 1 + STEPS):
-        gradients(x, y, step)
+        gradients(x.fill_(step), y, step)  # other images each time: what is remembered of the same ones takes no time
     return (_now(device) - started) / STEPS
 
 

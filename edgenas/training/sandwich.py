@@ -9,15 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgenas.graph.graph import Arch
-from edgenas.nn.network import Network
 from edgenas.nn.supernet import Supernet
-from edgenas.training.distillation import resized, soft_labels
+from edgenas.training.distillation import Teacher, resized
 from edgenas.training.settings import Settings
 from edgenas.training.train import Gradients
 
 
 def sandwich(
-    supernet: Supernet, settings: Settings, archs_of: Callable[[int], Sequence[Arch]], teacher: Network | None = None
+    supernet: Supernet, settings: Settings, archs_of: Callable[[int], Sequence[Arch]], teacher: Teacher | None = None
 ) -> Gradients:
     """Return a function that adds the gradients of several architectures on one batch.
 
@@ -41,7 +40,7 @@ def sandwich(
             # The teacher's logits are detached: it is not to come closer to what its students can do.
             target = logits.detach().float().softmax(1)
         else:
-            target = soft_labels(teacher, x)
+            target = teacher.labels(x)
             loss = F.cross_entropy(logits, target)
         loss.backward()  # type: ignore[no-untyped-call]
         for arch in students:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edgenas.cost.base import CostModel
 from edgenas.cost.counts import FLOAT_BYTES, CountCost, Counts
 from edgenas.cost.memory import PeakBytes
-from edgenas.errors import EdgeNASError
-from edgenas.exploration.objective import Limit, Metrics, Objective
+from edgenas.exploration.objective import Limit, Objective
 from edgenas.exploration.problem import Problem
 from edgenas.exporters.metadata import Precision
 from edgenas.graph.graph import Arch
@@ -22,6 +21,7 @@ from edgenas.workflows.config import Config
 if TYPE_CHECKING:
     from edgenas.data.base import Data
     from edgenas.nn.network import Network
+    from edgenas.training.distillation import Teacher
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Task:
     tables: Mapping[str, LatencyTable] = field(default_factory=dict)
     reward_form: str = "hard"
     inherited: Inherited | None = None
-    teacher: Network | None = None
+    teacher: Teacher | None = None
 
     @property
     def budget_ms(self) -> float:
@@ -163,7 +163,7 @@ class Priced:
         return self.task.data
 
     @property
-    def teacher(self) -> Network | None:
+    def teacher(self) -> Teacher | None:
         """The network whose soft labels others learn, where they are cuts of a trained one."""
         return self.task.teacher
 
@@ -192,7 +192,7 @@ class Priced:
 def price(task: Task, table: LatencyTable) -> Priced:
     """Return the task with the prices of a table; what the table lacks is estimated."""
     costs = costs_by(task, table)
-    return Priced(task, table, costs, Problem(task.space, (*costs, *task.costs), task.objective, unevaluated))
+    return Priced(task, table, costs, Problem(task.space, (*costs, *task.costs), task.objective))
 
 
 def costs_by(task: Task, table: LatencyTable) -> Costs:
@@ -201,11 +201,6 @@ def costs_by(task: Task, table: LatencyTable) -> Costs:
     known = {key: Counts(row.macs, row.params, row.bytes) for key, row in table.ops.items()}
     macs, params = (CountCost(metric, known) for metric in ("macs", "params"))
     return Costs(*latency_interval(table, task.space, estimate_missing=True), macs, params, task.peak)
-
-
-def unevaluated(arch: Arch) -> Metrics:
-    """Stand for the evaluator until there is one: a search puts its own into the problem."""
-    raise EdgeNASError("nothing evaluates architectures yet")
 
 
 def narrowed(task: Task, allowed: Mapping[str, Any]) -> Task:

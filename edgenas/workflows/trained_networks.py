@@ -15,6 +15,7 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import is_allowed
 from edgenas.system import checkpoint
 from edgenas.system.run_folder import read_artefact
+from edgenas.training.distillation import Teacher
 from edgenas.workflows.pretrained import teacher_space
 from edgenas.workflows.result import Result
 from edgenas.workflows.source_run import FINALISTS, RESULT, TEACHER
@@ -50,7 +51,7 @@ def trained_networks(folder: Path, space: SearchSpace, trained: SearchSpace, dev
     return {arch: found[arch] for arch in sorted(found, key=lambda arch: space.code(arch) != delivered)}
 
 
-def trained_teacher(folder: Path, task: Task) -> Network | None:
+def trained_teacher(folder: Path, task: Task) -> Teacher | None:
     """Return the teacher of a run's cuts, the whole network or a larger one; None if it had none.
 
     Args:
@@ -67,7 +68,7 @@ def trained_teacher(folder: Path, task: Task) -> Network | None:
     space = teacher_space(task.config, task.data.shape, len(task.data.classes)) or task.space
     network = Network(space.graph(space.parse(payload["identity"]["arch"])))
     load_weights(network, payload["module"], path)
-    return network.to(task.torch_device).to(memory_format=torch.channels_last)
+    return Teacher(network.to(task.torch_device).to(memory_format=torch.channels_last))
 
 
 def load_weights(module: torch.nn.Module, state: dict[str, Any], path: Path) -> None:

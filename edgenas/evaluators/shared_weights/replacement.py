@@ -14,10 +14,9 @@ from torch import Tensor
 
 from edgenas.data.base import Split
 from edgenas.graph.graph import Arch
-from edgenas.nn.network import Network
 from edgenas.nn.supernet import Supernet
 from edgenas.spaces.base import SearchSpace
-from edgenas.training.distillation import resized, soft_labels
+from edgenas.training.distillation import Teacher, resized
 
 IMAGES, BATCH = 256, 64  # of training; batch norm takes its statistics from all of them together
 
@@ -25,13 +24,13 @@ IMAGES, BATCH = 256, 64  # of training; batch norm takes its statistics from all
 class Divergence:
     """How far networks of shared weights are from a teacher: mean Kullback-Leibler divergence, in nats."""
 
-    def __init__(self, supernet: Supernet, teacher: Network, train: Split) -> None:
+    def __init__(self, supernet: Supernet, teacher: Teacher, train: Split) -> None:
         """Compare on some training images, which the teacher sees at its own size."""
-        size = teacher.graph.input.shape[1]
+        size = teacher.side
         self.supernet = supernet
         self._known: dict[Arch, float] = {}  # the network that options are tried in comes once a choice
         self.images = torch.cat([x for x, _ in train.batches(BATCH, size=size, limit=IMAGES // BATCH)])
-        self.labels = torch.cat([soft_labels(teacher, x) for x in torch.split(self.images, BATCH)])
+        self.labels = torch.cat([teacher.labels(x) for x in torch.split(self.images, BATCH)])
 
     def __call__(self, arch: Arch) -> float:
         """Return the divergence of a network, whose batch norm takes the statistics of these images."""

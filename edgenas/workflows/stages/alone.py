@@ -42,7 +42,7 @@ def trained_alone(priced: Priced, evaluator: Evaluator, settings: Settings) -> C
     if teacher is None:
         scratch = ScratchEvaluator(priced.space, data, settings, priced.torch_device, config.seed)
         return lambda arch: scratch(arch)["accuracy"]
-    size = teacher.graph.input.shape[1]
+    size = teacher.side
 
     def cut(arch: Arch) -> float:
         network = evaluator.network(arch)

@@ -79,7 +79,7 @@ def explore(priced: Priced, evaluator: Evaluator, strategy: Strategy, ctx: Conte
         workers.trial_map(config.workers, config.ray, ctx.reporter.log) as map_,
     ):
         ending = run_search(
-            replace(priced.problem, evaluator=evaluator),  # for `unevaluated`, with which it was priced
+            replace(priced.problem, evaluator=evaluator),
             strategy,
             study,
             max_trials=config.trials,

@@ -87,7 +87,7 @@ def fine_tuned(
         its scores on the validation split.
     """
     settings = settings or final_settings(task)
-    size = (task.teacher or network).graph.input.shape[1]
+    size = network.graph.input.shape[1] if task.teacher is None else task.teacher.side
     module, gradients = _trained(task, network, settings)
     shape = (task.data.shape[0], size, size)
     seconds = partial(step_seconds, module, gradients, shape, settings.batch_size)

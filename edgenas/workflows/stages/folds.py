@@ -15,6 +15,7 @@ from edgenas.nn.network import fresh_network
 from edgenas.nn.supernet import Supernet
 from edgenas.pretrained.converter.space import PretrainedSpace
 from edgenas.system.run_folder import read_artefact
+from edgenas.training.distillation import Teacher
 from edgenas.workflows.context import Context
 from edgenas.workflows.source_run import SOURCE
 from edgenas.workflows.stages.artefacts import IMPORTANCE, Folds, Importance
@@ -60,7 +61,7 @@ def by_folds(task: Task, archs: Sequence[Arch], ctx: Context) -> Folds:
         with ctx.stage("folds", f"{title}: fine-tune the whole network"):
             teacher = fresh_network(original, whole, task.config.seed, task.torch_device)
             fine_tuned(own, ctx, teacher, f"{name}-teacher", whole, settings)
-        own = replace(own, space=cuts_of(original, teacher, importance, own), teacher=teacher)
+        own = replace(own, space=cuts_of(original, teacher, importance, own), teacher=Teacher(teacher))
         supernet = Supernet(own.space).to(task.torch_device).to(memory_format=torch.channels_last)
         evaluator = SupernetEvaluator(supernet, data, whole=whole)
         for arch in archs:

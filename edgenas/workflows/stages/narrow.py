@@ -17,7 +17,7 @@ from edgenas.spaces.base import SearchSpace, Statics
 from edgenas.spaces.sampling import sample
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import Combination, Narrowing
-from edgenas.workflows.task import Costs, Task, costs_by, unevaluated
+from edgenas.workflows.task import Costs, Task, costs_by
 
 SAMPLES = 400  # architectures that a combination of shape choices is judged by
 REPAIRED = 4  # of them, where none is feasible: those that come closest
@@ -94,7 +94,7 @@ def _score(task: Task, statics: Statics, costs: Costs, ctx: Context) -> float:
     violations = np.array([objective.violation(row) for row in rows])
     within = metrics[macs][violations == 0]
     if not len(within) and len(task.limits) > 1:
-        problem = Problem(part, every, objective, unevaluated)
+        problem = Problem(part, every, objective)
         nearest = [archs[i] for i in np.argsort(violations, kind="stable")[:REPAIRED]]
         found = [arch for arch in (repair(problem, arch, rng) for arch in nearest) if arch is not None]
         within = costs.macs.many(part, found)

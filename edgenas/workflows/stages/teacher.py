@@ -13,6 +13,7 @@ from edgenas.nn.network import Network, fresh_network
 from edgenas.nn.reconstruction import fitted_options
 from edgenas.pretrained.converter.space import PretrainedSpace
 from edgenas.system.text import accuracy, ms
+from edgenas.training.distillation import Teacher
 from edgenas.training.taylor import channel_importance
 from edgenas.workflows.context import Context
 from edgenas.workflows.pretrained import teacher_space
@@ -50,7 +51,7 @@ def teach(priced: Priced, ctx: Context) -> Priced:
     right = accuracy(found.accuracy, found.images)
     ctx.reporter.log(f"the whole network, fine-tuned: {right} of the validation images, predicted {predicted_ms} ms")
     retrained = cuts_of(space, network, importance, task)
-    return price(replace(task, space=retrained, teacher=larger or network), priced.table)
+    return price(replace(task, space=retrained, teacher=larger or Teacher(network)), priced.table)
 
 
 def cuts_of(space: PretrainedSpace, network: Network, importance: Importance, task: Task) -> PretrainedSpace:
@@ -79,7 +80,7 @@ def cuts_of(space: PretrainedSpace, network: Network, importance: Importance, ta
     )
 
 
-def _larger(task: Task, ctx: Context) -> Network | None:
+def _larger(task: Task, ctx: Context) -> Teacher | None:
     """The larger network that the configuration names as the teacher, fine-tuned."""
     space = teacher_space(task.config, task.data.shape, len(task.data.classes))
     if space is None:
@@ -88,7 +89,7 @@ def _larger(task: Task, ctx: Context) -> Network | None:
         network = fresh_network(space, space.whole, task.config.seed, task.torch_device)
         found = fine_tuned(replace(task, space=space), ctx, network, "teacher", space.whole, share=SHARE)
     ctx.reporter.log(f"{space.network}, fine-tuned: {accuracy(found.accuracy, found.images)} of the validation images")
-    return network
+    return Teacher(network)
 
 
 def _importance(task: Task, network: Network) -> Importance:

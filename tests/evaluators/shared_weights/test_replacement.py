@@ -9,6 +9,7 @@ from edgenas.evaluators.shared_weights.replacement import Divergence, option_los
 from edgenas.nn.network import fresh_network, reestimate_batch_norm
 from edgenas.nn.supernet import Supernet
 from edgenas.testing.toy import noise
+from edgenas.training.distillation import Teacher
 from tests.pretrained.converter.test_space import space_of
 
 
@@ -20,7 +21,7 @@ def test_the_whole_network_is_at_its_teacher_and_cuts_are_not():
     with torch.no_grad():  # so that it tells these images apart
         teacher.layer(teacher.graph.output.name).weights["weight"].mul_(1e3)
     space = space.retrained(teacher.grouped(), {})
-    divergence = Divergence(Supernet(space, torch.Generator().manual_seed(0)), teacher, data.train)
+    divergence = Divergence(Supernet(space, torch.Generator().manual_seed(0)), Teacher(teacher), data.train)
     smallest = tuple(len(choice.options) - 1 for choice in space.choices)
     assert 0 <= divergence(space.whole) < 0.1 * divergence(smallest)
     assert divergence(space.whole) == divergence(space.whole)

@@ -11,6 +11,7 @@ from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.nn.network import fresh_network
 from edgenas.nn.supernet import Supernet
 from edgenas.testing.toy import noise
+from edgenas.training.distillation import Teacher
 from edgenas.workflows.stages.replacement import expect
 from tests.pretrained.converter.test_space import space_of
 from tests.workflows._tasks import context
@@ -29,8 +30,8 @@ class Told:
 @pytest.fixture(scope="module")
 def priced():
     space = space_of("lite", 96, classes=3)[1].restrict({"width": [0], "resolution": [0, 1, 2]})
-    teacher = fresh_network(space, space.whole, 0, "cpu").eval()
-    space = space.retrained(teacher.grouped(), {})
+    teacher = Teacher(fresh_network(space, space.whole, 0, "cpu"))
+    space = space.retrained(teacher.network.grouped(), {})
     data = noise((3, 96, 96), 3)
     return SimpleNamespace(task=SimpleNamespace(teacher=teacher), space=space, data=data)
 

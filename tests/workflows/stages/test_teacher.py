@@ -30,7 +30,7 @@ def test_cuts_begin_with_the_teacher_s_weights(tmp_path):
     assert before.teacher is None and teacher is not None and space.allowed == before.space.allowed
     whole, x = fresh_network(space, space.whole, 0, "cpu").eval(), torch.randn(4, 3, 32, 32)
     with torch.no_grad():
-        assert (teacher.eval()(x) - whole(x)).abs().max() < 1e-4
+        assert (teacher.network(x) - whole(x)).abs().max() < 1e-4
     assert not whole.needs_head
     again = taught(tmp_path)[1]
     assert all(np.array_equal(array, again.space.trained[name]) for name, array in space.trained.items())
@@ -40,8 +40,8 @@ def test_a_larger_teacher_teaches_the_whole_network_and_its_cuts(tmp_path, monke
     larger = space_of("resnet", 32, classes=3)[1]
     monkeypatch.setattr("edgenas.workflows.stages.teacher.teacher_space", lambda config, shape, classes: larger)
     _, after = taught(tmp_path)
-    assert after.teacher is not None and after.teacher.graph.arch == larger.whole
-    assert len(after.teacher.graph.nodes) == len(larger.graph(larger.whole).nodes)
+    assert after.teacher is not None and after.teacher.network.graph.arch == larger.whole
+    assert len(after.teacher.network.graph.nodes) == len(larger.graph(larger.whole).nodes)
     for name in ("teacher.pt", "whole.pt"):
         assert (tmp_path / name).exists()
     whole = checkpoint.load(tmp_path / "whole.pt")["module"]
