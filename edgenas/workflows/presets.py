@@ -29,7 +29,7 @@ PRESETS = {
 
 
 # For networks that are cut out of a trained one: resolution and cuts are weighed against each other, option by option.
-CUTS: Mapping[str, Any] = {"strategy": "milp", "shape_choices": 3}
+CUTS: Mapping[str, Any] = {"strategy": "milp", "shape_choices": 8}
 
 
 def defaults_of(given: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """A search among the cuts of a trained network against what needed no search, at the same budgets and as much training.
 
-    python -m tests.benchmarks.cuts --data DIR --output DIR [--network efficientnet-lite0] [--image-size 128]
-        [--shares 0.5 0.3 0.75] [--seeds 0 1 2] [--fixed efficientnet-lite1] [--nothing] [--dry] [-- MORE FLAGS]
+    python -m tests.benchmarks.cuts --data DIR --output DIR [--network efficientnet-lite0]
+        [--budgets-of efficientnet-lite0] [--image-size 128] [--shares 0.5 0.3 0.75] [--seeds 0 1 2]
+        [--fixed efficientnet-lite1] [--nothing] [--dry] [-- MORE FLAGS]
 
 The data is a folder with `train`, `validation` and `test`. The photos of validation and test together are the test; a
 run draws its own validation from those of train. Budgets are shares of what the whole network takes at the image size,
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--network", default="efficientnet-lite0")
+    parser.add_argument("--budgets-of", help="network whose latency the shares are of; default: --network")
     parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--shares", type=float, nargs="+", default=[0.5, 0.3, 0.75])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
@@ -88,7 +90,11 @@ def main() -> None:
                 kept.make(seed, share, network, partial(fixed_row, arguments, photos, seed, share, budget_ms, network))
             if arguments.nothing and share == arguments.shares[0]:
                 kept.make(seed, share, NOTHING, partial(row_from_nothing, arguments, photos, seed, share, budget_ms))
-    lines = [f"{arguments.network} takes {whole_ms:.3f} ms at {arguments.image_size} px", "", *table(rows)]
+    lines = [
+        f"{arguments.budgets_of or arguments.network} takes {whole_ms:.3f} ms at {arguments.image_size} px",
+        "",
+        *table(rows),
+    ]
     lines += ["", *verdict(rows)]
     print("\n".join(lines)) if arguments.dry else record("Cuts of a trained network", lines)
 
@@ -136,7 +142,8 @@ def measured_whole(arguments: argparse.Namespace, photos: Path) -> float:
     """Latency of the whole network at the image size in ms, measured once."""
     kept = arguments.output / "whole.json"
     if not kept.exists():
-        named = {"pretrained": arguments.network, "data": str(photos), "image_size": arguments.image_size}
+        whole = arguments.budgets_of or arguments.network
+        named = {"pretrained": whole, "data": str(photos), "image_size": arguments.image_size}
         found = baseline(make_config({**named, "budget_ms": 1000.0}), SilentReporter())
         largest = max(found, key=lambda row: row.resolution)
         kept.write_text(json.dumps(largest.measured_ms or largest.predicted_ms))

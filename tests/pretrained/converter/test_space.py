@@ -125,7 +125,10 @@ def test_other_classes_get_a_new_last_layer():
     assert not fresh_network(space_of("efficientnet")[1], space.whole, 0, "cpu").needs_head
 
 
-@pytest.mark.parametrize("side, expected", [(64, (64,)), (96, (96, 80, 64)), (100, (100, 96, 80, 64))])
+@pytest.mark.parametrize(
+    "side, expected",
+    [(64, (64,)), (96, (96, 88, 80, 72, 64)), (100, (100, 96, 88, 80, 72, 64)), (144, (144, 128, *range(120, 63, -8)))],
+)
 def test_resolutions_go_down_from_the_images(side, expected):
     assert resolutions(side) == expected
 
