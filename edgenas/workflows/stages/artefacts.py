@@ -73,11 +73,11 @@ class Importance:
 
 @dataclass(frozen=True)
 class Losses:
-    """What each option of each choice costs by itself: the divergence from the teacher, in nats.
+    """What each option of each choice costs by itself: a divergence in nats, see `option_losses`.
 
     Args:
         base: the architecture, by code, that each option was tried in.
-        options: by choice, the divergence with each of its options; None where it is not allowed.
+        options: by choice, what each of its options costs; None where it is not allowed.
     """
 
     base: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from edgenas.data.base import Data
@@ -24,14 +25,23 @@ def test_the_whole_network_is_at_its_teacher_and_cuts_are_not():
     divergence = Divergence(Supernet(space, torch.Generator().manual_seed(0)), Teacher(teacher), data.train)
     smallest = tuple(len(choice.options) - 1 for choice in space.choices)
     assert 0 <= divergence(space.whole) < 0.1 * divergence(smallest)
-    assert divergence(space.whole) == divergence(space.whole)
+    assert divergence(smallest, smallest) == pytest.approx(0, abs=1e-6)
+    assert divergence(smallest, space.whole) == pytest.approx(divergence(smallest), rel=0.2), "the teacher is the whole"
 
 
 def test_options_are_changed_one_at_a_time_and_only_where_allowed():
     _, space = space_of("lite", 64)
     space = space.restrict({"width": [0], space.choices[-1].name: [0]})
-    seen = []
-    found = option_losses(lambda arch: seen.append(arch) or float(sum(arch)), space, space.whole, lambda *_: None)
+    seen, references = [], []
+
+    def divergence(arch, reference):
+        seen.append(arch)
+        references.append(reference)
+        return float(sum(arch))
+
+    found = option_losses(divergence, space, space.whole, lambda *_: None)
     assert all(sum(a != b for a, b in zip(arch, space.whole, strict=True)) <= 1 for arch in seen)
     assert len(seen) == sum(map(len, space.allowed))
+    shapes = sum(len(space.allowed[place]) for place in space.static_indices)
+    assert references == [None] * shapes + [space.whole] * (len(seen) - shapes), "blocks from what they are tried in"
     assert found[space.index["width"]] == [0.0, None, None] and found[0] == [float(i) for i in range(len(found[0]))]
