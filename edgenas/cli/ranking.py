@@ -45,17 +45,16 @@ def run(arguments: Namespace) -> int:
     if arguments.json:
         output.write_json(asdict(found))
         return 0
-    rows = [
-        [text.ms(row.latency_ms), text.percent(row.shared, 2), text.percent(row.alone, 2), row.arch]
-        for row in found.networks
-    ]
-    head = ["ms", "shared", "alone", "network"]
-    if found.replacement_spearman is not None:
-        head.insert(3, "losses")
-        rows = [
-            [*row[:3], f"{ranked.replacement:.3f}", row[3]] for row, ranked in zip(rows, found.networks, strict=True)
-        ]
-    output.write(text.table(head, rows, right=range(len(head) - 1)) + "\n")
+    columns = {
+        "ms": [text.ms(row.latency_ms) for row in found.networks],
+        "shared": [text.percent(row.shared, 2) for row in found.networks],
+        "alone": [text.percent(row.alone, 2) for row in found.networks],
+        "losses": [f"{row.replacement:.3f}" for row in found.networks if row.replacement is not None],
+        "network": [row.arch for row in found.networks],
+    }
+    columns = {head: cells for head, cells in columns.items() if cells}  # not every search begins with losses
+    rows = list(zip(*columns.values(), strict=True))
+    output.write(text.table(list(columns), rows, right=range(len(columns) - 1)) + "\n")
     # Nan, which equals nothing: all networks are level on one side.
     spearman, kendall = (text.UNKNOWN if x != x else f"{x:.2f}" for x in (found.spearman, found.kendall))
     output.write(

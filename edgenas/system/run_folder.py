@@ -78,6 +78,13 @@ class RunFolder:
             write_artefact(self.path, stage, make())
         return read_artefact(self.path, stage, kind)
 
+    def joint_artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
+        """Return what a stage left, as `artefact` does, but made by all processes together, as a training is."""
+        if distributed.first((self.path / f"{stage}.json").exists):
+            return self.artefact(stage, kind, make)
+        made = make()
+        return self.artefact(stage, kind, lambda: made)
+
     def add_seconds(self, stage: str, seconds: float) -> None:
         """Count time spent on a stage, over all the times that the run was resumed."""
         if not self.writes:
@@ -123,6 +130,8 @@ class KeptFolder(RunFolder):
     def artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
         """Return what a stage left, which must be there."""
         return read_artefact(self.path, stage, kind)
+
+    joint_artefact = artefact
 
 
 def read_artefact(folder: Path, stage: str, kind: type[Record]) -> Record:

@@ -82,13 +82,7 @@ def decisive_accuracies(
     folds = None
     if need_folds(task):
         archs = [finalist.arch for finalist in finalists.values()]
-        name = f"folds-{attempt}"
-        # Outside of `artefact`, whose function runs in the first process alone: all of them train.
-        if (ctx.folder.path / f"{name}.json").exists():
-            folds = read_artefact(ctx.folder.path, name, Folds)
-        else:
-            made = by_folds(task, archs, ctx)
-            folds = ctx.folder.artefact(name, Folds, lambda: made)
+        folds = ctx.folder.joint_artefact(f"folds-{attempt}", Folds, partial(by_folds, task, archs, ctx))
     found = {}
     for number, finalist in finalists.items():
         found[number] = folds.accuracy[space.code(finalist.arch)] if folds else finalist.scores.accuracy
