@@ -97,7 +97,10 @@ def explore(priced: Priced, evaluator: Evaluator, strategy: Strategy, ctx: Conte
 
 
 def _pruning(priced: Priced, strategy: Strategy, ctx: Context) -> Callable[[Study], None]:
-    """What narrows the strategy as the study grows; nothing with `--no-prune`."""
-    if not priced.config.prune:
+    """What narrows the strategy as the study grows; nothing with `--no-prune`, and nothing among cuts of a teacher.
+
+    The best of these are near the whole network, where random samples, which say what is never feasible, are not.
+    """
+    if not priced.config.prune or priced.teacher is not None:
         return lambda study: None
     return Pruning(priced.problem, strategy, priced.config.trials, ctx.rng("pruning"), ctx.reporter.log)
