@@ -185,17 +185,20 @@ def _front(result: Result, front: Sequence[Mapping[str, Any]], width: int) -> st
         "ms": text.ms_column([point["latency_ms"] for point in shown]),
         "of budget" if result.budget_ms else "of longest": [text.bar(p["latency_ms"] / whole_ms, BAR) for p in shown],
         "accuracy": [text.percent(point["accuracy"]) for point in shown],
+        "agreement": [text.percent(point["agreement"]) for point in shown if "agreement" in point],
         "MACs": [text.count(point["macs"]) for point in shown],
         "params": [text.count(point["params"]) for point in shown],
         "arch": [text.printable(point["arch"]) for point in shown],
     }
+    if not columns["agreement"]:  # cuts of a teacher have it alone
+        del columns["agreement"]
     for spare in ("params", "MACs"):
         # Two blanks before each column, or the mark before the first.
         if sum(2 + max(map(len, [head, *cells])) for head, cells in columns.items()) > width:
             del columns[spare]
     rows = list(zip(*columns.values(), strict=True))
     # Numbers are flush right, the last column never: that is the architecture, wherever it has come to.
-    head, *lines = text.table(list(columns), rows, right={0, 2, 3, 4} - {len(columns) - 1}).splitlines()
+    head, *lines = text.table(list(columns), rows, right={0, 2, 3, 4, 5} - {len(columns) - 1}).splitlines()
     marks = ["* " if point["arch"] == result.arch else "  " for point in shown]
     marked = [mark + line for mark, line in zip(marks, lines, strict=True)]
     if is_beside:
@@ -216,14 +219,15 @@ def _volume(result: Result) -> str:
     corner = []
     for name, value in result.reference_point.items():
         metric = Metric.parse(name)
-        if metric.quantity == "accuracy":
-            corner.append(f"{text.percent(value, 2)} accuracy")
+        if metric.quantity in ("accuracy", "agreement"):
+            corner.append(f"{text.percent(value, 2)} {metric.quantity}")
         elif metric.table:
             upper = " as the upper end" * (metric.quantity == "latency_high_ms")
             corner.append(f"{text.ms(value)} ms{upper} on {metric.table}")
         else:
             corner.append(f"{text.figure(name, value)} {text.WHAT.get(name, name)}")
-    share = f"hypervolume {text.percent(result.hypervolume)} of the box up to 100 % accuracy at no cost"
+    quality = "agreement" if "agreement" in result.reference_point else "accuracy"
+    share = f"hypervolume {text.percent(result.hypervolume)} of the box up to 100 % {quality} at no cost"
     return f"{share}; reference point, the worst of feasible trials: {', '.join(corner)}"
 
 

@@ -15,7 +15,6 @@ from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced
 from edgenas.graph.graph import Arch
 from edgenas.nn.supernet import Supernet
-from edgenas.pretrained.converter.space import whole_of
 from edgenas.spaces.sampling import sample
 from edgenas.system import distributed
 from edgenas.training.plan import step_seconds
@@ -77,4 +76,4 @@ def build(priced: Priced, ctx: Context) -> SupernetEvaluator:
         seed=config.seed,
         context=ctx.training("supernet", {**priced.identity, "epochs": settings.epochs}),
     )
-    return SupernetEvaluator(supernet, data, whole=None if priced.teacher is None else whole_of(problem.space))
+    return SupernetEvaluator(supernet, data, teacher=priced.teacher)

@@ -19,6 +19,9 @@ from edgenas.system import text
 
 Metrics = dict[str, float]
 
+ACCURACY = "accuracy"
+AGREEMENT = "agreement"  # of a cut with its teacher: exp(-divergence) of their soft labels, in 0..1
+
 FORMS = ("hard", "soft", "absolute")
 # MnasNet's exponent (arXiv:1807.11626, section 3), and the factor in the code released with TuNAS (arXiv:2008.06120).
 EXPONENTS = {"hard": 0.0, "soft": -0.07, "absolute": -0.10}
@@ -85,7 +88,7 @@ class Objective:
     """
 
     budgets: Mapping[str, float] = field(default_factory=dict)
-    quality: str = "accuracy"
+    quality: str = ACCURACY
     form: str = "hard"
     exponent: float | None = None
 

@@ -103,15 +103,20 @@ class Strategy(ABC):
         """
         return [trial.arch for trial in study.best(k)]
 
-    def expect(self, scores: Sequence[Sequence[float]]) -> None:  # noqa: B027 - nothing to do is the default
+    def expect(self, scores: Sequence[Sequence[float]]) -> Arch | None:
         """Learn, before anything else, what each option of each choice is worth by itself; the default ignores it.
 
-        Called after construction and before `load_state_dict`, where shared weights are those of a trained network.
+        Called after construction and before `load_state_dict`, where shared weights are those of a trained network;
+        again where the scores were measured once more. What was learned before is replaced.
 
         Args:
             scores: one number per option of each choice, the better the higher, in a unit of their own; 0 where an
                 option is not allowed.
+
+        Returns:
+            the best architecture by these scores, if it was looked for and found.
         """
+        return None
 
     def narrow(self, space: SearchSpace) -> None:
         """Propose from this part of the space only, from now on; what was learned outside of it may still serve.

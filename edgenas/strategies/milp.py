@@ -74,9 +74,10 @@ class Milp(Strategy):
         """Return it with a sixth of the planned trials as initial individuals."""
         return cls(priced.problem, ctx.rng("milp"), initial=min(32, max(8, priced.config.trials // 6)))
 
-    def expect(self, scores: OptionScores) -> None:
-        """Take over what each option is worth by itself."""
+    def expect(self, scores: OptionScores) -> Arch | None:
+        """Take over what each option is worth by itself, and return the best architecture by that."""
         self.expected = np.concatenate([np.asarray(row, dtype=np.float64) - max(row) for row in scores])
+        return self.program.solve(self.problem.space, self._rows(self.expected), seconds=self.seconds).arch
 
     def ask(self, n: int = 1) -> list[Arch]:
         """Return at most `n` new feasible architectures; [] when it is proven that there is none."""

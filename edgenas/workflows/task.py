@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from edgenas.cost.base import CostModel
 from edgenas.cost.counts import FLOAT_BYTES, CountCost, Counts
 from edgenas.cost.memory import PeakBytes
-from edgenas.exploration.objective import Limit, Objective
+from edgenas.exploration.objective import ACCURACY, AGREEMENT, Limit, Objective
 from edgenas.exploration.problem import Problem
 from edgenas.exporters.metadata import Precision
 from edgenas.graph.graph import Arch
@@ -109,8 +109,10 @@ class Task:
 
     @property
     def objective(self) -> Objective:
-        """Accuracy within the limits."""
-        return Objective({limit.metric: limit.bound for limit in self.limits}, form=self.reward_form)
+        """Accuracy within the limits, or agreement with the teacher."""
+        budgets = {limit.metric: limit.bound for limit in self.limits}
+        compared = self.teacher is not None and self.config.evaluator == "supernet"  # which alone gives agreement
+        return Objective(budgets, form=self.reward_form, quality=AGREEMENT if compared else ACCURACY)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -166,13 +168,6 @@ class Priced:
     def teacher(self) -> Teacher | None:
         """The network whose soft labels others learn, where they are cuts of a trained one."""
         return self.task.teacher
-
-    @property
-    def whole(self) -> Arch | None:
-        """The trained network itself, where others are cuts of it."""
-        from edgenas.pretrained.converter.space import whole_of  # torch starts here
-
-        return None if self.teacher is None else whole_of(self.space)
 
     @property
     def torch_device(self) -> str:

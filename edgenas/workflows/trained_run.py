@@ -48,7 +48,7 @@ class TrainedRun:
 
     def evaluator(self) -> SupernetEvaluator:
         """Return what scores slices of the weights on the run's data."""
-        return SupernetEvaluator(self.supernet, self.priced.data, whole=self.priced.whole)
+        return SupernetEvaluator(self.supernet, self.priced.data, teacher=self.priced.teacher)
 
     def finalists(self) -> Networks:
         """Return the networks that were trained to the end, the delivered one first; none before there is a result."""

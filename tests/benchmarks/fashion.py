@@ -160,7 +160,7 @@ def _largest(priced: Priced, ctx: Context) -> dict[str, Any]:
     rng, problem = ctx.rng("largest"), priced.problem
     grown = {fill_budget(problem, arch, rng) for arch in (random_feasible(problem, rng) for _ in range(60)) if arch}
     ranked = sorted(grown, key=lambda arch: -problem.preview([arch])[0]["macs"])
-    measured = measure_candidates(priced, dict.fromkeys(ranked[:8], 0.0), ctx, "0")
+    measured = measure_candidates(priced, dict.fromkeys(ranked[:8], {"accuracy": 0.0}), ctx, "0")
     arch = next(arch for arch in ranked[:8] if measured[arch].met)
     evaluator: Evaluator = plugins.load("evaluators", "supernet").build(priced, ctx)
     with ctx.stage("training", "train the network with most MACs"):

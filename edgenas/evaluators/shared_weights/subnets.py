@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from functools import partial
 from typing import TypeAlias
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from edgenas.data.base import Data
-from edgenas.exploration.objective import Metrics
+from edgenas.exploration.objective import AGREEMENT, Metrics
 from edgenas.graph.graph import Arch
 from edgenas.nn.network import Network, reestimate_batch_norm
 from edgenas.nn.reconstruction import Reference
 from edgenas.nn.supernet import Supernet
+from edgenas.pretrained.converter.space import whole_at
+from edgenas.training.distillation import Teacher
 from edgenas.training.train import Scores, evaluate, scores_of
 
 Batches: TypeAlias = "list[tuple[Tensor, Tensor]]"
@@ -22,53 +27,51 @@ SEARCH_IMAGES = 3000  # of validation, per trial: a standard error of half a poi
 NORM_BATCHES, BATCH_SIZE = 2, 128  # training images that batch norm is re-estimated on
 # Those that cuts are fitted on: all of them up to 128 pixels, fewer of larger ones, whose values are kept in memory.
 FITTED_PIXELS, LEAST_FITTED = 256 * 128**2, 64
-# Fewer validation images than these alone would choose what suits them, so that cuts of a trained network are compared
-# on those of batch norm, too: all cuts come from one network that has learned the same images.
-ENOUGH_IMAGES = 512
+CUT_IMAGES = 512  # of validation, that cuts are compared on beside the training images: no labels are asked for
 
 
 class SupernetEvaluator:
     """Slices the supernet, re-estimates batch norm on training images, scores on validation images.
 
-    With `whole`, slices are cuts of that architecture: what is left of a block is fitted to what all of it gives. A
-    search then scores with the statistics of the batches themselves, without a fit, which takes one pass; where
-    validation images are few, on training images, too.
+    With a teacher, slices are cuts of the trained network, and what is left of a block is fitted to what all of it
+    gives. They are compared by `agreement` with the teacher, `exp(-divergence)`: accuracies of a few hundred images are
+    too coarse, and soft labels can be had for training images, too. A search scores cuts without a fit, with the
+    statistics of the batches themselves, which takes one pass.
     """
 
     weights_version = 0  # whoever trains the weights on counts it up
     own_weights = False
 
-    def __init__(self, supernet: Supernet, data: Data, *, whole: Arch | None = None) -> None:
+    def __init__(self, supernet: Supernet, data: Data, *, teacher: Teacher | None = None) -> None:
         """Score slices of `supernet` on images of `data`; batches are made once per resolution and kept."""
-        self.supernet, self.data, self.whole = supernet, data, whole
+        self.supernet, self.data, self.teacher = supernet, data, teacher
         self._references: dict[Arch, Reference] = {}
         self._batches: dict[tuple[int, bool], tuple[Batches, Batches]] = {}
-        self._images: dict[tuple[int, bool], Batches] = {}
+        self._labels: list[Tensor] = []
 
     def __call__(self, arch: Arch) -> Metrics:
-        """Return `accuracy` and `loss` on the first validation images, which are shuffled."""
-        if self.whole is None:
-            return self._score(arch, whole=False)
-        batches = self._quick(self.supernet.space.graph(arch).input.shape[1])
-        return _metrics(scores_of(partial(self.supernet, arch=arch), batches))
+        """Return `accuracy` and `loss` on the first validation images, which are shuffled; of cuts `agreement`, too."""
+        size = self.supernet.space.graph(arch).input.shape[1]
+        if self.teacher is not None:
+            return self._compared(partial(self.supernet, arch=arch), size)
+        return _metrics(evaluate(self.network(arch), self._split(size, False)[1]))
 
     def final(self, arch: Arch) -> Metrics:
-        """Return the same on the whole validation split."""
-        return self._score(arch, whole=True)
+        """Return the same on the whole validation split; agreement on as many images as in a search."""
+        network = self.network(arch)
+        size = network.graph.input.shape[1]
+        found = _metrics(evaluate(network, self._split(size, True)[1]))
+        return found if self.teacher is None else found | {AGREEMENT: self._compared(network, size)[AGREEMENT]}
 
     def network(self, arch: Arch) -> Network:
         """Return the slice that `arch` is, batch norm re-estimated; a cut is fitted to the whole before."""
         network = self.supernet.subnet(arch).to(memory_format=torch.channels_last)
         batches = self._split(network.graph.input.shape[1], False)[0]
-        if self.whole is not None and (whole := self._whole_at(arch, self.whole)) != arch:
+        whole = None if self.teacher is None else whole_at(self.supernet.space, arch)
+        if whole is not None and whole != arch:
             self._reference(whole, batches).fit(network)
         reestimate_batch_norm(network, batches)
         return network
-
-    def _whole_at(self, arch: Arch, whole: Arch) -> Arch:
-        """The whole network with the shape choices of another one."""
-        static = set(self.supernet.space.static_indices)
-        return tuple(own if i in static else option for i, (own, option) in enumerate(zip(arch, whole, strict=True)))
 
     def _reference(self, whole: Arch, batches: Batches) -> Reference:
         if whole not in self._references:
@@ -79,27 +82,34 @@ class SupernetEvaluator:
             self._references[whole] = Reference(network, images[:most])
         return self._references[whole]
 
-    def _score(self, arch: Arch, whole: bool) -> Metrics:
-        network = self.network(arch)
-        return _metrics(evaluate(network, self._split(network.graph.input.shape[1], whole)[1]))
+    @torch.no_grad()
+    def _compared(self, logits_of: Callable[[Tensor], Tensor], size: int) -> Metrics:
+        """Metrics of a cut, by its logits (N, classes) of images (N, C, size, size)."""
+        training, validation = self._split(size, False)
+        logits = [logits_of(x).float() for x, _ in (*validation, *training)]
+        labels = self._soft_labels()
+        both = zip(logits, labels, strict=True)
+        nats = sum(float(F.kl_div(ours.log_softmax(1), theirs, reduction="sum")) for ours, theirs in both)
+        given = iter(logits)
+        scores = scores_of(lambda x: next(given), validation)
+        return {**_metrics(scores), AGREEMENT: math.exp(-max(0.0, nats) / sum(map(len, labels)))}
+
+    def _soft_labels(self) -> list[Tensor]:
+        """Those of the teacher, for the batches that cuts are compared on."""
+        if not self._labels and self.teacher is not None:
+            training, validation = self._split(self.teacher.side, False)
+            self._labels = [self.teacher.labels(x) for x, _ in (*validation, *training)]
+        return self._labels
 
     def _split(self, size: int, whole: bool) -> tuple[Batches, Batches]:
         if (size, whole) not in self._batches:
             # Epoch 0 alone, so that every subnet is normalised on the same images.
             training = self.data.train.batches(BATCH_SIZE, size=size, epoch=0, limit=NORM_BATCHES)
-            self._batches[size, whole] = list(training), self._validation(size, whole=whole)
+            images = SEARCH_IMAGES if self.teacher is None else CUT_IMAGES
+            limit = None if whole else -(-images // BATCH_SIZE)
+            validation = self.data.validation.batches(BATCH_SIZE, size=size, limit=limit)
+            self._batches[size, whole] = list(training), list(validation)
         return self._batches[size, whole]
-
-    def _quick(self, size: int) -> Batches:
-        """Batches that a quick score is of."""
-        few = len(self.data.validation) < ENOUGH_IMAGES
-        return [*self._validation(size), *(self._split(size, False)[0] if few else ())]
-
-    def _validation(self, size: int, *, whole: bool = False) -> Batches:
-        if (size, whole) not in self._images:
-            limit = None if whole else -(-SEARCH_IMAGES // BATCH_SIZE)
-            self._images[size, whole] = list(self.data.validation.batches(BATCH_SIZE, size=size, limit=limit))
-        return self._images[size, whole]
 
 
 def _metrics(scores: Scores) -> Metrics:

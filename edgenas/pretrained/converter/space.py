@@ -215,6 +215,9 @@ def _group(step: str, ratio: float) -> str:
     return f"{step}{OPTION}{ratio:g}"
 
 
-def whole_of(space: SearchSpace) -> tuple[int, ...] | None:
-    """Return the architecture that is the trained network itself; None in a space that is not made of one."""
-    return space.whole if isinstance(space, PretrainedSpace) else None
+def whole_at(space: SearchSpace, arch: Sequence[int]) -> tuple[int, ...] | None:
+    """Return the trained network itself at the shape choices of `arch`; None in a space that is not made of one."""
+    if not isinstance(space, PretrainedSpace):
+        return None
+    shape = set(space.static_indices)
+    return tuple(arch[i] if i in shape else option for i, option in enumerate(space.whole))

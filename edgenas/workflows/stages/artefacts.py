@@ -108,6 +108,7 @@ class Candidate:
     Args:
         met: None where nothing was measured, or the machine was too busy to tell.
         clean: whether the measurement is of clean samples.
+        agreement: with the teacher, of its cuts.
     """
 
     arch: str
@@ -117,6 +118,12 @@ class Candidate:
     repeat_error: float | None
     met: bool | None
     clean: bool = True
+    agreement: float | None = None
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Return what the evaluator has said, by metric."""
+        return {"accuracy": self.accuracy} | ({} if self.agreement is None else {"agreement": self.agreement})
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from edgenas.devices.timed_graphs import time_graphs
 from edgenas.errors import BudgetError
 from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.feasible import fill_budget, network_keys, repair
-from edgenas.exploration.objective import Metrics, Objective, in_words
+from edgenas.exploration.objective import AGREEMENT, Metrics, Objective, in_words
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study
 from edgenas.graph.graph import Arch
@@ -76,7 +76,7 @@ def select(
             ranked = _with_a_safe_one(priced, ranked)
         # In groups, as measuring takes seconds each: twice as many as are wanted, since some will miss.
         for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
-            rows = measure_candidates(priced, {arch: scores[arch]["accuracy"] for arch in group}, ctx, str(attempt))
+            rows = measure_candidates(priced, {arch: scores[arch] for arch in group}, ctx, str(attempt))
             tried |= rows
             accepted += [arch for arch, row in rows.items() if row.met is not False]  # None: nobody knows
             if len(accepted) >= wanted:
@@ -90,7 +90,7 @@ def select(
         best = [arch for arch in by_rank(priced, scores) if arch in accepted][:wanted]
         more = _filled(priced, evaluator, {arch: tried[arch] for arch in best}, ctx)
         rows = measure_candidates(priced, more, ctx, "filled")
-        tried, scores = tried | rows, scores | {arch: {"accuracy": share} for arch, share in more.items()}
+        tried, scores = tried | rows, scores | more
         found = {*accepted, *(arch for arch, row in rows.items() if row.met is not False)}
         accepted = [arch for arch in by_rank(priced, scores) if arch in found]
     # Of disturbed samples none decides that there is nothing to train.
@@ -104,8 +104,8 @@ def select(
 
 def _filled(
     priced: Priced, evaluator: Evaluator, measured: Mapping[Arch, Candidate], ctx: Context
-) -> dict[Arch, float]:
-    """Larger variants of measured networks that still fit, and their accuracies: the best of those that were drawn.
+) -> dict[Arch, Metrics]:
+    """Larger variants of measured networks that still fit, and their final scores: the best of those that were drawn.
 
     A prediction is off by a few percent, and by about as much for a network's variants: its own measurement says how
     much larger they may be.
@@ -123,9 +123,10 @@ def _filled(
     unique = dict(zip(network_keys(priced.space, drawn), drawn, strict=True))
     scores = {}
     for i, arch in enumerate(arch for arch in unique.values() if arch not in measured):
-        scores[arch] = evaluator.final(arch)["accuracy"]
+        scores[arch] = evaluator.final(arch)
         ctx.progress(i + 1, len(unique), "using up the budget")
-    best = sorted(scores, key=lambda arch: -scores[arch])[: 2 * priced.config.finalists]
+    quality = priced.problem.objective.quality
+    best = sorted(scores, key=lambda arch: -scores[arch][quality])[: 2 * priced.config.finalists]
     return {arch: scores[arch] for arch in best}
 
 
@@ -181,14 +182,15 @@ def by_rank(priced: Priced, scores: Mapping[Arch, Metrics]) -> list[Arch]:
 
     Shared weights favour small networks, which they train more; what fills the budget gains more from its own training.
     So the last of several finalists is the largest network. Cuts of a teacher have the weights of one network that was
-    trained to the end, which favours none of them, and go by accuracy alone.
+    trained to the end, which favours none of them, and go by quality alone.
     """
+    macs = dict(zip(scores, priced.costs.macs.many(priced.space, list(scores)), strict=True))
+    if priced.teacher is not None:
+        quality = priced.problem.objective.quality
+        return sorted(scores, key=lambda arch: (-scores[arch][quality], -macs[arch], arch))
     best = max((metrics["accuracy"] for metrics in scores.values()), default=0.0)
     # Of a share of correct answers (binomial); never 0, as it divides.
     standard_error = max(np.sqrt(best * (1 - best) / len(priced.data.validation)), 1e-9)
-    macs = dict(zip(scores, priced.costs.macs.many(priced.space, list(scores)), strict=True))
-    if priced.teacher is not None:
-        return sorted(scores, key=lambda arch: (-scores[arch]["accuracy"], -macs[arch], arch))
     ranked = sorted(
         scores, key=lambda arch: (int((best - scores[arch]["accuracy"]) / standard_error), -macs[arch], arch)
     )
@@ -215,7 +217,7 @@ def _with_a_safe_one(priced: Priced, ranked: list[Arch]) -> list[Arch]:
 
 
 def measure_candidates(
-    priced: Priced, accuracy: Mapping[Arch, float], ctx: Context, stream: str
+    priced: Priced, scores: Mapping[Arch, Metrics], ctx: Context, stream: str
 ) -> dict[Arch, Candidate]:
     """Time architectures with random weights, in one interleaved run: latency does not depend on the weights.
 
@@ -223,17 +225,17 @@ def measure_candidates(
 
     Args:
         priced: the task, with the device.
-        accuracy: of each architecture, in 0..1.
+        scores: of each architecture, with `accuracy` in 0..1.
         ctx: randomness and progress.
         stream: of random numbers, by name.
     """
     space, device = priced.space, priced.task.device
-    predicted = priced.problem.preview(list(accuracy))
+    predicted = priced.problem.preview(list(scores))
     metric = priced.costs.latency.metric
-    rows = {
-        arch: Candidate(space.code(arch), share, metrics[metric], None, None, None)
-        for (arch, share), metrics in zip(accuracy.items(), predicted, strict=True)
-    }
+    rows = {}
+    for (arch, own), metrics in zip(scores.items(), predicted, strict=True):
+        known = own["accuracy"], metrics[metric]
+        rows[arch] = Candidate(space.code(arch), *known, None, None, None, agreement=own.get(AGREEMENT))
     if not rows or not device.is_here:
         return rows
     graphs = {space.code(arch): space.graph(arch) for arch in rows}

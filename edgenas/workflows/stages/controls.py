@@ -82,8 +82,8 @@ def with_controls(priced: Priced, evaluator: Evaluator, selection: Selection, ct
         for arch in control_networks(priced, ctx, name):
             code = priced.space.code(arch)
             if code not in rows:
-                share = evaluator.final(arch)["accuracy"]
-                rows[code] = measure_candidates(priced, {arch: share}, ctx, f"control {code}")[arch]
+                scores = {arch: evaluator.final(arch)}
+                rows[code] = measure_candidates(priced, scores, ctx, f"control {code}")[arch]
             if rows[code].met is not False:
                 controls[name] = code
                 break

@@ -63,7 +63,7 @@ def by_folds(task: Task, archs: Sequence[Arch], ctx: Context) -> Folds:
             fine_tuned(own, ctx, teacher, f"{name}-teacher", whole, settings)
         own = replace(own, space=cuts_of(original, teacher, importance, own), teacher=Teacher(teacher))
         supernet = Supernet(own.space).to(task.torch_device).to(memory_format=torch.channels_last)
-        evaluator = SupernetEvaluator(supernet, data, whole=whole)
+        evaluator = SupernetEvaluator(supernet, data, teacher=own.teacher)
         for arch in archs:
             code = task.space.code(arch)
             with ctx.stage("folds", f"{title}: train {code}"):

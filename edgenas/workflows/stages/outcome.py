@@ -63,8 +63,8 @@ def result(
     delivered = next((point for point in points if point["arch"] == code), None)
     if delivered is None:
         # By the evaluator, as the trials, and not by its own training: points of the front must compare.
-        accuracy = next(row.accuracy for row in chosen.selection.candidates if row.arch == code)
-        delivered = _point(priced, arch, {**metrics, "accuracy": accuracy})
+        row = next(row for row in chosen.selection.candidates if row.arch == code)
+        delivered = _point(priced, arch, metrics | row.scores)
     front = front_with(points, delivered, study.objective)
     notes = [*classes.warnings(task.data.classes), *notes_of(chosen, bounds, front)]
     images = {"validation": finalist.scores.images, "test": tested.images}
@@ -122,5 +122,7 @@ def result(
 
 def _point(priced: Priced, arch: Arch, metrics: Mapping[str, float]) -> dict[str, Any]:
     """A row of the front, with every metric that is limited."""
-    shown = {name: metrics[name] for name in ("accuracy", "macs", "params", *priced.problem.objective.budgets)}
+    objective = priced.problem.objective
+    names = dict.fromkeys(("accuracy", objective.quality, "macs", "params", *objective.budgets))
+    shown = {name: metrics[name] for name in names}
     return {"latency_ms": metrics[priced.costs.latency.metric], **shown, "arch": priced.space.code(arch)}

@@ -80,6 +80,6 @@ def test_a_profile_beside_other_programs_is_wider_and_not_cached(busy, ctx, said
 def test_a_candidate_in_doubt_is_no_miss(busy, ctx, monkeypatch):
     monkeypatch.setattr("edgenas.workflows.stages.profile.SPREAD_SECONDS", 0.1)
     priced = profile(task_here(0.02), ctx)
-    (row,) = measure_candidates(priced, {ARCHS[0]: 0.9}, ctx, "0").values()
+    (row,) = measure_candidates(priced, {ARCHS[0]: {"accuracy": 0.9}}, ctx, "0").values()
     assert isinstance(row, Candidate) and row.measured_ms is not None
     assert (row.met, row.clean) == ((None, False) if busy else (True, True))

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from edgenas.exploration.objective import Objective
 from edgenas.workflows.stages.artefacts import Candidate
 from edgenas.workflows.stages.candidates import RESERVE, _filled, by_rank, candidates, measure_candidates
 from edgenas.workflows.task import price
@@ -19,7 +20,9 @@ MACS = {(0,): 10, (1,): 20, (2,): 30, (3,): 40}
 def run(finalists: int, images: int = 10_000, teacher: object = None) -> SimpleNamespace:
     macs = SimpleNamespace(many=lambda space, archs: np.array([MACS[arch] for arch in archs]))
     config, data = SimpleNamespace(finalists=finalists), SimpleNamespace(validation=range(images))
-    return SimpleNamespace(config=config, data=data, space=None, costs=SimpleNamespace(macs=macs), teacher=teacher)
+    problem = SimpleNamespace(objective=Objective({}, quality="agreement" if teacher else "accuracy"))
+    costs = SimpleNamespace(macs=macs)
+    return SimpleNamespace(config=config, data=data, space=None, costs=costs, teacher=teacher, problem=problem)
 
 
 @pytest.mark.parametrize(
@@ -40,8 +43,9 @@ def test_best_first_larger_among_equals_and_the_largest_among_several_finalists(
     assert by_rank(run(finalists, images), scores) == [(i,) for i in order]
 
 
-def test_cuts_of_a_teacher_go_by_accuracy_alone():
-    scores = {arch: {"accuracy": share} for arch, share in zip(MACS, (0.9, 0.899, 0.9, 0.6), strict=True)}
+def test_cuts_of_a_teacher_go_by_agreement_alone():
+    shares = zip(MACS, (0.9, 0.899, 0.9, 0.6), strict=True)
+    scores = {arch: {"accuracy": 1 - share, "agreement": share} for arch, share in shares}
     assert by_rank(run(2, 10, teacher="teacher"), scores) == [(2,), (0,), (1,), (3,)]
 
 
