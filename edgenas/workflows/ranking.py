@@ -1,4 +1,4 @@
-"""`edgenas ranking`: accuracies by shared weights beside those of the same networks trained by themselves.
+"""`edgenas ranking`: scores by shared weights beside accuracies of the same networks trained by themselves.
 
 Networks that are cut out of a teacher are trained as its finalists are; what replacement losses expect of them, the sum
 over their options, is ranked as well.
@@ -35,9 +35,9 @@ LEAST = 3  # networks that have a ranking: two are always ranked fully right or 
 
 @dataclass(frozen=True)
 class Ranked:
-    """One network: predicted latency, accuracy (0..1) on the whole validation split by both weights.
+    """One network: predicted latency, and accuracy (0..1) on the whole validation split by both weights.
 
-    `replacement` is the sum of the replacement losses of its options, in nats; None where the run has none.
+    `shared` is what the search went by: of cuts of a teacher their agreement with it. `replacement` is the sum of the replacement losses of its options, in nats; None where the run has none.
     """
 
     arch: str
@@ -110,7 +110,7 @@ def ranking(
     with reporter.stage("score with shared weights") as progress:
         shared = []
         for i, arch in enumerate(archs):
-            shared.append(evaluator.final(arch)["accuracy"])
+            shared.append(evaluator.final(arch)[priced.problem.objective.quality])
             progress(i + 1, len(archs), f"{shared[-1]:.2%}")
     ms = priced.costs.latency.many(priced.space, archs).tolist()
     codes = map(priced.space.code, archs)
