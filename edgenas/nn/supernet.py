@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -41,8 +41,19 @@ class Supernet(nn.Module):
     def forward(self, x: Tensor, arch: Arch) -> Tensor:
         """Return logits (N, classes) of one architecture for images (N, C, R, R) at its resolution."""
         graph = self.space.graph(arch)
-        values, last = {graph.input.name: x}, last_reads(graph)
-        for node in graph.nodes[1:]:
+        return self.run(graph, x, {graph.input.name: x}, slice(1, None))[graph.output.name]
+
+    def run(self, graph: Graph, x: Tensor, values: Mapping[str, Tensor], part: slice) -> dict[str, Tensor]:
+        """Return the values that are live behind a part of the nodes of a network of the space, by name.
+
+        Args:
+            graph: the network.
+            x: the images (N, C, R, R).
+            values: that are live before it.
+            part: of the nodes.
+        """
+        values, last = dict(values), last_reads(graph)
+        for node in graph.nodes[part]:
             if isinstance(node.op, Zero):
                 values[node.name] = zeros(node, x)
             else:
@@ -50,7 +61,7 @@ class Supernet(nn.Module):
             # Nothing reads these any more: without gradients, memory holds what is live alone.
             for name in last.get(node.name, ()):
                 del values[name]
-        return values[graph.output.name]
+        return values
 
     def weights(self, node: Node) -> dict[str, Tensor]:
         """Return the slices of the shared weights that `node` uses, by parameter."""

@@ -37,7 +37,8 @@ LEAST = 3  # networks that have a ranking: two are always ranked fully right or 
 class Ranked:
     """One network: predicted latency, and accuracy (0..1) on the whole validation split by both weights.
 
-    `shared` is what the search went by: of cuts of a teacher their agreement with it. `replacement` is the sum of the replacement losses of its options, in nats; None where the run has none.
+    `shared` is what the search went by: of cuts of a teacher their agreement with it. `replacement` is the sum of the
+    replacement losses of its options, in nats; None where the run has none.
     """
 
     arch: str

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgenas.data.base import Split
-from edgenas.graph.graph import Arch
+from edgenas.graph.graph import Arch, Graph
 from edgenas.nn.supernet import Supernet
 from edgenas.spaces.base import SearchSpace
 from edgenas.training.distillation import Teacher, resized
@@ -30,6 +30,7 @@ class Divergence:
         self.supernet = supernet
         self.images = torch.cat([x for x, _ in train.batches(BATCH, size=teacher.side, limit=IMAGES // BATCH)])
         self.labels = torch.cat([teacher.labels(x) for x in torch.split(self.images, BATCH)])
+        self._prefix: Prefix | None = None
         self._logits: dict[Arch, Tensor] = {}  # the network that options are tried in comes once a choice
 
     def __call__(self, arch: Arch, reference: Arch | None = None) -> float:
@@ -45,10 +46,42 @@ class Divergence:
 
     @torch.no_grad()
     def _of(self, arch: Arch) -> Tensor:
+        """The logits of a network, which begins as the one before did, as far as they are the same."""
         if arch not in self._logits:
-            side = self.supernet.space.graph(arch).input.shape[1]
-            self._logits[arch] = self.supernet(resized(self.images, side), arch).float()
+            graph = self.supernet.space.graph(arch)
+            x = resized(self.images, graph.input.shape[1])
+            known = self._prefix.upto(graph) if self._prefix else None
+            found = self.supernet.run(graph, x, *(known or ({graph.input.name: x}, slice(1, None))))
+            self._logits[arch] = found[graph.output.name].float()
         return self._logits[arch]
+
+    def begin(self, base: Arch) -> None:
+        """Keep what a network's nodes give, one after another: others that begin as it does go on from there."""
+        self._prefix = Prefix(self.supernet, self.supernet.space.graph(base), self.images)
+
+
+class Prefix:
+    """A network's values as far as other networks have them, too."""
+
+    def __init__(self, supernet: Supernet, graph: Graph, images: Tensor) -> None:
+        """Begin with the images, at the network's size."""
+        self.supernet, self.graph, self.x = supernet, graph, resized(images, graph.input.shape[1])
+        self.done, self.values = 1, {graph.input.name: self.x}
+
+    def upto(self, other: Graph) -> tuple[dict[str, Tensor], slice] | None:
+        """Return the values that are live where another network goes its own way, and its nodes from there on.
+
+        None where they are not known: networks are to come in the order in which they leave this one.
+        """
+        pairs = zip(self.graph.nodes, other.nodes, strict=False)
+        same = next((i for i, (mine, theirs) in enumerate(pairs) if mine != theirs), 0)
+        if same < self.done:
+            return None
+        self.values = self.supernet.run(self.graph, self.x, self.values, slice(self.done, same))
+        self.done = same
+        rest = other.nodes[same:]
+        needed = {name for node in rest for name in node.inputs} - {node.name for node in rest}
+        return (self.values, slice(same, None)) if needed <= self.values.keys() else None
 
 
 def option_losses(

@@ -44,6 +44,7 @@ def _losses(priced: Priced, evaluator: SupernetEvaluator, strategy: Strategy, ct
     base = whole_at(space, _middle(space))
     assert base is not None
     for _ in range(ROUNDS):
+        divergence.begin(base)
         found = option_losses(divergence, space, base, ctx.progress)
         rows = zip(space.choices, found, strict=True)
         losses = Losses(space.code(base), {choice.name: tuple(row) for choice, row in rows})

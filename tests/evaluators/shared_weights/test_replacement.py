@@ -29,6 +29,22 @@ def test_the_whole_network_is_at_its_teacher_and_cuts_are_not():
     assert divergence(smallest, space.whole) == pytest.approx(divergence(smallest), rel=0.2), "the teacher is the whole"
 
 
+def test_options_go_on_from_the_network_that_they_are_tried_in(monkeypatch):
+    space = space_of("lite", 32, classes=3)[1].restrict({"width": [0]})
+    data, teacher = noise((3, 32, 32), 3), Teacher(fresh_network(space, space.whole, 0, "cpu"))
+    supernet, counted = Supernet(space, torch.Generator().manual_seed(0)), []
+    plain, begun = (Divergence(supernet, teacher, data.train) for _ in range(2))
+    begun.begin(space.whole)
+    run = Supernet.run
+    monkeypatch.setattr(Supernet, "run", lambda *given: counted.append(len(given[1].nodes[given[4]])) or run(*given))
+    found, nodes = [], []
+    for divergence in (plain, begun):
+        counted.clear()
+        found.append(option_losses(divergence, space, space.whole, lambda *_: None))
+        nodes.append(sum(counted))
+    assert found[0] == found[1] and nodes[1] < 0.8 * nodes[0]
+
+
 def test_options_are_changed_one_at_a_time_and_only_where_allowed():
     _, space = space_of("lite", 64)
     space = space.restrict({"width": [0], space.choices[-1].name: [0]})
