@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TypeAlias
 
@@ -18,7 +18,7 @@ from edgenas.nn.network import Network, reestimate_batch_norm
 from edgenas.nn.reconstruction import Reference
 from edgenas.nn.supernet import Supernet
 from edgenas.pretrained.converter.space import whole_at
-from edgenas.training.distillation import Teacher
+from edgenas.training.distillation import Teacher, resized
 from edgenas.training.train import Scores, evaluate, scores_of
 
 Batches: TypeAlias = "list[tuple[Tensor, Tensor]]"
@@ -43,10 +43,13 @@ class SupernetEvaluator:
     own_weights = False
 
     def __init__(self, supernet: Supernet, data: Data, *, teacher: Teacher | None = None) -> None:
-        """Score slices of `supernet` on images of `data`; batches are made once per resolution and kept."""
+        """Score slices of `supernet` on images of `data`.
+
+        Batches are made once per resolution and kept; of cuts, which come in many, at the teacher's size alone.
+        """
         self.supernet, self.data, self.teacher = supernet, data, teacher
-        self._references: dict[Arch, Reference] = {}
-        self._batches: dict[tuple[int, bool], tuple[Batches, Batches]] = {}
+        self._reference: tuple[Arch, Reference] | None = None
+        self._batches: dict[int, tuple[Batches, Batches]] = {}
         self._labels: list[Tensor] = []
 
     def __call__(self, arch: Arch) -> Metrics:
@@ -54,38 +57,39 @@ class SupernetEvaluator:
         size = self.supernet.space.graph(arch).input.shape[1]
         if self.teacher is not None:
             return self._compared(partial(self.supernet, arch=arch), size)
-        return _metrics(evaluate(self.network(arch), self._split(size, False)[1]))
+        return _metrics(evaluate(self.network(arch), self._split(size)[1]))
 
     def final(self, arch: Arch) -> Metrics:
         """Return the same on the whole validation split; agreement on as many images as in a search."""
         network = self.network(arch)
         size = network.graph.input.shape[1]
-        found = _metrics(evaluate(network, self._split(size, True)[1]))
+        found = _metrics(evaluate(network, self._whole_validation(size)))
         return found if self.teacher is None else found | {AGREEMENT: self._compared(network, size)[AGREEMENT]}
 
     def network(self, arch: Arch) -> Network:
         """Return the slice that `arch` is, batch norm re-estimated; a cut is fitted to the whole before."""
         network = self.supernet.subnet(arch).to(memory_format=torch.channels_last)
-        batches = self._split(network.graph.input.shape[1], False)[0]
+        batches = self._split(network.graph.input.shape[1])[0]
         whole = None if self.teacher is None else whole_at(self.supernet.space, arch)
         if whole is not None and whole != arch:
-            self._reference(whole, batches).fit(network)
+            self._reference_of(whole, batches).fit(network)
         reestimate_batch_norm(network, batches)
         return network
 
-    def _reference(self, whole: Arch, batches: Batches) -> Reference:
-        if whole not in self._references:
+    def _reference_of(self, whole: Arch, batches: Batches) -> Reference:
+        """What cuts of one size are fitted to: that of the last size is kept, as each takes hundreds of megabytes."""
+        if self._reference is None or self._reference[0] != whole:
             network = self.supernet.subnet(whole).to(memory_format=torch.channels_last)
             reestimate_batch_norm(network, batches)
             images = torch.cat([x for x, _ in batches])
             most = max(LEAST_FITTED, FITTED_PIXELS // images.shape[-1] ** 2)
-            self._references[whole] = Reference(network, images[:most])
-        return self._references[whole]
+            self._reference = whole, Reference(network, images[:most])
+        return self._reference[1]
 
     @torch.no_grad()
     def _compared(self, logits_of: Callable[[Tensor], Tensor], size: int) -> Metrics:
         """Metrics of a cut, by its logits (N, classes) of images (N, C, size, size)."""
-        training, validation = self._split(size, False)
+        training, validation = self._split(size)
         logits = [logits_of(x).float() for x, _ in (*validation, *training)]
         labels = self._soft_labels()
         both = zip(logits, labels, strict=True)
@@ -97,19 +101,30 @@ class SupernetEvaluator:
     def _soft_labels(self) -> list[Tensor]:
         """Those of the teacher, for the batches that cuts are compared on."""
         if not self._labels and self.teacher is not None:
-            training, validation = self._split(self.teacher.side, False)
+            training, validation = self._split(self.teacher.side)
             self._labels = [self.teacher.labels(x) for x, _ in (*validation, *training)]
         return self._labels
 
-    def _split(self, size: int, whole: bool) -> tuple[Batches, Batches]:
-        if (size, whole) not in self._batches:
+    def _split(self, size: int) -> tuple[Batches, Batches]:
+        """Training images that batch norm is re-estimated on, and the first of validation, in batches."""
+        if self.teacher is not None:
+            kept = self._batches_at(self.teacher.side, CUT_IMAGES)
+            training, validation = ([(resized(x, size), y) for x, y in batches] for batches in kept)
+            return training, validation
+        return self._batches_at(size, SEARCH_IMAGES)
+
+    def _batches_at(self, size: int, images: int) -> tuple[Batches, Batches]:
+        if size not in self._batches:
             # Epoch 0 alone, so that every subnet is normalised on the same images.
             training = self.data.train.batches(BATCH_SIZE, size=size, epoch=0, limit=NORM_BATCHES)
-            images = SEARCH_IMAGES if self.teacher is None else CUT_IMAGES
-            limit = None if whole else -(-images // BATCH_SIZE)
-            validation = self.data.validation.batches(BATCH_SIZE, size=size, limit=limit)
-            self._batches[size, whole] = list(training), list(validation)
-        return self._batches[size, whole]
+            validation = self.data.validation.batches(BATCH_SIZE, size=size, limit=-(-images // BATCH_SIZE))
+            self._batches[size] = list(training), list(validation)
+        return self._batches[size]
+
+    def _whole_validation(self, size: int) -> Iterable[tuple[Tensor, Tensor]]:
+        if len(self.data.validation) <= SEARCH_IMAGES and self.teacher is None:
+            return self._split(size)[1]
+        return self.data.validation.batches(BATCH_SIZE, size=size)
 
 
 def _metrics(scores: Scores) -> Metrics:
