@@ -40,7 +40,6 @@ from edgenas.exporters.session import outputs
 from edgenas.nn.network import Network
 from edgenas.system import checkpoint
 from edgenas.system.progress import PlainReporter, SilentReporter
-from edgenas.training.settings import fine_tuning
 from edgenas.workflows.baseline import baseline
 from edgenas.workflows.baseline_train import train_baseline
 from edgenas.workflows.config import make_config
@@ -189,8 +188,7 @@ def fixed_row(
     """Fine-tune the largest whole network that fits, and yield its row; nothing, where none fits."""
     run = arguments.output / f"seed-{seed}-share-{share:g}-{network}"
     named: Row = {"pretrained": network, "data": str(photos), "image_size": arguments.image_size, "seed": seed}
-    epochs = 2 * fine_tuning(train_images(photos)).epochs  # a teacher's and a finalist's
-    named |= {"budget_ms": budget_ms, "final_epochs": epochs, "output": str(run)}
+    named |= {"budget_ms": budget_ms, "output": str(run)}  # a teacher at full size, too, as a search has
     started, reporter = time.monotonic(), PlainReporter(sys.stderr)
     config = make_config({**named, "resume": (run / "config.toml").exists()})
     if result_of(run) is None:
@@ -213,11 +211,6 @@ def row_from_nothing(
     if result_of(run) is None:
         search(make_config(config), PlainReporter(sys.stderr))
     yield file_row(named, run, seed, share, NOTHING, (time.monotonic() - started) / 60)
-
-
-def train_images(photos: Path) -> int:
-    """Photos of the train folder that a run keeps for training."""
-    return round((1 - make_config({}).validation_share) * len(list((photos / "train").glob("*/*"))))
 
 
 def file_row(named: Row, run: Path, seed: int, share: float, role: str, minutes: float) -> Row:
