@@ -11,7 +11,6 @@ from edgenas.exploration.strategy import Strategy
 from edgenas.graph.graph import Arch
 from edgenas.pretrained.converter.space import whole_at
 from edgenas.spaces.base import SearchSpace
-from edgenas.system import distributed
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import Losses
 from edgenas.workflows.task import Priced
@@ -29,7 +28,7 @@ def expect(priced: Priced, evaluator: Evaluator, strategy: Strategy, ctx: Contex
         return
     with ctx.stage(REPLACEMENT, "what each option costs by itself"):
         make = partial(_losses, priced, evaluator, strategy, ctx)
-        losses = ctx.folder.artefact(REPLACEMENT, Losses, lambda: distributed.first(make))
+        losses = ctx.folder.artefact(REPLACEMENT, Losses, make)
     strategy.expect(_scores(priced.space, losses))
 
 
