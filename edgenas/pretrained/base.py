@@ -33,6 +33,8 @@ class Pretrained:
         side: of the images that it was trained on, in pixels.
         mean: subtracted from pixels in 0..1, one per channel.
         std: by which the difference is divided, one per channel.
+        classes: that its last layer tells apart.
+        smaller: name of the next smaller network of its family; "" if there is none.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Pretrained:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     classes: int = 1000  # ImageNet's
+    smaller: str = ""
 
     def space(self, shape: Shape, classes: int) -> PretrainedSpace:
         """Return the space of the network; its weights are loaded when they are asked for.

@@ -18,6 +18,8 @@ NETWORKS = (
     *("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
     *("efficientnet_b0", "mnasnet1_0", "regnet_y_400mf", "resnet18", "resnet50"),
 )
+# Of those that have a smaller network of their family among them.
+SMALLER = {"mobilenet_v3_large": "mobilenet_v3_small", "resnet50": "resnet18"}
 
 
 def variants() -> tuple[str, ...]:
@@ -70,4 +72,5 @@ def build(variant: str, *, download: bool = False, weights: Path | None = None) 
         side=int(preset.crop_size[0]),
         mean=tuple(preset.mean),
         std=tuple(preset.std),
+        smaller=f"torchvision:{SMALLER[variant]}" if variant in SMALLER else "",
     )

@@ -20,7 +20,7 @@ from edgenas.workflows.given import Given, objects_again
 from edgenas.workflows.moved import moved_settings
 from edgenas.workflows.result import Result
 from edgenas.workflows.setup import plain_task, run_in
-from edgenas.workflows.stages.choice import trained_codes
+from edgenas.workflows.stages.codes import BEHIND, task_of, trained_codes
 from edgenas.workflows.stages.files import onnx_file
 from edgenas.workflows.trained_networks import load_weights
 
@@ -70,7 +70,8 @@ def export(
         with ctx.stage("export", "export"):
             with objects_again():
                 task = plain_task(config, given or Given(), ctx.reporter, run_folder)
-            network = Network(task.space.graph(task.space.parse(chosen)))
+            task, trained = task_of(task, chosen)
+            network = Network(task.space.graph(trained))
             path = run_folder / f"finalist-{number}.pt"
             load_weights(network, network_state(load(path)["module"]), path)
             rejected = run_folder / f"finalist-{number}.onnx.rejected"
@@ -83,7 +84,9 @@ def export(
 def _winner(run_folder: Path, codes: Sequence[str]) -> str:
     """The architecture of the result; before there is one, the only finalist."""
     if (run_folder / "result.json").exists():
-        return read_artefact(run_folder, "result", Result).arch
+        result = read_artefact(run_folder, "result", Result)
+        member = f"{result.space}{BEHIND}{result.arch}"
+        return member if member in codes else result.arch
     if len(codes) > 1:
         raise UsageError(f"{run_folder} is not finished: say which with --arch, one of {', '.join(codes)}")
     return codes[0]

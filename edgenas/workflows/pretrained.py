@@ -94,6 +94,26 @@ def teacher_space(config: Config, shape: Shape, classes: int) -> PretrainedSpace
     return None if teacher is None else teacher.space(shape, classes)
 
 
+def smaller_space(config: Config, shape: Shape, classes: int) -> SearchSpace | None:
+    """Return the space of the next smaller network of the family, whole at any size.
+
+    None where there is none whose weights are here, or may be downloaded, and that takes the same images.
+
+    Args:
+        config: names the network.
+        shape: of the images, (3, H, W).
+        classes: of the images.
+    """
+    cut = open_pretrained(config)
+    if cut is None or not cut.smaller:
+        return None
+    own = replace(config, pretrained=cut.smaller, weights=None)
+    smaller = open_pretrained(own)
+    if smaller is None or not (smaller.is_here or config.download):
+        return None
+    return whole_maker(own)(shape, classes) if (smaller.mean, smaller.std) == (cut.mean, cut.std) else None
+
+
 def known_networks() -> Iterator[Pretrained]:
     """Yield the trained networks that come with edgenas, without those of a library that is not installed."""
     for source in plugins.names("pretrained"):

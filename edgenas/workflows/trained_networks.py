@@ -41,6 +41,8 @@ def trained_networks(folder: Path, space: SearchSpace, trained: SearchSpace, dev
         return found
     for path in sorted(folder.glob(FINALISTS)):
         payload = checkpoint.load(path)
+        if payload["identity"]["space"] != space.spec:  # a control that is another network
+            continue
         arch = space.parse(payload["identity"]["arch"])
         if is_allowed(trained, arch):
             network = Network(space.graph(arch))

@@ -48,7 +48,7 @@ from edgenas.workflows.search import search
 from edgenas.workflows.setup import checked_names, plain_task
 from edgenas.workflows.source_run import settings
 from edgenas.workflows.specialize import specialize
-from edgenas.workflows.stages.choice import trained_codes
+from edgenas.workflows.stages.codes import task_of, trained_codes
 from edgenas.workflows.task import Task
 from edgenas.workflows.trained_networks import load_weights
 from tests.benchmarks._common import record, result_of
@@ -237,7 +237,8 @@ def input_side(model: bytes) -> int:
 @torch.no_grad()
 def right_photos(task: Task, code: str, path: Path) -> list[int]:
     """1 for each test photo that a trained network is right about, else 0."""
-    network = Network(task.space.graph(task.space.parse(code))).eval()
+    own, arch = task_of(task, code)
+    network = Network(own.space.graph(arch)).eval()
     load_weights(network, checkpoint.load(path)["module"], path)
     batches = task.data.test().batches(64, size=network.graph.input.shape[1])
     return torch.cat([network(x).argmax(1) == y for x, y in batches]).int().tolist()

@@ -11,16 +11,21 @@ import torch
 from PIL import Image
 
 from edgenas.errors import Interrupted
+from edgenas.exporters.bundle import verify_bundle
 from edgenas.nn.network import Network
 from edgenas.system import checkpoint
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.config import make_config
+from edgenas.workflows.export import export
 from edgenas.workflows.given import Given
 from edgenas.workflows.search import search
 from edgenas.workflows.setup import checked_names, plain_task
 from edgenas.workflows.source_run import settings
 from edgenas.workflows.specialize import specialize
+from edgenas.workflows.stages.codes import is_member
+from edgenas.workflows.stages.deliver import decisive_accuracies
 from tests.pretrained._networks import lite, stirred
+from tests.pretrained.converter.test_space import space_of
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 50, 40)}
 PHOTOS, SIDE = 16, 96
@@ -103,3 +108,40 @@ def test_another_budget_on_its_weights(place, found):
 def test_without_controls_none_is_trained(place):
     alone = search(make_config(asked(place, "alone", controls="none")), SilentReporter())
     assert alone.controls == {} and len(list((place / "alone").glob("finalist-*.pt"))) == 1
+
+
+@pytest.fixture
+def smaller(monkeypatch):
+    """A smaller network of the family, which is found to be the best of all."""
+
+    def space(config, shape, classes):
+        found = space_of("resnet", shape[1], classes)[1]
+        return found.restrict({choice.name: [0] for choice in found.choices if choice.name != "resolution"})
+
+    def decisive(priced, finalists, attempt, ctx):
+        accuracy, folds = decisive_accuracies(priced, finalists, attempt, ctx)
+        assert folds is not None and {finalist.code for finalist in finalists.values()} == set(folds.accuracy)
+        return {n: 2.0 if is_member(finalists[n].code) else share for n, share in accuracy.items()}, folds
+
+    monkeypatch.setattr("edgenas.workflows.stages.codes.smaller_space", space)
+    monkeypatch.setattr("edgenas.workflows.stages.deliver.decisive_accuracies", decisive)
+
+
+@pytest.mark.slow
+def test_a_smaller_network_of_the_family_is_a_control_and_delivered_where_it_is_the_best(place, smaller, tmp_path):
+    config = asked(place, "smaller", budget_ms=3.0, image_size=64, trials=2)
+    found = search(make_config(config), SilentReporter())
+    code, run = str(found.controls["smaller"]["arch"]), place / "smaller"
+    assert is_member(code) and code == f"{found.space}/{found.arch}" and found.delivered is None
+    assert found.validation_accuracy == found.controls["smaller"]["validation_accuracy"]
+    assert verify_bundle(run) == []
+    assert any("control smaller" in note for note in json.loads((run / "report.json").read_text())["notes"])
+    assert export(run, SilentReporter(), out=tmp_path / "again.onnx").read_bytes() == (run / "model.onnx").read_bytes()
+    assert (
+        specialize(
+            settings(run, {"budget_ms": 0.15, "output": str(place / "behind"), "controls": "none"}),
+            run,
+            SilentReporter(),
+        ).space
+        == NETWORK
+    )

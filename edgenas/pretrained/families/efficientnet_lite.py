@@ -123,6 +123,7 @@ def pretrained(size: int, *, width: float, depth: float, side: int) -> Pretraine
         side=side,
         mean=(MEAN,) * 3,
         std=(STD,) * 3,
+        smaller=f"efficientnet-lite{size - 1}" if size else "",
     )
 
 

@@ -106,13 +106,14 @@ class Candidate:
     """A candidate for a finalist: predicted, and measured where the device is here; shares in 0..1, latencies in ms.
 
     Args:
+        accuracy: None of another network than the run's, which is not scored before it is trained.
         met: None where nothing was measured, or the machine was too busy to tell.
         clean: whether the measurement is of clean samples.
         agreement: with the teacher, of its cuts.
     """
 
     arch: str
-    accuracy: float
+    accuracy: float | None
     predicted_ms: float
     measured_ms: float | None
     repeat_error: float | None
@@ -123,7 +124,8 @@ class Candidate:
     @property
     def scores(self) -> dict[str, float]:
         """Return what the evaluator has said, by metric."""
-        return {"accuracy": self.accuracy} | ({} if self.agreement is None else {"agreement": self.agreement})
+        known = {"accuracy": self.accuracy, "agreement": self.agreement}
+        return {name: score for name, score in known.items() if score is not None}
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,7 @@ def measure_candidates(
 
     Args:
         priced: the task, with the device.
-        scores: of each architecture, with `accuracy` in 0..1.
+        scores: of each architecture, with `accuracy` in 0..1 if it is known.
         ctx: randomness and progress.
         stream: of random numbers, by name.
     """
@@ -234,7 +234,7 @@ def measure_candidates(
     metric = priced.costs.latency.metric
     rows = {}
     for (arch, own), metrics in zip(scores.items(), predicted, strict=True):
-        known = own["accuracy"], metrics[metric]
+        known = own.get("accuracy"), metrics[metric]
         rows[arch] = Candidate(space.code(arch), *known, None, None, None, agreement=own.get(AGREEMENT))
     if not rows or not device.is_here:
         return rows

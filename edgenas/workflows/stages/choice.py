@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from dataclasses import replace
-from itertools import count, takewhile
-from pathlib import Path
 
 from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study
 from edgenas.graph.graph import Arch
-from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.context import Context
 from edgenas.workflows.result import Result
 from edgenas.workflows.stages.artefacts import Selection, Verdict
 from edgenas.workflows.stages.candidates import ATTEMPTS, refitted, select
+from edgenas.workflows.stages.codes import fresh, is_member, of_code, selection_file
 from edgenas.workflows.stages.controls import with_controls
 from edgenas.workflows.stages.deliver import (
     Chosen,
@@ -58,10 +56,11 @@ def choose(
         selection = _train_selected(priced, evaluator, strategy, study, ctx, 0, frozenset(), trained)
         priced = refitted(priced, selection.misses_ms)
         return choose_unmeasured(priced, trained, selection, ctx), trained
-    missed: dict[Arch, Verdict] = {}
+    missed: dict[int, Verdict] = {}
     doubtful: list[Chosen] = []  # those that missed by disturbed samples
     for attempt in range(ATTEMPTS):
-        selection = _train_selected(priced, evaluator, strategy, study, ctx, attempt, frozenset(missed), trained)
+        excluded = frozenset(trained[number].arch for number in missed)
+        selection = _train_selected(priced, evaluator, strategy, study, ctx, attempt, excluded, trained)
         # As in `select`, whose work is read from its artefact in a resumed run.
         priced = refitted(priced, selection.misses_ms)
         first = len(trained) - len(selection.finalists)
@@ -72,18 +71,19 @@ def choose(
         for number in sorted(accuracy, key=lambda i: -accuracy[i]):
             files = exported(priced, trained[number], number, ctx)
             found = verdict(priced.task, files, measured(priced, number, ctx).figures)
-            chosen = Chosen(number, trained[number], selection, found, len(missed), priced, folds)
+            own, _ = of_code(priced, trained[number].code)
+            chosen = Chosen(number, trained[number], selection, found, len(missed), own, priced, folds)
             if found.met:
                 return chosen, trained
             if found.met is None:
                 unknown.append(chosen)
                 continue
-            missed[trained[number].arch] = found
+            missed[number] = found
             if not found.too_large and not all(figure.clean for figure in found.figures.values()):
                 doubtful.append(chosen)
         if unknown:
             return unknown[0], trained
-        priced = refitted(priced, _measured_ms(priced, missed))
+        priced = refitted(priced, _measured_ms(priced, {trained[n].code: found for n, found in missed.items()}))
     if doubtful:
         least = min(doubtful, key=lambda chosen: _budget_ms(chosen.verdict, priced))
         return replace(least, verdict=replace(least.verdict, met=None)), trained
@@ -96,10 +96,10 @@ def _budget_ms(found: Verdict, priced: Priced) -> float:
     return math.inf if figure is None or figure.ms is None else figure.ms
 
 
-def _measured_ms(priced: Priced, missed: dict[Arch, Verdict]) -> dict[str, float]:
-    """What was measured of the finalists that missed, in the precision of the budget, by code."""
+def _measured_ms(priced: Priced, missed: Mapping[str, Verdict]) -> dict[str, float]:
+    """What was measured of the finalists of the run's space that missed, in the precision of the budget, by code."""
     precision = priced.task.device.precision
-    figures = {priced.space.code(arch): found.figures.get(precision) for arch, found in missed.items()}
+    figures = {code: found.figures.get(precision) for code, found in missed.items() if not is_member(code)}
     return {code: figure.ms for code, figure in figures.items() if figure is not None and figure.ms is not None}
 
 
@@ -125,7 +125,10 @@ def _train_selected(
     for number, code in enumerate(chosen.finalists, start=first):
         with ctx.stage("training", _title(chosen, code, number + 1, first + len(chosen.finalists))):
             share = 1 / (first + len(chosen.finalists) - number)  # those that follow get as much
-            trained.append(train_finalist(priced.task, evaluator, ctx, priced.space.parse(code), number, share))
+            own, arch = of_code(priced, code)
+            weights = fresh(own.task) if is_member(code) else evaluator
+            found = train_finalist(own.task, weights, ctx, arch, number, share)
+            trained.append(replace(found, code=code))
     return chosen
 
 
@@ -133,15 +136,3 @@ def _title(chosen: Selection, code: str, number: int, of: int) -> str:
     """What is said of a training."""
     names = [name for name, control in chosen.controls.items() if control == code]
     return f"train {number} of {of}: {'control ' + ' and '.join(names) if names else 'finalist'}"
-
-
-def selection_file(attempt: int) -> str:
-    """Return the name of the artefact that lists the finalists of an attempt."""
-    return f"finalists-{attempt}" if attempt else "finalists"
-
-
-def trained_codes(run_folder: Path) -> list[str]:
-    """Return the codes of the trained architectures, by the number in their files' names."""
-    names = map(selection_file, count())
-    there = takewhile(lambda name: (run_folder / f"{name}.json").exists(), names)
-    return [code for name in there for code in read_artefact(run_folder, name, Selection).finalists]

@@ -17,10 +17,11 @@ from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import Selection
 from edgenas.workflows.stages.candidates import measure_candidates
+from edgenas.workflows.stages.codes import member_code, smaller_member
 from edgenas.workflows.stages.finalists import Finalist
 from edgenas.workflows.task import Priced
 
-LADDER, UNIFORM, LARGEST = "ladder", "uniform", "largest"
+LADDER, UNIFORM, LARGEST, SMALLER = "ladder", "uniform", "largest", "smaller"
 ALL_UP_TO = 5_000  # training images: beyond, three more trainings take as long as the whole search
 TRIES = 4  # networks of a control that are measured, until one meets the budget
 
@@ -33,7 +34,7 @@ def wanted_controls(config: Config, images: int) -> tuple[str, ...]:
         images: of the training set.
     """
     chosen = config.controls or ("all" if images <= ALL_UP_TO and config.minutes is None else LADDER)
-    return {"all": (LADDER, UNIFORM, LARGEST), LADDER: (LADDER,), "none": ()}[chosen]
+    return {"all": (LADDER, UNIFORM, LARGEST, SMALLER), LADDER: (LADDER,), "none": ()}[chosen]
 
 
 def control_networks(priced: Priced, ctx: Context, name: str) -> list[Arch]:
@@ -43,6 +44,7 @@ def control_networks(priced: Priced, ctx: Context, name: str) -> list[Arch]:
 
     `ladder`: the whole network at the highest resolution that fits. `uniform`: the same share of every block, the
     largest network that fits. `largest`: the whole network's smallest cut, enlarged at random until nothing more fits.
+    `smaller`: as `ladder`, where the space is that of the next smaller network of the family.
 
     Args:
         priced: the task, whose space is that of a trained network.
@@ -57,7 +59,7 @@ def control_networks(priced: Priced, ctx: Context, name: str) -> list[Arch]:
         fits = bool(problem.feasible([smallest])[0])
         return list({fill_budget(problem, smallest, rng): None for _ in range(TRIES)}) if fits else []
     ladder = _ladder(space, space.whole)
-    archs = ladder if name == LADDER else list(_uniform(space, ladder))
+    archs = list(_uniform(space, ladder)) if name == UNIFORM else ladder
     kept = [arch for arch, fits in zip(archs, _hopeful(priced).feasible(archs), strict=True) if fits]
     macs = dict(zip(kept, priced.costs.macs.many(space, kept), strict=True))
     return list(islice(sorted(kept, key=lambda arch: -macs[arch]), TRIES))
@@ -79,11 +81,14 @@ def with_controls(priced: Priced, evaluator: Evaluator, selection: Selection, ct
         return selection
     rows, controls = {row.arch: row for row in selection.candidates}, {}
     for name in wanted_controls(priced.config, len(priced.data.train)):
-        for arch in control_networks(priced, ctx, name):
-            code = priced.space.code(arch)
+        own = smaller_member(priced) if name == SMALLER else priced
+        if own is None:
+            continue
+        for arch in control_networks(own, ctx, name):
+            code = own.space.code(arch) if own is priced else member_code(own, arch)
             if code not in rows:
-                scores = {arch: evaluator.final(arch)}
-                rows[code] = measure_candidates(priced, scores, ctx, f"control {code}")[arch]
+                scores = {arch: evaluator.final(arch) if own is priced else {}}
+                rows[code] = replace(measure_candidates(own, scores, ctx, f"control {code}")[arch], arch=code)
             if rows[code].met is not False:
                 controls[name] = code
                 break
@@ -91,17 +96,14 @@ def with_controls(priced: Priced, evaluator: Evaluator, selection: Selection, ct
     return replace(selection, finalists=finalists, candidates=tuple(rows.values()), controls=controls)
 
 
-def trained_controls(
-    space: SearchSpace, selection: Selection, trained: Sequence[Finalist]
-) -> dict[str, dict[str, float | str]]:
+def trained_controls(selection: Selection, trained: Sequence[Finalist]) -> dict[str, dict[str, float | str]]:
     """Return what became of the controls, by name: `arch`, `validation_accuracy`, and `latency_ms`.
 
     Args:
-        space: of the run.
         selection: with the controls.
         trained: all that was trained.
     """
-    accuracy = {space.code(finalist.arch): finalist.scores.accuracy for finalist in trained}
+    accuracy = {finalist.code: finalist.scores.accuracy for finalist in trained}
     rows = {row.arch: row for row in selection.candidates}
     latency = {code: row.predicted_ms if row.measured_ms is None else row.measured_ms for code, row in rows.items()}
     return {

@@ -28,6 +28,7 @@ from edgenas.workflows.stages.artefacts import (
     TestReport,
     Verdict,
 )
+from edgenas.workflows.stages.codes import of_code
 from edgenas.workflows.stages.files import (
     export_finalist,
     file_by_class,
@@ -52,7 +53,8 @@ class Chosen:
         selection: the selection that it came from.
         verdict: what was measured of it.
         misses: more accurate finalists that were measured above the budget; all of them if this one is too.
-        priced: the prices that it was chosen by, which misses may have changed.
+        priced: its own prices: those that it was chosen by, or in the space of a smaller network.
+        searched: the prices that it was chosen by, which misses may have changed.
         folds: what decided instead of the validation split, if that is small.
     """
 
@@ -62,6 +64,7 @@ class Chosen:
     verdict: Verdict
     misses: int
     priced: Priced
+    searched: Priced
     folds: Folds | None = None
 
 
@@ -78,14 +81,14 @@ def decisive_accuracies(
         attempt: how many selections there were before.
         ctx: with the folder.
     """
-    task, space, precision = priced.task, priced.space, priced.task.device.precision
+    task, precision = priced.task, priced.task.device.precision
     folds = None
     if need_folds(task):
-        archs = [finalist.arch for finalist in finalists.values()]
-        folds = ctx.folder.joint_artefact(f"folds-{attempt}", Folds, partial(by_folds, task, archs, ctx))
+        codes = [finalist.code for finalist in finalists.values()]
+        folds = ctx.folder.joint_artefact(f"folds-{attempt}", Folds, partial(by_folds, task, codes, ctx))
     found = {}
     for number, finalist in finalists.items():
-        found[number] = folds.accuracy[space.code(finalist.arch)] if folds else finalist.scores.accuracy
+        found[number] = folds.accuracy[finalist.code] if folds else finalist.scores.accuracy
         if precision == "int8":
             file = exported(priced, finalist, number, ctx).files.get(precision)
             found[number] = found[number] - finalist.scores.accuracy + file.validation_accuracy if file else 0.0
@@ -153,7 +156,8 @@ def choose_unmeasured(priced: Priced, finalists: Sequence[Finalist], selection: 
     within = [number for number in ranked if verdicts[number].met is not False]
     number = within[0] if within else min(ranked, key=lambda i: verdicts[i].figures[precision].ms or np.inf)
     misses = ranked.index(number) if within else len(ranked)
-    return Chosen(number, finalists[number], selection, verdicts[number], misses, priced, folds)
+    own, _ = of_code(priced, finalists[number].code)
+    return Chosen(number, finalists[number], selection, verdicts[number], misses, own, priced, folds)
 
 
 def _all_too_large(priced: Priced, verdicts: Sequence[Verdict]) -> BudgetError | None:

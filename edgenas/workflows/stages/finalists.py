@@ -33,6 +33,7 @@ class Finalist:
     arch: Arch
     network: Network
     scores: Scores
+    code: str  # as the selection has it
 
 
 def final_settings(task: Task) -> Settings:
@@ -59,8 +60,8 @@ def train_finalist(
     if network is None:
         network = evaluator.network(arch)
         scores = fine_tuned(task, ctx, network, f"finalist-{number}", arch, _refining(task, network), share)
-        return Finalist(arch, network, scores)
-    return Finalist(arch, network, _scored(task, network))
+        return Finalist(arch, network, scores, task.space.code(arch))
+    return Finalist(arch, network, _scored(task, network), task.space.code(arch))
 
 
 def fine_tuned(

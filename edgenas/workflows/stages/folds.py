@@ -10,15 +10,16 @@ import torch
 
 from edgenas.data.base import Data, Split, stratified_split, subset
 from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
-from edgenas.graph.graph import Arch
 from edgenas.nn.network import fresh_network
 from edgenas.nn.supernet import Supernet
 from edgenas.pretrained.converter.space import PretrainedSpace
 from edgenas.system.run_folder import read_artefact
 from edgenas.training.distillation import Teacher
+from edgenas.training.settings import Settings
 from edgenas.workflows.context import Context
 from edgenas.workflows.source_run import SOURCE
 from edgenas.workflows.stages.artefacts import IMPORTANCE, Folds, Importance
+from edgenas.workflows.stages.codes import BEHIND, fresh, is_member, task_of
 from edgenas.workflows.stages.finalists import final_settings, fine_tuned
 from edgenas.workflows.stages.teacher import cuts_of
 from edgenas.workflows.task import Task
@@ -35,7 +36,7 @@ def need_folds(task: Task) -> bool:
     return len(task.data.train) + len(task.data.validation) < FEW and _joined(task.data) is not None
 
 
-def by_folds(task: Task, archs: Sequence[Arch], ctx: Context) -> Folds:
+def by_folds(task: Task, codes: Sequence[str], ctx: Context) -> Folds:
     """Return how many of all images of training and validation each network is right about, when it has not seen them.
 
     For each fold the whole network is fine-tuned on the others, from the weights that it came with: a teacher that had
@@ -44,33 +45,37 @@ def by_folds(task: Task, archs: Sequence[Arch], ctx: Context) -> Folds:
 
     Args:
         task: with a teacher.
-        archs: the networks.
+        codes: of the networks.
         ctx: with the folder, which holds the importance of the channels; keeps checkpoints and figures.
     """
     run = ctx.folder.path  # one that uses the weights of another keeps what it needs of it in a folder of its own
     kept = run if (run / f"{IMPORTANCE}.json").exists() else run / SOURCE
     importance = read_artefact(kept, IMPORTANCE, Importance)
     original, whole = _space(task).original, _space(task).whole
-    right = dict.fromkeys(map(task.space.code, archs), 0.0)
+    right = dict.fromkeys(codes, 0.0)
     images = 0
     for number, data in enumerate(folds(task), start=1):
         name, title = f"fold-{number}", f"fold {number} of {FOLDS}"
         own = replace(task, data=data, space=original, teacher=None)
-        settings = final_settings(own)
-        settings = replace(settings, epochs=max(1, round(LENGTH * settings.epochs)))
         with ctx.stage("folds", f"{title}: fine-tune the whole network"):
             teacher = fresh_network(original, whole, task.config.seed, task.torch_device)
-            fine_tuned(own, ctx, teacher, f"{name}-teacher", whole, settings)
+            fine_tuned(own, ctx, teacher, f"{name}-teacher", whole, _short(final_settings(own)))
         own = replace(own, space=cuts_of(original, teacher, importance, own), teacher=Teacher(teacher))
         supernet = Supernet(own.space).to(task.torch_device).to(memory_format=torch.channels_last)
         evaluator = SupernetEvaluator(supernet, data, teacher=own.teacher)
-        for arch in archs:
-            code = task.space.code(arch)
+        for code in codes:
+            its, arch = task_of(own, code)
             with ctx.stage("folds", f"{title}: train {code}"):
-                scores = fine_tuned(own, ctx, evaluator.network(arch), f"{name}-{code}", arch, settings)
+                network = (fresh(its) if is_member(code) else evaluator).network(arch)
+                file = f"{name}-{code.replace(BEHIND, '-')}"
+                scores = fine_tuned(its, ctx, network, file, arch, _short(final_settings(its)))
             right[code] += scores.accuracy * scores.images
         images += len(data.validation)
     return Folds(FOLDS, images, {code: count / images for code, count in right.items()})
+
+
+def _short(settings: Settings) -> Settings:
+    return replace(settings, epochs=max(1, round(LENGTH * settings.epochs)))
 
 
 def folds(task: Task) -> Iterator[Data]:

@@ -22,15 +22,15 @@ class Volume(NamedTuple):
     reference_point: dict[str, float]
 
 
-def front_with(points: Sequence[Point], delivered: Point, objective: Objective) -> list[Point]:
+def front_with(points: Sequence[Point], delivered: Point | None, objective: Objective) -> list[Point]:
     """Return the points that none beats in quality and every limited metric, the best quality first.
 
     Args:
         points: a Pareto front.
-        delivered: one more point, or one of these.
+        delivered: one more point, or one of these; None adds none.
         objective: says which metrics count.
     """
-    every = [*points, *([] if delivered in points else [delivered])]
+    every = [*points, *([] if delivered is None or delivered in points else [delivered])]
     costs = [[-p[objective.quality], *(p[metric] for metric in objective.budgets)] for p in every]
     kept = [point for point, is_kept in zip(every, non_dominated(costs), strict=True) if is_kept]
     return sorted(kept, key=lambda point: -point[objective.quality])  # equal ones keep their order

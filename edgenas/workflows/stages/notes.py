@@ -31,7 +31,7 @@ def notes_of(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]])
         delivered = priced.space.code(chosen.finalist.arch)
         if task.config.pretrained is not None and delivered != bounds.largest:
             lines.append(_fine_tune_whole(task))
-    code = priced.space.code(chosen.finalist.arch)
+    code = chosen.finalist.code
     if names := [name for name, control in chosen.selection.controls.items() if control == code]:
         lines.append(
             f"the search found nothing that is more accurate than the control {' and '.join(names)}, which is delivered"

@@ -58,12 +58,11 @@ def result(
     verdict, accuracies = chosen.verdict, tested.finalists[str(chosen.number)]
     figure, int8 = verdict.figures[task.device.precision], verdict.figures.get("int8")
     file, classes = MODELS[verdict.default], accuracies.by_class[verdict.default]
-    code = space.code(arch)
-    points = [_point(priced, trial.arch, trial.metrics) for trial in study.front()]
-    delivered = next((point for point in points if point["arch"] == code), None)
-    if delivered is None:
+    points = [_point(chosen.searched, trial.arch, trial.metrics) for trial in study.front()]
+    delivered = next((point for point in points if point["arch"] == finalist.code), None)
+    if delivered is None and chosen.searched is priced:  # another network has no score that compares
         # By the evaluator, as the trials, and not by its own training: points of the front must compare.
-        row = next(row for row in chosen.selection.candidates if row.arch == code)
+        row = next(row for row in chosen.selection.candidates if row.arch == finalist.code)
         delivered = _point(priced, arch, metrics | row.scores)
     front = front_with(points, delivered, study.objective)
     notes = [*classes.warnings(task.data.classes), *notes_of(chosen, bounds, front)]
@@ -95,8 +94,8 @@ def result(
         file_bytes=(ctx.folder.path / file).stat().st_size,
         limits=limits(priced, metrics, chosen.number, ctx),
         space=space.name,
-        arch=code,
-        genotype=published if (published := space.published(arch)) != code else None,
+        arch=space.code(arch),
+        genotype=published if (published := space.published(arch)) != space.code(arch) else None,
         choices=space.values(arch),
         strategy=config.strategy,
         evaluator=str(config.evaluator),
@@ -116,7 +115,7 @@ def result(
         confusion=None if classes.confusion is None else [list(row) for row in classes.confusion],
         measurement=None if figure.ms is None else "unclean" if verdict.met is None else "clean",
         delivered=delivered,
-        controls=trained_controls(space, chosen.selection, trained),
+        controls=trained_controls(chosen.selection, trained),
     )
 
 

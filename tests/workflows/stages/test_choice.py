@@ -10,7 +10,7 @@ from edgenas.exploration.objective import Limit
 from edgenas.system.run_folder import write_artefact
 from edgenas.workflows.stages import choice, deliver
 from edgenas.workflows.stages.artefacts import Figure, Selection, Verdict
-from edgenas.workflows.stages.choice import selection_file, trained_codes
+from edgenas.workflows.stages.codes import selection_file, trained_codes
 
 
 def test_codes_are_in_the_order_of_their_attempts(tmp_path):
@@ -27,7 +27,8 @@ def chosen_of(monkeypatch, met, figures, attempts=1, precision="fp32", int8=()):
     Each attempt has as many finalists; `int8` are the accuracies of their int8 files.
     """
     each = len(met) // attempts
-    scores = [SimpleNamespace(arch=(i,), scores=SimpleNamespace(accuracy=0.9 - 0.1 * i)) for i in range(len(met))]
+    accuracies = [SimpleNamespace(accuracy=0.9 - 0.1 * i) for i in range(len(met))]
+    scores = [SimpleNamespace(arch=(i,), code=str(i), scores=row) for i, row in enumerate(accuracies)]
     verdicts = [Verdict(m, precision, "", {precision: f}) for m, f in zip(met, figures, strict=True)]
 
     def train_selected(priced, evaluator, strategy, study, ctx, attempt, excluded, trained):
@@ -47,8 +48,8 @@ def chosen_of(monkeypatch, met, figures, attempts=1, precision="fp32", int8=()):
     monkeypatch.setattr(choice, "refitted", lambda priced, misses: priced)
     device = SimpleNamespace(is_here=True, precision=precision)
     limits = (Limit("latency_ms@here", 20.0, "--budget-ms ", "ms"),)
-    task = SimpleNamespace(device=device, limits=limits, teacher=None)
-    priced = SimpleNamespace(task=task, space=SimpleNamespace(code=str), config=SimpleNamespace(max_file_mb=None))
+    task = SimpleNamespace(device=device, limits=limits, teacher=None, space=SimpleNamespace(parse=int))
+    priced = SimpleNamespace(task=task, space=task.space, config=SimpleNamespace(max_file_mb=None))
     return choice.choose(priced, None, None, None, None)[0]
 
 

@@ -13,6 +13,7 @@ from edgenas.workflows.stages.artefacts import Candidate, Selection
 from edgenas.workflows.stages.controls import (
     LADDER,
     LARGEST,
+    SMALLER,
     UNIFORM,
     control_networks,
     trained_controls,
@@ -74,10 +75,10 @@ def test_where_nothing_fits_there_is_no_control(tmp_path):
 @pytest.mark.parametrize(
     ("controls", "images", "minutes", "expected"),
     [
-        (None, 5_000, None, (LADDER, UNIFORM, LARGEST)),
+        (None, 5_000, None, (LADDER, UNIFORM, LARGEST, SMALLER)),
         (None, 5_001, None, (LADDER,)),
         (None, 100, 15.0, (LADDER,)),
-        ("all", 50_000, 15.0, (LADDER, UNIFORM, LARGEST)),
+        ("all", 50_000, 15.0, (LADDER, UNIFORM, LARGEST, SMALLER)),
         ("ladder", 100, None, (LADDER,)),
         ("none", 100, None, ()),
     ],
@@ -87,11 +88,10 @@ def test_controls_are_trained_where_there_is_time_for_them(controls, images, min
 
 
 def test_what_became_of_controls_goes_by_name():
-    space = SimpleNamespace(code=lambda arch: "".join(map(str, arch)))
     rows = (Candidate("00", 0.5, 2.0, None, None, None), Candidate("10", 0.5, 2.0, 1.5, 0.01, True))
     selection = Selection(("00", "10"), rows, controls={"ladder": "10", "uniform": "00"})
-    trained = [SimpleNamespace(arch=a, scores=SimpleNamespace(accuracy=s)) for a, s in (((0, 0), 0.7), ((1, 0), 0.8))]
-    assert trained_controls(space, selection, trained) == {
+    trained = [SimpleNamespace(code=code, scores=SimpleNamespace(accuracy=s)) for code, s in (("00", 0.7), ("10", 0.8))]
+    assert trained_controls(selection, trained) == {
         "ladder": {"arch": "10", "validation_accuracy": 0.8, "latency_ms": 1.5},
         "uniform": {"arch": "00", "validation_accuracy": 0.7, "latency_ms": 2.0},
     }

@@ -39,7 +39,7 @@ def test_a_file_that_differs_is_kept_as_rejected(network, tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("int8", [True, False])
 def test_both_files_are_written_with_sizes_and_accuracies(network, tmp_path, int8):
-    made = export_finalist(toy_task(int8=int8), Finalist(ARCHS[3], network, Scores(0.5, 1.0, 10)), 0, tmp_path)
+    made = export_finalist(toy_task(int8=int8), Finalist(ARCHS[3], network, Scores(0.5, 1.0, 10), "3"), 0, tmp_path)
     model, quantised = finalist_files(tmp_path, 0)
     assert made.files["fp32"].file_bytes == len(model) and made.files["fp32"].validation_accuracy == 0.5
     assert ("int8" in made.files) == (quantised is not None)

@@ -42,13 +42,13 @@ def test_networks_are_right_about_a_share_of_all_images(run, monkeypatch):
     whole = task.space.whole
     place = task.space.index["resolution"]
     smaller = (*whole[:place], max(task.space.allowed[place]), *whole[place + 1 :])
-    archs = list(dict.fromkeys([whole, smaller]))
-    found = by_folds(task, archs, ctx)
+    codes = list(dict.fromkeys(map(task.space.code, [whole, smaller])))
+    found = by_folds(task, codes, ctx)
     assert found.images == len(task.data.train) + len(task.data.validation)
-    assert set(found.accuracy) == set(map(task.space.code, archs))
+    assert set(found.accuracy) == set(codes)
     assert all(0 <= share <= 1 for share in found.accuracy.values())
     assert all(np.isclose(share * found.images, round(share * found.images)) for share in found.accuracy.values())
-    assert by_folds(task, archs, ctx) == found, "from the checkpoints"
+    assert by_folds(task, codes, ctx) == found, "from the checkpoints"
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def notes(budget_ms, bounds=BOUNDS, arch=(0,), controls=None, **settings):
         verdict=SimpleNamespace(met=None, reason=""),
         folds=None,
         misses=0,
-        finalist=SimpleNamespace(arch=arch),
+        finalist=SimpleNamespace(arch=arch, code=str(arch[0])),
         selection=SimpleNamespace(notes=(), controls=controls or {}),
     )
     return module.notes_of(chosen, bounds, [])
