@@ -145,8 +145,8 @@ class Config:
     controls: str | None = _setting(
         None,
         "networks trained beside the finalists that needed no search: ladder (the whole trained network at a lower "
-        "resolution), all (also uniform cuts, and a random one that fills the budget) or none; default: all up to "
-        "5,000 training photos, else ladder",
+        "resolution), all (also uniform cuts, a random one that fills the budget, and the next smaller network of the "
+        "family) or none; default: all up to 5,000 training photos, else ladder",
         choices=("ladder", "all", "none"),
     )
     supernet_epochs: int | None = _setting(

@@ -164,15 +164,12 @@ def _cosine(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 def _replacement_losses(folder: Path, space: SearchSpace, archs: Sequence[Arch]) -> list[float]:
-    """The sum of the replacement losses of each architecture, beyond those of the whole network; [] if none are kept.
-
-    Several blocks share the loss of the network that each option was tried in, which is taken off.
-    """
+    """The sum of the replacement losses of each architecture; [] if none are kept."""
     if not (folder / f"{REPLACEMENT}.json").exists():
         return []
     options = read_artefact(folder, REPLACEMENT, Losses).options
     rows = [[0.0 if x is None else x for x in options[choice.name]] for choice in space.choices]
-    return [sum(row[option] - min(row) for row, option in zip(rows, arch, strict=True)) for arch in archs]
+    return [sum(row[option] for row, option in zip(rows, arch, strict=True)) for arch in archs]
 
 
 def _stand_alone_accuracy(folder: Path, trainer: Callable[[Arch], float], code: str, arch: Arch, epochs: int) -> float:

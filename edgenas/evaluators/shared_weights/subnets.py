@@ -57,7 +57,7 @@ class SupernetEvaluator:
         size = self.supernet.space.graph(arch).input.shape[1]
         if self.teacher is not None:
             return self._compared(partial(self.supernet, arch=arch), size)
-        return _metrics(evaluate(self.network(arch), self._split(size)[1]))
+        return _metrics(evaluate(self.network(arch), self._validation(size)))
 
     def final(self, arch: Arch) -> Metrics:
         """Return the same on the whole validation split; agreement on as many images as in a search."""
@@ -69,7 +69,7 @@ class SupernetEvaluator:
     def network(self, arch: Arch) -> Network:
         """Return the slice that `arch` is, batch norm re-estimated; a cut is fitted to the whole before."""
         network = self.supernet.subnet(arch).to(memory_format=torch.channels_last)
-        batches = self._split(network.graph.input.shape[1])[0]
+        batches = self._training(network.graph.input.shape[1])
         whole = None if self.teacher is None else whole_at(self.supernet.space, arch)
         if whole is not None and whole != arch:
             self._reference_of(whole, batches).fit(network)
@@ -89,8 +89,8 @@ class SupernetEvaluator:
     @torch.no_grad()
     def _compared(self, logits_of: Callable[[Tensor], Tensor], size: int) -> Metrics:
         """Metrics of a cut, by its logits (N, classes) of images (N, C, size, size)."""
-        training, validation = self._split(size)
-        logits = [logits_of(x).float() for x, _ in (*validation, *training)]
+        validation = self._validation(size)
+        logits = [logits_of(x).float() for x, _ in (*validation, *self._training(size))]
         labels = self._soft_labels()
         both = zip(logits, labels, strict=True)
         nats = sum(float(F.kl_div(ours.log_softmax(1), theirs, reduction="sum")) for ours, theirs in both)
@@ -101,19 +101,25 @@ class SupernetEvaluator:
     def _soft_labels(self) -> list[Tensor]:
         """Those of the teacher, for the batches that cuts are compared on."""
         if not self._labels and self.teacher is not None:
-            training, validation = self._split(self.teacher.side)
-            self._labels = [self.teacher.labels(x) for x, _ in (*validation, *training)]
+            side = self.teacher.side
+            self._labels = [self.teacher.labels(x) for x, _ in (*self._validation(side), *self._training(side))]
         return self._labels
 
-    def _split(self, size: int) -> tuple[Batches, Batches]:
-        """Training images that batch norm is re-estimated on, and the first of validation, in batches."""
-        if self.teacher is not None:
-            kept = self._batches_at(self.teacher.side, CUT_IMAGES)
-            training, validation = ([(resized(x, size), y) for x, y in batches] for batches in kept)
-            return training, validation
-        return self._batches_at(size, SEARCH_IMAGES)
+    def _training(self, size: int) -> Batches:
+        """Images that batch norm is re-estimated on, in batches."""
+        return self._kept(0, size)
+
+    def _validation(self, size: int) -> Batches:
+        """The first images of validation, in batches."""
+        return self._kept(1, size)
+
+    def _kept(self, split: int, size: int) -> Batches:
+        if self.teacher is None:
+            return self._batches_at(size, SEARCH_IMAGES)[split]
+        return [(resized(x, size), y) for x, y in self._batches_at(self.teacher.side, CUT_IMAGES)[split]]
 
     def _batches_at(self, size: int, images: int) -> tuple[Batches, Batches]:
+        """Training and validation."""
         if size not in self._batches:
             # Epoch 0 alone, so that every subnet is normalised on the same images.
             training = self.data.train.batches(BATCH_SIZE, size=size, epoch=0, limit=NORM_BATCHES)
@@ -123,7 +129,7 @@ class SupernetEvaluator:
 
     def _whole_validation(self, size: int) -> Iterable[tuple[Tensor, Tensor]]:
         if len(self.data.validation) <= SEARCH_IMAGES and self.teacher is None:
-            return self._split(size)[1]
+            return self._validation(size)
         return self.data.validation.batches(BATCH_SIZE, size=size)
 
 

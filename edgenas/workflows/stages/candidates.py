@@ -50,7 +50,8 @@ def select(
     Candidates are what the strategy recommends, the best trials, trained networks whose weights are inherited, made to
     fit if need be, and larger variants of these that still fit, all scored again on the final weights and the whole
     validation split. Those that are measured above the budget are recorded as misses and refit the correction; the next
-    ones are tried. Where the machine was too busy to tell, those that may meet it are taken after those that do.
+    ones are tried. A miss that is better than what is accepted in the end is measured once more, as a machine may be
+    slow for minutes. Where the machine was too busy to tell, those that may meet it are taken after those that do.
 
     Args:
         priced: the task, by the prices of the search.
@@ -65,12 +66,13 @@ def select(
         BudgetError: no candidate met the budget.
     """
     wanted = priced.config.finalists
+    scores: dict[Arch, Metrics] = {}
     tried: dict[Arch, Candidate] = {}
     misses: dict[str, float] = {}
     accepted: list[Arch] = []
     # Numbered through all selections of a run, so that a later one draws other variants than the first did.
     for attempt in range(earlier, earlier + ATTEMPTS):
-        scores = candidates(priced, evaluator, study, strategy, ctx, attempt)
+        scores |= candidates(priced, evaluator, study, strategy, ctx, attempt)
         ranked = [arch for arch in by_rank(priced, scores) if arch not in {*tried, *excluded}]
         if not priced.task.device.is_here:
             ranked = _with_a_safe_one(priced, ranked)
@@ -86,6 +88,11 @@ def select(
         # Nothing was accepted, so all that was measured are misses.
         misses = {row.arch: row.measured_ms for row in tried.values() if row.measured_ms is not None}
         priced = refitted(priced, misses)
+    if better := _better_misses(priced, tried, scores, accepted):
+        rows = measure_candidates(priced, better, ctx, "again")
+        tried |= {arch: row for arch, row in rows.items() if row.met}
+        accepted = [arch for arch in by_rank(priced, scores) if arch in accepted or (arch in rows and rows[arch].met)]
+        misses = {code: ms for code, ms in misses.items() if tried[priced.space.parse(code)].met is False}
     if accepted and priced.task.device.is_here and not evaluator.own_weights:
         best = [arch for arch in by_rank(priced, scores) if arch in accepted][:wanted]
         more = _filled(priced, evaluator, {arch: tried[arch] for arch in best}, ctx)
@@ -100,6 +107,20 @@ def select(
     accepted.sort(key=lambda arch: tried[arch].met is not True)
     codes = tuple(priced.space.code(arch) for arch in accepted[:wanted])
     return Selection(codes, tuple(tried.values()), tuple(strategy.notes), misses)
+
+
+def _better_misses(
+    priced: Priced, tried: Mapping[Arch, Candidate], scores: Mapping[Arch, Metrics], accepted: Sequence[Arch]
+) -> dict[Arch, Metrics]:
+    """The scores of networks that were measured above the budget and are better than the finalists that are accepted.
+
+    Twice as many at most as there are to be finalists; none where nothing was accepted.
+    """
+    wanted = priced.config.finalists
+    ranked = by_rank(priced, {arch: scores[arch] for arch in tried})
+    places = [place for place, arch in enumerate(ranked) if arch in accepted][:wanted]
+    better = [arch for arch in ranked[: max(places, default=0)] if tried[arch].met is False]
+    return {arch: scores[arch] for arch in better[: 2 * wanted]}
 
 
 def _filled(

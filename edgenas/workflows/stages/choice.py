@@ -44,9 +44,9 @@ def choose(
 ) -> tuple[Chosen, list[Finalist]]:
     """Return the finalist to deliver, and all that were trained.
 
-    If all finalists are above the budget, their latencies refit the correction, and the next ones on the front are
-    tried. Where the machine was too busy to tell, the most accurate that may meet it is delivered. On a device that is
-    not this machine nothing is measured yet.
+    If all finalists are above the budget, they are measured once more, as a machine may be slow for minutes; then their
+    latencies refit the correction, and the next ones on the front are tried. Where the machine was too busy to tell,
+    the most accurate that may meet it is delivered. On a device that is not this machine nothing is measured yet.
 
     Raises:
         BudgetError: all missed, again and again.
@@ -64,25 +64,30 @@ def choose(
         # As in `select`, whose work is read from its artefact in a resumed run.
         priced = refitted(priced, selection.misses_ms)
         first = len(trained) - len(selection.finalists)
-        unknown: list[Chosen] = []
-        # The best first: the rest need no measurement once one meets the budget.
         finalists = dict(enumerate(trained[first:], start=first))
         accuracy, folds = decisive_accuracies(priced, finalists, attempt, ctx)
-        for number in sorted(accuracy, key=lambda i: -accuracy[i]):
-            files = exported(priced, trained[number], number, ctx)
-            found = verdict(priced.task, files, measured(priced, number, ctx).figures)
-            own, _ = of_code(priced, trained[number].code)
-            chosen = Chosen(number, trained[number], selection, found, len(missed), own, priced, folds)
-            if found.met:
-                return chosen, trained
-            if found.met is None:
-                unknown.append(chosen)
-                continue
-            missed[number] = found
-            if not found.too_large and not all(figure.clean for figure in found.figures.values()):
-                doubtful.append(chosen)
-        if unknown:
-            return unknown[0], trained
+        # The best first: the rest need no measurement once one meets the budget.
+        ranked = sorted(accuracy, key=lambda i: -accuracy[i])
+        unknown: list[Chosen] = []
+        for again in (False, True):
+            for place, number in enumerate(ranked):
+                if again and missed[number].too_large:
+                    continue
+                files = exported(priced, trained[number], number, ctx)
+                found = verdict(priced.task, files, measured(priced, number, ctx, again).figures)
+                own, _ = of_code(priced, trained[number].code)
+                misses = first + place - len(unknown)
+                chosen = Chosen(number, trained[number], selection, found, misses, own, priced, folds)
+                if found.met:
+                    return chosen, trained
+                if found.met is None:
+                    unknown += [] if again else [chosen]  # one that missed for sure before is none to deliver
+                    continue
+                missed[number] = found
+                if not found.too_large and not all(figure.clean for figure in found.figures.values()):
+                    doubtful.append(chosen)
+            if unknown:
+                return unknown[0], trained
         priced = refitted(priced, _measured_ms(priced, {trained[n].code: found for n, found in missed.items()}))
     if doubtful:
         least = min(doubtful, key=lambda chosen: _budget_ms(chosen.verdict, priced))

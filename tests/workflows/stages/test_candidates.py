@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from edgenas.exploration.objective import Objective
+from edgenas.workflows.stages import candidates as module
 from edgenas.workflows.stages.artefacts import Candidate
-from edgenas.workflows.stages.candidates import RESERVE, _filled, by_rank, candidates, measure_candidates
+from edgenas.workflows.stages.candidates import RESERVE, _filled, by_rank, candidates, measure_candidates, select
 from edgenas.workflows.task import price
 from tests.workflows._tasks import ARCHS, table, toy_task
 
@@ -95,6 +96,36 @@ def test_what_a_measurement_leaves_of_the_budget_is_used_up(factor):
     expected_ms = factor * priced.costs.latency.many(priced.space, list(found))
     assert (expected_ms <= priced.task.budget_ms / (1 + RESERVE) / 1.01 * 1.0001).all()
     assert bool(found) == (factor < 2.0), "where nothing is left there is nothing to fill"
+
+
+@pytest.mark.parametrize("slow_minutes", [0, 1, 2])
+def test_what_missed_in_a_slow_minute_is_measured_again(monkeypatch, slow_minutes):
+    """The first measurements are taken in it: all takes ten times as long."""
+    task = toy_task(budget_ms=1.0, finalists=2)
+    most_ms = float(price(task, table()).costs.gate.many(task.space, ARCHS).max())
+    task = toy_task(budget_ms=1.1 * most_ms, finalists=2)
+    priced = price(replace(task, device=replace(task.device, is_here=True)), table())
+    minutes = []
+
+    def times(priced, scores, ctx, stream):
+        minutes.append(stream)
+        factor = 10.0 if len(minutes) <= slow_minutes else 1.0
+        rows = measured(priced, scores, factor)
+        return {arch: replace(row, met=bool(row.measured_ms <= priced.task.budget_ms)) for arch, row in rows.items()}
+
+    monkeypatch.setattr(module, "measure_candidates", times)
+    monkeypatch.setattr(module, "refitted", lambda priced, misses: priced)
+    best = priced.costs.macs.many(priced.space, ARCHS)
+    accuracy = dict(zip(ARCHS, 0.5 + 0.1 * best / best.max(), strict=True))
+    evaluator = SimpleNamespace(own_weights=False, final=lambda arch: {"accuracy": accuracy[arch]})
+    study = SimpleNamespace(best=lambda k: [], candidates=lambda: [])
+    strategy = Proposing(sorted(ARCHS, key=lambda arch: -accuracy[arch]))
+    strategy.notes = ()
+    ctx = SimpleNamespace(rng=lambda name: np.random.default_rng(0), progress=lambda *done: None)
+    found = select(priced, evaluator, study, strategy, ctx, earlier=0, excluded=frozenset())
+    largest = priced.space.code(max(ARCHS, key=lambda arch: accuracy[arch]))
+    assert largest in found.finalists
+    assert ("again" in minutes) == (slow_minutes > 0)
 
 
 def test_where_there_is_nothing_to_measure_nothing_is():

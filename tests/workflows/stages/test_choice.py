@@ -21,15 +21,19 @@ def test_codes_are_in_the_order_of_their_attempts(tmp_path):
     assert trained_codes(tmp_path) == ["a", "b", "c"], "attempt 2 is not there, so what follows is none of this run"
 
 
-def chosen_of(monkeypatch, met, figures, attempts=1, precision="fp32", int8=()):
+def chosen_of(monkeypatch, met, figures, attempts=1, precision="fp32", int8=(), again=()):
     """Choose among finalists of accuracies 0.9, 0.8, ..., of which `met` says what their measurements say.
 
-    Each attempt has as many finalists; `int8` are the accuracies of their int8 files.
+    Each attempt has as many finalists; `int8` are the accuracies of their int8 files, and `again` is what second
+    measurements say, by default what the first ones did.
     """
     each = len(met) // attempts
     accuracies = [SimpleNamespace(accuracy=0.9 - 0.1 * i) for i in range(len(met))]
     scores = [SimpleNamespace(arch=(i,), code=str(i), scores=row) for i, row in enumerate(accuracies)]
-    verdicts = [Verdict(m, precision, "", {precision: f}) for m, f in zip(met, figures, strict=True)]
+    verdicts = [
+        [Verdict(m, precision, "", {precision: f}) for m, f in zip(said, figures, strict=True)]
+        for said in (met, again or met)
+    ]
 
     def train_selected(priced, evaluator, strategy, study, ctx, attempt, excluded, trained):
         first = len(trained)
@@ -43,8 +47,8 @@ def chosen_of(monkeypatch, met, figures, attempts=1, precision="fp32", int8=()):
         monkeypatch.setattr(
             module, "exported", lambda priced, finalist, n, ctx: SimpleNamespace(files=files[n]) if files else n
         )
-    monkeypatch.setattr(choice, "measured", lambda priced, number, ctx: SimpleNamespace(figures=number))
-    monkeypatch.setattr(choice, "verdict", lambda task, files, figures: verdicts[figures])
+    monkeypatch.setattr(choice, "measured", lambda priced, number, ctx, again: SimpleNamespace(figures=(number, again)))
+    monkeypatch.setattr(choice, "verdict", lambda task, files, figures: verdicts[figures[1]][figures[0]])
     monkeypatch.setattr(choice, "refitted", lambda priced, misses: priced)
     device = SimpleNamespace(is_here=True, precision=precision)
     limits = (Limit("latency_ms@here", 20.0, "--budget-ms ", "ms"),)
@@ -71,6 +75,20 @@ GOOD, BAD, DISTURBED = Figure(10.0, 11.0, 0.01), Figure(30.0, 31.0, 0.01), Figur
 def test_a_busy_machine_never_ends_a_run_without_a_model(monkeypatch, met, figures, attempts, number, is_met, misses):
     found = chosen_of(monkeypatch, met, figures, attempts)
     assert (found.number, found.verdict.met, found.misses) == (number, is_met, misses)
+
+
+@pytest.mark.parametrize(
+    ("met", "again", "number", "misses"),
+    [
+        ([False, False], [True, True], 0, 0),
+        ([False, False], [False, True], 1, 1),
+        ([False, False], [None, True], 1, 1),
+        ([False, True], [True, True], 1, 1),
+    ],
+)
+def test_where_all_missed_they_are_measured_once_more(monkeypatch, met, again, number, misses):
+    found = chosen_of(monkeypatch, met, [BAD, GOOD], again=again)
+    assert (found.number, found.verdict.met, found.misses) == (number, True, misses)
 
 
 def test_misses_that_are_sure_end_it(monkeypatch):
