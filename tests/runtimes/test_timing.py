@@ -125,6 +125,13 @@ def test_an_item_without_any_figure_fails_the_rest_too():
         run_measure({"a": [FakeSession(1.0)], "b": [FakeSession(math.nan)], "c": [FakeSession(1.0)]})
 
 
+def test_an_item_with_a_figure_in_even_rounds_alone_has_no_figure():
+    """Nothing says how well it repeats, and no file holds an infinite error."""
+    gaps = [1.0, math.nan] * 12
+    with pytest.raises(TooNoisy, match="'long'"):
+        run_measure({"a": [FakeSession(1.0)], "b": [FakeSession(1.0)], "long": [FakeSession(1.0, plan=gaps * 9)]})
+
+
 def test_time_runs_out_after_eight_rounds_at_the_earliest():
     seen = []
     timings, _ = run_measure(
