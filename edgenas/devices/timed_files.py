@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from edgenas.devices.timed_graphs import TRIES
+from edgenas.devices.quietest import quietest
 from edgenas.errors import NoisyMachine
 from edgenas.runtimes.bench import Bench, bench_in_fresh_process
 from edgenas.runtimes.decide import SLOWER_BY
@@ -35,20 +35,23 @@ def time_files(
         waiting: how long gaps are waited for.
         progress: called with what is done, and of how much.
     """
-    found: list[tuple[float, list[Bench]]] = []
     bench = partial(bench_in_fresh_process, paths, threads=threads, runtime=runtime, seconds=seconds, progress=progress)
-    for _ in range(TRIES):
+
+    def run() -> list[Bench]:
         try:
-            timings = bench(attempts=1)
+            return bench(attempts=1)
         except NoisyMachine as error:
             with waiting.turn(str(error)) as wait_s:
                 timings = bench(wait_s=wait_s)
-            if not all(timing.clean for timing in timings):
-                waiting.in_vain()
-                return timings
+        if not all(timing.clean for timing in timings):
+            waiting.in_vain()
+        return timings
+
+    def slowed(timings: Sequence[Bench]) -> float:
         # A file that repeated badly was timed again, with a reference of its own: the slowest of them decides.
-        reference_ms = max(timing.reference_ms for timing in timings)
-        if reference_ms <= SLOWER_BY * quiet_ms:
-            return timings
-        found.append((reference_ms, timings))
-    return min(found, key=lambda pair: pair[0])[1]
+        return max(timing.reference_ms for timing in timings) / quiet_ms
+
+    def is_good(timings: Sequence[Bench]) -> bool:
+        return slowed(timings) <= SLOWER_BY or not all(timing.clean for timing in timings)
+
+    return quietest(run, slowed, is_good, waiting=waiting)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 
 from edgenas.devices.probes import random_model
+from edgenas.devices.quietest import TRIES, quietest
 from edgenas.errors import NoisyMachine
 from edgenas.graph.graph import Graph
 from edgenas.runtimes import reference
@@ -26,8 +26,6 @@ from edgenas.system.progress import ProgressCallback
 FEWEST_ROUNDS, MOST_ROUNDS = 16, 48
 # A first look at the machine: of few models, as it is there to be over soon.
 LOOK_MODELS, LOOK_ROUNDS = 3, 24
-# How often a run is taken again on a busy machine, and the pause before.
-TRIES, PAUSE_S = 3, 2.0
 
 
 def time_graphs(
@@ -50,7 +48,7 @@ def time_graphs(
     """Time graphs with random weights in one interleaved run; the reference is in what is returned.
 
     The run is taken again while the reference is over 8 % slower than at its best, or a figure repeats too badly; the
-    run with the fastest reference counts.
+    run with the fastest reference counts. A machine that stays far slower is waited for.
 
     Args:
         graphs: by name.
@@ -104,8 +102,17 @@ def time_graphs(
             progress=report,
         )
 
+    def slowed(timings: Mapping[str, Timing]) -> float:
+        return timings[reference.NAME].ms / quiet_ms
+
+    def is_good(timings: Mapping[str, Timing]) -> bool:
+        # One that was waited for in vain would be so again.
+        if not all(timing.clean for timing in timings.values()):
+            return True
+        return slowed(timings) <= SLOWER_BY and max(t.repeat_error for t in timings.values()) <= max_repeat_error
+
     try:
-        timings = _quietest(run, quiet_ms, max_repeat_error, tries)
+        timings = quietest(run, slowed, is_good, tries=tries, waiting=waiting)
     except TooNoisy as error:
         raise NoisyMachine(str(error)) from error
     finally:
@@ -126,23 +133,3 @@ def first_look(sessions: Mapping[str, Sequence[Session]], rng: np.random.Generat
     # As noise is what is looked for, no number of rounds makes the machine too noisy.
     rows = [interleaved(few, number, ROUND_MS, rng) for number in range(LOOK_ROUNDS)]
     return summarise_rounds(rows, None)
-
-
-def _quietest(
-    run: Callable[[], dict[str, Timing]], quiet_ms: float, max_repeat_error: float, tries: int
-) -> dict[str, Timing]:
-    """Return the run with the fastest reference, of as many as it takes to find the machine quiet, at most `tries`."""
-    found: list[dict[str, Timing]] = []
-    while True:
-        timings = run()
-        found.append(timings)
-        error = max(timing.repeat_error for timing in timings.values())
-        # One that was waited for in vain would be so again.
-        if not all(timing.clean for timing in timings.values()):
-            return timings
-        is_quiet = timings[reference.NAME].ms <= SLOWER_BY * quiet_ms and error <= max_repeat_error
-        if is_quiet or len(found) >= tries:
-            break
-        time.sleep(PAUSE_S)
-    # The reference tells how quiet the machine was; to pick runs by their own figures would pick the luckiest.
-    return timings if is_quiet else min(found, key=lambda timings: timings[reference.NAME].ms)

@@ -27,6 +27,7 @@ def keeps(ms: float, repeat_error: float, budget_ms: float, *, clean: bool = Tru
 
     Other programs make a figure larger: one that keeps the budget beside them does so without them. One that misses it
     has missed it for certain only if the machine was quiet, or the low end of what it may be is above the budget too.
+    Networks lose more to a neighbour than the reference does: where that took 1.38 times as long, they took 1.8 times.
 
     Args:
         ms: measured latency.
@@ -41,5 +42,5 @@ def keeps(ms: float, repeat_error: float, budget_ms: float, *, clean: bool = Tru
     if clean and met(ms, repeat_error, budget_ms):
         return True
     is_sure = clean and repeat_error <= MAX_REPEAT_ERROR and slowed <= SLOWER_BY
-    low_ms = ms * (1 - min(1.0, repeat_error)) / max(1.0, slowed)
+    low_ms = ms * (1 - min(1.0, repeat_error)) / max(1.0, slowed) ** 2
     return False if is_sure or low_ms > budget_ms else None

@@ -18,7 +18,7 @@ def said():
 
 @pytest.fixture
 def waiting(said):
-    return Waiting(60.0, said.append, clock=lambda: 0.0)
+    return Waiting(60.0, said.append, clock=iter(range(0, 1000, 100)).__next__, sleep=lambda seconds: None)
 
 
 def timed(monkeypatch, runs):

@@ -44,8 +44,8 @@ def choose(
 ) -> tuple[Chosen, list[Finalist]]:
     """Return the finalist to deliver, and all that were trained.
 
-    If all finalists are above the budget, they are measured once more, as a machine may be slow for minutes; then their
-    latencies refit the correction, and the next ones on the front are tried. Where the machine was too busy to tell,
+    If none is within the budget, all are measured once more, as a machine may be slow for minutes; then the latencies
+    of misses refit the correction, and the next ones on the front are tried. Where the machine was too busy to tell,
     the most accurate that may meet it is delivered. On a device that is not this machine nothing is measured yet.
 
     Raises:
@@ -68,26 +68,28 @@ def choose(
         accuracy, folds = decisive_accuracies(priced, finalists, attempt, ctx)
         # The best first: the rest need no measurement once one meets the budget.
         ranked = sorted(accuracy, key=lambda i: -accuracy[i])
-        unknown: list[Chosen] = []
+        unknown: dict[int, Chosen] = {}
         for again in (False, True):
             for place, number in enumerate(ranked):
-                if again and missed[number].too_large:
+                if again and number in missed and missed[number].too_large:
                     continue
                 files = exported(priced, trained[number], number, ctx)
                 found = verdict(priced.task, files, measured(priced, number, ctx, again).figures)
                 own, _ = of_code(priced, trained[number].code)
-                misses = first + place - len(unknown)
+                misses = first + sum(other in missed for other in ranked[:place])
                 chosen = Chosen(number, trained[number], selection, found, misses, own, priced, folds)
                 if found.met:
                     return chosen, trained
                 if found.met is None:
-                    unknown += [] if again else [chosen]  # one that missed for sure before is none to deliver
+                    if number not in missed:
+                        unknown[number] = chosen
                     continue
                 missed[number] = found
+                unknown.pop(number, None)
                 if not found.too_large and not all(figure.clean for figure in found.figures.values()):
                     doubtful.append(chosen)
-            if unknown:
-                return unknown[0], trained
+        if unknown:
+            return next(iter(unknown.values())), trained
         priced = refitted(priced, _measured_ms(priced, {trained[n].code: found for n, found in missed.items()}))
     if doubtful:
         least = min(doubtful, key=lambda chosen: _budget_ms(chosen.verdict, priced))
