@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 
 from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.feasible import fill_budget
-from edgenas.exploration.objective import Objective
+from edgenas.exploration.objective import ACCURACY, AGREEMENT, Objective
 from edgenas.exploration.problem import Problem
 from edgenas.graph.graph import Arch
 from edgenas.pretrained.converter.space import PretrainedSpace
 from edgenas.spaces.base import SearchSpace
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
-from edgenas.workflows.stages.artefacts import Selection
+from edgenas.workflows.stages.artefacts import Candidate, Selection
 from edgenas.workflows.stages.candidates import measure_candidates
 from edgenas.workflows.stages.codes import member_code, smaller_member
 from edgenas.workflows.stages.finalists import Finalist
@@ -68,8 +69,8 @@ def control_networks(priced: Priced, ctx: Context, name: str) -> list[Arch]:
 def with_controls(priced: Priced, evaluator: Evaluator, selection: Selection, ctx: Context) -> Selection:
     """Return a selection with the controls of the run among the finalists, behind those of the search.
 
-    Of each control the first network that is not measured above the budget is taken; one that the search found, too,
-    is trained once.
+    Of each control the first network that is not measured above the budget is taken, and scored; one that the search
+    found, too, is trained once.
 
     Args:
         priced: the task, by the present prices.
@@ -80,20 +81,38 @@ def with_controls(priced: Priced, evaluator: Evaluator, selection: Selection, ct
     if priced.task.teacher is None:
         return selection
     rows, controls = {row.arch: row for row in selection.candidates}, {}
-    for name in wanted_controls(priced.config, len(priced.data.train)):
-        own = smaller_member(priced) if name == SMALLER else priced
-        if own is None:
-            continue
-        for arch in control_networks(own, ctx, name):
-            code = own.space.code(arch) if own is priced else member_code(own, arch)
-            if code not in rows:
-                scores = {arch: evaluator.final(arch) if own is priced else {}}
-                rows[code] = replace(measure_candidates(own, scores, ctx, f"control {code}")[arch], arch=code)
-            if rows[code].met is not False:
-                controls[name] = code
-                break
+    names = wanted_controls(priced.config, len(priced.data.train))
+    for own, of in _by_network(priced, names):
+        tries = {name: control_networks(own, ctx, name) for name in of}
+        code_of = own.space.code if own is priced else partial(member_code, own)
+        unknown = [arch for archs in tries.values() for arch in archs if code_of(arch) not in rows]
+        rows |= {code_of(arch): replace(row, arch=code_of(arch)) for arch, row in _measured(own, unknown, ctx).items()}
+        for name, archs in tries.items():
+            arch = next((arch for arch in archs if rows[code_of(arch)].met is not False), None)
+            if arch is None:
+                continue
+            controls[name] = code = code_of(arch)
+            if own is priced and rows[code].accuracy is None:
+                scores = evaluator.final(arch)
+                rows[code] = replace(rows[code], accuracy=scores[ACCURACY], agreement=scores.get(AGREEMENT))
     finalists = tuple(dict.fromkeys((*selection.finalists, *controls.values())))
     return replace(selection, finalists=finalists, candidates=tuple(rows.values()), controls=controls)
+
+
+def _by_network(priced: Priced, names: Sequence[str]) -> Iterator[tuple[Priced, list[str]]]:
+    """The controls of the run's network, and the one of the next smaller network, each with its prices."""
+    yield priced, [name for name in names if name != SMALLER]
+    smaller = smaller_member(priced) if SMALLER in names else None
+    if smaller is not None:
+        yield smaller, [SMALLER]
+
+
+def _measured(priced: Priced, archs: Sequence[Arch], ctx: Context) -> dict[Arch, Candidate]:
+    """Rows without scores, of one interleaved run, so that all meet the same machine; misses are timed twice."""
+    rows = measure_candidates(priced, dict.fromkeys(archs, {}), ctx, "controls")
+    missed: list[Arch] = [arch for arch, row in rows.items() if row.met is False]
+    again = measure_candidates(priced, dict.fromkeys(missed, {}), ctx, "controls again")
+    return rows | {arch: row for arch, row in again.items() if row.met}
 
 
 def trained_controls(selection: Selection, trained: Sequence[Finalist]) -> dict[str, dict[str, float | str]]:

@@ -9,6 +9,7 @@ import pytest
 from edgenas.cost.counts import CountCost
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
+from edgenas.workflows.stages import controls as module
 from edgenas.workflows.stages.artefacts import Candidate, Selection
 from edgenas.workflows.stages.controls import (
     LADDER,
@@ -18,6 +19,7 @@ from edgenas.workflows.stages.controls import (
     control_networks,
     trained_controls,
     wanted_controls,
+    with_controls,
 )
 from tests.pretrained.converter.test_space import space_of
 from tests.workflows._tasks import context
@@ -85,6 +87,32 @@ def test_where_nothing_fits_there_is_no_control(tmp_path):
 )
 def test_controls_are_trained_where_there_is_time_for_them(controls, images, minutes, expected):
     assert wanted_controls(SimpleNamespace(controls=controls, minutes=minutes), images) == expected
+
+
+@pytest.mark.parametrize("passes", [False, True])
+def test_controls_are_measured_together_and_misses_twice(tmp_path, monkeypatch, passes):
+    """In a slow minute nothing keeps the budget; where it passes, the first of each control does."""
+    run, ctx, streams = priced(0.6), context(tmp_path), []
+    run.task.config = run.config = SimpleNamespace(controls="all", minutes=None, pretrained=None)
+    run.data = SimpleNamespace(train=range(100))
+    monkeypatch.setattr(module, "smaller_member", lambda priced: None)
+
+    def measured(priced, scores, ctx, stream):
+        streams.append((stream, len(scores)))
+        met = passes and stream == "controls again"
+        return {arch: Candidate(priced.space.code(arch), None, 2.0, 2.0, 0.01, met) for arch in scores}
+
+    monkeypatch.setattr(module, "measure_candidates", measured)
+    evaluator = SimpleNamespace(final=lambda arch: {"accuracy": 0.5, "agreement": 0.9})
+    found = with_controls(run, evaluator, Selection(("found",)), ctx)
+    tries = {name: control_networks(run, ctx, name) for name in (LADDER, UNIFORM, LARGEST)}
+    many = len({arch for archs in tries.values() for arch in archs})
+    assert streams == [("controls", many), ("controls again", many)]
+    first = {name: run.space.code(archs[0]) for name, archs in tries.items()}
+    assert found.controls == (first if passes else {})
+    assert found.finalists == tuple(dict.fromkeys(("found", *found.controls.values())))
+    scored = {row.arch for row in found.candidates if row.accuracy is not None}
+    assert scored == set(found.controls.values())
 
 
 def test_what_became_of_controls_goes_by_name():
