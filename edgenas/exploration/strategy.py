@@ -103,6 +103,14 @@ class Strategy(ABC):
         """
         return [trial.arch for trial in study.best(k)]
 
+    def within(self, problem: Problem) -> list[Arch]:
+        """Return what is best within other budgets than those of the search, by what was learned; by default nothing.
+
+        Args:
+            problem: space and costs of the search, with the budgets.
+        """
+        return []
+
     def expect(self, scores: Sequence[Sequence[float]]) -> Arch | None:
         """Learn, before anything else, what each option of each choice is worth by itself; the default ignores it.
 

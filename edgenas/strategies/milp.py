@@ -105,6 +105,14 @@ class Milp(Strategy):
         self.notes = [describe(solution, self.seconds), *self._unproven()]
         return Archive(self.problem.space).add([arch for arch in (solution.arch, *trials) if arch is not None], k)
 
+    def within(self, problem: Problem) -> list[Arch]:
+        """Return the optimum of the learned scores within other budgets."""
+        if not self.rewards:
+            return []
+        program = Program(problem.space, problem.costs, problem.objective.budgets)
+        solution = program.solve(problem.space, self._scores(draw=False), seconds=self.seconds)
+        return [] if solution.arch is None else [solution.arch]
+
     def _new(self) -> list[Arch]:
         """Return the next architecture, or none; at first it is a sample with options that were seldom proposed."""
         proposed = self.proposed.state()

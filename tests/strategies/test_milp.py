@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -98,6 +99,21 @@ def test_a_feasible_set_in_fragments_is_found_whole(space, rng):
     asked = network_keys(space, told(strategy, problem, 20))
     assert set(asked) == set(keys[costs <= budget]) and len(asked) == len(set(asked)) > 1
     assert strategy.ask(1) == [] and strategy.notes == ["milp: proven that no other network meets the budgets"]
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.0, 1.5])
+def test_it_says_what_is_best_within_another_budget(rng, factor):
+    problem, _ = additive()
+    budgets = {metric: factor * bound for metric, bound in problem.objective.budgets.items()}
+    other = replace(problem, objective=Objective(budgets))
+    strategy = Milp(problem, rng)
+    assert strategy.within(other) == [], "nothing is learned yet"
+    strategy.expect(problem.evaluator.scores)
+    told(strategy, problem, 8)
+    (arch,) = strategy.within(other)
+    fitting = [arch for arch in all_archs(SPACE) if other.feasible([arch])[0]]
+    best = max(problem.evaluator(arch)["accuracy"] for arch in fitting)
+    assert arch in fitting and problem.evaluator(arch)["accuracy"] == pytest.approx(best, abs=0.01)
 
 
 def test_a_budget_out_of_reach_is_proven_to_be(rng):

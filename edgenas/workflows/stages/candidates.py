@@ -95,7 +95,7 @@ def select(
         misses = {code: ms for code, ms in misses.items() if tried[priced.space.parse(code)].met is False}
     if accepted and priced.task.device.is_here and not evaluator.own_weights:
         best = [arch for arch in by_rank(priced, scores) if arch in accepted][:wanted]
-        more = _filled(priced, evaluator, {arch: tried[arch] for arch in best}, ctx)
+        more = _filled(priced, evaluator, strategy, {arch: tried[arch] for arch in best}, ctx)
         rows = measure_candidates(priced, more, ctx, "filled")
         tried, scores = tried | rows, scores | more
         found = {*accepted, *(arch for arch, row in rows.items() if row.met is not False)}
@@ -124,12 +124,13 @@ def _better_misses(
 
 
 def _filled(
-    priced: Priced, evaluator: Evaluator, measured: Mapping[Arch, Candidate], ctx: Context
+    priced: Priced, evaluator: Evaluator, strategy: Strategy, measured: Mapping[Arch, Candidate], ctx: Context
 ) -> dict[Arch, Metrics]:
-    """Larger variants of measured networks that still fit, and their final scores: the best of those that were drawn.
+    """The best of larger networks that still fit by what was measured, and their final scores.
 
-    A prediction is off by a few percent, and by about as much for a network's variants: its own measurement says how
-    much larger they may be.
+    A prediction is off by a few percent, by up to a fifth where the machine was slower as the table was measured, and
+    by about as much for networks that are alike: a measurement says how much more may be predicted. Within that there
+    is what the strategy thinks best, and variants that are drawn.
     """
     problem, gate = priced.problem, priced.costs.gate
     rng = ctx.rng("filled")
@@ -140,7 +141,7 @@ def _filled(
         used = row.measured_ms * (1 + RESERVE) * (1 + row.repeat_error) / priced.task.budget_ms
         bound = float(gate.many(priced.space, [arch])[0]) / used
         roomy = replace(problem, objective=Objective({**problem.objective.budgets, gate.metric: bound}))
-        drawn += [fill_budget(roomy, arch, rng) for _ in range(FILLED)]
+        drawn += [*strategy.within(roomy), *(fill_budget(roomy, arch, rng) for _ in range(FILLED))]
     unique = dict(zip(network_keys(priced.space, drawn), drawn, strict=True))
     scores = {}
     for i, arch in enumerate(arch for arch in unique.values() if arch not in measured):

@@ -92,7 +92,11 @@ def test_what_a_measurement_leaves_of_the_budget_is_used_up(factor):
     start = max(feasible, key=lambda arch: priced.costs.macs(priced.space.graph(arch)))
     scores = SimpleNamespace(final=lambda arch: {"accuracy": 0.5})
     ctx = SimpleNamespace(rng=lambda name: np.random.default_rng(0), progress=lambda *done: None)
-    found = _filled(priced, scores, measured(priced, [start], factor), ctx)
+    asked = []
+    strategy = SimpleNamespace(within=lambda problem: asked.append(problem) or [])
+    found = _filled(priced, scores, strategy, measured(priced, [start], factor), ctx)
+    (problem,) = asked
+    assert all(problem.feasible(list(found)))
     expected_ms = factor * priced.costs.latency.many(priced.space, list(found))
     assert (expected_ms <= priced.task.budget_ms / (1 + RESERVE) / 1.01 * 1.0001).all()
     assert bool(found) == (factor < 2.0), "where nothing is left there is nothing to fill"
@@ -120,7 +124,7 @@ def test_what_missed_in_a_slow_minute_is_measured_again(monkeypatch, slow_minute
     evaluator = SimpleNamespace(own_weights=False, final=lambda arch: {"accuracy": accuracy[arch]})
     study = SimpleNamespace(best=lambda k: [], candidates=lambda: [])
     strategy = Proposing(sorted(ARCHS, key=lambda arch: -accuracy[arch]))
-    strategy.notes = ()
+    strategy.notes, strategy.within = (), lambda problem: []
     ctx = SimpleNamespace(rng=lambda name: np.random.default_rng(0), progress=lambda *done: None)
     found = select(priced, evaluator, study, strategy, ctx, earlier=0, excluded=frozenset())
     largest = priced.space.code(max(ARCHS, key=lambda arch: accuracy[arch]))
