@@ -104,7 +104,7 @@ class Strategy(ABC):
         return [trial.arch for trial in study.best(k)]
 
     def within(self, problem: Problem) -> list[Arch]:
-        """Return what is best within other budgets than those of the search, by what was learned; by default nothing.
+        """Return what is best within some budgets, those of the search or others, by what is known; by default nothing.
 
         Args:
             problem: space and costs of the search, with the budgets.

@@ -106,12 +106,21 @@ class Milp(Strategy):
         return Archive(self.problem.space).add([arch for arch in (solution.arch, *trials) if arch is not None], k)
 
     def within(self, problem: Problem) -> list[Arch]:
-        """Return the optimum of the learned scores within other budgets."""
-        if not self.rewards:
-            return []
-        program = Program(problem.space, problem.costs, problem.objective.budgets)
-        solution = program.solve(problem.space, self._scores(draw=False), seconds=self.seconds)
-        return [] if solution.arch is None else [solution.arch]
+        """Return the optimum of the learned scores; and where it is known what options cost, that of each shape.
+
+        Sums of such costs tell little of one shape against another: what a smaller image costs is all there, while what
+        several blocks cost is less than their sum.
+        """
+        space, program = problem.space, Program(problem.space, problem.costs, problem.objective.budgets)
+        found = [program.solve(space, self._scores(draw=False), seconds=self.seconds)] if self.rewards else []
+        if self.expected is not None:
+            rows = self._rows(self.expected)
+            shapes = [
+                space.restrict({space.choices[i].name: [o] for i, o in zip(space.static_indices, statics, strict=True)})
+                for statics in space.all_statics()
+            ]
+            found += [program.solve(shape, rows, seconds=self.seconds) for shape in shapes]
+        return [solution.arch for solution in found if solution.arch is not None]
 
     def _new(self) -> list[Arch]:
         """Return the next architecture, or none; at first it is a sample with options that were seldom proposed."""

@@ -47,9 +47,9 @@ def select(
     Where the device is not this machine, those that the gate lets pass are taken unmeasured, and the last of them
     leaves a tenth of the budget free: a device is not always as fast as when its table was measured.
 
-    Candidates are what the strategy recommends, the best trials, trained networks whose weights are inherited, made to
-    fit if need be, and larger variants of these that still fit, all scored again on the final weights and the whole
-    validation split. Those that are measured above the budget are recorded as misses and refit the correction; the next
+    Candidates are what the strategy recommends or knows to be good, the best trials, trained networks whose weights are
+    inherited, made to fit if need be, and larger variants of these that still fit, all scored again on the final
+    weights and the whole validation split. Those that are measured above the budget are recorded as misses and refit the correction; the next
     ones are tried. A miss that is better than what is accepted in the end is measured once more, as a machine may be
     slow for minutes. Where the machine was too busy to tell, those that may meet it are taken after those that do.
 
@@ -130,7 +130,7 @@ def _filled(
 
     A prediction is off by a few percent, by up to a fifth where the machine was slower as the table was measured, and
     by about as much for networks that are alike: a measurement says how much more may be predicted. Within that there
-    is what the strategy thinks best, and variants that are drawn.
+    is what the strategy thinks best, by the measurement of the first, and variants of each that are drawn.
     """
     problem, gate = priced.problem, priced.costs.gate
     rng = ctx.rng("filled")
@@ -141,7 +141,8 @@ def _filled(
         used = row.measured_ms * (1 + RESERVE) * (1 + row.repeat_error) / priced.task.budget_ms
         bound = float(gate.many(priced.space, [arch])[0]) / used
         roomy = replace(problem, objective=Objective({**problem.objective.budgets, gate.metric: bound}))
-        drawn += [*strategy.within(roomy), *(fill_budget(roomy, arch, rng) for _ in range(FILLED))]
+        drawn += strategy.within(roomy) if arch == next(iter(measured)) else []
+        drawn += [fill_budget(roomy, arch, rng) for _ in range(FILLED)]
     unique = dict(zip(network_keys(priced.space, drawn), drawn, strict=True))
     scores = {}
     for i, arch in enumerate(arch for arch in unique.values() if arch not in measured):
@@ -183,7 +184,7 @@ def candidates(
     best = [trial.arch for trial in study.best(4 * wanted)]
     trained = priced.task.inherited.finalists if priced.task.inherited else ()
     near = [repair(problem, arch, rng) for arch in trained for _ in range(REPAIRED)]
-    proposed = [*filter(None, near), *strategy.recommend(study, 2 * wanted), *best]
+    proposed = [*filter(None, near), *strategy.recommend(study, 2 * wanted), *best, *strategy.within(problem)]
     # The first prices are those of the search, by which its trials are feasible; refitted ones may refuse all of them.
     if attempt:
         proposed = [arch for arch in (repair(problem, a, rng) for a in proposed) if arch is not None]
