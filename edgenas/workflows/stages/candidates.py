@@ -49,9 +49,10 @@ def select(
 
     Candidates are what the strategy recommends or knows to be good, the best trials, trained networks whose weights are
     inherited, made to fit if need be, and larger variants of these that still fit, all scored again on the final
-    weights and the whole validation split. Those that are measured above the budget are recorded as misses and refit the correction; the next
-    ones are tried. A miss that is better than what is accepted in the end is measured once more, as a machine may be
-    slow for minutes. Where the machine was too busy to tell, those that may meet it are taken after those that do.
+    weights and the whole validation split. Those that are measured above the budget are recorded as misses and refit
+    the correction; the next ones are tried. A miss that is better than what is accepted in the end is measured once
+    more, as a machine may be slow for minutes. Where the machine was too busy to tell, those that may meet the budget
+    are taken after those that do.
 
     Args:
         priced: the task, by the prices of the search.
