@@ -39,10 +39,10 @@ from edgenas.workflows.run_start import keep_config
 from edgenas.workflows.search import search
 from edgenas.workflows.setup import completed, make_task, plain_task, run_in
 from edgenas.workflows.stages.bounds import measured_bounds
-from edgenas.workflows.stages.candidates import measure_candidates
 from edgenas.workflows.stages.deliver import test
 from edgenas.workflows.stages.files import export_finalist
 from edgenas.workflows.stages.finalists import train_finalist
+from edgenas.workflows.stages.measured import measure_candidates
 from edgenas.workflows.stages.pricing import profile
 from edgenas.workflows.stages.verdict import measure
 from edgenas.workflows.task import Priced

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import replace
 
 import numpy as np
 
-from edgenas.devices.timed_graphs import time_graphs
 from edgenas.errors import BudgetError
 from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.feasible import fill_budget, network_keys, repair
-from edgenas.exploration.objective import AGREEMENT, Metrics, Objective, in_words
+from edgenas.exploration.objective import Metrics, in_words
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study
 from edgenas.graph.graph import Arch
 from edgenas.latency.table import NetRow
-from edgenas.runtimes import reference
-from edgenas.runtimes.decide import keeps
-from edgenas.runtimes.summary import MAX_REPEAT_ERROR
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import Candidate, Selection
+from edgenas.workflows.stages.fill import fill
+from edgenas.workflows.stages.measured import measure_candidates
 from edgenas.workflows.task import Priced
 
 GROWN = 2  # larger variants of each of the best
-FILLED = 4  # variants of each of the best that use up what its measurement leaves of the budget
 REPAIRED = 8  # variants of each trained network whose weights are inherited, made to fit
 ATTEMPTS = 4  # refits of the correction before giving up
-SECONDS_EACH = 1.5  # of measuring, per candidate
 SAFE = 0.1  # of the budget, kept free by a finalist to fall back on where nothing can be measured yet
-RESERVE = 0.02  # of the budget: two measurements of one network differ by up to 3 %, and the last one decides
 
 
 def select(
@@ -89,18 +83,18 @@ def select(
         # Nothing was accepted, so all that was measured are misses.
         misses = {row.arch: row.measured_ms for row in tried.values() if row.measured_ms is not None}
         priced = refitted(priced, misses)
+    if accepted and priced.task.device.is_here and not evaluator.own_weights:
+        best = [arch for arch in by_rank(priced, scores) if arch in accepted][:wanted]
+        more = fill(priced, evaluator, strategy, {arch: tried[arch] for arch in best}, ctx)
+        tried |= more.rows
+        scores |= more.scores
+        found = {*accepted, *(arch for arch, row in more.rows.items() if row.met is not False)}
+        accepted = [arch for arch in by_rank(priced, scores) if arch in found]
     if better := _better_misses(priced, tried, scores, accepted):
         rows = measure_candidates(priced, better, ctx, "again")
         tried |= {arch: row for arch, row in rows.items() if row.met}
         accepted = [arch for arch in by_rank(priced, scores) if arch in accepted or (arch in rows and rows[arch].met)]
         misses = {code: ms for code, ms in misses.items() if tried[priced.space.parse(code)].met is False}
-    if accepted and priced.task.device.is_here and not evaluator.own_weights:
-        best = [arch for arch in by_rank(priced, scores) if arch in accepted][:wanted]
-        more = _filled(priced, evaluator, strategy, {arch: tried[arch] for arch in best}, ctx)
-        rows = measure_candidates(priced, more, ctx, "filled")
-        tried, scores = tried | rows, scores | more
-        found = {*accepted, *(arch for arch, row in rows.items() if row.met is not False)}
-        accepted = [arch for arch in by_rank(priced, scores) if arch in found]
     # Of disturbed samples none decides that there is nothing to train.
     accepted = accepted or sorted((a for a, row in tried.items() if not row.clean), key=lambda a: _ms(tried[a]))
     if not accepted:
@@ -122,36 +116,6 @@ def _better_misses(
     places = [place for place, arch in enumerate(ranked) if arch in accepted][:wanted]
     better = [arch for arch in ranked[: max(places, default=0)] if tried[arch].met is False]
     return {arch: scores[arch] for arch in better[: 2 * wanted]}
-
-
-def _filled(
-    priced: Priced, evaluator: Evaluator, strategy: Strategy, measured: Mapping[Arch, Candidate], ctx: Context
-) -> dict[Arch, Metrics]:
-    """The best of larger networks that still fit by what was measured, and their final scores.
-
-    A prediction is off by a few percent, by up to a fifth where the machine was slower as the table was measured, and
-    by about as much for networks that are alike: a measurement says how much more may be predicted. Within that there
-    is what the strategy thinks best, by the measurement of the first, and variants of each that are drawn.
-    """
-    problem, gate = priced.problem, priced.costs.gate
-    rng = ctx.rng("filled")
-    drawn: list[Arch] = []
-    for arch, row in measured.items():
-        if row.measured_ms is None or row.repeat_error is None or not row.clean:
-            continue
-        used = row.measured_ms * (1 + RESERVE) * (1 + row.repeat_error) / priced.task.budget_ms
-        bound = float(gate.many(priced.space, [arch])[0]) / used
-        roomy = replace(problem, objective=Objective({**problem.objective.budgets, gate.metric: bound}))
-        drawn += strategy.within(roomy) if arch == next(iter(measured)) else []
-        drawn += [fill_budget(roomy, arch, rng) for _ in range(FILLED)]
-    unique = dict(zip(network_keys(priced.space, drawn), drawn, strict=True))
-    scores = {}
-    for i, arch in enumerate(arch for arch in unique.values() if arch not in measured):
-        scores[arch] = evaluator.final(arch)
-        ctx.progress(i + 1, len(unique), "using up the budget")
-    quality = priced.problem.objective.quality
-    best = sorted(scores, key=lambda arch: -scores[arch][quality])[: 2 * priced.config.finalists]
-    return {arch: scores[arch] for arch in best}
 
 
 def _ms(row: Candidate) -> float:
@@ -238,49 +202,6 @@ def _with_a_safe_one(priced: Priced, ranked: list[Arch]) -> list[Arch]:
     safe = [arch for arch, ms in zip(ranked, gate_ms, strict=True) if ms <= (1 - SAFE) * budget_ms]
     first = set(ranked[:wanted])
     return ranked if not safe or first & {*safe} else _with_last(ranked, safe[0], wanted)
-
-
-def measure_candidates(
-    priced: Priced, scores: Mapping[Arch, Metrics], ctx: Context, stream: str
-) -> dict[Arch, Candidate]:
-    """Time architectures with random weights, in one interleaved run: latency does not depend on the weights.
-
-    Where the device is not here, or there are none, nothing is measured.
-
-    Args:
-        priced: the task, with the device.
-        scores: of each architecture, with `accuracy` in 0..1 if it is known.
-        ctx: randomness and progress.
-        stream: of random numbers, by name.
-    """
-    space, device = priced.space, priced.task.device
-    predicted = priced.problem.preview(list(scores))
-    metric = priced.costs.latency.metric
-    rows = {}
-    for (arch, own), metrics in zip(scores.items(), predicted, strict=True):
-        known = own.get("accuracy"), metrics[metric]
-        rows[arch] = Candidate(space.code(arch), *known, None, None, None, agreement=own.get(AGREEMENT))
-    if not rows or not device.is_here:
-        return rows
-    graphs = {space.code(arch): space.graph(arch) for arch in rows}
-    timings = time_graphs(
-        graphs,
-        device.runtime,
-        device.threads,
-        seconds=SECONDS_EACH * len(graphs),
-        rng=ctx.rng(f"measure {stream}"),
-        precision=device.precision,
-        quiet_ms=priced.table.reference_ms,
-        max_repeat_error=MAX_REPEAT_ERROR,
-        waiting=ctx.waiting,
-        progress=ctx.progress,
-    )
-    slowed = timings[reference.NAME].ms / priced.table.reference_ms
-    for arch, row in rows.items():
-        t = timings[row.arch]
-        within = keeps(t.ms * (1 + RESERVE), t.repeat_error, priced.task.budget_ms, clean=t.clean, slowed=slowed)
-        rows[arch] = replace(row, measured_ms=t.ms, repeat_error=t.repeat_error, met=within, clean=t.clean)
-    return rows
 
 
 def refitted(priced: Priced, misses_ms: Mapping[str, float]) -> Priced:

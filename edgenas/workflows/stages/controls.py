@@ -17,9 +17,9 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import Candidate, Selection
-from edgenas.workflows.stages.candidates import measure_candidates
 from edgenas.workflows.stages.codes import member_code, smaller_member
 from edgenas.workflows.stages.finalists import Finalist
+from edgenas.workflows.stages.measured import measure_candidates
 from edgenas.workflows.task import Priced
 
 LADDER, UNIFORM, LARGEST, SMALLER = "ladder", "uniform", "largest", "smaller"

@@ -13,7 +13,7 @@ from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.limits import limits_of
 from edgenas.workflows.stages.artefacts import Bounds, Candidate
 from edgenas.workflows.stages.bounds import check_bounds, measured_bounds
-from edgenas.workflows.stages.candidates import measure_candidates
+from edgenas.workflows.stages.measured import measure_candidates
 from edgenas.workflows.stages.pricing import profile
 from edgenas.workflows.task import Device
 from tests import _busy_runtime as runtime

@@ -10,8 +10,10 @@ import pytest
 
 from edgenas.exploration.objective import Objective
 from edgenas.workflows.stages import candidates as module
+from edgenas.workflows.stages import fill as fill_module
 from edgenas.workflows.stages.artefacts import Candidate
-from edgenas.workflows.stages.candidates import RESERVE, _filled, by_rank, candidates, measure_candidates, select
+from edgenas.workflows.stages.candidates import by_rank, candidates, select
+from edgenas.workflows.stages.measured import measure_candidates
 from edgenas.workflows.task import price
 from tests.workflows._tasks import ARCHS, table, toy_task
 
@@ -87,24 +89,6 @@ def measured(priced, archs, factor):
     return dict(zip(archs, rows, strict=True))
 
 
-@pytest.mark.parametrize("factor", [0.5, 0.8, 1.2, 2.0])
-def test_what_a_measurement_leaves_of_the_budget_is_used_up(factor):
-    most_ms = float(price(toy_task(budget_ms=1.0), table()).costs.gate.many(toy_task().space, ARCHS).max())
-    priced = price(toy_task(budget_ms=0.8 * most_ms, finalists=2), table())
-    feasible = [arch for arch, fits in zip(ARCHS, priced.problem.feasible(ARCHS), strict=True) if fits]
-    start = max(feasible, key=lambda arch: priced.costs.macs(priced.space.graph(arch)))
-    scores = SimpleNamespace(final=lambda arch: {"accuracy": 0.5})
-    ctx = SimpleNamespace(rng=lambda name: np.random.default_rng(0), progress=lambda *done: None)
-    asked = []
-    strategy = SimpleNamespace(within=lambda problem: asked.append(problem) or [])
-    found = _filled(priced, scores, strategy, measured(priced, [start], factor), ctx)
-    (problem,) = asked
-    assert all(problem.feasible(list(found)))
-    expected_ms = factor * priced.costs.latency.many(priced.space, list(found))
-    assert (expected_ms <= priced.task.budget_ms / (1 + RESERVE) / 1.01 * 1.0001).all()
-    assert bool(found) == (factor < 2.0), "where nothing is left there is nothing to fill"
-
-
 @pytest.mark.parametrize("slow_minutes", [0, 1, 2])
 def test_what_missed_in_a_slow_minute_is_measured_again(monkeypatch, slow_minutes):
     """The first measurements are taken in it: all takes ten times as long."""
@@ -121,6 +105,7 @@ def test_what_missed_in_a_slow_minute_is_measured_again(monkeypatch, slow_minute
         return {arch: replace(row, met=bool(row.measured_ms <= priced.task.budget_ms)) for arch, row in rows.items()}
 
     monkeypatch.setattr(module, "measure_candidates", times)
+    monkeypatch.setattr(fill_module, "measure_candidates", times)
     monkeypatch.setattr(module, "refitted", lambda priced, misses: priced)
     best = priced.costs.macs.many(priced.space, ARCHS)
     accuracy = dict(zip(ARCHS, 0.5 + 0.1 * best / best.max(), strict=True))

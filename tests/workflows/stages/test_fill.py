@@ -1,0 +1,75 @@
+"""What measurements leave of the budget is used up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from edgenas.workflows.stages import fill as module
+from edgenas.workflows.stages.fill import DRAWN, STREAMS, fill, larger
+from edgenas.workflows.stages.measured import RESERVE
+from edgenas.workflows.task import Priced, price
+from tests.workflows._tasks import ARCHS, table, toy_task
+from tests.workflows.stages.test_candidates import measured
+
+CTX = SimpleNamespace(rng=lambda name: np.random.default_rng(0), progress=lambda *done: None)
+
+
+def within_share(share: float) -> tuple[Priced, tuple[int, ...]]:
+    """A task within a share of what the largest network is sure to take, and the largest that is predicted to fit."""
+    most_ms = float(price(toy_task(budget_ms=1.0), table()).costs.gate.many(toy_task().space, ARCHS).max())
+    priced = price(toy_task(budget_ms=share * most_ms, finalists=2), table())
+    feasible = [arch for arch, fits in zip(ARCHS, priced.problem.feasible(ARCHS), strict=True) if fits]
+    return priced, max(feasible, key=lambda arch: priced.costs.macs(priced.space.graph(arch)))
+
+
+def by_macs(priced: Priced) -> SimpleNamespace:
+    """An evaluator for which more MACs are better."""
+    return SimpleNamespace(final=lambda arch: {"accuracy": priced.costs.macs(priced.space.graph(arch)) / 1e9})
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8, 1.2, 2.0])
+def test_larger_networks_fit_by_what_was_measured(factor):
+    priced, start = within_share(0.8)
+    asked = []
+    strategy = SimpleNamespace(within=lambda problem: asked.append(problem) or [])
+    found = larger(priced, by_macs(priced), strategy, measured(priced, [start], factor), CTX)
+    (problem,) = asked
+    assert all(problem.feasible(list(found)))
+    expected_ms = factor * priced.costs.latency.many(priced.space, list(found))
+    assert (expected_ms <= priced.task.budget_ms / (1 + RESERVE) / 1.01 * 1.0001).all()
+    assert bool(found) == (factor < 2.0), "where nothing is left there is nothing to fill"
+
+
+def test_where_the_strategy_knows_enough_nothing_is_drawn():
+    priced, start = within_share(0.8)
+    known = [arch for arch in ARCHS if arch != start][: DRAWN + 2]
+    strategy = SimpleNamespace(within=lambda problem: known)
+    found = larger(priced, by_macs(priced), strategy, measured(priced, [start], 0.5), CTX)
+    assert set(found) <= set(known) and len(found) == 2 * priced.config.finalists
+
+
+@pytest.mark.parametrize("slower", [1.0, 3.0])
+def test_what_is_too_large_after_all_says_by_how_much(monkeypatch, slower):
+    """Larger networks take `slower` times as long as the first measurement made expect."""
+    priced, start = within_share(0.8)
+    streams = []
+
+    def times(priced, scores, ctx, stream):
+        streams.append(stream)
+        rows = measured(priced, scores, 0.5 * slower)
+        most_ms = priced.task.budget_ms / (1 + RESERVE) / 1.01 * 1.0001
+        return {arch: replace(row, met=bool(row.measured_ms <= most_ms)) for arch, row in rows.items()}
+
+    def within(problem):
+        fitting = [arch for arch in ARCHS if problem.feasible([arch])[0]]
+        return [max(fitting, key=lambda arch: priced.costs.macs(priced.space.graph(arch)))]
+
+    monkeypatch.setattr(module, "measure_candidates", times)
+    monkeypatch.setattr(module, "DRAWN", 0)
+    found = fill(priced, by_macs(priced), SimpleNamespace(within=within), measured(priced, [start], 0.5), CTX)
+    assert streams == list(STREAMS)[: 1 if slower == 1 else 2] and set(found.rows) == set(found.scores)
+    assert [row.met for row in found.rows.values()] == ([True] if slower == 1 else [False, True])
