@@ -84,8 +84,8 @@ def test_another_device_s_table_prices_without_measuring(timed):
         (0.059, 0.05, 1.015, None),  # 2.956 ms ± 5.9 % under a budget of 3 ms
         (0.059, 0.05, 1.07, True),
         (0.01, 0.06, 1.005, None),  # other programs had the machine
-        (0.01, 0.06, 0.9, None),
-        (0.01, 0.06, 0.8, False),
+        (0.01, 0.06, 0.8, None),
+        (0.01, 0.06, 0.6, False),
     ],
 )
 def test_what_fits_is_decided_as_for_a_delivered_model(monkeypatch, repeat_error, reference_ms, above, fits):
