@@ -5,24 +5,12 @@ import pytest
 from edgenas.devices import quietest as module
 from edgenas.devices.quietest import quietest
 from edgenas.runtimes.waiting import Waiting
+from tests._clock import Clock
 
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
     monkeypatch.setattr(module, "PAUSE_S", 0.0)
-
-
-class Clock:
-    """Time passes only while somebody sleeps."""
-
-    def __init__(self):
-        self.now = 0.0
-
-    def __call__(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.now += seconds
 
 
 def taken(slownesses, waiting=None):
@@ -59,7 +47,7 @@ def test_a_machine_that_is_far_slower_is_waited_for(later, found, runs):
     assert taken([1.5, 1.3, 1.4, *later], waiting) == (found, runs)
     (line,) = said
     assert "it takes 1.30 times as long as at its best" in line
-    assert waiting.left_s == 120.0 - clock.now, "what was waited is no more to be had"
+    assert waiting.left_s == 120.0 - clock.now_s, "what was waited is no more to be had"
 
 
 def test_a_little_slower_is_not_worth_waiting_for():

@@ -6,7 +6,8 @@ import pytest
 
 from edgenas.devices import timed_files
 from edgenas.errors import NoisyMachine
-from edgenas.runtimes.waiting import Waiting
+from edgenas.runtimes.waiting import Waiting, no_waiting
+from tests._clock import Clock
 
 CONDITIONS = {"threads": 1, "runtime": "onnxruntime", "seconds": 1.0, "quiet_ms": 1.0}
 
@@ -18,7 +19,8 @@ def said():
 
 @pytest.fixture
 def waiting(said):
-    return Waiting(60.0, said.append, clock=iter(range(0, 1000, 100)).__next__, sleep=lambda seconds: None)
+    clock = Clock()
+    return Waiting(60.0, said.append, clock=clock, sleep=clock.sleep)
 
 
 def timed(monkeypatch, runs):
@@ -47,10 +49,10 @@ def test_a_reference_that_is_slow_for_any_file_asks_for_another_run(monkeypatch,
     assert timed_files.time_files([], waiting=waiting, **CONDITIONS) is runs[2] and said == []
 
 
-def test_the_quietest_of_three_counts_where_none_is_quiet(monkeypatch, waiting):
+def test_the_quietest_of_three_counts_where_none_is_quiet(monkeypatch):
     runs = [files(1.5), files(1.3), files(1.4)]
     timed(monkeypatch, runs)
-    assert timed_files.time_files([], waiting=waiting, **CONDITIONS) is runs[1]
+    assert timed_files.time_files([], waiting=no_waiting(), **CONDITIONS) is runs[1]
 
 
 def test_a_busy_machine_is_measured_in_its_gaps(monkeypatch, waiting, said):

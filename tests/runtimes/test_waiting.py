@@ -3,17 +3,7 @@
 import pytest
 
 from edgenas.runtimes.waiting import TURNS, Waiting, no_waiting
-
-
-class Clock:
-    def __init__(self):
-        self.now_s = 0.0
-
-    def __call__(self):
-        return self.now_s
-
-    def sleep(self, seconds):
-        self.now_s += seconds
+from tests._clock import Clock
 
 
 @pytest.fixture
