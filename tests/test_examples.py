@@ -25,6 +25,7 @@ def test_examples(module, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     for _ in range(TRIES):
         failed, tried = doctest.testmod(importlib.import_module(module), optionflags=doctest.ELLIPSIS)
-        if not failed or "NoisyMachine" not in capsys.readouterr().out:
+        printed = capsys.readouterr().out
+        if not failed or "NoisyMachine" not in printed:
             break
-    assert tried and not failed
+    assert tried and not failed, printed

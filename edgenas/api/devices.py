@@ -126,7 +126,7 @@ def ingest(
     >>> of_tiny = {"space": edgenas.testing.Tiny, "precisions": ["fp32"], "page": False}
     >>> _ = edgenas.kit(folder + "/kit.zip", nets=8, tests=0, **of_tiny)
     >>> shutil.unpack_archive(folder + "/kit.zip", folder)
-    >>> run = [sys.executable, "run.py", "--rounds=8", "--patience=1", "--name=toy", "--out=results.jsonl"]
+    >>> run = [sys.executable, "run.py", "--name=toy", "--out=results.jsonl"]
     >>> _ = subprocess.run(run, cwd=folder, check=True, capture_output=True)
     >>> [(path, table)] = edgenas.ingest(folder + "/results.jsonl", kit=folder + "/kit.zip", out=folder)
     >>> path.parent.name, table.device, len(table.ops) > 5
@@ -203,7 +203,7 @@ def adapt(
     >>> folder = tempfile.mkdtemp()
     >>> def measured(kit, name):
     ...     shutil.unpack_archive(kit, f"{folder}/{name}")
-    ...     run = [sys.executable, "run.py", "--rounds=8", "--patience=1", f"--name={name}", "--out=results.jsonl"]
+    ...     run = [sys.executable, "run.py", f"--name={name}", "--out=results.jsonl"]
     ...     subprocess.run(run, cwd=f"{folder}/{name}", check=True, capture_output=True)
     ...     return f"{folder}/{name}/results.jsonl"
     >>> of_tiny = {"space": edgenas.testing.Tiny, "precisions": ["fp32"], "page": False}

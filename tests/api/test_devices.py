@@ -93,7 +93,7 @@ def measured(tmp_path_factory):
     kit = folder / "kit.zip"
     edgenas.kit(kit, space=Tiny, nets=8, tests=0, precisions=["fp32"], page=False)
     shutil.unpack_archive(kit, folder)
-    words = [sys.executable, "run.py", "--rounds=8", "--patience=1", "--name=toy", "--out=results.jsonl"]
+    words = [sys.executable, "run.py", "--name=toy", "--out=results.jsonl"]
     subprocess.run(words, cwd=folder, check=True, capture_output=True)
     return folder / "results.jsonl", kit
 
