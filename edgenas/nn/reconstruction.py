@@ -24,59 +24,78 @@ Options: TypeAlias = "dict[str, dict[int, dict[str, Tensor]]]"
 # Strength of the pull, in mean squares of an input channel: from 0.1 to 10 it makes little difference.
 RIDGE = 1.0
 CHUNK = 64  # images that the whole network sees at once
+PIXELS = 8192  # of all images together that a layer is fitted on: many times as many as it reads channels
 
 
 class Reference:
     """What the layers of a whole network give some images, and cuts of it are fitted to."""
 
     def __init__(self, whole: Network, images: Tensor) -> None:
-        """Keep what its linear pointwise layers, and the sums behind them, give.
+        """Keep pixels of what its linear pointwise layers, and the sums behind them, give.
 
         Args:
             whole: with the statistics of batch norm that belong to such images; it is left in evaluation mode.
             images: (N, C, R, R), at the network's size.
         """
-        self.images = images
+        self.each = -(-PIXELS // len(images))  # pixels of each image
         whole.eval()
         sums = _sums(whole.graph)
         names = {node.name: node.weights for node in _projections(whole.graph)}
         kept = {*names, *(sums[name][0] for name in names if name in sums)}
+        rows: dict[str, list[Tensor]] = {name: [] for name in kept}
         with torch.no_grad():
-            parts = [whole.values(x, kept=kept) for x in torch.split(images, CHUNK)]
-        self.values = {name: torch.cat([part[name] for part in parts]) for name in kept}
+            for part in torch.split(images, CHUNK):
+                values = whole.values(part, kept=kept)
+                for name in kept:
+                    rows[name].append(self._rows(values[name]))
+        self.rows = {name: torch.cat(parts) for name, parts in rows.items()}
         self.names = {group: name for name, group in names.items()}
 
     @torch.no_grad()
-    def fit(self, network: Network) -> None:
-        """Fit the linear pointwise layers of a cut, in place; its batch norm takes the statistics of these images.
+    def fit(self, network: Network, images: Tensor) -> Tensor:
+        """Fit the linear pointwise layers of a cut, in place; its batch norm takes the statistics of the images.
 
         Args:
             network: of the same size and width as the whole one; it is left in evaluation mode.
+            images: (N, C, R, R), those that the whole one has seen.
+
+        Returns:
+            the logits (N, classes) that it gives the images then.
         """
         network.eval()
         sums = _sums(network.graph)
         fitted = {node.name for node in _projections(network.graph)}
-        values = {network.graph.input.name: self.images}
+        values = {network.graph.input.name: images}
         for node in network.graph.nodes[1:]:
             if isinstance(node.op, Zero):
-                values[node.name] = zeros(node, self.images)
+                values[node.name] = zeros(node, images)
                 continue
             inputs, layer = [values[name] for name in node.inputs], network.layer(node.name)
-            value = _normalised(layer, inputs)
             target = self._target(node, sums.get(node.name), values) if node.name in fitted else None
-            if target is not None and target.shape == value.shape:
-                value = _refitted(layer, inputs[0], target)
-            values[node.name] = value
+            if target is None or target.shape[1] != node.shape[0]:
+                values[node.name] = _normalised(layer, inputs)
+            else:
+                _refit(layer, self._rows(inputs[0]), target)
+                values[node.name] = layer(*inputs)
             for name in network.last_reads.get(node.name, ()):
                 del values[name]
+        return values[network.graph.output.name]
 
     def _target(self, node: Node, sum_: tuple[str, str] | None, values: dict[str, Tensor]) -> Tensor | None:
-        """What a layer should give: what the whole network's gives; before a sum, what makes the sum equal."""
-        if sum_ is not None and sum_[0] in self.values and sum_[1] in values:
-            total, other = self.values[sum_[0]], values[sum_[1]]
+        """Pixels of what a layer should give: the whole network's; before a sum, what makes the sum equal."""
+        if sum_ is not None and sum_[0] in self.rows and sum_[1] in values:
+            total, other = self.rows[sum_[0]], self._rows(values[sum_[1]])
             return total - other if total.shape == other.shape else None
         name = self.names.get(node.weights.partition(OPTION)[0])
-        return None if name is None else self.values[name]
+        return None if name is None else self.rows[name]
+
+    def _rows(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) as pixels (n, C): of each image those at the same places, spread at random."""
+        area = x.shape[2] * x.shape[3]
+        pixels = x.permute(0, 2, 3, 1).reshape(len(x), area, -1)
+        if area > self.each:
+            pixels = pixels[:, torch.randperm(area, generator=torch.Generator().manual_seed(0))[: self.each]]
+        return pixels.reshape(-1, x.shape[1])
 
 
 def _projections(graph: Graph) -> Iterator[Node]:
@@ -102,25 +121,19 @@ def _normalised(layer: Layer, inputs: list[Tensor]) -> Tensor:
     return value
 
 
-def _refitted(layer: Layer, x: Tensor, target: Tensor) -> Tensor:
-    """Fit a layer's kernel, and set its batch norm so that it changes nothing: return what it gives then.
+def _refit(layer: Layer, x: Tensor, target: Tensor) -> None:
+    """Fit a layer's kernel, and set its batch norm so that it changes nothing.
 
     Args:
         layer: a projection.
-        x: (N, C, H, W), its input.
-        target: (N, D, H, W).
+        x: (n, C), pixels of its input.
+        target: (n, D).
     """
-    a, y = _rows(x), _rows(target)
-    a_mean, y_mean = a.mean(0), y.mean(0)
-    centred = a - a_mean
-    before = _kernel(layer)
-    moments = Moments(a_mean, y_mean, centred.T @ centred / len(a), centred.T @ (y - y_mean) / len(a))
-    kernel = moments.solved(before)
-    for name, tensor in moments.parameters(layer, kernel).items():
+    x_mean, y_mean = x.mean(0), target.mean(0)
+    x, y = x - x_mean, target - y_mean
+    moments = Moments(x_mean, y_mean, x.T @ x / len(x), x.T @ y / len(x))
+    for name, tensor in moments.parameters(layer, moments.solved(moments.kernel(layer))).items():
         layer.tensors()[name].copy_(tensor)
-    n, _, height, width = x.shape
-    fitted: Tensor = (centred @ kernel + y_mean).reshape(n, height, width, -1).permute(0, 3, 1, 2)
-    return fitted
 
 
 @dataclass(frozen=True)
@@ -135,6 +148,14 @@ class Moments:
     def leading(self, channels: int) -> Moments:
         """Return those of the leading channels of the input."""
         return Moments(self.x_mean[:channels], self.y_mean, self.xx[:channels, :channels], self.xy[:channels])
+
+    def kernel(self, layer: Layer) -> Tensor:
+        """Return a projection's kernel (C, D) with its batch norm, whose variance is that of this input."""
+        assert isinstance(layer.op, Conv) and layer.op.epsilon is not None
+        weight = layer.weights["weight"][:, :, 0, 0].to(self.xx.dtype)
+        variance = ((weight @ self.xx) * weight).sum(1).clamp_min(0.0)
+        gain = layer.weights["scale"] / (variance + layer.op.epsilon).sqrt()
+        return (weight * gain[:, None]).T
 
     def solved(self, before: Tensor) -> Tensor:
         """Return the kernel (C, D) of least squares, pulled towards the one before."""
@@ -153,13 +174,6 @@ class Moments:
             **{"weight": weight, "scale": scale, "shift": self.y_mean},
             **{"mean": self.x_mean @ kernel, "variance": variance},
         }
-
-
-def _kernel(layer: Layer) -> Tensor:
-    """A projection's kernel (C, D) with its batch norm."""
-    assert isinstance(layer.op, Conv) and layer.op.epsilon is not None
-    gain = layer.weights["scale"] / (layer.variance + layer.op.epsilon).sqrt()
-    return (layer.weights["weight"][:, :, 0, 0] * gain[:, None]).T
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -199,7 +213,8 @@ def fitted_options(whole: Network, images: Tensor, kept: Mapping[str, Collection
         count, x, y, xx, xy = sums[node.weights]
         x, y = x / count, y / count
         moments = Moments(x, y, xx / count - torch.outer(x, x), xy / count - torch.outer(x, y))
-        layer, before = whole.layer(node.name), _kernel(whole.layer(node.name)).double()
+        layer = whole.layer(node.name)
+        before = moments.kernel(layer)
         found[node.weights] = {}
         for channels in kept[node.weights]:
             part_of = moments.leading(channels)

@@ -35,10 +35,10 @@ class Milp(Strategy):
     The scores are learned: a ridge regression of the rewards so far on the chosen options, drawn from its posterior, so
     that options of which little is known are tried (linear Thompson sampling, arXiv:1209.3352). The first proposals are
     feasible samples that between them show every option. Where it is known what each option costs by itself, as with
-    networks that are cut out of a trained one, the first proposals are the best by that, the very first as it is and
-    the others with some noise, and what is learned from trials is what it misses (LANA, arXiv:2107.10624, where the
-    best by single losses are compared as a whole). Networks proposed before are cut off, so the search ends
-    exactly when no new network meets the budgets.
+    networks that are cut out of a trained one, the first proposals are the best by that, of all and of each shape, then
+    such with some noise, and what is learned from trials is what it misses (LANA, arXiv:2107.10624, where the best by
+    single losses are compared as a whole). Networks proposed before are cut off, so the search ends exactly when no new
+    network meets the budgets.
     """
 
     reward_form = "hard"
@@ -67,6 +67,7 @@ class Milp(Strategy):
         self.weights_version = 0
         self.unproven = 0
         self.expected: NDArray[np.float64] | None = None  # a number per option of all choices
+        self.best_expected: list[Arch] = []
         self.notes: list[str] = []
 
     @classmethod
@@ -77,7 +78,9 @@ class Milp(Strategy):
     def expect(self, scores: OptionScores) -> Arch | None:
         """Take over what each option is worth by itself, and return the best architecture by that."""
         self.expected = np.concatenate([np.asarray(row, dtype=np.float64) - max(row) for row in scores])
-        return self.program.solve(self.problem.space, self._rows(self.expected), seconds=self.seconds).arch
+        best = self.program.solve(self.problem.space, self._rows(self.expected), seconds=self.seconds).arch
+        self.best_expected = [] if best is None else [best, *self._best_of_each_shape(self.program)]
+        return best
 
     def ask(self, n: int = 1) -> list[Arch]:
         """Return at most `n` new feasible architectures; [] when it is proven that there is none."""
@@ -106,21 +109,28 @@ class Milp(Strategy):
         return Archive(self.problem.space).add([arch for arch in (solution.arch, *trials) if arch is not None], k)
 
     def within(self, problem: Problem) -> list[Arch]:
-        """Return the optimum of the learned scores; and where it is known what options cost, that of each shape.
+        """Return the optimum of the learned scores; and where it is known what options cost, that of each shape."""
+        program = Program(problem.space, problem.costs, problem.objective.budgets)
+        learned = None
+        if self.rewards:
+            learned = program.solve(problem.space, self._scores(draw=False), seconds=self.seconds).arch
+        return [*filter(None, [learned]), *self._best_of_each_shape(program)]
+
+    def _best_of_each_shape(self, program: Program) -> list[Arch]:
+        """The optimum of each shape by what options cost by themselves; [] where that is not known.
 
         Sums of such costs tell little of one shape against another: what a smaller image costs is all there, while what
         several blocks cost is less than their sum.
         """
-        space, program = problem.space, Program(problem.space, problem.costs, problem.objective.budgets)
-        found = [program.solve(space, self._scores(draw=False), seconds=self.seconds)] if self.rewards else []
-        if self.expected is not None:
-            rows = self._rows(self.expected)
-            shapes = [
-                space.restrict({space.choices[i].name: [o] for i, o in zip(space.static_indices, statics, strict=True)})
-                for statics in space.all_statics()
-            ]
-            found += [program.solve(shape, rows, seconds=self.seconds) for shape in shapes]
-        return [solution.arch for solution in found if solution.arch is not None]
+        if self.expected is None:
+            return []
+        space, rows = self.problem.space, self._rows(self.expected)
+        shapes = [
+            space.restrict({space.choices[i].name: [o] for i, o in zip(space.static_indices, statics, strict=True)})
+            for statics in space.all_statics()
+        ]
+        found = [program.solve(shape, rows, seconds=self.seconds).arch for shape in shapes]
+        return [arch for arch in found if arch is not None]
 
     def _new(self) -> list[Arch]:
         """Return the next architecture, or none; at first it is a sample with options that were seldom proposed."""
@@ -128,7 +138,7 @@ class Milp(Strategy):
         if len(proposed) >= self.initial and self.rewards:
             return self._best(self._scores(draw=True))
         if self.expected is not None:
-            return self._best(self._rows(self._expected(draw=bool(proposed))))
+            return self.proposed.add(self.best_expected, 1) or self._best(self._rows(self._expected(draw=True)))
         rarity = self._rarity(proposed)
         samples = feasible_samples(self.problem, self.rng, POOL)
         samples.sort(key=lambda arch: -sum(row[option] for row, option in zip(rarity, arch, strict=True)))

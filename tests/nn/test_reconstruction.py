@@ -30,8 +30,7 @@ def made(space, arch) -> Network:
 
 
 def fitted_to(whole: Network, network: Network) -> Network:
-    Reference(whole, images()).fit(network)
-    reestimate_batch_norm(network, [(images(), torch.zeros(32))])
+    Reference(whole, images()).fit(network, images())
     return network
 
 
@@ -106,7 +105,7 @@ def test_what_is_of_another_width_is_left_alone():
     arch[space.index["width"]] = 1
     narrow = made(space, tuple(arch))
     before = {name: tensor.clone() for name, tensor in narrow.state_dict().items() if name.endswith("weight")}
-    Reference(made(space, space.whole), images()).fit(narrow)
+    Reference(made(space, space.whole), images()).fit(narrow, images())
     whole = made(space, space.whole).state_dict()
     for name, tensor in before.items():
         if tensor.shape[0] != whole[name].shape[0]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import torch
@@ -28,15 +27,17 @@ NORM_BATCHES, BATCH_SIZE = 2, 128  # training images that batch norm is re-estim
 # Those that cuts are fitted on: all of them up to 128 pixels, fewer of larger ones, whose values are kept in memory.
 FITTED_PIXELS, LEAST_FITTED = 256 * 128**2, 64
 CUT_IMAGES = 512  # of validation, that cuts are compared on beside the training images: no labels are asked for
+REFERENCES = 8  # sizes whose reference is kept, each in some 50 MB
 
 
 class SupernetEvaluator:
     """Slices the supernet, re-estimates batch norm on training images, scores on validation images.
 
     With a teacher, slices are cuts of the trained network, and what is left of a block is fitted to what all of it
-    gives. They are compared by `agreement` with the teacher, `exp(-divergence)`: accuracies of a few hundred images are
-    too coarse, and soft labels can be had for training images, too. A search scores cuts without a fit, with the
-    statistics of the batches themselves, which takes one pass.
+    gives, block after block, so that each answers for what those before it left undone. They are compared by
+    `agreement` with the teacher, `exp(-divergence)`: accuracies of a few hundred images are too coarse, and soft labels
+    can be had for training images, too. Without the fit, small images would seem better than narrow blocks, whose
+    losses a fit makes up for in part.
     """
 
     weights_version = 0  # whoever trains the weights on counts it up
@@ -48,63 +49,73 @@ class SupernetEvaluator:
         Batches are made once per resolution and kept; of cuts, which come in many, at the teacher's size alone.
         """
         self.supernet, self.data, self.teacher = supernet, data, teacher
-        self._reference: tuple[Arch, Reference] | None = None
+        self._references: dict[Arch, Reference] = {}
         self._batches: dict[int, tuple[Batches, Batches]] = {}
-        self._labels: list[Tensor] = []
+        self._labels: Tensor | None = None
+        self._known: dict[Arch, Metrics] = {}
 
     def __call__(self, arch: Arch) -> Metrics:
         """Return `accuracy` and `loss` on the first validation images, which are shuffled; of cuts `agreement`, too."""
-        size = self.supernet.space.graph(arch).input.shape[1]
         if self.teacher is not None:
-            return self._compared(partial(self.supernet, arch=arch), size)
-        return _metrics(evaluate(self.network(arch), self._validation(size)))
+            return self._compared(arch)
+        return _metrics(evaluate(self.network(arch), self._validation(self._side(arch))))
 
     def final(self, arch: Arch) -> Metrics:
         """Return the same on the whole validation split; agreement on as many images as in a search."""
-        network = self.network(arch)
-        size = network.graph.input.shape[1]
         if self.teacher is not None and len(self.data.validation) <= CUT_IMAGES:
-            return self._compared(network, size)  # on the same images
-        found = _metrics(evaluate(network, self._whole_validation(size)))
-        return found if self.teacher is None else found | {AGREEMENT: self._compared(network, size)[AGREEMENT]}
+            return self._compared(arch)  # on the same images
+        found = _metrics(evaluate(self.network(arch), self._whole_validation(self._side(arch))))
+        return found if self.teacher is None else found | {AGREEMENT: self._compared(arch)[AGREEMENT]}
 
     def network(self, arch: Arch) -> Network:
         """Return the slice that `arch` is, batch norm re-estimated; a cut is fitted to the whole before."""
-        network = self.supernet.subnet(arch).to(memory_format=torch.channels_last)
-        batches = self._training(network.graph.input.shape[1])
-        whole = None if self.teacher is None else whole_at(self.supernet.space, arch)
-        if whole is not None and whole != arch:
-            self._reference_of(whole, batches).fit(network)
-        reestimate_batch_norm(network, batches)
-        return network
+        return self._fitted(arch)[0]
 
-    def _reference_of(self, whole: Arch, batches: Batches) -> Reference:
-        """What cuts of one size are fitted to: that of the last size is kept, as each takes hundreds of megabytes."""
-        if self._reference is None or self._reference[0] != whole:
-            network = self.supernet.subnet(whole).to(memory_format=torch.channels_last)
+    def _side(self, arch: Arch) -> int:
+        return self.supernet.space.graph(arch).input.shape[1]
+
+    def _fitted(self, arch: Arch) -> tuple[Network, Tensor | None]:
+        """The slice that `arch` is, and the logits that it gives the images that it was fitted on, if it was."""
+        network = self.supernet.subnet(arch).to(memory_format=torch.channels_last)
+        whole = None if self.teacher is None else whole_at(self.supernet.space, arch)
+        batches = self._training(self._side(arch))
+        if whole is None or whole == arch:
             reestimate_batch_norm(network, batches)
-            images = torch.cat([x for x, _ in batches])
-            most = max(LEAST_FITTED, FITTED_PIXELS // images.shape[-1] ** 2)
-            self._reference = whole, Reference(network, images[:most])
-        return self._reference[1]
+            return network, None
+        images = torch.cat([x for x, _ in batches])[: _fitted_images(self._side(arch))]
+        if whole not in self._references:
+            if len(self._references) == REFERENCES:
+                del self._references[next(iter(self._references))]
+            self._references[whole] = Reference(self._fitted(whole)[0], images)
+        return network, self._references[whole].fit(network, images)
 
     @torch.no_grad()
-    def _compared(self, logits_of: Callable[[Tensor], Tensor], size: int) -> Metrics:
-        """Metrics of a cut, by its logits (N, classes) of images (N, C, size, size)."""
-        validation = self._validation(size)
-        logits = [logits_of(x).float() for x, _ in (*validation, *self._training(size))]
-        labels = self._soft_labels()
-        both = zip(logits, labels, strict=True)
-        nats = sum(float(F.kl_div(ours.log_softmax(1), theirs, reduction="sum")) for ours, theirs in both)
-        given = iter(logits)
-        scores = scores_of(lambda x: next(given), validation)
-        return {**_metrics(scores), AGREEMENT: math.exp(-max(0.0, nats) / sum(map(len, labels)))}
+    def _compared(self, arch: Arch) -> Metrics:
+        """Metrics of a cut, beside its teacher; all cuts are compared on the same images, whatever their size."""
+        assert self.teacher is not None
+        if arch not in self._known:
+            side, images = self._side(arch), _fitted_images(self.teacher.side)
+            network, fitted = self._fitted(arch)
+            if fitted is None:
+                fitted = torch.cat([network(x) for x, _ in self._training(side)])
+            validation = [network(x).float() for x, _ in self._validation(side)]
+            ours = torch.cat([fitted[:images].float(), *validation]).log_softmax(1)
+            nats = max(0.0, float(F.kl_div(ours, self._soft_labels(images), reduction="batchmean")))
+            given = iter(validation)
+            scores = _metrics(scores_of(lambda x: next(given), self._validation(side)))
+            self._known[arch] = {**scores, AGREEMENT: math.exp(-nats)}
+        return self._known[arch]
 
-    def _soft_labels(self) -> list[Tensor]:
-        """Those of the teacher, for the batches that cuts are compared on."""
-        if not self._labels and self.teacher is not None:
+    def _soft_labels(self, images: int) -> Tensor:
+        """The teacher's, of so many training images and the first ones of validation."""
+        if self._labels is None:
+            assert self.teacher is not None
             side = self.teacher.side
-            self._labels = [self.teacher.labels(x) for x, _ in (*self._validation(side), *self._training(side))]
+            training, validation = (
+                torch.cat([self.teacher.labels(x) for x, _ in batches])
+                for batches in (self._training(side), self._validation(side))
+            )
+            self._labels = torch.cat([training[:images], validation])
         return self._labels
 
     def _training(self, size: int) -> Batches:
@@ -134,6 +145,10 @@ class SupernetEvaluator:
             return self._validation(size)
         return self.data.validation.batches(BATCH_SIZE, size=size)
 
+
+def _fitted_images(side: int) -> int:
+    """The training images that cuts of a size are fitted on, at most."""
+    return max(LEAST_FITTED, FITTED_PIXELS // side**2)
 
 def _metrics(scores: Scores) -> Metrics:
     return {"accuracy": scores.accuracy, "loss": scores.loss}
