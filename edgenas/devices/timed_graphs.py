@@ -103,12 +103,10 @@ def time_graphs(
         )
 
     def slowed(timings: Mapping[str, Timing]) -> float:
-        return timings[reference.NAME].ms / quiet_ms
+        clean = all(timing.clean for timing in timings.values())
+        return timings[reference.NAME].ms / quiet_ms if clean else math.inf
 
     def is_good(timings: Mapping[str, Timing]) -> bool:
-        # One that was waited for in vain would be so again.
-        if not all(timing.clean for timing in timings.values()):
-            return True
         return slowed(timings) <= SLOWER_BY and max(t.repeat_error for t in timings.values()) <= max_repeat_error
 
     try:

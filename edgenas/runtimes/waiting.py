@@ -34,21 +34,28 @@ class Waiting:
         self.each_s, self.left_s = each_s, TURNS * each_s
         self.clock, self.sleep, self._say = clock, sleep, say
         self._told = False
+        self._under_way = False
 
     @contextmanager
     def turn(self, why: str) -> Iterator[float]:
         """Count the time inside as waited; give the seconds that the measurement may wait, which may be 0.
 
+        A turn inside another counts nothing by itself.
+
         Args:
             why: what was found of the machine.
         """
         seconds = min(self.each_s, self.left_s)
+        if self._under_way:
+            yield seconds
+            return
         if seconds > 0:
             self._say(f"the machine is busy ({why}): measuring in its gaps, for {duration(seconds)} at most")
-        begun = self.clock()
+        begun, self._under_way = self.clock(), True
         try:
             yield seconds
         finally:
+            self._under_way = False
             self.left_s = max(0.0, self.left_s - (self.clock() - begun))
 
     def in_vain(self) -> None:

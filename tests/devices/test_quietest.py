@@ -1,11 +1,15 @@
 """A machine that a neighbour has for a while is measured again, and waited for; the quietest run counts."""
 
+import math
+
 import pytest
 
 from edgenas.devices import quietest as module
 from edgenas.devices.quietest import quietest
 from edgenas.runtimes.waiting import Waiting
 from tests._clock import Clock
+
+DISTURBED = math.inf  # of samples that were never clean, although gaps were waited for
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +31,8 @@ def taken(slownesses, waiting=None):
         ([1.5, 1.0, 1.5], 1.0, 2),
         ([1.5, 1.3, 1.4, 1.0], 1.3, 3),
         ([1.5, 1.1, 1.4, 1.0], 1.1, 3),
+        ([1.5, DISTURBED, 1.0], 1.5, 2),
+        ([DISTURBED, 1.0], DISTURBED, 1),
     ],
 )
 def test_the_first_quiet_run_counts_else_the_quietest_of_three(slownesses, found, runs):
@@ -39,6 +45,7 @@ def test_the_first_quiet_run_counts_else_the_quietest_of_three(slownesses, found
         ([1.0], 1.0, 4),
         ([1.4, 1.1, 1.0], 1.1, 5),
         ([1.4] * 9, 1.3, 9),
+        ([1.4, DISTURBED, 1.0], 1.3, 5),
     ],
 )
 def test_a_machine_that_is_far_slower_is_waited_for(later, found, runs):

@@ -31,6 +31,17 @@ def test_all_turns_together_wait_no_longer_than_two(clock, taken_s):
     assert len(said) == sum(seconds > 0 for seconds in allowed_s), "who may not wait says nothing of waiting"
 
 
+def test_a_turn_inside_another_counts_once(clock):
+    said = []
+    waiting = Waiting(60.0, said.append, clock=clock)
+    with waiting.turn("it is slow") as outer:
+        clock.sleep(10.0)
+        with waiting.turn("busy") as inner:
+            clock.sleep(20.0)
+        clock.sleep(5.0)
+    assert (outer, inner, waiting.left_s, len(said)) == (60.0, 60.0, TURNS * 60.0 - 35.0, 1)
+
+
 def test_time_counts_after_a_failure_too(clock):
     waiting = Waiting(10.0, lambda text: None, clock=clock)
     with pytest.raises(KeyError), waiting.turn("busy"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 
 from edgenas.exploration.evaluator import Evaluator
@@ -69,25 +69,22 @@ def choose(
         # The best first: the rest need no measurement once one meets the budget.
         ranked = sorted(accuracy, key=lambda i: -accuracy[i])
         unknown: dict[int, Chosen] = {}
-        for again in (False, True):
-            for place, number in enumerate(ranked):
-                if again and number in missed and missed[number].too_large:
-                    continue
-                files = exported(priced, trained[number], number, ctx)
-                found = verdict(priced.task, files, measured(priced, number, ctx, again).figures)
-                own, _ = of_code(priced, trained[number].code)
-                misses = first + sum(other in missed for other in ranked[:place])
-                chosen = Chosen(number, trained[number], selection, found, misses, own, priced, folds)
-                if found.met:
-                    return chosen, trained
-                if found.met is None:
-                    if number not in missed:
-                        unknown[number] = chosen
-                    continue
-                missed[number] = found
-                unknown.pop(number, None)
-                if not found.too_large and not all(figure.clean for figure in found.figures.values()):
-                    doubtful.append(chosen)
+        for number, again in _turns(ranked, missed):
+            files = exported(priced, trained[number], number, ctx)
+            found = verdict(priced.task, files, measured(priced, number, ctx, again).figures)
+            own, _ = of_code(priced, trained[number].code)
+            misses = first + sum(other in missed for other in ranked[: ranked.index(number)])
+            chosen = Chosen(number, trained[number], selection, found, misses, own, priced, folds)
+            if found.met:
+                return chosen, trained
+            if found.met is None:
+                if number not in missed:
+                    unknown[number] = chosen
+                continue
+            missed[number] = found
+            unknown.pop(number, None)
+            if not found.too_large and not all(figure.clean for figure in found.figures.values()):
+                doubtful.append(chosen)
         if unknown:
             return next(iter(unknown.values())), trained
         priced = refitted(priced, _measured_ms(priced, {trained[n].code: found for n, found in missed.items()}))
@@ -95,6 +92,14 @@ def choose(
         least = min(doubtful, key=lambda chosen: _budget_ms(chosen.verdict, priced))
         return replace(least, verdict=replace(least.verdict, met=None)), trained
     raise none_met(priced, list(missed.values()))
+
+
+def _turns(ranked: Sequence[int], missed: Mapping[int, Verdict]) -> Iterator[tuple[int, bool]]:
+    """Finalists, the best first, and all of them once more; not those that have missed as they are too large."""
+    for again in (False, True):
+        for number in ranked:
+            if not (again and number in missed and missed[number].too_large):
+                yield number, again
 
 
 def _budget_ms(found: Verdict, priced: Priced) -> float:
