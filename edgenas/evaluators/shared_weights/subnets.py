@@ -104,7 +104,7 @@ class SupernetEvaluator:
             given = iter(validation)
             scores = _metrics(scores_of(lambda x: next(given), self._validation(side)))
             self._known[arch] = {**scores, AGREEMENT: math.exp(-nats)}
-        return self._known[arch]
+        return dict(self._known[arch])
 
     def _soft_labels(self, images: int) -> Tensor:
         """The teacher's, of so many training images and the first ones of validation."""
@@ -149,6 +149,7 @@ class SupernetEvaluator:
 def _fitted_images(side: int) -> int:
     """The training images that cuts of a size are fitted on, at most."""
     return max(LEAST_FITTED, FITTED_PIXELS // side**2)
+
 
 def _metrics(scores: Scores) -> Metrics:
     return {"accuracy": scores.accuracy, "loss": scores.loss}
