@@ -17,7 +17,8 @@ from edgenas.strategies.milp import Milp
 from tests._toys import Cell, all_archs
 from tests.strategies._synthetic import COSTS, GATE, Toy, forget, leads_over_random, load_json, synthetic
 
-SPACE = Toy(4).restrict({"e0": [1], "k1": [0, 2], "width": [1]})
+WIDTHS = Toy(4).restrict({"e0": [1], "k1": [0, 2]})
+SPACE = WIDTHS.restrict({"width": [1]})
 
 
 def told(strategy: Milp, problem: Problem, steps: int, **fields) -> list[Arch]:
@@ -45,10 +46,10 @@ class Additive:
         return {"accuracy": float(sum(row[option] for row, option in zip(self.scores, arch, strict=True)))}
 
 
-def additive() -> tuple[Problem, float]:
+def additive(space=SPACE) -> tuple[Problem, float]:
     """A problem whose quality is a sum of scores, and the best quality within its budget."""
-    problem = Problem(SPACE, COSTS, synthetic(SPACE, 0.3).objective, Additive(SPACE))
-    archs = np.array(all_archs(SPACE))[problem.feasible(all_archs(SPACE))].tolist()
+    problem = Problem(space, COSTS, synthetic(space, 0.3).objective, Additive(space))
+    archs = np.array(all_archs(space))[problem.feasible(all_archs(space))].tolist()
     return problem, max(problem.evaluator(tuple(arch))["accuracy"] for arch in archs)
 
 
@@ -137,13 +138,15 @@ def test_out_of_time_it_proposes_what_is_feasible_and_says_so(tmp_path, rng):
     ]
 
 
-def test_where_it_is_known_what_options_cost_the_first_proposal_is_the_optimum_of_that(rng):
-    problem, best = additive()
+def test_where_it_is_known_what_options_cost_the_first_proposals_are_the_optima_of_that(rng):
+    problem, best = additive(WIDTHS)
     strategy = Milp(problem, rng, initial=4)
     strategy.expect([[100 * score for score in row] for row in problem.evaluator.scores])  # in a unit of their own
+    shapes = {WIDTHS.statics(arch) for arch in all_archs(WIDTHS) if problem.feasible([arch])[0]}
     asked = told(strategy, problem, 6)
     assert problem.evaluator(asked[0])["accuracy"] == pytest.approx(best)
-    assert len(set(network_keys(SPACE, asked))) == 6 and problem.feasible(asked).all()
+    assert {WIDTHS.statics(arch) for arch in asked[: len(shapes)]} == shapes and len(shapes) > 1
+    assert len(set(network_keys(WIDTHS, asked))) == 6 and problem.feasible(asked).all()
 
 
 def test_trials_correct_what_was_expected_of_options(tmp_path, rng):

@@ -15,6 +15,7 @@ from edgenas.graph.graph import Arch
 from edgenas.graph.ops import Choose
 from edgenas.spaces.base import SearchSpace, Statics
 from edgenas.strategies.integer_program.decision_diagram import END, DecisionDiagrams
+from edgenas.system.stdout import discarded
 
 OptionScores = Sequence[Sequence[float]]  # one number per option per choice
 Prices = NDArray[np.float64]  # one number per budget
@@ -168,13 +169,14 @@ class FlowProgram:
             upper[[self.options[i][o] for o in options if self.statics.get(i, o) == o]] = 1.0
         integrality = np.zeros(self.columns)
         integrality[: len(flat)] = whole
-        answer = optimize.milp(
-            np.concatenate([-flat, np.zeros(self.columns - len(flat))]),
-            integrality=integrality,
-            bounds=optimize.Bounds(0.0, upper),
-            constraints=self._constraints(cuts),
-            options={"mip_rel_gap": 0.0, "time_limit": seconds},
-        )
+        with discarded():  # HiGHS of scipy 1.17 leaves a line of its own debugging there
+            answer = optimize.milp(
+                np.concatenate([-flat, np.zeros(self.columns - len(flat))]),
+                integrality=integrality,
+                bounds=optimize.Bounds(0.0, upper),
+                constraints=self._constraints(cuts),
+                options={"mip_rel_gap": 0.0, "time_limit": seconds},
+            )
         if answer.status == INFEASIBLE:
             return None, -math.inf
         bound = answer.mip_dual_bound if whole else answer.fun

@@ -64,7 +64,10 @@ def select(
     scores: dict[Arch, Metrics] = {}
     tried: dict[Arch, Candidate] = {}
     misses: dict[str, float] = {}
-    accepted: list[Arch] = []
+
+    def accepted() -> list[Arch]:  # the best first; None: nobody knows
+        return [arch for arch in by_rank(priced, scores) if arch in tried and tried[arch].met is not False]
+
     # Numbered through all selections of a run, so that a later one draws other variants than the first did.
     for attempt in range(earlier, earlier + ATTEMPTS):
         scores |= candidates(priced, evaluator, study, strategy, ctx, attempt)
@@ -73,49 +76,49 @@ def select(
             ranked = _with_a_safe_one(priced, ranked)
         # In groups, as measuring takes seconds each: twice as many as are wanted, since some will miss.
         for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
-            rows = measure_candidates(priced, {arch: scores[arch] for arch in group}, ctx, str(attempt))
-            tried |= rows
-            accepted += [arch for arch, row in rows.items() if row.met is not False]  # None: nobody knows
-            if len(accepted) >= wanted:
+            tried |= measure_candidates(priced, {arch: scores[arch] for arch in group}, ctx, str(attempt))
+            if len(accepted()) >= wanted:
                 break
-        if accepted:
+        if accepted():
             break
         # Nothing was accepted, so all that was measured are misses.
         misses = {row.arch: row.measured_ms for row in tried.values() if row.measured_ms is not None}
         priced = refitted(priced, misses)
-    if accepted and priced.task.device.is_here and not evaluator.own_weights:
-        best = [arch for arch in by_rank(priced, scores) if arch in accepted][:wanted]
-        more = fill(priced, evaluator, strategy, {arch: tried[arch] for arch in best}, ctx)
+    tried |= _once_more(priced, tried, scores, accepted(), ctx, "again")
+    if accepted() and priced.task.device.is_here and not evaluator.own_weights:
+        more = fill(priced, evaluator, strategy, {arch: tried[arch] for arch in accepted()[:wanted]}, ctx)
         tried |= more.rows
         scores |= more.scores
-        found = {*accepted, *(arch for arch, row in more.rows.items() if row.met is not False)}
-        accepted = [arch for arch in by_rank(priced, scores) if arch in found]
-    if better := _better_misses(priced, tried, scores, accepted):
-        rows = measure_candidates(priced, better, ctx, "again")
-        tried |= {arch: row for arch, row in rows.items() if row.met}
-        accepted = [arch for arch in by_rank(priced, scores) if arch in accepted or (arch in rows and rows[arch].met)]
-        misses = {code: ms for code, ms in misses.items() if tried[priced.space.parse(code)].met is False}
+        known = {arch: row for arch, row in tried.items() if arch in more.rows or row.met is not False}
+        tried |= _once_more(priced, known, scores, accepted(), ctx, "filled once more")
+    misses = {code: ms for code, ms in misses.items() if tried[priced.space.parse(code)].met is False}
     # Of disturbed samples none decides that there is nothing to train.
-    accepted = accepted or sorted((a for a, row in tried.items() if not row.clean), key=lambda a: _ms(tried[a]))
-    if not accepted:
+    found = accepted() or sorted((a for a, row in tried.items() if not row.clean), key=lambda a: _ms(tried[a]))
+    if not found:
         raise BudgetError(_none_within(priced, list(tried.values())))
-    accepted.sort(key=lambda arch: tried[arch].met is not True)
-    codes = tuple(priced.space.code(arch) for arch in accepted[:wanted])
+    found.sort(key=lambda arch: tried[arch].met is not True)
+    codes = tuple(priced.space.code(arch) for arch in found[:wanted])
     return Selection(codes, tuple(tried.values()), tuple(strategy.notes), misses)
 
 
-def _better_misses(
-    priced: Priced, tried: Mapping[Arch, Candidate], scores: Mapping[Arch, Metrics], accepted: Sequence[Arch]
-) -> dict[Arch, Metrics]:
-    """The scores of networks that were measured above the budget and are better than the finalists that are accepted.
+def _once_more(
+    priced: Priced,
+    tried: Mapping[Arch, Candidate],
+    scores: Mapping[Arch, Metrics],
+    accepted: Sequence[Arch],
+    ctx: Context,
+    stream: str,
+) -> dict[Arch, Candidate]:
+    """Measure networks again that missed the budget and are better than the finalists; return those that keep it now.
 
     Twice as many at most as there are to be finalists; none where nothing was accepted.
     """
     wanted = priced.config.finalists
     ranked = by_rank(priced, {arch: scores[arch] for arch in tried})
     places = [place for place, arch in enumerate(ranked) if arch in accepted][:wanted]
-    better = [arch for arch in ranked[: max(places, default=0)] if tried[arch].met is False]
-    return {arch: scores[arch] for arch in better[: 2 * wanted]}
+    better = [arch for arch in ranked[: max(places, default=0)] if tried[arch].met is False][: 2 * wanted]
+    rows = measure_candidates(priced, {arch: scores[arch] for arch in better}, ctx, stream) if better else {}
+    return {arch: row for arch, row in rows.items() if row.met}
 
 
 def _ms(row: Candidate) -> float:

@@ -10,6 +10,7 @@ from edgenas.exploration.feasible import fill_budget, network_keys
 from edgenas.exploration.objective import Metrics, Objective
 from edgenas.exploration.strategy import Strategy
 from edgenas.graph.graph import Arch
+from edgenas.runtimes.summary import MAX_REPEAT_ERROR
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import Candidate
 from edgenas.workflows.stages.measured import RESERVE, measure_candidates
@@ -71,7 +72,7 @@ def larger(
     rng = ctx.rng("filled")
     drawn: list[Arch] = []
     for arch, row in measured.items():
-        if row.measured_ms is None or row.repeat_error is None or not row.clean:
+        if row.measured_ms is None or row.repeat_error is None or row.repeat_error > MAX_REPEAT_ERROR or not row.clean:
             continue
         used = row.measured_ms * (1 + RESERVE) * (1 + row.repeat_error) / priced.task.budget_ms
         bound = float(gate.many(priced.space, [arch])[0]) / used
