@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 POOL = 64
 # What interactions make of losses that were measured option by option: the deviation of a factor's logarithm.
 INTERACTION = 0.3
+DRAWS = 8  # of the learned scores, whose optima are told beside their own
 # Ridge penalty, and the least share of the rewards' deviation that counts as noise: few trials can be fitted exactly.
 PENALTY, LEAST_NOISE = 1.0, 0.05
 
@@ -109,12 +110,20 @@ class Milp(Strategy):
         return Archive(self.problem.space).add([arch for arch in (solution.arch, *trials) if arch is not None], k)
 
     def within(self, problem: Problem) -> list[Arch]:
-        """Return the optimum of the learned scores; and where it is known what options cost, that of each shape."""
-        program = Program(problem.space, problem.costs, problem.objective.budgets)
-        learned = None
-        if self.rewards:
-            learned = program.solve(problem.space, self._scores(draw=False), seconds=self.seconds).arch
-        return [*filter(None, [learned]), *self._best_of_each_shape(program)]
+        """Return the optimum of the learned scores, and of draws from what they leave open.
+
+        Before anything is learned, where it is known what options cost, the optimum of each shape by that.
+        """
+        space, program = problem.space, Program(problem.space, problem.costs, problem.objective.budgets)
+        if not self.rewards:
+            return self._best_of_each_shape(program)
+        found: list[Arch] = []
+        for number in range(1 + DRAWS):
+            scores = self._scores(draw=number > 0)
+            arch = program.solve(space, scores, excluded=found, seconds=self.seconds).arch
+            if arch is not None:
+                found.append(arch)
+        return found
 
     def _best_of_each_shape(self, program: Program) -> list[Arch]:
         """The optimum of each shape by what options cost by themselves; [] where that is not known.

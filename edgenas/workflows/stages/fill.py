@@ -77,10 +77,7 @@ def larger(
         used = row.measured_ms * (1 + RESERVE) * (1 + row.repeat_error) / priced.task.budget_ms
         bound = float(gate.many(priced.space, [arch])[0]) / used
         roomy = replace(problem, objective=Objective({**problem.objective.budgets, gate.metric: bound}))
-        known = [] if drawn else strategy.within(roomy)
-        drawn += known
-        if len(known) > DRAWN:  # one of each shape, beside which nothing that is drawn at random is any good
-            break
+        drawn += [] if drawn else strategy.within(roomy)
         drawn += [fill_budget(roomy, arch, rng) for _ in range(DRAWN)]
     unique = dict(zip(network_keys(priced.space, drawn), drawn, strict=True))
     scores = {}
