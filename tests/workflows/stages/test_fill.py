@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgenas.workflows.stages import fill as module
-from edgenas.workflows.stages.fill import DRAWN, STREAMS, fill, larger
+from edgenas.workflows.stages.fill import STREAMS, fill, larger
 from edgenas.workflows.stages.measured import RESERVE
 from edgenas.workflows.task import Priced, price
 from tests.workflows._tasks import ARCHS, table, toy_task
@@ -44,12 +44,14 @@ def test_larger_networks_fit_by_what_was_measured(factor):
     assert bool(found) == (factor < 2.0), "where nothing is left there is nothing to fill"
 
 
-def test_where_the_strategy_knows_enough_nothing_is_drawn():
+def test_what_the_strategy_knows_is_compared_with_what_is_drawn():
     priced, start = within_share(0.8)
-    known = [arch for arch in ARCHS if arch != start][: DRAWN + 2]
-    strategy = SimpleNamespace(within=lambda problem: known)
-    found = larger(priced, by_macs(priced), strategy, measured(priced, [start], 0.5), CTX)
-    assert set(found) <= set(known) and len(found) == 2 * priced.config.finalists
+    known = min(ARCHS, key=lambda arch: priced.costs.macs(priced.space.graph(arch)))  # nothing is enlarged to that
+    evaluator = SimpleNamespace(final=lambda arch: {"accuracy": 0.9 if arch == known else 0.5})
+    found = larger(
+        priced, evaluator, SimpleNamespace(within=lambda problem: [known]), measured(priced, [start], 0.5), CTX
+    )
+    assert next(iter(found)) == known and len(found) > 1
 
 
 @pytest.mark.parametrize("slower", [1.0, 3.0])
