@@ -16,7 +16,7 @@ from edgenas.workflows.stages.artefacts import Candidate
 from edgenas.workflows.stages.measured import RESERVE, measure_candidates
 from edgenas.workflows.task import Priced
 
-STREAMS = ("filled", "filled again")  # the second one where all of the first were too large
+STREAMS = ("filled", "filled again", "filled at last")  # each where the best of the one before was too large
 DRAWN = 4  # larger variants of each network
 
 
@@ -34,8 +34,8 @@ def fill(
     """Measure the best of larger networks that still fit by what was measured.
 
     A prediction is off by a few percent, by up to a fifth where the machine was slower as the table was measured, and
-    by about as much for networks that are alike: a measurement says how much more may be predicted. Where all that this
-    finds are too large after all, their own measurements say by how much.
+    by about as much for networks that are alike: a measurement says how much more may be predicted. Where the best that
+    this finds is too large after all, its own measurement says by how much.
 
     Args:
         priced: the task, by the present prices.
@@ -50,9 +50,9 @@ def fill(
         rows = measure_candidates(priced, scores, ctx, stream)
         found.rows |= rows
         found.scores |= scores
-        if not rows or any(row.met is not False for row in rows.values()):
-            break
         best = sorted(scores, key=lambda arch: -scores[arch][quality])[: priced.config.finalists]
+        if not best or rows[best[0]].met is not False:
+            break
         measured = {arch: rows[arch] for arch in best}
     return found
 
