@@ -65,17 +65,19 @@ def select(
     tried: dict[Arch, Candidate] = {}
     misses: dict[str, float] = {}
 
+    def ranked() -> list[Arch]:
+        found = by_rank(priced, scores)
+        return found if priced.task.device.is_here else _with_a_safe_one(priced, found)
+
     def accepted() -> list[Arch]:  # the best first; None: nobody knows
-        return [arch for arch in by_rank(priced, scores) if arch in tried and tried[arch].met is not False]
+        return [arch for arch in ranked() if arch in tried and tried[arch].met is not False]
 
     # Numbered through all selections of a run, so that a later one draws other variants than the first did.
     for attempt in range(earlier, earlier + ATTEMPTS):
         scores |= candidates(priced, evaluator, study, strategy, ctx, attempt)
-        ranked = [arch for arch in by_rank(priced, scores) if arch not in {*tried, *excluded}]
-        if not priced.task.device.is_here:
-            ranked = _with_a_safe_one(priced, ranked)
+        left = [arch for arch in ranked() if arch not in {*tried, *excluded}]
         # In groups, as measuring takes seconds each: twice as many as are wanted, since some will miss.
-        for group in (ranked[i : i + 2 * wanted] for i in range(0, len(ranked), 2 * wanted)):
+        for group in (left[i : i + 2 * wanted] for i in range(0, len(left), 2 * wanted)):
             tried |= measure_candidates(priced, {arch: scores[arch] for arch in group}, ctx, str(attempt))
             if len(accepted()) >= wanted:
                 break
