@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.random import Generator
+
 from edgenas.exploration.evaluator import Evaluator
-from edgenas.exploration.feasible import fill_budget, network_keys
+from edgenas.exploration.feasible import fill_budget, network_keys, repair
 from edgenas.exploration.objective import Metrics, Objective
+from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
 from edgenas.graph.graph import Arch
 from edgenas.runtimes.summary import MAX_REPEAT_ERROR
+from edgenas.system.progress import ProgressCallback
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import Candidate
 from edgenas.workflows.stages.measured import RESERVE, measure_candidates
 from edgenas.workflows.task import Priced
 
 STREAMS = ("filled", "filled again", "filled at last")  # each where the best of the one before was too large
-DRAWN = 4  # larger variants of each network
+VARIANTS = 6  # of each of the best networks
 
 
 @dataclass
@@ -34,55 +39,74 @@ def fill(
     """Measure the best of larger networks that still fit by what was measured.
 
     A prediction is off by a few percent, by up to a fifth where the machine was slower as the table was measured, and
-    by about as much for networks that are alike: a measurement says how much more may be predicted. Where the best that
-    this finds is too large after all, its own measurement says by how much.
+    by about as much for networks that are alike: measurements say how much more may be predicted. Where the best that
+    this finds is too large after all, that says so, too, and it is done once more.
 
     Args:
         priced: the task, by the present prices.
         evaluator: scores candidates on the final weights.
         strategy: knows what is good.
-        measured: the best candidates so far, the best first.
+        measured: the best candidates so far.
         ctx: randomness and progress.
     """
-    found, quality = Filled(), priced.problem.objective.quality
+    found, known, quality = Filled(), dict(measured), priced.problem.objective.quality
+    roomy = room(priced, known)
     for stream in STREAMS:
-        scores = larger(priced, evaluator, strategy, measured, ctx)
-        rows = measure_candidates(priced, scores, ctx, stream)
-        found.rows |= rows
+        best = sorted(known, key=lambda arch: -known[arch].scores[quality])[: priced.config.finalists]
+        scores = (
+            {} if roomy is None else larger(priced, roomy, evaluator, strategy, best, ctx.rng(stream), ctx.progress)
+        )
+        rows = measure_candidates(priced, {arch: scores[arch] for arch in scores if arch not in known}, ctx, stream)
         found.scores |= scores
-        best = sorted(scores, key=lambda arch: -scores[arch][quality])[: priced.config.finalists]
-        if not best or rows[best[0]].met is not False:
+        found.rows |= rows
+        known |= rows
+        if not rows or rows[max(rows, key=lambda arch: scores[arch][quality])].met is not False:
             break
-        measured = {arch: rows[arch] for arch in best}
+        roomy = room(priced, rows) or roomy  # by those that are nearest to the budget
     return found
 
 
-def larger(
-    priced: Priced, evaluator: Evaluator, strategy: Strategy, measured: Mapping[Arch, Candidate], ctx: Context
-) -> dict[Arch, Metrics]:
-    """Return the best of the networks within what measurements leave of the budget, with their final scores.
+def room(priced: Priced, measured: Mapping[Arch, Candidate]) -> Problem | None:
+    """Return the problem with the latency that may be predicted, as measured ones leave it; None where none tell."""
+    gate, ratios = priced.costs.gate, []
+    for arch, row in measured.items():
+        if row.clean and row.measured_ms is not None and row.repeat_error is not None:
+            if row.repeat_error <= MAX_REPEAT_ERROR:
+                ms = row.measured_ms * (1 + RESERVE) * (1 + row.repeat_error)
+                ratios.append(ms / float(gate.many(priced.space, [arch])[0]))
+    if not ratios:
+        return None
+    bound = priced.task.budget_ms / float(np.median(ratios))
+    return replace(priced.problem, objective=Objective({**priced.problem.objective.budgets, gate.metric: bound}))
 
-    They are what the strategy knows to be good there, by the measurement of the first, and larger variants of each.
+
+def larger(
+    priced: Priced,
+    roomy: Problem,
+    evaluator: Evaluator,
+    strategy: Strategy,
+    best: Sequence[Arch],
+    rng: Generator,
+    progress: ProgressCallback,
+) -> dict[Arch, Metrics]:
+    """Return the best of the networks within `roomy`, with their final scores.
+
+    They are what the strategy knows to be good there, and variants of the best so far, made to fit and enlarged.
 
     Args:
-        priced, evaluator, strategy, ctx: as in `fill`.
-        measured: networks with their measurements.
+        priced, evaluator, strategy: as in `fill`.
+        roomy: the problem, with the budget as measurements leave it.
+        best: so far.
+        rng: for everything that is drawn here.
+        progress: called with networks scored, all of them, and a few words.
     """
-    problem, gate = priced.problem, priced.costs.gate
-    rng = ctx.rng("filled")
-    drawn: list[Arch] = []
-    for arch, row in measured.items():
-        if row.measured_ms is None or row.repeat_error is None or row.repeat_error > MAX_REPEAT_ERROR or not row.clean:
-            continue
-        used = row.measured_ms * (1 + RESERVE) * (1 + row.repeat_error) / priced.task.budget_ms
-        bound = float(gate.many(priced.space, [arch])[0]) / used
-        roomy = replace(problem, objective=Objective({**problem.objective.budgets, gate.metric: bound}))
-        drawn += [] if drawn else strategy.within(roomy)
-        drawn += [fill_budget(roomy, arch, rng) for _ in range(DRAWN)]
+    drawn = strategy.within(roomy)
+    fitting = [repair(roomy, arch, rng) for arch in best for _ in range(VARIANTS)]
+    drawn = [*drawn, *(fill_budget(roomy, arch, rng) for arch in fitting if arch is not None)]
     unique = dict(zip(network_keys(priced.space, drawn), drawn, strict=True))
     scores = {}
-    for i, arch in enumerate(arch for arch in unique.values() if arch not in measured):
+    for i, arch in enumerate(unique.values()):
         scores[arch] = evaluator.final(arch)
-        ctx.progress(i + 1, len(unique), "using up the budget")
-    best = sorted(scores, key=lambda arch: -scores[arch][problem.objective.quality])[: 2 * priced.config.finalists]
-    return {arch: scores[arch] for arch in best}
+        progress(i + 1, len(unique), "using up the budget")
+    ranked = sorted(scores, key=lambda arch: -scores[arch][roomy.objective.quality])
+    return {arch: scores[arch] for arch in ranked[: 2 * priced.config.finalists]}
