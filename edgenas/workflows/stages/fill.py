@@ -51,11 +51,11 @@ def fill(
     """
     found, known, quality = Filled(), dict(measured), priced.problem.objective.quality
     roomy = room(priced, known)
+    if roomy is None:
+        return found
     for stream in STREAMS:
         best = sorted(known, key=lambda arch: -known[arch].scores[quality])[: priced.config.finalists]
-        scores = (
-            {} if roomy is None else larger(priced, roomy, evaluator, strategy, best, ctx.rng(stream), ctx.progress)
-        )
+        scores = larger(priced, roomy, evaluator, strategy, best, ctx.rng(stream), ctx.progress)
         rows = measure_candidates(priced, {arch: scores[arch] for arch in scores if arch not in known}, ctx, stream)
         found.scores |= scores
         found.rows |= rows
