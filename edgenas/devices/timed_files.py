@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -48,10 +49,12 @@ def time_files(
         return timings
 
     def slowed(timings: Sequence[Bench]) -> float:
+        if not all(timing.clean for timing in timings):
+            return math.inf
         # A file that repeated badly was timed again, with a reference of its own: the slowest of them decides.
         return max(timing.reference_ms for timing in timings) / quiet_ms
 
     def is_good(timings: Sequence[Bench]) -> bool:
-        return slowed(timings) <= SLOWER_BY or not all(timing.clean for timing in timings)
+        return slowed(timings) <= SLOWER_BY
 
     return quietest(run, slowed, is_good, waiting=waiting)
