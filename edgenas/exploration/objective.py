@@ -34,6 +34,21 @@ WORST_VIOLATION = 100.0
 NOT_FINITE = 1e9
 
 
+def standard_errors_below(accuracies: Sequence[float], images: int) -> list[int]:
+    """Return by how many whole standard errors each accuracy is below the best: 0 of what cannot be told from it.
+
+    Args:
+        accuracies: shares of right answers, in 0..1.
+        images: that they are shares of (binomial).
+
+    >>> standard_errors_below([0.90, 0.89, 0.86], images=305)
+    [0, 0, 2]
+    """
+    best = max(accuracies, default=0.0)
+    standard_error = max(math.sqrt(max(0.0, best * (1 - best)) / images), 1e-9)  # never 0, as it divides
+    return [int((best - accuracy) / standard_error) for accuracy in accuracies]
+
+
 @dataclass(frozen=True)
 class Limit:
     """A budget as the user gave it: an upper bound on `metric`, by a flag that takes multiples of `unit`.

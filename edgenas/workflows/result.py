@@ -33,8 +33,8 @@ class Result:
     `source` names the run whose weights were used, None if the run trained its own.
 
     `controls` are networks cut out of a trained one without a search, and the next smaller one of its family, trained
-    as the finalists were: of each `arch`, `validation_accuracy`, and `latency_ms`, measured where the device is this
-    machine. One of them is delivered if none of the search is more accurate.
+    as the finalists were: of each `arch`, `validation_accuracy`, `validation_loss` (mean cross-entropy), and
+    `latency_ms`, measured where the device is this machine. One of them is delivered if none of the search is better.
 
     `limits` holds, for each further budget, `metric`, `allowed` and what the model has `used` of it; latencies on
     further devices are predicted, from `low` to `high`, and keep within their budgets with the high end. `front` are

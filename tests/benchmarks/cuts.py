@@ -35,11 +35,13 @@ import torch
 from numpy.typing import NDArray
 
 from edgenas.errors import BudgetError
+from edgenas.exploration.objective import standard_errors_below
 from edgenas.exporters.metadata import MODELS
 from edgenas.exporters.session import outputs
 from edgenas.nn.network import Network
 from edgenas.system import checkpoint
 from edgenas.system.progress import PlainReporter, SilentReporter
+from edgenas.training.train import scores_of
 from edgenas.workflows.baseline import baseline
 from edgenas.workflows.baseline_train import train_baseline
 from edgenas.workflows.config import make_config
@@ -171,14 +173,13 @@ def run_rows(
     named = {"pretrained": arguments.network, "data": str(photos), "image_size": arguments.image_size}
     task = plain_task(checked_names(make_config({**named, "seed": seed, "output": str(run)}), Given()), Given())
     numbers = {code: number for number, code in enumerate(trained_codes(run))}
-    roles = {DELIVERED: (found.arch, found.validation_accuracy, found.measured_ms)}
-    for name, control in found.controls.items():
-        roles[name] = (str(control["arch"]), float(control["validation_accuracy"]), float(control["latency_ms"]))
-    for role, (code, validation, ms) in roles.items():
-        right = right_photos(task, code, run / f"finalist-{numbers[code]}.pt")
+    roles = {DELIVERED: (found.arch, found.measured_ms)}
+    roles |= {name: (str(control["arch"]), float(control["latency_ms"])) for name, control in found.controls.items()}
+    for role, (code, ms) in roles.items():
         yield {
             **{"seed": seed, "share": share, "budget_ms": budget_ms, "role": role, "arch": code, "ms": ms},
-            **{"validation": validation, "minutes": minutes, "right": right, "met": found.met_budget},
+            **{"minutes": minutes, "met": found.met_budget},
+            **judged(task, *trained(task, code, run / f"finalist-{numbers[code]}.pt")),
         }
 
 
@@ -219,13 +220,10 @@ def file_row(named: Row, run: Path, seed: int, share: float, role: str, minutes:
     assert found is not None and found.budget_ms is not None
     task = plain_task(checked_names(make_config({**named, "output": str(run)}), Given()), Given())
     model = (run / MODELS["fp32"]).read_bytes()
-    side = input_side(model)
-    batches = task.data.test().batches(64, size=side)
-    right = np.concatenate([outputs(model, x.contiguous().numpy()).argmax(1) == y.numpy() for x, y in batches])
     return {
         **{"seed": seed, "share": share, "budget_ms": found.budget_ms, "role": role, "arch": found.arch},
-        **{"ms": found.measured_ms, "validation": found.validation_accuracy, "minutes": minutes},
-        **{"right": right.astype(int).tolist(), "met": found.met_budget},
+        **{"ms": found.measured_ms, "minutes": minutes, "met": found.met_budget},
+        **judged(task, lambda x: torch.from_numpy(outputs(model, x.contiguous().numpy())), input_side(model)),
     }
 
 
@@ -234,14 +232,21 @@ def input_side(model: bytes) -> int:
     return int(onnx.load_from_string(model).graph.input[0].type.tensor_type.shape.dim[-1].dim_value)
 
 
-@torch.no_grad()
-def right_photos(task: Task, code: str, path: Path) -> list[int]:
-    """1 for each test photo that a trained network is right about, else 0."""
+def trained(task: Task, code: str, path: Path) -> tuple[Network, int]:
+    """Return a trained network, and the side of the images that it takes."""
     own, arch = task_of(task, code)
     network = Network(own.space.graph(arch)).eval()
     load_weights(network, checkpoint.load(path)["module"], path)
-    batches = task.data.test().batches(64, size=network.graph.input.shape[1])
-    return torch.cat([network(x).argmax(1) == y for x, y in batches]).int().tolist()
+    return network, network.graph.input.shape[1]
+
+
+@torch.no_grad()
+def judged(task: Task, logits_of: Callable[[torch.Tensor], torch.Tensor], side: int) -> Row:
+    """Return accuracy and loss on validation, and 1 for each test photo that a network is right about, else 0."""
+    validation, test = task.data.validation, task.data.test()
+    scores = scores_of(logits_of, validation.batches(64, size=side))
+    right = torch.cat([logits_of(x).argmax(1) == y for x, y in test.batches(64, size=side)]).int().tolist()
+    return {"validation": scores.accuracy, "loss": scores.loss, "validated": scores.images, "right": right}
 
 
 def table(rows: Sequence[Row]) -> list[str]:
@@ -263,7 +268,7 @@ def verdict(rows: Sequence[Row]) -> list[str]:
     for run, roles in of.items():
         controls = [row for role, row in roles.items() if role not in (DELIVERED, NOTHING) and row["met"] is not False]
         if controls and DELIVERED in roles:
-            best[run] = max(controls, key=lambda row: row["validation"])
+            best[run] = best_by_validation(controls)
             differences[run] = np.subtract(roles[DELIVERED]["right"], best[run]["right"])
     if not differences:
         return []
@@ -291,6 +296,12 @@ def verdict(rows: Sequence[Row]) -> list[str]:
     delivered = [row for row in rows if row["role"] == DELIVERED]
     met = sum(bool(row["met"]) for row in delivered)
     return [*(f"- {line}" for line in lines), f"- {met} of {len(delivered)} models within their budget"]
+
+
+def best_by_validation(rows: Sequence[Row]) -> Row:
+    """Return what a run would have delivered of these."""
+    below = standard_errors_below([row["validation"] for row in rows], rows[0]["validated"])
+    return min(zip(below, rows, strict=True), key=lambda pair: (pair[0], pair[1]["loss"]))[1]
 
 
 def _difference(differences: Sequence[NDArray[np.int64]]) -> str:

@@ -151,11 +151,13 @@ class Folds:
     Args:
         folds: how many.
         images: of all folds.
+        loss: mean cross-entropy on them, by code.
     """
 
     folds: int
     images: int
     accuracy: Mapping[str, float]
+    loss: Mapping[str, float] = field(default_factory=dict)  # earlier runs kept none
 
 
 @dataclass(frozen=True)

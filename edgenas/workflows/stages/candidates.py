@@ -9,7 +9,7 @@ import numpy as np
 from edgenas.errors import BudgetError
 from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.feasible import fill_budget, network_keys, repair
-from edgenas.exploration.objective import Metrics, in_words
+from edgenas.exploration.objective import Metrics, in_words, standard_errors_below
 from edgenas.exploration.strategy import Strategy
 from edgenas.exploration.study import Study
 from edgenas.graph.graph import Arch
@@ -181,12 +181,9 @@ def by_rank(priced: Priced, scores: Mapping[Arch, Metrics]) -> list[Arch]:
     if priced.teacher is not None:
         quality = priced.problem.objective.quality
         return sorted(scores, key=lambda arch: (-scores[arch][quality], -macs[arch], arch))
-    best = max((metrics["accuracy"] for metrics in scores.values()), default=0.0)
-    # Of a share of correct answers (binomial); never 0, as it divides.
-    standard_error = max(np.sqrt(best * (1 - best) / len(priced.data.validation)), 1e-9)
-    ranked = sorted(
-        scores, key=lambda arch: (int((best - scores[arch]["accuracy"]) / standard_error), -macs[arch], arch)
-    )
+    accuracies = [metrics["accuracy"] for metrics in scores.values()]
+    below = dict(zip(scores, standard_errors_below(accuracies, len(priced.data.validation)), strict=True))
+    ranked = sorted(scores, key=lambda arch: (below[arch], -macs[arch], arch))
     largest = max(ranked, key=lambda arch: macs[arch], default=None)
     return ranked if largest is None else _with_last(ranked, largest, priced.config.finalists)
 

@@ -18,6 +18,7 @@ from edgenas.workflows.stages.codes import fresh, is_member, of_code, selection_
 from edgenas.workflows.stages.controls import with_controls
 from edgenas.workflows.stages.deliver import (
     Chosen,
+    best_first,
     choose_unmeasured,
     decisive_accuracies,
     exported,
@@ -67,7 +68,7 @@ def choose(
         finalists = dict(enumerate(trained[first:], start=first))
         accuracy, folds = decisive_accuracies(priced, finalists, attempt, ctx)
         # The best first: the rest need no measurement once one meets the budget.
-        ranked = sorted(accuracy, key=lambda i: -accuracy[i])
+        ranked = best_first(priced, finalists, accuracy, folds)
         unknown: dict[int, Chosen] = {}
         for number, again in _turns(ranked, missed):
             files = exported(priced, trained[number], number, ctx)

@@ -116,17 +116,20 @@ def _measured(priced: Priced, archs: Sequence[Arch], ctx: Context) -> dict[Arch,
 
 
 def trained_controls(selection: Selection, trained: Sequence[Finalist]) -> dict[str, dict[str, float | str]]:
-    """Return what became of the controls, by name: `arch`, `validation_accuracy`, and `latency_ms`.
+    """Return what became of the controls, by name: `arch`, `validation_accuracy`, `validation_loss`, and `latency_ms`.
 
     Args:
         selection: with the controls.
         trained: all that was trained.
     """
-    accuracy = {finalist.code: finalist.scores.accuracy for finalist in trained}
+    scores = {finalist.code: finalist.scores for finalist in trained}
     rows = {row.arch: row for row in selection.candidates}
     latency = {code: row.predicted_ms if row.measured_ms is None else row.measured_ms for code, row in rows.items()}
     return {
-        name: {"arch": code, "validation_accuracy": accuracy[code], "latency_ms": latency[code]}
+        name: {
+            **{"arch": code, "latency_ms": latency[code]},
+            **{"validation_accuracy": scores[code].accuracy, "validation_loss": scores[code].loss},
+        }
         for name, code in selection.controls.items()
     }
 

@@ -52,7 +52,7 @@ def by_folds(task: Task, codes: Sequence[str], ctx: Context) -> Folds:
     kept = run if (run / f"{IMPORTANCE}.json").exists() else run / SOURCE
     importance = read_artefact(kept, IMPORTANCE, Importance)
     original, whole = _space(task).original, _space(task).whole
-    right = dict.fromkeys(codes, 0.0)
+    right, loss = dict.fromkeys(codes, 0.0), dict.fromkeys(codes, 0.0)
     images = 0
     for number, data in enumerate(folds(task), start=1):
         name, title = f"fold-{number}", f"fold {number} of {FOLDS}"
@@ -70,8 +70,10 @@ def by_folds(task: Task, codes: Sequence[str], ctx: Context) -> Folds:
                 file = f"{name}-{code.replace(BEHIND, '-')}"
                 scores = fine_tuned(its, ctx, network, file, arch, _short(final_settings(its)))
             right[code] += scores.accuracy * scores.images
+            loss[code] += scores.loss * scores.images
         images += len(data.validation)
-    return Folds(FOLDS, images, {code: count / images for code, count in right.items()})
+    accuracy, mean_loss = ({code: sum_ / images for code, sum_ in sums.items()} for sums in (right, loss))
+    return Folds(FOLDS, images, accuracy, mean_loss)
 
 
 def _short(settings: Settings) -> Settings:

@@ -34,7 +34,7 @@ def notes_of(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]])
     code = chosen.finalist.code
     if names := [name for name, control in chosen.selection.controls.items() if control == code]:
         lines.append(
-            f"the search found nothing that is more accurate than the control {' and '.join(names)}, which is delivered"
+            f"the search found nothing that is better than the control {' and '.join(names)}, which is delivered"
         )
     if chosen.folds:
         lines.append(_compared_by_folds(chosen.folds, code))
@@ -44,7 +44,7 @@ def notes_of(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]])
             "and --reuse this run"
         )
     elif chosen.misses:
-        lines.append(f"{chosen.misses} more accurate finalist(s) were measured above a limit and passed over")
+        lines.append(f"{chosen.misses} better finalist(s) were measured above a limit and passed over")
     if (share := _estimated_share(priced, chosen.finalist.arch)) >= WORTH_TELLING:
         lines.append(
             f"{share:.0%} of the predicted latency is estimated: the table of {task.device.name} lacks its ops"

@@ -9,6 +9,7 @@ import pytest
 from edgenas.cost.counts import CountCost
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
+from edgenas.training.train import Scores
 from edgenas.workflows.stages import controls as module
 from edgenas.workflows.stages.artefacts import Candidate, Selection
 from edgenas.workflows.stages.controls import (
@@ -118,8 +119,8 @@ def test_controls_are_measured_together_and_misses_twice(tmp_path, monkeypatch, 
 def test_what_became_of_controls_goes_by_name():
     rows = (Candidate("00", 0.5, 2.0, None, None, None), Candidate("10", 0.5, 2.0, 1.5, 0.01, True))
     selection = Selection(("00", "10"), rows, controls={"ladder": "10", "uniform": "00"})
-    trained = [SimpleNamespace(code=code, scores=SimpleNamespace(accuracy=s)) for code, s in (("00", 0.7), ("10", 0.8))]
+    trained = [SimpleNamespace(code=code, scores=Scores(s, 1.0, 300)) for code, s in (("00", 0.7), ("10", 0.8))]
     assert trained_controls(selection, trained) == {
-        "ladder": {"arch": "10", "validation_accuracy": 0.8, "latency_ms": 1.5},
-        "uniform": {"arch": "00", "validation_accuracy": 0.7, "latency_ms": 2.0},
+        "ladder": {"arch": "10", "validation_accuracy": 0.8, "validation_loss": 1.0, "latency_ms": 1.5},
+        "uniform": {"arch": "00", "validation_accuracy": 0.7, "validation_loss": 1.0, "latency_ms": 2.0},
     }

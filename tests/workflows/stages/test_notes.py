@@ -51,9 +51,7 @@ def test_where_a_trained_network_fits_whole_the_command_that_fine_tunes_it_is_na
 
 def test_a_control_that_is_delivered_is_named():
     said = notes(10.0, controls={"ladder": "0", "uniform": "0", "largest": "1"})
-    assert said == [
-        "the search found nothing that is more accurate than the control ladder and uniform, which is delivered"
-    ]
+    assert said == ["the search found nothing that is better than the control ladder and uniform, which is delivered"]
     assert notes(10.0, arch=(1,), controls={"ladder": "0"}) == []
 
 
