@@ -112,8 +112,11 @@ class Milp(Strategy):
     def within(self, problem: Problem) -> list[Arch]:
         """Return the optimum of the learned scores, and of draws from what they leave open.
 
-        Before anything is learned, where it is known what options cost, the optimum of each shape by that.
+        Before anything is learned, the optimum of each shape by what options cost. Nothing where that is not known:
+        there, few trials tell little of what was not tried.
         """
+        if self.expected is None:
+            return []
         space, program = problem.space, Program(problem.space, problem.costs, problem.objective.budgets)
         if not self.rewards:
             return self._best_of_each_shape(program)
