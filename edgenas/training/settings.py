@@ -22,6 +22,9 @@ class Settings:
     cutout: float = 0.0  # side of the square that each training image loses, as a share of the image's
     auxiliary: float = 0.0  # weight of the loss of a second classifier halfway, where the space names a place for it
     drop_path: float = 0.0  # probability, in the end, that a branch of a sum is left out; it rises from zero
+    # Batch norm goes by the statistics that it has, and learns scale and shift: of trained weights, they are of more
+    # images than a batch or an epoch of a few hundred photos.
+    frozen_statistics: bool = False
     ghost_batch: int | None = None  # images that batch norm sees at once; None: all that a process has of a batch
 
 
@@ -58,12 +61,13 @@ def batch_size_for(images: int) -> int:
 def fine_tuning(images: int) -> Settings:
     """Return the settings of a network whose weights are trained already, all but its last layer being kept near them.
 
-    Batches are small, for a few hundred photos still to give steps enough.
+    Batches are small, for a few hundred photos still to give steps enough; so batch norm keeps its statistics.
 
     Args:
         images: of the training set.
     """
-    return gentle(Settings(epochs_for(12_000, 4, images), batch_size=32 if images < 10_000 else 64))
+    settings = Settings(epochs_for(12_000, 4, images), 32 if images < 10_000 else 64, frozen_statistics=True)
+    return gentle(settings)
 
 
 def gentle(settings: Settings) -> Settings:

@@ -77,7 +77,7 @@ def train(
     device = next(module.parameters()).device
     stepper = Stepper(module, optimizer, settings.clip)
     ghosts = split_batch(min(settings.batch_size, len(data)), settings.ghost_batch)
-    module.train()
+    module.train(not settings.frozen_statistics)
     if done < steps:
         image, _ = next(data.batches(1, size=size))
         last = partial(_last_step, gradients, steps)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,16 @@ def test_training_learns(space, data):
     module = fit(network(space), data, settings=Settings(epochs=12, batch_size=16))
     scores = evaluate(module, data.validation.batches(64, size=20))
     assert scores.accuracy > 0.8 and scores.images == len(data.validation)
+
+
+def test_frozen_statistics_stay_as_they_are_while_weights_learn(space, data):
+    before = network(space).state_dict()
+    after = fit(network(space), data, settings=replace(SETTINGS, frozen_statistics=True)).state_dict()
+    statistics = {name for name in before if name.endswith((".mean", ".variance"))}
+    assert statistics and all(torch.equal(before[name], after[name]) for name in statistics)
+    assert not any(torch.equal(before[name], after[name]) for name in before.keys() - statistics)
+    moved = fit(network(space), data).state_dict()
+    assert not any(torch.equal(before[name], moved[name]) for name in statistics)
 
 
 def test_same_seed_same_weights(space, data):

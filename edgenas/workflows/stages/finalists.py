@@ -11,7 +11,8 @@ from torch import nn
 from edgenas.exploration.evaluator import Evaluator
 from edgenas.graph.graph import Arch
 from edgenas.nn.auxiliary import TrainedNetwork
-from edgenas.nn.network import Network
+from edgenas.nn.network import Network, reestimate_batch_norm
+from edgenas.pretrained.converter.space import whole_at
 from edgenas.system import distributed
 from edgenas.training.distillation import distilled
 from edgenas.training.head import fit_head
@@ -24,6 +25,7 @@ from edgenas.workflows.task import Task
 # For weights that stand for ones that were trained to the end. Where they have nearly the accuracy of those, one pass
 # at three times the rate loses two points; where they have `FAR` less, one pass at that rate leaves three to gain.
 REFINING_RATE, FAR, FAR_PASSES = 1.5e-3, 0.1, 3
+NORM_BATCHES, NORM_BATCH = 8, 64  # training images that the statistics of a cut are estimated on
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,13 @@ def fine_tuned(
     # Epochs are part of it: a checkpoint on another schedule is at another rate.
     identity = {**task.identity, "arch": task.space.code(arch), "epochs": settings.epochs}
     context = ctx.training(name, identity)
-    if network.needs_head and not (context.checkpoint and context.checkpoint.exists()):
-        fit_head(network, task.data.train, seed=task.config.seed, progress=ctx.progress)
+    if not (context.checkpoint and context.checkpoint.exists()):
+        if settings.frozen_statistics and task.teacher is None and whole_at(task.space, arch) not in (None, arch):
+            # What reads a part of the channels has statistics of all of them; cuts of a teacher come with their own.
+            batches = task.data.train.batches(NORM_BATCH, size=size, epoch=0, limit=NORM_BATCHES)
+            reestimate_batch_norm(network, batches)
+        if network.needs_head:
+            fit_head(network, task.data.train, seed=task.config.seed, progress=ctx.progress)
     train(module, gradients, task.data.train, settings, size=size, seed=task.config.seed, context=context)
     return _scored(task, network)
 
