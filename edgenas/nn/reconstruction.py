@@ -8,9 +8,9 @@ hundred images do not determine it; and behind a sum it answers for what the blo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -24,7 +24,17 @@ Options: TypeAlias = "dict[str, dict[int, dict[str, Tensor]]]"
 # Strength of the pull, in mean squares of an input channel: from 0.1 to 10 it makes little difference.
 RIDGE = 1.0
 CHUNK = 64  # images that the whole network sees at once
+LEAST_VARIANCE = 1e-8  # of a channel that gives the same everywhere
 PIXELS = 8192  # of all images together that a layer is fitted on: many times as many as it reads channels
+
+
+class Norm(NamedTuple):
+    """A batch norm of the whole network: moments (C,) of what it reads of some images, and the statistics it has."""
+
+    batch_mean: Tensor
+    batch_variance: Tensor
+    mean: Tensor
+    variance: Tensor
 
 
 class Reference:
@@ -42,18 +52,25 @@ class Reference:
         sums = _sums(whole.graph)
         names = {node.name: node.weights for node in _projections(whole.graph)}
         kept = {*names, *(sums[name][0] for name in names if name in sums)}
-        rows: dict[str, list[Tensor]] = {name: [] for name in kept}
-        with torch.no_grad():
-            for part in torch.split(images, CHUNK):
-                values = whole.values(part, kept=kept)
-                for name in kept:
-                    rows[name].append(self._rows(values[name]))
-        self.rows = {name: torch.cat(parts) for name, parts in rows.items()}
+        self.rows: dict[str, Tensor] = {}
         self.names = {group: name for name, group in names.items()}
+        self.norms: dict[str, Norm] = {}  # by group
+
+        def look(node: Node, layer: Layer, inputs: list[Tensor]) -> Tensor:
+            if layer.statistics is not None:
+                self.norms[node.weights] = Norm(*_moments(layer, inputs), layer.mean.clone(), layer.variance.clone())
+            value: Tensor = layer(*inputs)
+            if node.name in kept:
+                self.rows[node.name] = self._rows(value)
+            return value
+
+        _walk(whole, images, look)
 
     @torch.no_grad()
     def fit(self, network: Network, images: Tensor) -> Tensor:
-        """Fit the linear pointwise layers of a cut, in place; its batch norm takes the statistics of the images.
+        """Fit the linear pointwise layers of a cut, in place.
+
+        Its other batch norms get the statistics by which they give the mean and variance that the whole network's give.
 
         Args:
             network: of the same size and width as the whole one; it is left in evaluation mode.
@@ -66,20 +83,42 @@ class Reference:
         sums = _sums(network.graph)
         fitted = {node.name for node in _projections(network.graph)}
         values = {network.graph.input.name: images}
-        for node in network.graph.nodes[1:]:
-            if isinstance(node.op, Zero):
-                values[node.name] = zeros(node, images)
-                continue
-            inputs, layer = [values[name] for name in node.inputs], network.layer(node.name)
+
+        def fit(node: Node, layer: Layer, inputs: list[Tensor]) -> Tensor:
             target = self._target(node, sums.get(node.name), values) if node.name in fitted else None
-            if target is None or target.shape[1] != node.shape[0]:
-                values[node.name] = _normalised(layer, inputs)
-            else:
+            if target is not None and target.shape[1] == node.shape[0]:
                 _refit(layer, self._rows(inputs[0]), target)
-                values[node.name] = layer(*inputs)
-            for name in network.last_reads.get(node.name, ()):
-                del values[name]
-        return values[network.graph.output.name]
+            elif layer.statistics is not None:
+                self._match(node, layer, inputs)
+            value: Tensor = layer(*inputs)
+            return value
+
+        return _walk(network, images, fit, values)
+
+    def match(self, network: Network, images: Tensor) -> None:
+        """Set the statistics of batch norm alone, of the whole network at another size, in place."""
+        network.eval()
+
+        def match(node: Node, layer: Layer, inputs: list[Tensor]) -> Tensor:
+            if layer.statistics is not None:
+                self._match(node, layer, inputs)
+            value: Tensor = layer(*inputs)
+            return value
+
+        _walk(network, images, match)
+
+    def _match(self, node: Node, layer: Layer, inputs: list[Tensor]) -> None:
+        """Set the statistics by which a layer gives the mean and variance that the whole network's gives."""
+        mean, variance = _moments(layer, inputs)
+        known = self.norms.get(node.weights.partition(OPTION)[0])
+        if known is None or len(known.mean) < len(mean):
+            layer.mean.copy_(mean)
+            layer.variance.copy_(variance)
+            return
+        whole = Norm(*(tensor[: len(mean)] for tensor in known))
+        ratio = variance / whole.batch_variance.clamp_min(LEAST_VARIANCE)
+        layer.mean.copy_(mean - (whole.batch_mean - whole.mean) * ratio.sqrt())
+        layer.variance.copy_(whole.variance * ratio)
 
     def _target(self, node: Node, sum_: tuple[str, str] | None, values: dict[str, Tensor]) -> Tensor | None:
         """Pixels of what a layer should give: the whole network's; before a sum, what makes the sum equal."""
@@ -109,16 +148,38 @@ def _sums(graph: Graph) -> dict[str, tuple[str, str]]:
     return {name: (add.name, add.inputs[1 - i]) for add in adds for i, name in enumerate(add.inputs)}
 
 
-def _normalised(layer: Layer, inputs: list[Tensor]) -> Tensor:
-    """A layer's value, its batch norm having taken the statistics of all images."""
-    if layer.statistics is None:
-        return layer(*inputs)  # type: ignore[no-any-return]
-    momentum, layer.momentum = layer.momentum, 1.0
+@torch.no_grad()
+def _walk(
+    network: Network,
+    images: Tensor,
+    value_of: Callable[[Node, Layer, list[Tensor]], Tensor],
+    values: dict[str, Tensor] | None = None,
+) -> Tensor:
+    """Go through a network as it would itself, each layer's value being what `value_of` gives; return the logits."""
+    values = {} if values is None else values
+    values[network.graph.input.name] = images
+    for node in network.graph.nodes[1:]:
+        if isinstance(node.op, Zero):
+            values[node.name] = zeros(node, images)
+            continue
+        values[node.name] = value_of(node, network.layer(node.name), [values[name] for name in node.inputs])
+        for name in network.last_reads.get(node.name, ()):
+            del values[name]
+    return values[network.graph.output.name]
+
+
+def _moments(layer: Layer, inputs: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Mean and variance (C,) of what a layer's batch norm reads; its statistics stay as they are."""
+    mean, variance, momentum = layer.mean.clone(), layer.variance.clone(), layer.momentum
+    layer.momentum = 1.0
     layer.train()
-    value: Tensor = layer(*inputs)
+    layer(*inputs)
     layer.eval()
     layer.momentum = momentum
-    return value
+    found = layer.mean.clone(), layer.variance.clone()
+    layer.mean.copy_(mean)
+    layer.variance.copy_(variance)
+    return found
 
 
 def _refit(layer: Layer, x: Tensor, target: Tensor) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from edgenas.graph.graph import Arch, Graph, Node
 from edgenas.graph.ops import Parameters, Zero
-from edgenas.nn.layers import apply, initialise, leading_slice, trainable, zeros
+from edgenas.nn.layers import Statistics, apply, initialise, leading_slice, trainable, zeros
 from edgenas.nn.network import Network, last_reads
 from edgenas.spaces.base import SearchSpace
 
@@ -43,7 +43,9 @@ class Supernet(nn.Module):
         graph = self.space.graph(arch)
         return self.run(graph, x, {graph.input.name: x}, slice(1, None))[graph.output.name]
 
-    def run(self, graph: Graph, x: Tensor, values: Mapping[str, Tensor], part: slice) -> dict[str, Tensor]:
+    def run(
+        self, graph: Graph, x: Tensor, values: Mapping[str, Tensor], part: slice, *, known_statistics: bool = False
+    ) -> dict[str, Tensor]:
         """Return the values that are live behind a part of the nodes of a network of the space, by name.
 
         Args:
@@ -51,13 +53,16 @@ class Supernet(nn.Module):
             x: the images (N, C, R, R).
             values: that are live before it.
             part: of the nodes.
+            known_statistics: whether batch norm goes by those that the space comes with, where it has them.
         """
         values, last = dict(values), last_reads(graph)
         for node in graph.nodes[part]:
             if isinstance(node.op, Zero):
                 values[node.name] = zeros(node, x)
             else:
-                values[node.name] = apply(node.op, [values[name] for name in node.inputs], self.weights(node), None)
+                statistics = self.statistics(node) if known_statistics else None
+                inputs = [values[name] for name in node.inputs]
+                values[node.name] = apply(node.op, inputs, self.weights(node), statistics)
             # Nothing reads these any more: without gradients, memory holds what is live alone.
             for name in last.get(node.name, ()):
                 del values[name]
@@ -79,7 +84,25 @@ class Supernet(nn.Module):
                 for name, parameter in network.layer(node.name).weights.items():
                     # Copies, because slices are views: to train the subnet must not train the supernet.
                     parameter.copy_(weights[name])
+                if (known := self.statistics(node)) is not None:
+                    layer = network.layer(node.name)
+                    layer.mean.copy_(known.mean)
+                    layer.variance.copy_(known.variance)
         return network
+
+    def statistics(self, node: Node) -> Statistics | None:
+        """Return the statistics of batch norm that the space comes with, as `node` uses them; None if it has none.
+
+        Not of a cropped kernel: what it gives has others.
+        """
+        mean, variance = (self.space.trained.get(f"{node.weights}.{name}") for name in ("mean", "variance"))
+        if mean is None or variance is None or "scale" not in trainable(node):
+            return None
+        shape = trainable(node)["weight"]
+        if shape[2:] != tuple(self.shared[parameter_key(node.weights, "weight")].shape[2:]):
+            return None
+        device = next(self.parameters()).device
+        return Statistics(*(torch.from_numpy(t[: shape[0]]).to(device) for t in (mean, variance)), momentum=0.0)
 
     @torch.no_grad()
     def load_subnet(self, network: Network) -> None:

@@ -51,7 +51,8 @@ class Divergence:
             graph = self.supernet.space.graph(arch)
             x = resized(self.images, graph.input.shape[1])
             known = self._prefix.upto(graph) if self._prefix else None
-            found = self.supernet.run(graph, x, *(known or ({graph.input.name: x}, slice(1, None))))
+            start, part = known or ({graph.input.name: x}, slice(1, None))
+            found = self.supernet.run(graph, x, start, part, known_statistics=True)
             self._logits[arch] = found[graph.output.name].float()
         return self._logits[arch]
 
@@ -77,7 +78,8 @@ class Prefix:
         same = next((i for i, (mine, theirs) in enumerate(pairs) if mine != theirs), 0)
         if same < self.done:
             return None
-        self.values = self.supernet.run(self.graph, self.x, self.values, slice(self.done, same))
+        part = slice(self.done, same)
+        self.values = self.supernet.run(self.graph, self.x, self.values, part, known_statistics=True)
         self.done = same
         rest = other.nodes[same:]
         needed = {name for node in rest for name in node.inputs} - {node.name for node in rest}

@@ -79,15 +79,26 @@ class SupernetEvaluator:
         network = self.supernet.subnet(arch).to(memory_format=torch.channels_last)
         whole = None if self.teacher is None else whole_at(self.supernet.space, arch)
         batches = self._training(self._side(arch))
-        if whole is None or whole == arch:
+        if whole is None:
             reestimate_batch_norm(network, batches)
             return network, None
         images = torch.cat([x for x, _ in batches])[: _fitted_images(self._side(arch))]
+        largest = self.supernet.space.whole
+        if arch == largest:  # as it was trained
+            return network.eval(), None
+        if arch == whole:  # at another size it gives what it gave, on average
+            self._reference(largest).match(network, images)
+            return network, None
+        return network, self._reference(whole).fit(network, images)
+
+    def _reference(self, whole: Arch) -> Reference:
         if whole not in self._references:
             if len(self._references) == REFERENCES:
                 del self._references[next(iter(self._references))]
+            side = self._side(whole)
+            images = torch.cat([x for x, _ in self._training(side)])[: _fitted_images(side)]
             self._references[whole] = Reference(self._fitted(whole)[0], images)
-        return network, self._references[whole].fit(network, images)
+        return self._references[whole]
 
     @torch.no_grad()
     def _compared(self, arch: Arch) -> Metrics:
