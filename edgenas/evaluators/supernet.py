@@ -67,6 +67,8 @@ def build(priced: Priced, ctx: Context) -> SupernetEvaluator:
     shape = data.shape
     seconds = partial(step_seconds, supernet, gradients, shape, settings.batch_size)
     settings = ctx.planned("supernet", settings, len(data.train), seconds, SHARE)
+    if settings.epochs:
+        supernet.forget_statistics()
     train(
         supernet,
         gradients,

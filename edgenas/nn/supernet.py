@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -13,13 +14,15 @@ from edgenas.nn.layers import Statistics, apply, initialise, leading_slice, trai
 from edgenas.nn.network import Network, last_reads
 from edgenas.spaces.base import SearchSpace
 
+STATISTICS = ("mean", "variance")  # of batch norm
+
 
 class Supernet(nn.Module):
     """All networks of a space; each call runs one of them on slices of the shared weights.
 
     A group's tensor is the largest over all alternatives and allowed shape choices. A smaller op takes the leading
     channels and the centre of the kernel. Batch norm shares scale and shift, and normalises with the batch's own
-    statistics; running ones are estimated for each subnet (`reestimate_batch_norm`).
+    statistics while it is trained. Those that trained weights came with stay with them until they are trained on.
     """
 
     def __init__(self, space: SearchSpace, generator: torch.Generator | None = None) -> None:
@@ -30,6 +33,13 @@ class Supernet(nn.Module):
         self.groups = weight_groups(space.supergraph(s) for s in space.all_statics())
         self.shared = nn.ParameterDict()
         for group, (node, shapes) in self.groups.items():
+            if space.trained and "scale" in shapes:
+                for name in STATISTICS:
+                    known = space.trained.get(f"{group}.{name}")
+                    tensor = torch.full(shapes["scale"], math.nan)  # not known
+                    if known is not None:
+                        tensor.copy_(leading_slice(torch.from_numpy(known), shapes["scale"]))
+                    self.register_buffer(parameter_key(group, name), tensor)
             for name, shape in shapes.items():
                 parameter = nn.Parameter(torch.empty(shape))
                 with torch.no_grad():
@@ -53,7 +63,7 @@ class Supernet(nn.Module):
             x: the images (N, C, R, R).
             values: that are live before it.
             part: of the nodes.
-            known_statistics: whether batch norm goes by those that the space comes with, where it has them.
+            known_statistics: whether batch norm goes by those of `statistics`, where they are known.
         """
         values, last = dict(values), last_reads(graph)
         for node in graph.nodes[part]:
@@ -76,7 +86,10 @@ class Supernet(nn.Module):
         }
 
     def subnet(self, arch: Arch) -> Network:
-        """Return a network with copies of the shared weights; its batch-norm statistics are yet to be estimated."""
+        """Return a network with copies of the shared weights, and of statistics that are known.
+
+        Its own are yet to be estimated (`reestimate_batch_norm`), unless it is the network that all weights came with.
+        """
         network = Network(self.space.graph(arch)).to(next(self.parameters()).device)
         with torch.no_grad():
             for node in network.graph.priced:
@@ -91,18 +104,27 @@ class Supernet(nn.Module):
         return network
 
     def statistics(self, node: Node) -> Statistics | None:
-        """Return the statistics of batch norm that the space comes with, as `node` uses them; None if it has none.
+        """Return the statistics of batch norm that the weights came with, as `node` uses them; None if not known.
 
         Not of a cropped kernel: what it gives has others.
         """
-        mean, variance = (self.space.trained.get(f"{node.weights}.{name}") for name in ("mean", "variance"))
-        if mean is None or variance is None or "scale" not in trainable(node):
+        mean, variance = (self._buffers.get(parameter_key(node.weights, name)) for name in STATISTICS)
+        if mean is None or variance is None or bool(mean[0].isnan()):
             return None
         shape = trainable(node)["weight"]
         if shape[2:] != tuple(self.shared[parameter_key(node.weights, "weight")].shape[2:]):
             return None
-        device = next(self.parameters()).device
-        return Statistics(*(torch.from_numpy(t[: shape[0]]).to(device) for t in (mean, variance)), momentum=0.0)
+        return Statistics(mean[: shape[0]], variance[: shape[0]], momentum=0.0)
+
+    @property
+    def knows_statistics(self) -> bool:
+        """Tell whether the weights are still those that the statistics of batch norm belong to."""
+        return any(not bool(tensor.isnan().any()) for tensor in self.buffers())
+
+    def forget_statistics(self) -> None:
+        """Drop the statistics that the weights came with, as they are trained on, all networks together."""
+        for tensor in self.buffers():
+            tensor.fill_(math.nan)
 
     @torch.no_grad()
     def load_subnet(self, network: Network) -> None:

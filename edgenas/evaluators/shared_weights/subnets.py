@@ -79,14 +79,14 @@ class SupernetEvaluator:
         network = self.supernet.subnet(arch).to(memory_format=torch.channels_last)
         whole = None if self.teacher is None else whole_at(self.supernet.space, arch)
         batches = self._training(self._side(arch))
-        if whole is None:
+        if whole is None or (arch == whole and not self.supernet.knows_statistics):
             reestimate_batch_norm(network, batches)
             return network, None
-        images = torch.cat([x for x, _ in batches])[: _fitted_images(self._side(arch))]
         largest = self.supernet.space.whole
         if arch == largest:  # as it was trained
             return network.eval(), None
-        if arch == whole:  # at another size it gives what it gave, on average
+        images = torch.cat([x for x, _ in batches])[: _fitted_images(self._side(arch))]
+        if arch == whole:  # at another size each layer gives what it gave, on average
             self._reference(largest).match(network, images)
             return network, None
         return network, self._reference(whole).fit(network, images)

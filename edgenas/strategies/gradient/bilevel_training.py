@@ -106,6 +106,7 @@ class BilevelTraining:
         self.supergraph = space.supergraph(statics)
         generator = torch.Generator().manual_seed(seed)
         self.supernet = Supernet(space, generator).to(torch.device(device))
+        self.supernet.forget_statistics()
         self.supernet.to(memory_format=torch.channels_last)
         _fix_scales(self.supernet)
         self.alphas = Alphas(space, rng).to(device)

@@ -128,6 +128,7 @@ def path_training(priced: Priced, paths_a_step: int) -> PathTraining:
     """Return fresh weights to be trained, on fewer images where each step trains more paths."""
     config, images, space = priced.config, priced.data.train, priced.problem.space
     supernet = Supernet(space, torch.Generator().manual_seed(config.seed)).to(torch.device(priced.torch_device))
+    supernet.forget_statistics()
     epochs = config.search_epochs or epochs_for(IMAGES // paths_a_step, 4, len(images))
     settings = Settings(epochs, batch_size_for(len(images)), ghost_batch=config.ghost_batch)
     return PathTraining(supernet.to(memory_format=torch.channels_last), images, settings, seed=config.seed)
