@@ -16,7 +16,7 @@ from edgenas.graph.graph import Arch
 from edgenas.nn.network import Network, reestimate_batch_norm
 from edgenas.nn.reconstruction import Reference
 from edgenas.nn.supernet import Supernet
-from edgenas.pretrained.converter.space import whole_at
+from edgenas.pretrained.converter.space import PretrainedSpace, whole_at
 from edgenas.training.distillation import Teacher, resized
 from edgenas.training.train import Scores, evaluate, scores_of
 
@@ -76,18 +76,18 @@ class SupernetEvaluator:
 
     def _fitted(self, arch: Arch) -> tuple[Network, Tensor | None]:
         """The slice that `arch` is, and the logits that it gives the images that it was fitted on, if it was."""
-        network = self.supernet.subnet(arch).to(memory_format=torch.channels_last)
-        whole = None if self.teacher is None else whole_at(self.supernet.space, arch)
+        space, network = self.supernet.space, self.supernet.subnet(arch).to(memory_format=torch.channels_last)
+        whole = None if self.teacher is None else whole_at(space, arch)
         batches = self._training(self._side(arch))
         if whole is None or (arch == whole and not self.supernet.knows_statistics):
             reestimate_batch_norm(network, batches)
             return network, None
-        largest = self.supernet.space.whole
-        if arch == largest:  # as it was trained
+        assert isinstance(space, PretrainedSpace)
+        if arch == space.whole:  # as it was trained
             return network.eval(), None
         images = torch.cat([x for x, _ in batches])[: _fitted_images(self._side(arch))]
         if arch == whole:  # at another size each layer gives what it gave, on average
-            self._reference(largest).match(network, images)
+            self._reference(space.whole).match(network, images)
             return network, None
         return network, self._reference(whole).fit(network, images)
 
