@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -24,7 +24,7 @@ from edgenas.workflows.task import Priced
 
 LADDER, UNIFORM, LARGEST, SMALLER = "ladder", "uniform", "largest", "smaller"
 ALL_UP_TO = 5_000  # training images: beyond, three more trainings take as long as the whole search
-TRIES = 4  # networks of a control that are measured, until one meets the budget
+TRIES, ROUNDS = 4, 3  # networks of a control that are measured together, and how often, until one meets the budget
 
 
 def wanted_controls(config: Config, images: int) -> tuple[str, ...]:
@@ -39,7 +39,7 @@ def wanted_controls(config: Config, images: int) -> tuple[str, ...]:
 
 
 def control_networks(priced: Priced, ctx: Context, name: str) -> list[Arch]:
-    """Return the architectures of a control that may meet the budget, the best first, a few at most.
+    """Return the architectures of a control that may meet the budget, the best first, a dozen at most.
 
     On this machine a measurement decides among them; elsewhere they are predicted to meet it.
 
@@ -63,7 +63,7 @@ def control_networks(priced: Priced, ctx: Context, name: str) -> list[Arch]:
     archs = list(_uniform(space, ladder)) if name == UNIFORM else ladder
     kept = [arch for arch, fits in zip(archs, _hopeful(priced).feasible(archs), strict=True) if fits]
     macs = dict(zip(kept, priced.costs.macs.many(space, kept), strict=True))
-    return list(islice(sorted(kept, key=lambda arch: -macs[arch]), TRIES))
+    return list(islice(sorted(kept, key=lambda arch: -macs[arch]), TRIES * ROUNDS))
 
 
 def with_controls(priced: Priced, evaluator: Evaluator, selection: Selection, ctx: Context) -> Selection:
@@ -85,18 +85,33 @@ def with_controls(priced: Priced, evaluator: Evaluator, selection: Selection, ct
     for own, of in _by_network(priced, names):
         tries = {name: control_networks(own, ctx, name) for name in of}
         code_of = own.space.code if own is priced else partial(member_code, own)
-        unknown = [arch for archs in tries.values() for arch in archs if code_of(arch) not in rows]
-        rows |= {code_of(arch): replace(row, arch=code_of(arch)) for arch, row in _measured(own, unknown, ctx).items()}
-        for name, archs in tries.items():
-            arch = next((arch for arch in archs if rows[code_of(arch)].met is not False), None)
-            if arch is None:
-                continue
+        for name, arch in _first_that_fit(own, tries, rows, code_of, ctx).items():
             controls[name] = code = code_of(arch)
             if own is priced and rows[code].accuracy is None:
                 scores = evaluator.final(arch)
                 rows[code] = replace(rows[code], accuracy=scores[ACCURACY], agreement=scores.get(AGREEMENT))
     finalists = tuple(dict.fromkeys((*selection.finalists, *controls.values())))
     return replace(selection, finalists=finalists, candidates=tuple(rows.values()), controls=controls)
+
+
+def _first_that_fit(
+    priced: Priced,
+    tries: Mapping[str, Sequence[Arch]],
+    rows: dict[str, Candidate],
+    code_of: Callable[[Arch], str],
+    ctx: Context,
+) -> dict[str, Arch]:
+    """Of each control the first network that is not measured above the budget; what was measured goes to `rows`."""
+    found: dict[str, Arch] = {}
+    for first in range(0, TRIES * ROUNDS, TRIES):
+        left = {name: archs[first : first + TRIES] for name, archs in tries.items() if name not in found}
+        unknown = [arch for archs in left.values() for arch in archs if code_of(arch) not in rows]
+        new = _measured(priced, unknown, ctx) if unknown else {}
+        rows |= {code_of(arch): replace(row, arch=code_of(arch)) for arch, row in new.items()}
+        for name, archs in left.items():
+            fitting = [arch for arch in archs if rows[code_of(arch)].met is not False]
+            found |= {name: fitting[0]} if fitting else {}
+    return found
 
 
 def _by_network(priced: Priced, names: Sequence[str]) -> Iterator[tuple[Priced, list[str]]]:
