@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -109,7 +109,7 @@ def apply(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor], st
             x, stride = _read(x, op.kernel, op.stride)
             bias = parameters.get("bias")
             y = F.conv2d(x, parameters["weight"], bias, stride, (top, left), op.dilation, op.groups)
-            return ACTIVATION[op.act](_normalise(y, op, parameters, statistics) if "scale" in parameters else y)
+            return normed(op, y, parameters, statistics) if "scale" in parameters else ACTIVATION[op.act](y)
         case FactorizedReduce():
             y = _factorized_reduce(x, parameters["weight"], parameters.get("bias"))
             return _normalise(y, op, parameters, statistics) if "scale" in parameters else y
@@ -182,6 +182,18 @@ def fold(op: Op, parameters: Mapping[str, Tensor], statistics: Statistics) -> di
     factor = parameters["scale"] / torch.sqrt(statistics.variance + (epsilon(op) or 0))
     weight = parameters["weight"] * factor.reshape(-1, 1, 1, 1)
     return {"weight": weight, "bias": parameters["shift"] - statistics.mean * factor}
+
+
+def before_norm(op: Op, inputs: Sequence[Tensor], parameters: Mapping[str, Tensor]) -> Tensor:
+    """Return what the batch norm of an op reads."""
+    plain = replace(op, act="none") if isinstance(op, Conv) else op
+    return apply(plain, inputs, {"weight": parameters["weight"]}, None)
+
+
+def normed(op: Op, y: Tensor, parameters: Mapping[str, Tensor], statistics: Statistics | None) -> Tensor:
+    """Return an op's output from what its batch norm reads; arguments as those of `apply`."""
+    y = _normalise(y, op, parameters, statistics)
+    return ACTIVATION[op.act](y) if isinstance(op, Conv) else y
 
 
 def _normalise(y: Tensor, op: Op, parameters: Mapping[str, Tensor], statistics: Statistics | None) -> Tensor:

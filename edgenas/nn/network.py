@@ -60,6 +60,11 @@ class Layer(nn.Module):
             return None
         return Statistics(self.mean, self.variance, self.momentum if self.training else 0.0)
 
+    def folded(self) -> dict[str, Tensor]:
+        """Return its parameters with batch norm folded in."""
+        statistics = self.statistics
+        return dict(self.weights) if statistics is None else fold(self.op, self.weights, statistics)
+
     def forward(self, *inputs: Tensor) -> Tensor:
         """Return the op's output (N, C, H, W), or (N, classes) from a Linear."""
         return apply(self.op, inputs, self.weights, self.statistics)
@@ -131,17 +136,22 @@ class Network(nn.Module):
             for name, tensor in self.layer(node.name).tensors().items()
         }
 
+    @torch.no_grad()
+    def merged(self) -> Network:
+        """Return the network with its batch norm folded into the convolutions: the same logits in less time."""
+        found = Network(self.graph, folded=True).to(next(self.parameters()).device)
+        for mine, own in zip(self.layers, found.layers, strict=True):
+            assert isinstance(mine, Layer) and isinstance(own, Layer)
+            for name, tensor in mine.folded().items():
+                own.weights[name].copy_(tensor)
+        return found.to(memory_format=torch.channels_last).eval()
+
     def folded(self) -> dict[str, np.ndarray]:
         """Return the weights for export, batch norm folded: float32 arrays by `<node>.<parameter>`."""
         arrays = {}
         with torch.no_grad():
             for node in self.graph.priced:
-                layer = self.layer(node.name)
-                parameters: dict[str, Tensor] = dict(layer.weights)
-                statistics = layer.statistics
-                if statistics is not None:
-                    parameters = fold(layer.op, parameters, statistics)
-                for name, tensor in parameters.items():
+                for name, tensor in self.layer(node.name).folded().items():
                     arrays[f"{node.name}.{name}"] = np.ascontiguousarray(tensor.float().cpu().numpy())
         return arrays
 

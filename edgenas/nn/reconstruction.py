@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from edgenas.graph.graph import OPTION, Graph, Node
 from edgenas.graph.ops import Add, Conv, Zero
-from edgenas.nn.layers import zeros
+from edgenas.nn.layers import before_norm, normed, zeros
 from edgenas.nn.network import Layer, Network
 
 Options: TypeAlias = "dict[str, dict[int, dict[str, Tensor]]]"
@@ -40,15 +41,17 @@ class Norm(NamedTuple):
 class Reference:
     """What the layers of a whole network give some images, and cuts of it are fitted to."""
 
-    def __init__(self, whole: Network, images: Tensor) -> None:
+    def __init__(self, whole: Network, images: Tensor, original: Reference | None = None) -> None:
         """Keep pixels of what its linear pointwise layers, and the sums behind them, give.
 
         Args:
             whole: with the statistics of batch norm that belong to such images; it is left in evaluation mode.
             images: (N, C, R, R), at the network's size.
+            original: of the same network at the size that its statistics belong to; those of this size are set by it,
+                in place, so that each layer gives the mean and variance that it gives there.
         """
         self.each = -(-PIXELS // len(images))  # pixels of each image
-        whole.eval()
+        self.whole = whole.eval()
         sums = _sums(whole.graph)
         names = {node.name: node.weights for node in _projections(whole.graph)}
         kept = {*names, *(sums[name][0] for name in names if name in sums)}
@@ -57,9 +60,7 @@ class Reference:
         self.norms: dict[str, Norm] = {}  # by group
 
         def look(node: Node, layer: Layer, inputs: list[Tensor]) -> Tensor:
-            if layer.statistics is not None:
-                self.norms[node.weights] = Norm(*_moments(layer, inputs), layer.mean.clone(), layer.variance.clone())
-            value: Tensor = layer(*inputs)
+            value = _value(layer, inputs, partial(self._note, original, node, layer))
             if node.name in kept:
                 self.rows[node.name] = self._rows(value)
             return value
@@ -88,28 +89,26 @@ class Reference:
             target = self._target(node, sums.get(node.name), values) if node.name in fitted else None
             if target is not None and target.shape[1] == node.shape[0]:
                 _refit(layer, self._rows(inputs[0]), target)
-            elif layer.statistics is not None:
-                self._match(node, layer, inputs)
-            value: Tensor = layer(*inputs)
-            return value
+                value: Tensor = layer(*inputs)
+                return value
+            return _value(layer, inputs, partial(self._match, node, layer))
 
         return _walk(network, images, fit, values)
 
-    def match(self, network: Network, images: Tensor) -> None:
-        """Set the statistics of batch norm alone, of the whole network at another size, in place."""
-        network.eval()
+    def _note(self, original: Reference | None, node: Node, layer: Layer, mean: Tensor, variance: Tensor) -> None:
+        """Keep the moments of what a layer's batch norm reads, and the statistics that it has then."""
+        if original is not None:
+            original._match(node, layer, mean, variance)
+        self.norms[node.weights] = Norm(mean, variance, layer.mean.clone(), layer.variance.clone())
 
-        def match(node: Node, layer: Layer, inputs: list[Tensor]) -> Tensor:
-            if layer.statistics is not None:
-                self._match(node, layer, inputs)
-            value: Tensor = layer(*inputs)
-            return value
+    def _match(self, node: Node, layer: Layer, mean: Tensor, variance: Tensor) -> None:
+        """Set the statistics by which a layer gives the mean and variance that the whole network's gives.
 
-        _walk(network, images, match)
-
-    def _match(self, node: Node, layer: Layer, inputs: list[Tensor]) -> None:
-        """Set the statistics by which a layer gives the mean and variance that the whole network's gives."""
-        mean, variance = _moments(layer, inputs)
+        Args:
+            node: the layer's.
+            layer: changed in place.
+            mean, variance: (C,) of what its batch norm reads.
+        """
         known = self.norms.get(node.weights.partition(OPTION)[0])
         if known is None or len(known.mean) < len(mean):
             layer.mean.copy_(mean)
@@ -168,18 +167,18 @@ def _walk(
     return values[network.graph.output.name]
 
 
-def _moments(layer: Layer, inputs: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean and variance (C,) of what a layer's batch norm reads; its statistics stay as they are."""
-    mean, variance, momentum = layer.mean.clone(), layer.variance.clone(), layer.momentum
-    layer.momentum = 1.0
-    layer.train()
-    layer(*inputs)
-    layer.eval()
-    layer.momentum = momentum
-    found = layer.mean.clone(), layer.variance.clone()
-    layer.mean.copy_(mean)
-    layer.variance.copy_(variance)
-    return found
+def _value(layer: Layer, inputs: list[Tensor], told: Callable[[Tensor, Tensor], None]) -> Tensor:
+    """A layer's output; `told` gets mean and variance (C,) of what its batch norm reads, and may set its statistics."""
+    if layer.statistics is None:
+        plain: Tensor = layer(*inputs)
+        return plain
+    y = before_norm(layer.op, inputs, layer.weights)
+    rows = y.permute(0, 2, 3, 1).reshape(-1, y.shape[1])
+    # As products: sums along this axis take a multiple of the time.
+    each = rows.new_full((1, len(rows)), 1 / len(rows))
+    mean = (each @ rows)[0]
+    told(mean, ((each @ rows.square())[0] - mean.square()).clamp_min(0.0))
+    return normed(layer.op, y, layer.weights, layer.statistics)
 
 
 def _refit(layer: Layer, x: Tensor, target: Tensor) -> None:

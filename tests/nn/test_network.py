@@ -9,8 +9,9 @@ from torch import Tensor
 from edgenas.graph.graph import Graph
 from edgenas.graph.ops import Choose, Zero
 from edgenas.nn.layers import apply
-from edgenas.nn.network import MOMENTUM, Network, reestimate_batch_norm
+from edgenas.nn.network import MOMENTUM, Network, fresh_network, reestimate_batch_norm
 from tests._toys import Cell, Recipe, Shared, all_archs, recipes
+from tests.pretrained.converter.test_space import space_of
 
 
 def batches(shape, count: int = 3, size: int = 8, seed: int = 0) -> list[tuple[Tensor, Tensor]]:
@@ -128,3 +129,15 @@ def test_state_dict_round_trip():
     other.load_state_dict(net.state_dict())
     x, _ = batches((2, 6, 6), seed=1)[0]
     assert torch.equal(net(x), other.eval()(x))
+
+
+@pytest.mark.parametrize("family", ["lite", "mobilenet_v3", "resnet"])
+def test_a_merged_network_gives_the_same_logits(family):
+    space = space_of(family, 64, classes=3)[1]
+    net = fresh_network(space, space.whole, 0, "cpu")
+    x = torch.randn((8, 3, 64, 64), generator=torch.Generator().manual_seed(0))
+    reestimate_batch_norm(net, [(x, torch.zeros(8))])
+    with torch.no_grad():
+        merged = net.merged()
+        torch.testing.assert_close(merged(x), net(x), rtol=1e-4, atol=1e-5)
+    assert not any(name.endswith(("mean", "variance")) for name in merged.state_dict())

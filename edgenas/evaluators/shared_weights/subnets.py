@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -27,6 +28,7 @@ NORM_BATCHES, BATCH_SIZE = 2, 128  # training images that batch norm is re-estim
 # Those that cuts are fitted on: all of them up to 128 pixels, fewer of larger ones, whose values are kept in memory.
 FITTED_PIXELS, LEAST_FITTED = 256 * 128**2, 64
 CUT_IMAGES = 512  # of validation, that cuts are compared on beside the training images: no labels are asked for
+KEPT_BYTES = 1 << 28  # of images in other sizes than the teacher's
 REFERENCES = 8  # sizes whose reference is kept, each in some 50 MB
 
 
@@ -46,11 +48,12 @@ class SupernetEvaluator:
     def __init__(self, supernet: Supernet, data: Data, *, teacher: Teacher | None = None) -> None:
         """Score slices of `supernet` on images of `data`.
 
-        Batches are made once per resolution and kept; of cuts, which come in many, at the teacher's size alone.
+        Batches are made once per resolution and kept; of cuts, which come in many, as far as there is room.
         """
         self.supernet, self.data, self.teacher = supernet, data, teacher
         self._references: dict[Arch, Reference] = {}
         self._batches: dict[int, tuple[Batches, Batches]] = {}
+        self._resized: dict[int, tuple[Batches, Batches]] = {}  # of cuts, by size
         self._labels: Tensor | None = None
         self._known: dict[Arch, Metrics] = {}
 
@@ -76,29 +79,37 @@ class SupernetEvaluator:
 
     def _fitted(self, arch: Arch) -> tuple[Network, Tensor | None]:
         """The slice that `arch` is, and the logits that it gives the images that it was fitted on, if it was."""
-        space, network = self.supernet.space, self.supernet.subnet(arch).to(memory_format=torch.channels_last)
+        space = self.supernet.space
+        network = self.supernet.subnet(arch).to(memory_format=torch.channels_last)
         whole = None if self.teacher is None else whole_at(space, arch)
         batches = self._training(self._side(arch))
-        if whole is None or (arch == whole and not self.supernet.knows_statistics):
+        if whole is None:
             reestimate_batch_norm(network, batches)
             return network, None
-        assert isinstance(space, PretrainedSpace)
-        if arch == space.whole:  # as it was trained
-            return network.eval(), None
-        images = torch.cat([x for x, _ in batches])[: _fitted_images(self._side(arch))]
-        if arch == whole:  # at another size each layer gives what it gave, on average
-            self._reference(space.whole).match(network, images)
-            return network, None
-        return network, self._reference(whole).fit(network, images)
+        if arch == whole:
+            return copy.deepcopy(self._reference(whole).whole), None
+        return network, self._reference(whole).fit(network, self._fitting(arch))
 
     def _reference(self, whole: Arch) -> Reference:
+        """What cuts at a size are fitted to; weights that were trained on have statistics of their own at each size."""
         if whole not in self._references:
-            if len(self._references) == REFERENCES:
-                del self._references[next(iter(self._references))]
-            side = self._side(whole)
-            images = torch.cat([x for x, _ in self._training(side)])[: _fitted_images(side)]
-            self._references[whole] = Reference(self._fitted(whole)[0], images)
+            space, network = self.supernet.space, self.supernet.subnet(whole).to(memory_format=torch.channels_last)
+            assert isinstance(space, PretrainedSpace)
+            original = None
+            if not self.supernet.knows_statistics:
+                reestimate_batch_norm(network, self._training(self._side(whole)))
+            elif whole != space.whole:
+                original = self._reference(space.whole)
+            others = [arch for arch in self._references if arch != space.whole]
+            if len(others) == REFERENCES:
+                del self._references[others[0]]
+            self._references[whole] = Reference(network, self._fitting(whole), original)
         return self._references[whole]
+
+    def _fitting(self, arch: Arch) -> Tensor:
+        """Training images that cuts of a size are fitted on."""
+        side = self._side(arch)
+        return torch.cat([x for x, _ in self._training(side)])[: _fitted_images(side)]
 
     @torch.no_grad()
     def _compared(self, arch: Arch) -> Metrics:
@@ -109,7 +120,8 @@ class SupernetEvaluator:
             network, fitted = self._fitted(arch)
             if fitted is None:
                 fitted = torch.cat([network(x) for x, _ in self._training(side)])
-            validation = [network(x).float() for x, _ in self._validation(side)]
+            merged = network.merged()
+            validation = [merged(x).float() for x, _ in self._validation(side)]
             ours = torch.cat([fitted[:images].float(), *validation]).log_softmax(1)
             nats = max(0.0, float(F.kl_div(ours, self._soft_labels(images), reduction="batchmean")))
             given = iter(validation)
@@ -140,7 +152,13 @@ class SupernetEvaluator:
     def _kept(self, split: int, size: int) -> Batches:
         if self.teacher is None:
             return self._batches_at(size, SEARCH_IMAGES)[split]
-        return [(resized(x, size), y) for x, y in self._batches_at(self.teacher.side, CUT_IMAGES)[split]]
+        if size not in self._resized:
+            kept = self._batches_at(self.teacher.side, CUT_IMAGES)
+            training, validation = ([(resized(x, size), y) for x, y in batches] for batches in kept)
+            while sum(map(_bytes, self._resized.values())) > KEPT_BYTES:
+                del self._resized[next(iter(self._resized))]
+            self._resized[size] = training, validation
+        return self._resized[size][split]
 
     def _batches_at(self, size: int, images: int) -> tuple[Batches, Batches]:
         """Training and validation."""
@@ -160,6 +178,10 @@ class SupernetEvaluator:
 def _fitted_images(side: int) -> int:
     """The training images that cuts of a size are fitted on, at most."""
     return max(LEAST_FITTED, FITTED_PIXELS // side**2)
+
+
+def _bytes(splits: tuple[Batches, Batches]) -> int:
+    return sum(x.nbytes for batches in splits for x, _ in batches)
 
 
 def _metrics(scores: Scores) -> Metrics:
