@@ -41,6 +41,7 @@ from edgenas.exporters.session import outputs
 from edgenas.nn.network import Network
 from edgenas.system import checkpoint
 from edgenas.system.progress import PlainReporter, SilentReporter
+from edgenas.system.threads import configure_threads
 from edgenas.training.train import scores_of
 from edgenas.workflows.baseline import baseline
 from edgenas.workflows.baseline_train import train_baseline
@@ -62,6 +63,7 @@ Row = dict[str, Any]
 
 def main() -> None:
     """Search for every seed and share, and record."""
+    configure_threads()  # as the command does
     own, more = (sys.argv[1:], []) if "--" not in sys.argv else _parted(sys.argv[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)

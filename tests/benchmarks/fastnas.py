@@ -29,6 +29,7 @@ from edgenas.graph.ops import Conv
 from edgenas.nn.network import Layer, Network
 from edgenas.pretrained.families.efficientnet_lite import Conv2dSame
 from edgenas.runtimes.bench import bench
+from edgenas.system.threads import configure_threads
 from edgenas.training.context import TrainingContext
 from edgenas.training.distillation import Teacher
 from edgenas.training.train import evaluate, train
@@ -48,6 +49,7 @@ SHARES = tuple(round(0.9 - 0.05 * i, 2) for i in range(16))  # of the teacher's 
 
 def main() -> None:
     """Prune, train, measure, and record."""
+    configure_threads()  # as the command does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--output", type=Path, required=True)

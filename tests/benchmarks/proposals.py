@@ -16,6 +16,7 @@ from pathlib import Path
 
 from edgenas.system.progress import PlainReporter
 from edgenas.system.run_folder import read_artefact
+from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import make_config, read_run
 from edgenas.workflows.result import Result
 from edgenas.workflows.search import search
@@ -29,6 +30,7 @@ DROPPED = ("output", "strategy", "evaluator", "options", "trials", "finalists", 
 
 def main() -> None:
     """Search by every strategy, and record."""
+    configure_threads()  # as the command does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("--output", type=Path, required=True)

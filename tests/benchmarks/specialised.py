@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from edgenas.system.progress import PlainReporter, Reporter
+from edgenas.system.threads import configure_threads
 from edgenas.workflows.result import Result
 from edgenas.workflows.source_run import settings
 from edgenas.workflows.specialize import specialize
@@ -30,6 +31,7 @@ BRIEF: dict[str, Any] = {"finalists": 1, "trials": 8}
 
 def main() -> None:
     """Run, print and record."""
+    configure_threads()  # as the command does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--strategy", default="random", help="whose supernets")

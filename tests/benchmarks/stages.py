@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from edgenas.system.progress import PlainReporter, SilentReporter
+from edgenas.system.threads import configure_threads
 from edgenas.workflows.baseline import baseline
 from edgenas.workflows.config import make_config
 from edgenas.workflows.result import Result
@@ -35,6 +36,7 @@ COLUMNS = {
 
 def main() -> None:
     """Search with and without a bound, and record."""
+    configure_threads()  # as the command does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)

@@ -24,6 +24,7 @@ from edgenas.nn.network import Network
 from edgenas.pretrained import efficientnet_lite0
 from edgenas.system import checkpoint
 from edgenas.system.progress import SilentReporter
+from edgenas.system.threads import configure_threads
 from edgenas.workflows.config import make_config
 from edgenas.workflows.given import Given
 from edgenas.workflows.setup import checked_names, plain_task
@@ -38,6 +39,7 @@ BATCH, RATE, DECAY = 32, 1e-3, 0.02  # of the plain loop
 
 def main() -> None:
     """Train both ways for every side, number of photos and seed, and record."""
+    configure_threads()  # as the command does
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("EDGENAS_DATA"), required=False)
     parser.add_argument("--output", type=Path, required=True)
