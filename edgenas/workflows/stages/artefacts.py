@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from edgenas.exporters.by_class import ByClass
 from edgenas.exporters.metadata import Precision
-from edgenas.runtimes.decide import keeps
+from edgenas.runtimes.decide import keeps, may_keep
 
 
 @dataclass(frozen=True)
@@ -197,6 +197,12 @@ class Figure:
         if self.ms is None or self.repeat_error is None:
             return None
         return keeps(self.ms, self.repeat_error, budget_ms, clean=self.clean, slowed=self.slowed)
+
+    def may_keep(self, budget_ms: float) -> bool:
+        """Tell whether it misses a budget by so little that another measurement may keep it."""
+        if self.ms is None or self.repeat_error is None:
+            return False
+        return may_keep(self.ms, self.repeat_error, budget_ms, self.slowed)
 
 
 @dataclass(frozen=True)

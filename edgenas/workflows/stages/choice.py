@@ -30,6 +30,8 @@ from edgenas.workflows.stages.outcome import finish
 from edgenas.workflows.stages.verdict import verdict
 from edgenas.workflows.task import Priced
 
+FIRST, AT_ONCE, AGAIN = "", "at-once", "again"  # turns in which finalists are measured
+
 
 def deliver(priced: Priced, evaluator: Evaluator, strategy: Strategy, study: Study, ctx: Context) -> Result:
     """Choose finalists, train them, and deliver the most accurate that is measured within the budget.
@@ -45,9 +47,10 @@ def choose(
 ) -> tuple[Chosen, list[Finalist]]:
     """Return the finalist to deliver, and all that were trained.
 
-    If none is within the budget, all are measured once more, as a machine may be slow for minutes; then the latencies
-    of misses refit the correction, and the next ones on the front are tried. Where the machine was too busy to tell,
-    the most accurate that may meet it is delivered. On a device that is not this machine nothing is measured yet.
+    One that misses by little is measured twice before the next takes its place. If none is within the budget, all are
+    measured once more, as a machine may be slow for minutes; then the latencies of misses refit the correction, and the
+    next ones on the front are tried. Where the machine was too busy to tell, the most accurate that may meet it is
+    delivered. On a device that is not this machine nothing is measured yet.
 
     Raises:
         BudgetError: all missed, again and again.
@@ -70,9 +73,11 @@ def choose(
         # The best first: the rest need no measurement once one meets the budget.
         ranked = best_first(priced, finalists, accuracy, folds)
         unknown: dict[int, Chosen] = {}
-        for number, again in _turns(ranked, missed):
+        for number, turn in _turns(ranked, missed):
             files = exported(priced, trained[number], number, ctx)
-            found = verdict(priced.task, files, measured(priced, number, ctx, again).figures)
+            found = verdict(priced.task, files, measured(priced, number, ctx, turn).figures)
+            if found.met is False and turn == FIRST and _may_keep(priced, found):
+                found = verdict(priced.task, files, measured(priced, number, ctx, AT_ONCE).figures)
             own, _ = of_code(priced, trained[number].code)
             misses = first + sum(other in missed for other in ranked[: ranked.index(number)])
             chosen = Chosen(number, trained[number], selection, found, misses, own, priced, folds)
@@ -95,12 +100,21 @@ def choose(
     raise none_met(priced, list(missed.values()))
 
 
-def _turns(ranked: Sequence[int], missed: Mapping[int, Verdict]) -> Iterator[tuple[int, bool]]:
+def _turns(ranked: Sequence[int], missed: Mapping[int, Verdict]) -> Iterator[tuple[int, str]]:
     """Finalists, the best first, and all of them once more; not those that have missed as they are too large."""
-    for again in (False, True):
+    for turn in (FIRST, AGAIN):
         for number in ranked:
-            if not (again and number in missed and missed[number].too_large):
-                yield number, again
+            if not (turn == AGAIN and number in missed and missed[number].too_large):
+                yield number, turn
+
+
+def _may_keep(priced: Priced, found: Verdict) -> bool:
+    """Whether a finalist misses by so little that it is measured once more before a less accurate one takes its place.
+
+    A machine may be slow for a minute.
+    """
+    figure = found.figures.get(priced.task.device.precision)
+    return not found.too_large and figure is not None and figure.may_keep(priced.task.budget_ms)
 
 
 def _budget_ms(found: Verdict, priced: Priced) -> float:

@@ -128,9 +128,9 @@ def exported(priced: Priced, finalist: Finalist, number: int, ctx: Context) -> E
         return ctx.folder.artefact(f"exported-{number}", Exported, make)
 
 
-def measured(priced: Priced, number: int, ctx: Context, again: bool = False) -> Measurement:
-    """Return the latencies of the files of finalist `number`, measured now if they were not before, or not `again`."""
-    name = f"measured-{number}-again" if again else f"measured-{number}"
+def measured(priced: Priced, number: int, ctx: Context, turn: str = "") -> Measurement:
+    """Return the latencies of the files of finalist `number`, measured now if they were not before, in this turn."""
+    name = f"measured-{number}-{turn}" if turn else f"measured-{number}"
     with ctx.stage("measure", f"measure finalist {number + 1} in a fresh process"):
         return ctx.folder.artefact(name, Measurement, partial(measure, priced, number, ctx))
 

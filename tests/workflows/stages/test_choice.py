@@ -21,19 +21,19 @@ def test_codes_are_in_the_order_of_their_attempts(tmp_path):
     assert trained_codes(tmp_path) == ["a", "b", "c"], "attempt 2 is not there, so what follows is none of this run"
 
 
-def chosen_of(monkeypatch, met, figures, attempts=1, precision="fp32", int8=(), again=()):
+def chosen_of(monkeypatch, met, figures, attempts=1, precision="fp32", int8=(), again=(), at_once=()):
     """Choose among finalists of accuracies 0.9, 0.8, ..., of which `met` says what their measurements say.
 
-    Each attempt has as many finalists; `int8` are the accuracies of their int8 files, and `again` is what second
-    measurements say, by default what the first ones did.
+    Each attempt has as many finalists; `int8` are the accuracies of their int8 files. `at_once` is what measurements
+    right after the first ones say, and `again` what the last ones say, by default what the first ones did.
     """
     each = len(met) // attempts
     accuracies = [SimpleNamespace(accuracy=0.9 - 0.1 * i) for i in range(len(met))]
     scores = [SimpleNamespace(arch=(i,), code=str(i), scores=row) for i, row in enumerate(accuracies)]
-    verdicts = [
-        [Verdict(m, precision, "", {precision: f}) for m, f in zip(said, figures, strict=True)]
-        for said in (met, again or met)
-    ]
+    verdicts = {
+        turn: [Verdict(m, precision, "", {precision: f}) for m, f in zip(said, figures, strict=True)]
+        for turn, said in ((choice.FIRST, met), (choice.AT_ONCE, at_once or met), (choice.AGAIN, again or met))
+    }
 
     def train_selected(priced, evaluator, strategy, study, ctx, attempt, excluded, trained):
         first = len(trained)
@@ -47,12 +47,12 @@ def chosen_of(monkeypatch, met, figures, attempts=1, precision="fp32", int8=(), 
         monkeypatch.setattr(
             module, "exported", lambda priced, finalist, n, ctx: SimpleNamespace(files=files[n]) if files else n
         )
-    monkeypatch.setattr(choice, "measured", lambda priced, number, ctx, again: SimpleNamespace(figures=(number, again)))
+    monkeypatch.setattr(choice, "measured", lambda priced, number, ctx, turn: SimpleNamespace(figures=(number, turn)))
     monkeypatch.setattr(choice, "verdict", lambda task, files, figures: verdicts[figures[1]][figures[0]])
     monkeypatch.setattr(choice, "refitted", lambda priced, misses: priced)
     device = SimpleNamespace(is_here=True, precision=precision)
     limits = (Limit("latency_ms@here", 20.0, "--budget-ms ", "ms"),)
-    task = SimpleNamespace(device=device, limits=limits, teacher=None, space=SimpleNamespace(parse=int))
+    task = SimpleNamespace(device=device, limits=limits, budget_ms=20.0, teacher=None, space=SimpleNamespace(parse=int))
     priced = SimpleNamespace(task=task, space=task.space, config=SimpleNamespace(max_file_mb=None))
     return choice.choose(priced, None, None, None, None)[0]
 
@@ -89,6 +89,17 @@ def test_a_busy_machine_never_ends_a_run_without_a_model(monkeypatch, met, figur
 def test_where_all_missed_they_are_measured_once_more(monkeypatch, met, again, number, misses):
     found = chosen_of(monkeypatch, met, [BAD, GOOD], again=again)
     assert (found.number, found.verdict.met, found.misses) == (number, True, misses)
+
+
+NEAR = Figure(20.4, 21.0, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("figures", "at_once", "number"),
+    [([NEAR, GOOD], [True, True], 0), ([NEAR, GOOD], [False, True], 1), ([BAD, GOOD], [True, True], 1)],
+)
+def test_one_that_misses_by_little_is_measured_again_before_a_less_accurate_one(monkeypatch, figures, at_once, number):
+    assert chosen_of(monkeypatch, [False, True], figures, at_once=at_once).number == number
 
 
 def test_misses_that_are_sure_end_it(monkeypatch):
