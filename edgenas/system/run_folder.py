@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,8 +13,9 @@ from typing import TypeVar
 
 from edgenas.errors import DamagedRun, EnvironmentFault, UsageError
 from edgenas.system import distributed, records
+from edgenas.system.folder_lock import FolderLock
 
-CONFIG, LOCK, SECONDS, FORMAT_FILE = "config.toml", "run.lock", "seconds.json", "format.json"
+CONFIG, SECONDS, FORMAT_FILE = "config.toml", "seconds.json", "format.json"
 FORMAT = 2  # of run folders; 1 had no file that says so
 FIRST_VERSION = "0.1.0"  # which wrote all folders of format 1
 
@@ -47,18 +47,23 @@ class RunFolder:
             return
         if path.exists() and not path.is_dir():
             raise EnvironmentFault(f"{path} is a file; choose another --output")
-        if (path / CONFIG).exists() and not resume:
-            raise UsageError(f"{path} already holds a run; add --resume to go on with it, or choose another --output")
-        # A disk that is full or read-only is found here, before anything is computed.
+        if not resume:
+            self._check_new()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            write_atomically(path / ".probe", b"x" * 4096)
-            (path / ".probe").unlink()
         except OSError as error:
-            raise EnvironmentFault(f"{path}: cannot be written ({error.strerror}); choose another --output") from error
-        self.notice = self._lock()
-        if (path / SECONDS).exists():
-            self.seconds = json.loads((path / SECONDS).read_text(encoding="utf-8"))
+            raise self._not_written(error) from error
+        self._lock = FolderLock(path)
+        self.notice = self._lock.notice
+        try:
+            if not resume:
+                self._check_new()  # another process may have begun one since
+            self._probe()
+            if (path / SECONDS).exists():
+                self.seconds = json.loads((path / SECONDS).read_text(encoding="utf-8"))
+        except BaseException:
+            self.unlock()
+            raise
 
     def artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
         """Return what a stage left: read if it is there, else made and written, by the first process alone.
@@ -94,30 +99,30 @@ class RunFolder:
 
     def unlock(self) -> None:
         """Let other processes in; of a run that left nothing, the folder goes too."""
-        if self.writes:
-            (self.path / LOCK).unlink(missing_ok=True)
-        if self.writes and self.is_new:
+        if not self.writes:
+            return
+        self._lock.release()
+        if self.is_new:
             with suppress(OSError):  # it is not empty
                 self.path.rmdir()
 
-    def _lock(self) -> str | None:
-        """Take the lock, and return a notice if a dead process had left it."""
-        lock, notice = self.path / LOCK, None
-        mine = {"pid": os.getpid(), "host": platform.node(), "started": _start_ticks(os.getpid())}
+    def _probe(self) -> None:
+        """Find here, before anything is computed, that the disk is full or read-only."""
+        probe = self.path / ".probe"
         try:
-            other = json.loads(lock.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            other = None
-        if other and other.get("pid") != os.getpid():
-            # Nobody can look into another host. Here a process with that number is the same only if it began then.
-            if other.get("host") != mine["host"] or _start_ticks(other["pid"]) == other.get("started") is not None:
-                raise UsageError(
-                    f"{self.path}: process {other['pid']} on {other['host']} works in it; "
-                    f"wait for it, or remove {LOCK} if it is gone"
-                )
-            notice = f"{LOCK} of process {other['pid']}, which is gone, was taken over"
-        write_atomically(lock, json.dumps(mine).encode())
-        return notice
+            write_atomically(probe, b"x" * 4096)
+            probe.unlink()
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: OSError) -> EnvironmentFault:
+        return EnvironmentFault(f"{self.path}: cannot be written ({error.strerror}); choose another --output")
+
+    def _check_new(self) -> None:
+        if (self.path / CONFIG).exists():
+            raise UsageError(
+                f"{self.path} already holds a run; add --resume to go on with it, or choose another --output"
+            )
 
 
 class KeptFolder(RunFolder):
@@ -194,24 +199,6 @@ def write_atomically(path: Path, content: bytes) -> None:
         with suppress(OSError):  # it may not have been made
             temporary.unlink()
         raise
-
-
-def _start_ticks(pid: int) -> str | None:
-    """Return when a process began, in the kernel's ticks, or None if it is gone.
-
-    It tells the process from a later one with the same number.
-    """
-    # The second field, the command in brackets, may hold blanks; the start is field 22, the 20th behind it.
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        pass
-    # Without /proc: signal 0 is not sent, and only tells whether the process exists.
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return None
-    return "running"
 
 
 def cache_folder(*parts: str) -> Path | None:

@@ -1,19 +1,17 @@
+import errno
 import json
 import os
-import platform
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 
 import pytest
 
 from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
+from edgenas.system import run_folder
 from edgenas.system.run_folder import (
     CONFIG,
     FORMAT,
     FORMAT_FILE,
-    LOCK,
     KeptFolder,
     RunFolder,
     cache_folder,
@@ -104,34 +102,23 @@ def test_a_file_in_the_way(tmp_path):
         RunFolder(tmp_path / "run", resume=False)
 
 
-def test_a_living_process_keeps_its_folder(tmp_path):
-    script = (
-        "import pathlib, edgenas.system.run_folder as f;"
-        f"f.RunFolder(pathlib.Path({str(tmp_path)!r}), resume=True); input()"
-    )
-    child = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
-    try:
-        while not (tmp_path / LOCK).exists():
-            assert child.poll() is None
-        with pytest.raises(UsageError, match=rf"process {child.pid} on "):
-            RunFolder(tmp_path, resume=True)
-    finally:
-        child.communicate(b"\n")
-    folder = RunFolder(tmp_path, resume=True)  # it is gone: taken over
-    assert folder.notice is not None and str(child.pid) in folder.notice
-    assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
-
-
-def test_a_lock_of_another_host_is_respected(tmp_path):
-    (tmp_path / LOCK).write_text(json.dumps({"pid": 1, "host": platform.node() + "x", "started": "1"}))
+def test_a_folder_that_is_worked_in_is_refused(tmp_path):
+    folder = RunFolder(tmp_path, resume=False)
     with pytest.raises(UsageError, match="works in it"):
         RunFolder(tmp_path, resume=True)
-
-
-def test_a_torn_lock_is_no_obstacle(tmp_path):
-    (tmp_path / LOCK).write_text("{")
+    folder.unlock()
     RunFolder(tmp_path, resume=True).unlock()
-    assert not (tmp_path / LOCK).exists()
+
+
+def test_a_refusal_leaves_no_folder_locked(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_folder, "write_atomically", full)
+        with pytest.raises(EnvironmentFault, match=r"run: cannot be written \(No space left"):
+            RunFolder(tmp_path / "run", resume=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_cache_is_the_users_or_else_a_temporary_one(tmp_path, monkeypatch):
