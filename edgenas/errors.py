@@ -5,6 +5,7 @@
     +-- ExportError              exit 1   an exported file differs from the network it came from
     +-- UsageError               exit 2   a flag, a configuration or a name is wrong
     |   +-- UnknownName          exit 2   no such space, strategy, data set, runtime, ...
+    |   +-- OwnCode              exit 2   a file names code that only a person may name
     |   +-- MissingOps           exit 2   a latency table has no row for an op
     |   +-- TableError           exit 2   a latency table, or results of a kit, are not those that are needed
     |   |   +-- DamagedTable     exit 3   they are damaged, or hold what no device measures
@@ -20,6 +21,8 @@ Each message names the thing and the next step, in one line.
 """
 
 from __future__ import annotations
+
+import shlex
 
 
 class EdgeNASError(Exception):
@@ -44,6 +47,24 @@ class UsageError(EdgeNASError):
 
 class UnknownName(UsageError):
     """There is no plugin of that name."""
+
+
+class OwnCode(UsageError):
+    """A file names a plugin that does not come with edgenas; to run it, a person has to name it."""
+
+    def __init__(self, what: str, flag: str, name: str) -> None:
+        """Name it.
+
+        Args:
+            what: a space, a strategy and so on, in a word.
+            flag: of the command line, that names one.
+            name: of the plugin, as the file has it.
+        """
+        self.words = f"{flag} {shlex.quote(name)}"
+        super().__init__(
+            f"the {what} {name!r} is not of edgenas, and a file may not choose what code runs; if it is yours, name it "
+            f"again: {self.words}"
+        )
 
 
 class MissingOps(UsageError):

@@ -12,6 +12,7 @@ from edgenas.graph.ops import Shape
 from edgenas.spaces.build import build_space
 from edgenas.system.progress import make_reporter
 from edgenas.workflows.config import Config, make_config
+from edgenas.workflows.named import name_plugins
 
 if TYPE_CHECKING:
     from edgenas.latency.table import LatencyTable
@@ -232,4 +233,6 @@ def _scope(space: SpaceLike | None, **named: Any) -> Config:
         config, maker, (shape, classes) = config_and_space(space, None, None, **named)
         build_space(maker, shape, classes)  # known by its name from here on
         return config
-    return make_config({name: value for name, value in {**named, "space": space}.items() if value is not None})
+    settings = {name: value for name, value in {**named, "space": space}.items() if value is not None}
+    name_plugins(settings)
+    return make_config(settings)

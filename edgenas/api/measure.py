@@ -12,6 +12,7 @@ from edgenas.graph.graph import Arch
 from edgenas.graph.ops import Shape
 from edgenas.system.progress import make_reporter
 from edgenas.workflows.config import Config, make_config
+from edgenas.workflows.named import name_plugins
 from edgenas.workflows.values import checked_number
 
 if TYPE_CHECKING:
@@ -211,7 +212,9 @@ def config_and_space(
 
     # Where there is something that builds the space, nobody reads the name that the configuration keeps.
     named = {"space": space} if isinstance(space, str) else {}
-    config = make_config(_given(**named, **values))
+    settings = _given(**named, **values)
+    name_plugins(settings)
+    config = make_config(settings)
     size = input_of(config, shape, classes, (DIGITS_SHAPE, DIGITS_CLASSES))
     source = space_source(config) if isinstance(space, str) else space
     return config, None if isinstance(source, str) else source, size

@@ -9,6 +9,7 @@ import argparse
 import errno
 import importlib
 import re
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from typing import NoReturn
 
 from edgenas.cli.output import write
 from edgenas.cli.signals import Stopper
-from edgenas.errors import EdgeNASError, Ended, EnvironmentFault, UsageError
+from edgenas.errors import EdgeNASError, Ended, EnvironmentFault, OwnCode, UsageError
 from edgenas.system import distributed
 from edgenas.system.progress import LastingStream
 from edgenas.system.text import printable
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (Exception, KeyboardInterrupt) as error:
             if {"-v", "--verbose"} & set(arguments):
                 LastingStream(sys.stderr).write("".join(traceback.format_exception(error)))
-            code, text = _explain(error, stop.signum)
+            code, text = _explain(error, stop.signum, arguments)
             if not isinstance(error, Ended):  # else the process that ended first has printed the cause
                 LastingStream(sys.stderr).write(f"edgenas: {printable(text)}\n")
             return code
@@ -173,8 +174,10 @@ def _check_flags(parser: Parser, words: Sequence[str]) -> None:
             raise UsageError(f"{parser.prog} has no flag {name!r}; {hint}")
 
 
-def _explain(error: BaseException, signum: int | None) -> tuple[int, str]:
+def _explain(error: BaseException, signum: int | None, arguments: Sequence[str]) -> tuple[int, str]:
     """Return exit code and message of what ended a command."""
+    if isinstance(error, OwnCode):
+        return error.exit_code, f"{error}: edgenas {shlex.join(arguments)} {error.words}"
     if isinstance(error, EdgeNASError):
         return error.exit_code, str(error)
     if isinstance(error, KeyboardInterrupt):

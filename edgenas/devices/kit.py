@@ -13,8 +13,8 @@ from edgenas.devices.probes import Probe
 from edgenas.devices.runner import MANIFEST, kit_hash
 from edgenas.errors import DataError, EnvironmentFault, UsageError
 from edgenas.system import plugins
+from edgenas.system.file_index import write_atomically
 from edgenas.system.records import Json
-from edgenas.system.run_folder import write_atomically
 
 # Runs on the device as it stands here; a test holds these files to Python 3.9 and to numpy and onnxruntime.
 SOURCES = (

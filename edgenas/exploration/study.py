@@ -7,57 +7,24 @@ always agree, and the search runs on as if it had never stopped.
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from edgenas.errors import DamagedRun
-from edgenas.exploration.objective import Metrics, Objective
+from edgenas.exploration.objective import Objective
 from edgenas.exploration.pareto import non_dominated
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 
 if TYPE_CHECKING:
     from edgenas.system.checkpoint import State
 
 TRIALS, CHECKPOINT = "trials.jsonl", "search.pt"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One architecture and what is known of it.
-
-    Qualities are comparable within one `weights_version` only. `error` is the cause if the evaluation failed; such a
-    trial is never feasible and may lack the quality. `seconds` is what it took to evaluate.
-
-    >>> trial = Trial(0, (0, 1), {"macs": 9e5, "accuracy": 0.8}, reward=0.8, feasible=True)
-    >>> Trial.parse(trial.line().encode()) == trial
-    True
-    """
-
-    number: int
-    arch: Arch
-    metrics: Metrics
-    reward: float
-    feasible: bool
-    weights_version: int = 0
-    error: str | None = None
-    seconds: float = 0.0
-
-    def line(self) -> str:
-        """Return the trial as a line of JSON."""
-        # JSON has no NaN; `Study.add` leaves out such metrics, and this raises if another caller does not.
-        return json.dumps(asdict(self), allow_nan=False) + "\n"
-
-    @classmethod
-    def parse(cls, line: bytes) -> Trial:
-        """Return the trial that `line` wrote. Raises ValueError, KeyError or TypeError for anything else."""
-        fields = json.loads(line)
-        return cls(**(fields | {"arch": tuple(fields["arch"])}))
 
 
 def _save(path: Path, state: State) -> None:
@@ -198,7 +165,7 @@ class Study:
         path.touch()
         with path.open("rb") as file:  # lines beyond the last checkpoint are expendable: this is when they must be safe
             os.fsync(file.fileno())
-        counts = {"trials": len(self.trials), "seconds": self.seconds}
+        counts = {"trials": len(self.trials), "sha256": _hash(path.read_bytes()), "seconds": self.seconds}
         self._save(self.folder / CHECKPOINT, {**counts, "strategy": strategy.state_dict()})
         self._saved_at = self._clock()
 
@@ -247,12 +214,12 @@ class Study:
 
     def _open(self) -> None:
         """Read the checkpoint and the trials it counts, and cut the rest."""
-        count = 0
+        count, sha256 = 0, None
         try:
             payload = self._load(self.folder / CHECKPOINT)
             count, self._state = payload["trials"], payload["strategy"]
-            # Checkpoints from before it was counted do not have it.
-            self.seconds = payload.get("seconds", 0.0)
+            # Checkpoints of earlier versions do not have these.
+            self.seconds, sha256 = payload.get("seconds", 0.0), payload.get("sha256")
         except FileNotFoundError:
             pass
         path = self.folder / TRIALS
@@ -264,6 +231,10 @@ class Study:
             self.notices.append(f"{TRIALS}: {len(lines) - count} trials beyond the checkpoint are searched again")
         self.trials = _parsed(path, lines[:count], count)
         kept = sum(len(line) + 1 for line in lines[:count])
+        if sha256 not in (None, _hash(content[:kept])):
+            raise DamagedRun(
+                f"{path} is damaged: its trials are not those of the checkpoint; start with a new --output"
+            )
         # Last of all, so that a folder whose trials are damaged is left as it was found.
         if len(content) > kept:
             os.truncate(path, kept)
@@ -277,6 +248,10 @@ def read_trials(folder: Path) -> list[Trial]:
     """
     *lines, _ = (folder / TRIALS).read_bytes().split(b"\n")
     return _parsed(folder / TRIALS, lines, len(lines))
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _parsed(path: Path, lines: list[bytes], expected: int) -> list[Trial]:

@@ -33,8 +33,8 @@ from edgenas.exporters.metadata import MODELS, ModelMetadata, Precision
 from edgenas.exporters.model_card import model_card, one_line
 from edgenas.exporters.onnx import OUTPUT
 from edgenas.exporters.session import outputs
+from edgenas.system.file_index import forget, write_kept
 from edgenas.system.records import Json
-from edgenas.system.run_folder import write_atomically
 
 Array = np.ndarray[Any, Any]
 
@@ -91,9 +91,9 @@ def write_bundle(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in {"model.int8.onnx", PICTURES} - files.keys():
-            (folder / name).unlink(missing_ok=True)  # of an earlier bundle here
+            forget(folder / name)  # of an earlier bundle here
         for name, data in files.items():
-            write_atomically(folder / name, data)
+            write_kept(folder / name, data)
     except OSError as error:
         raise EnvironmentFault(f"cannot write the bundle {folder} ({error}); make room or choose another") from error
 

@@ -15,8 +15,8 @@ from edgenas.errors import DataError, UsageError
 from edgenas.exporters.bundle import MANIFEST
 from edgenas.exporters.metadata import Measured
 from edgenas.exporters.model_card import latency_cells, measured_latency
+from edgenas.system.file_index import write_kept
 from edgenas.system.records import Json
-from edgenas.system.run_folder import write_atomically
 
 CARD = "MODEL_CARD.md"
 # Before it is measured on its device, a bundle keeps the conditions under the second name.
@@ -93,10 +93,8 @@ def write_latencies(bundle: KeptBundle, found: Mapping[str, Measured], version: 
     conditions = next(manifest.pop(name) for name in CONDITIONS if name in manifest)
     manifest |= {"measured_on": {**conditions, "runtime_version": version}, "met_budget": met_budget}
     manifest["sha256"][CARD] = hashlib.sha256(card.encode()).hexdigest()
-    write_atomically(folder / CARD, card.encode())
-    write_atomically(
-        folder / MANIFEST, (json.dumps(manifest, allow_nan=False, indent=2, sort_keys=True) + "\n").encode()
-    )
+    write_kept(folder / CARD, card.encode())
+    write_kept(folder / MANIFEST, (json.dumps(manifest, allow_nan=False, indent=2, sort_keys=True) + "\n").encode())
 
 
 def remeasured(before: Measured, ms: float, p90_ms: float, repeat_error: float) -> Measured:

@@ -132,9 +132,7 @@ class FolderLock:
         return True
 
     def _refusal(self, other: Owner | None) -> UsageError:
-        return UsageError(
-            f"{self.folder}: {_named(other)} works in it; wait for it, or remove {LOCK} if it is gone"
-        )
+        return UsageError(f"{self.folder}: {_named(other)} works in it; wait for it, or remove {LOCK} if it is gone")
 
     def _close(self) -> None:
         if self._descriptor is not None:

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from edgenas.errors import UnknownName, UsageError
+from edgenas.errors import OwnCode, UnknownName, UsageError
 
 PACKAGE = Path(__file__).parents[1]
 OWN = "own"  # the source of trained networks that is a function of the user's
@@ -58,6 +58,8 @@ FUNCTIONS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 }
 # What a class of each kind must carry beside its functions.
 ATTRIBUTES = {"strategies": ("reward_form", "options", "trains_weights")}
+# Plugins from outside that a person has named in this process; of a file, where it is.
+_NAMED: set[tuple[str, str]] = set()
 # One plugin of each kind, in words.
 ONE = {
     "spaces": "space",
@@ -66,6 +68,15 @@ ONE = {
     "evaluators": "evaluator",
     "data": "data set",
     "runtimes": "runtime",
+}
+# The flag that names one.
+FLAGS = {
+    "spaces": "--space",
+    "pretrained": "--pretrained",
+    "strategies": "--strategy",
+    "evaluators": "--evaluator",
+    "data": "--data",
+    "runtimes": "--runtime",
 }
 
 
@@ -115,8 +126,38 @@ def pretrained(name: str) -> tuple[str, str]:
     raise UnknownName(f"--pretrained: no network {name!r}; {hint}, and one of your own is package.module:function")
 
 
+def name_own(kind: str, name: str) -> None:
+    """Let a plugin from outside be loaded from here on: a person has named it, on a command line or in Python.
+
+    Args:
+        kind: one of `KINDS`.
+        name: as `load` takes it.
+    """
+    _NAMED.add((kind, _place(name)))
+
+
+def check_named(kind: str, name: str) -> None:
+    """Check that a plugin is one of edgenas, or that a person has named it.
+
+    Tables, results of kits, runs and files of settings name plugins, too. They may come from anywhere, and must not
+    choose what code runs here.
+
+    Args:
+        kind: one of `KINDS`.
+        name: as `load` takes it; of kind `pretrained` also `package.module:function`.
+
+    Raises:
+        OwnCode: it is from outside, and nobody has named it.
+    """
+    ours = name in names(kind) or name in MOVED or name.startswith("edgenas.")
+    if not ours and (kind, _place(name)) not in _NAMED:
+        raise OwnCode(ONE[kind], FLAGS[kind], name)
+
+
 def load(kind: str, name: str) -> Any:
     """Import a plugin and check its contract: a class for `strategies`, a module for all other kinds.
+
+    One from outside must have been named by a person, as `check_named` has it.
 
     Args:
         kind: one of `KINDS`.
@@ -125,9 +166,11 @@ def load(kind: str, name: str) -> Any:
 
     Raises:
         UnknownName: there is none, or it cannot be imported.
+        OwnCode: it is from outside, and only data have named it.
         UsageError: it does not keep the contract of its kind; what is missing is named.
     """
     check(kind, name)
+    check_named(kind, name)
     if name in names(kind):
         module = importlib.import_module(f"edgenas.{kind}.{name.replace('-', '_')}")
     else:
@@ -252,6 +295,11 @@ def _from_file(file: Path) -> ModuleType:
         del sys.modules[file.stem]
         raise
     return module
+
+
+def _place(name: str) -> str:
+    file = _file(name)
+    return name if file is None else str(file)
 
 
 def _file(name: str) -> Path | None:

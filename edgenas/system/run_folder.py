@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,16 @@ from typing import TypeVar
 
 from edgenas.errors import DamagedRun, EnvironmentFault, UsageError
 from edgenas.system import distributed, records
+from edgenas.system.file_index import (
+    State,
+    adopt,
+    check,
+    damaged,
+    read_kept,
+    state_of,
+    write_atomically,
+    write_kept,
+)
 from edgenas.system.folder_lock import FolderLock
 
 CONFIG, SECONDS, FORMAT_FILE = "config.toml", "seconds.json", "format.json"
@@ -59,33 +70,63 @@ class RunFolder:
             if not resume:
                 self._check_new()  # another process may have begun one since
             self._probe()
-            if (path / SECONDS).exists():
-                self.seconds = json.loads((path / SECONDS).read_text(encoding="utf-8"))
+            if (path / CONFIG).exists():
+                adopt(path)
+            self.seconds = self._read_seconds()
         except BaseException:
             self.unlock()
             raise
 
-    def artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
+    def artefact(
+        self,
+        stage: str,
+        kind: type[Record],
+        make: Callable[[], Record],
+        *,
+        again: bool = False,
+        files: Callable[[Record], Iterable[Path]] = lambda record: (),
+    ) -> Record:
         """Return what a stage left: read if it is there, else made and written, by the first process alone.
 
         Args:
             stage: name of the file, without `.json`.
             kind: the dataclass that the file holds.
             make: called if there is no such file.
+            again: whether it is called, too, where the file is damaged or gone: nothing else was made from it that
+                would not be as it is.
+            files: those that the stage wrote beside it, which must be whole, too.
 
         Raises:
-            DamagedRun: the file is damaged.
+            DamagedRun: the file is damaged or gone, and not to be made again.
         """
-        return distributed.first(partial(self._artefact, stage, kind, make))
+        return distributed.first(partial(self._artefact, stage, kind, make, again, files))
 
-    def _artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
-        if not (self.path / f"{stage}.json").exists():
-            write_artefact(self.path, stage, make())
+    def _artefact(
+        self,
+        stage: str,
+        kind: type[Record],
+        make: Callable[[], Record],
+        again: bool,
+        files: Callable[[Record], Iterable[Path]],
+    ) -> Record:
+        path = self.path / f"{stage}.json"
+        state = state_of(path)
+        if state is State.WHOLE:
+            found = read_artefact(self.path, stage, kind)
+            lost = [file for file in files(found) if state_of(file) is not State.WHOLE]
+            if not lost:
+                return found
+            path = lost[0]
+        elif state is not State.NEW and not again:
+            raise damaged(path, state)
+        if state is not State.NEW:
+            warnings.warn(f"{path.name} is not as it was written: it is made again", stacklevel=2)
+        write_artefact(self.path, stage, make())
         return read_artefact(self.path, stage, kind)
 
     def joint_artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
         """Return what a stage left, as `artefact` does, but made by all processes together, as a training is."""
-        if distributed.first((self.path / f"{stage}.json").exists):
+        if distributed.first(partial(is_kept, self.path, stage)):
             return self.artefact(stage, kind, make)
         made = make()
         return self.artefact(stage, kind, lambda: made)
@@ -95,7 +136,7 @@ class RunFolder:
         if not self.writes:
             return
         self.seconds[stage] = round(self.seconds.get(stage, 0.0) + seconds, 2)
-        write_atomically(self.path / SECONDS, json.dumps(self.seconds).encode())
+        write_kept(self.path / SECONDS, json.dumps(self.seconds).encode())
 
     def unlock(self) -> None:
         """Let other processes in; of a run that left nothing, the folder goes too."""
@@ -105,6 +146,18 @@ class RunFolder:
         if self.is_new:
             with suppress(OSError):  # it is not empty
                 self.path.rmdir()
+
+    def _read_seconds(self) -> dict[str, float]:
+        """The time that was spent before; it is lost with its file, and nothing else is."""
+        path = self.path / SECONDS
+        try:
+            check(path)
+            return {str(k): float(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
+        except FileNotFoundError:
+            return {}
+        except (DamagedRun, ValueError, AttributeError):
+            warnings.warn(f"{SECONDS} is not as it was written: time is counted from here on", stacklevel=2)
+            return {}
 
     def _probe(self) -> None:
         """Find here, before anything is computed, that the disk is full or read-only."""
@@ -119,7 +172,7 @@ class RunFolder:
         return EnvironmentFault(f"{self.path}: cannot be written ({error.strerror}); choose another --output")
 
     def _check_new(self) -> None:
-        if (self.path / CONFIG).exists():
+        if is_run(self.path):
             raise UsageError(
                 f"{self.path} already holds a run; add --resume to go on with it, or choose another --output"
             )
@@ -132,11 +185,29 @@ class KeptFolder(RunFolder):
         """Open the folder as it is."""
         self.path, self.writes, self.is_new, self.seconds, self.notice = path, False, False, {}, None
 
-    def artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
+    def artefact(
+        self,
+        stage: str,
+        kind: type[Record],
+        make: Callable[[], Record],
+        *,
+        again: bool = False,
+        files: Callable[[Record], Iterable[Path]] = lambda record: (),
+    ) -> Record:
         """Return what a stage left, which must be there."""
         return read_artefact(self.path, stage, kind)
 
     joint_artefact = artefact
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder holds a run, whole or damaged."""
+    return state_of(folder / CONFIG) is not State.NEW
+
+
+def is_kept(folder: Path, stage: str) -> bool:
+    """Return whether a stage has left its record in a folder, whole or damaged."""
+    return state_of(folder / f"{stage}.json") is not State.NEW
 
 
 def read_artefact(folder: Path, stage: str, kind: type[Record]) -> Record:
@@ -147,20 +218,21 @@ def read_artefact(folder: Path, stage: str, kind: type[Record]) -> Record:
     """
     path = folder / f"{stage}.json"
     try:
-        return records.from_json(kind, json.loads(path.read_text(encoding="utf-8")))
+        return records.from_json(kind, json.loads(read_kept(path).decode("utf-8")))
     except ValueError as error:
-        raise DamagedRun(f"{path} is damaged ({error}); delete it and resume, or use a new --output") from error
+        raise DamagedRun(f"{path} is damaged ({error}); put back a copy of it, or use a new --output") from error
 
 
 def write_artefact(folder: Path, stage: str, record: object) -> None:
     """Write the record of a stage, whole or not at all."""
     text = json.dumps(records.to_json(record), indent=1, allow_nan=False) + "\n"
-    write_atomically(folder / f"{stage}.json", text.encode())
+    write_kept(folder / f"{stage}.json", text.encode())
 
 
 def write_format(folder: Path, version: str) -> None:
-    """Note the format of a new run folder, and the version of edgenas that writes it."""
-    write_atomically(folder / FORMAT_FILE, json.dumps({"format": FORMAT, "version": version}).encode())
+    """Note the format of a new run folder, and the version of edgenas that writes it; its files are indexed then."""
+    adopt(folder)
+    write_kept(folder / FORMAT_FILE, json.dumps({"format": FORMAT, "version": version}).encode())
 
 
 def check_format(folder: Path) -> None:
@@ -172,7 +244,7 @@ def check_format(folder: Path) -> None:
     """
     path = folder / FORMAT_FILE
     try:
-        noted = json.loads(path.read_text(encoding="utf-8"))
+        noted = json.loads(read_kept(path).decode("utf-8"))
         found, version = int(noted["format"]), str(noted["version"])
     except FileNotFoundError:
         found, version = 1, FIRST_VERSION
@@ -183,22 +255,6 @@ def check_format(folder: Path) -> None:
             f"{folder}: its format is {found}, written by edgenas {version}, and this version reads format {FORMAT}; "
             f"search again with a new --output, or install edgenas {version}"
         )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write aside, flush, rename: a reader sees the old content or the new, and nothing is left of a failure."""
-    # With the process's number: two processes that write one file do not write into each other's.
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):  # it may not have been made
-            temporary.unlink()
-        raise
 
 
 def cache_folder(*parts: str) -> Path | None:

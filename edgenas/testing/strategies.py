@@ -17,7 +17,8 @@ from edgenas.exploration.feasible import network_keys
 from edgenas.exploration.objective import FORMS, Objective
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.sampling import is_allowed
 from edgenas.system.plugins import check_contract

@@ -22,7 +22,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from edgenas.errors import EnvironmentFault
 from edgenas.system import distributed
 from edgenas.system.free_memory import free_bytes, resident_bytes
-from edgenas.system.run_folder import read_artefact, write_artefact
+from edgenas.system.run_folder import is_kept, read_artefact, write_artefact
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch_norm import GhostBatches, split_batch
 
@@ -224,7 +224,7 @@ def _check(record: MicroBatch, bound: int, text: str) -> None:
 
 def _kept(context: TrainingContext) -> MicroBatch | None:
     path = context.checkpoint
-    if path is None or not path.with_name(f"{_stage(context)}.json").exists():
+    if path is None or not is_kept(path.parent, _stage(context)):
         return None
     return read_artefact(path.parent, _stage(context), MicroBatch)
 

@@ -11,13 +11,14 @@ from edgenas.devices.timed_files import time_files
 from edgenas.errors import NoisyMachine, UsageError
 from edgenas.exporters.metadata import MODELS
 from edgenas.exporters.remeasured import KeptBundle, read_kept, remeasured, write_latencies
-from edgenas.latency.table import read_table
 from edgenas.runtimes.bench import Bench, bench_in_fresh_process
 from edgenas.runtimes.decide import keeps
 from edgenas.runtimes.host import host_name
+from edgenas.system.file_index import State, state_of
 from edgenas.system.progress import Reporter
-from edgenas.system.run_folder import CONFIG, RunFolder, write_artefact
+from edgenas.system.run_folder import RunFolder, is_run, write_artefact
 from edgenas.workflows.context import waiting_for
+from edgenas.workflows.kept_table import read_kept_table
 from edgenas.workflows.result import Result
 
 RESULT = "result"  # artefact
@@ -70,7 +71,7 @@ def bench_bundle(folder: Path, reporter: Reporter, *, seconds: float = 3.0, wait
             f"{folder}: its latency counts on {bundle.device}, this is {host_name()}; measure there, or give the file "
             f"{folder / bundle.default} alone"
         )
-    if not (folder / CONFIG).exists():
+    if not is_run(folder):
         return _remeasure(bundle, reporter, seconds, wait_minutes)
     run = RunFolder(folder, resume=True)
     try:
@@ -85,7 +86,7 @@ def _remeasure(bundle: KeptBundle, reporter: Reporter, seconds: float, wait_minu
     before = Result.from_json(path.read_bytes()) if path.exists() else None
     # A copy of the files alone does not say which precision the budget is for.
     judged = bundle.default if before is None else MODELS["int8" if before.precision == "int8" else "fp32"]
-    quiet_ms = read_table(table).reference_ms if table.exists() else math.inf
+    quiet_ms = math.inf if state_of(table) is State.NEW else read_kept_table(table).reference_ms
     with reporter.stage("time " + ", ".join(bundle.models)) as progress:
         benches = time_files(
             [folder / name for name in bundle.models],

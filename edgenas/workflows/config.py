@@ -13,7 +13,8 @@ from typing import Any, get_type_hints
 from edgenas.errors import DamagedRun, UsageError
 from edgenas.exploration.objective import FORMS
 from edgenas.system.data_source import resolve as resolve_source
-from edgenas.system.run_folder import CONFIG, check_format
+from edgenas.system.file_index import check
+from edgenas.system.run_folder import CONFIG, check_format, is_run
 from edgenas.training.settings import RECIPES
 from edgenas.workflows import values
 from edgenas.workflows.presets import CUTS, defaults_of, preset_settings
@@ -228,7 +229,7 @@ def resolve(given: Mapping[str, Any], file: Path | None = None) -> Config:
     if config.output is None:
         raise UsageError("--resume: say which run, with --output and its folder")
     folder = Path(config.output).expanduser()
-    if not (folder / CONFIG).is_file():
+    if not is_run(folder):
         raise UsageError(f"--resume: {config.output} holds no run; check --output, or leave --resume out to begin one")
     if "data" in named:  # a path stands for two settings of the run
         source = resolve_source(config.data, config.data_root)
@@ -243,9 +244,10 @@ def read_run(folder: Path) -> dict[str, Any]:
         UsageError: it holds no run, or one of another format.
         DamagedRun: its settings cannot be read.
     """
-    if not (folder / CONFIG).is_file():
+    if not is_run(folder):
         raise UsageError(f"{folder} holds no run; give the folder that `edgenas search` wrote, its --output")
     check_format(folder)
+    check(folder / CONFIG)
     return read_toml(folder / CONFIG, DamagedRun)
 
 

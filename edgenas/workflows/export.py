@@ -12,8 +12,9 @@ from edgenas.errors import UsageError
 from edgenas.nn.auxiliary import network_state
 from edgenas.nn.network import Network
 from edgenas.system.checkpoint import load
+from edgenas.system.file_index import write_atomically
 from edgenas.system.progress import Reporter
-from edgenas.system.run_folder import read_artefact, write_atomically
+from edgenas.system.run_folder import is_kept, read_artefact
 from edgenas.workflows.config import read_run, resolve
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, objects_again
@@ -83,7 +84,7 @@ def export(
 
 def _winner(run_folder: Path, codes: Sequence[str]) -> str:
     """The architecture of the result; before there is one, the only finalist."""
-    if (run_folder / "result.json").exists():
+    if is_kept(run_folder, "result"):
         result = read_artefact(run_folder, "result", Result)
         member = f"{result.space}{BEHIND}{result.arch}"
         return member if member in codes else result.arch

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
-from edgenas.latency.table import write_table
-from edgenas.system import distributed
 from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
 from edgenas.workflows.given import Given
+from edgenas.workflows.kept_table import keep_table
 from edgenas.workflows.limits import device_of
 from edgenas.workflows.moved import MOVABLE
 from edgenas.workflows.setup import make_task
@@ -43,7 +42,7 @@ def inherit(config: Config, given: Given, ctx: Context) -> tuple[Task, SupernetE
         table = folder.path / "table.csv"
         # Under the same conditions the other run's table holds: nothing is measured again.
         if same_table(task.device, source.priced.task.device):
-            distributed.first(lambda: None if table.exists() else write_table(table, source.priced.table))
+            keep_table(table, lambda: source.priced.table)
     task = replace(
         task, limits=(*task.limits, *coverage.limits), costs=(*task.costs, *coverage.costs), inherited=coverage
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgenas.errors import UsageError
-from edgenas.system.run_folder import read_artefact, write_artefact
+from edgenas.system.run_folder import is_kept, read_artefact, write_artefact
 from edgenas.workflows.config import Config
 from edgenas.workflows.pretrained import open_pretrained
 
@@ -90,7 +90,7 @@ def check_weights(folder: Path, config: Config, named: str | None = None) -> Non
 
 
 def _is_kept(folder: Path) -> bool:
-    return (folder / f"{ORIGIN}.json").exists()
+    return is_kept(folder, ORIGIN)
 
 
 def _network_sha256(config: Config) -> str | None:

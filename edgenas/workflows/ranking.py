@@ -22,7 +22,7 @@ from edgenas.exploration.problem import Problem
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.system.progress import Reporter
-from edgenas.system.run_folder import read_artefact, write_artefact
+from edgenas.system.run_folder import is_kept, read_artefact, write_artefact
 from edgenas.workflows.given import Given
 from edgenas.workflows.stages.alone import alone_settings, trained_alone
 from edgenas.workflows.stages.artefacts import Losses
@@ -165,7 +165,7 @@ def _cosine(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 def _replacement_losses(folder: Path, space: SearchSpace, archs: Sequence[Arch]) -> list[float]:
     """The sum of the replacement losses of each architecture; [] if none are kept."""
-    if not (folder / f"{REPLACEMENT}.json").exists():
+    if not is_kept(folder, REPLACEMENT):
         return []
     options = read_artefact(folder, REPLACEMENT, Losses).options
     rows = [[0.0 if x is None else x for x in options[choice.name]] for choice in space.choices]
@@ -175,7 +175,7 @@ def _replacement_losses(folder: Path, space: SearchSpace, archs: Sequence[Arch])
 def _stand_alone_accuracy(folder: Path, trainer: Callable[[Arch], float], code: str, arch: Arch, epochs: int) -> float:
     """The accuracy of one network trained by itself: from the run's folder, or trained now and written there."""
     name = f"ranking-{epochs}-epochs"
-    is_there = (folder / f"{name}.json").exists()
+    is_there = is_kept(folder, name)
     known = dict(read_artefact(folder, name, StandAlone).accuracy) if is_there else {}
     if code not in known:
         known[code] = trainer(arch)

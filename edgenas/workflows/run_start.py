@@ -10,7 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from edgenas.errors import BudgetError, DataError, Interrupted, UsageError
-from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, write_atomically, write_format
+from edgenas.system.file_index import INDEX, check, write_kept
+from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, is_run, write_format
 from edgenas.workflows.config import Config, make_config, read_toml, to_toml
 from edgenas.workflows.context import Context
 from edgenas.workflows.moved import check_same
@@ -60,7 +61,7 @@ def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], 
         if not config.resume and (isinstance(error, REFUSALS) or not has_work):
             tables = (path.name for path in folder.glob("device-*.csv"))
             records = (f"{name}.json" for name in (MINIMUM, ORIGIN, ARCH))
-            for name in (CONFIG, FORMAT_FILE, SECONDS, *records, f"{SPREAD}.csv", *REUSED, *tables):
+            for name in (INDEX, CONFIG, FORMAT_FILE, SECONDS, *records, f"{SPREAD}.csv", *REUSED, *tables):
                 (folder / name).unlink(missing_ok=True)
             forget(folder)
         raise
@@ -82,7 +83,7 @@ def keep_config(config: Config, ctx: Context) -> bool:
         for line in to_toml(config).splitlines(keepends=True)
         if not line.startswith(tuple(f"{n} = " for n in FREE))
     ]
-    if path.exists():
+    if is_run(folder):
         before = make_config(read_toml(path))
         for name in (item.name for item in fields(Config) if item.name not in (*FREE, MOVABLE)):
             check_same(str(folder), name, getattr(before, name), getattr(config, name), "use a new --output")
@@ -91,7 +92,7 @@ def keep_config(config: Config, ctx: Context) -> bool:
         _reuse(Path(config.reuse).expanduser(), folder)
     # Last of all: a folder with a configuration is a run, which can be resumed.
     write_format(folder, version("edgenas"))
-    write_atomically(path, "".join(lines).encode())
+    write_kept(path, "".join(lines).encode())
     return True
 
 
@@ -101,5 +102,6 @@ def _reuse(source: Path, folder: Path) -> None:
     if missing:
         raise UsageError(f"--reuse {source}: it has no {missing[0]}; give the folder of a run that came so far")
     for name in REUSED:
+        check(source / name)
         if (source / name).exists():
             shutil.copyfile(source / name, folder / name)

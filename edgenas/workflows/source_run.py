@@ -17,10 +17,11 @@ from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import CHECKPOINT, TRIALS
 from edgenas.graph.graph import Arch
 from edgenas.runtimes.host import host_name
+from edgenas.system.file_index import adopt, check
 from edgenas.system.metric import TRAINED, Metric
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, write_artefact
 from edgenas.workflows.config import Config, flag, make_config, read_run
-from edgenas.workflows.moved import MOVABLE, moved_settings
+from edgenas.workflows.moved import ABOUT, MOVABLE, moved_settings
 from edgenas.workflows.origin import ORIGIN
 from edgenas.workflows.presets import defaults_of
 from edgenas.workflows.stages.artefacts import IMPORTANCE, Source
@@ -114,7 +115,9 @@ def take_over(source: Path, folder: Path) -> None:
     forget(folder)  # of an attempt that was killed here
     new.mkdir()
     for name in names:
+        check(origin / name)
         shutil.copyfile(origin / name, new / name)
+    adopt(new)
     os.replace(new, folder / SOURCE)
     write_artefact(folder, SOURCE, Source(source.resolve().name))
 
@@ -188,7 +191,7 @@ def settings(source: Path, given: Mapping[str, Any]) -> Config:
         UsageError: there is no such run, or a setting cannot change.
     """
     before = begun_with(source)
-    given = moved_settings(str(source), before, given)
+    given = moved_settings(str(source), before, given, ABOUT)  # by what means it searches, the new run says
     fixed = [name for name in given if name not in CHANGEABLE]
     if fixed:
         raise UsageError(f"{flag(fixed[0])}: it is that of {source}, whose weights are used; leave it out")

@@ -14,11 +14,11 @@ from edgenas.nn.network import Network
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import is_allowed
 from edgenas.system import checkpoint
-from edgenas.system.run_folder import read_artefact
+from edgenas.system.run_folder import is_kept, read_artefact
 from edgenas.training.distillation import Teacher
 from edgenas.workflows.pretrained import teacher_space
 from edgenas.workflows.result import Result
-from edgenas.workflows.source_run import FINALISTS, RESULT, TEACHER
+from edgenas.workflows.source_run import FINALISTS, TEACHER
 from edgenas.workflows.task import Task
 
 Networks: TypeAlias = "dict[Arch, Network]"
@@ -37,7 +37,7 @@ def trained_networks(folder: Path, space: SearchSpace, trained: SearchSpace, dev
         CheckpointError: the weights are damaged, or another version's.
     """
     found: Networks = {}
-    if not (folder / RESULT).exists():  # the last training may not have come to its end
+    if not is_kept(folder, "result"):  # the last training may not have come to its end
         return found
     for path in sorted(folder.glob(FINALISTS)):
         payload = checkpoint.load(path)

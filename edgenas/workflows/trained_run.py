@@ -10,13 +10,13 @@ from typing import Any
 
 from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.exploration.problem import Problem
-from edgenas.latency.table import read_table
 from edgenas.nn.supernet import Supernet
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import KeptFolder, read_artefact
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
 from edgenas.workflows.given import Given, objects_again
+from edgenas.workflows.kept_table import read_kept_table
 from edgenas.workflows.setup import make_task, plain_task
 from edgenas.workflows.source_run import SOURCE, begun_with, kept_files
 from edgenas.workflows.stages.artefacts import Narrowing
@@ -85,5 +85,5 @@ def open_trained_run(
     # Only the shape choices that the run kept have weights.
     task = replace(task, teacher=trained_teacher(folder, task))
     task = narrowed(task, read_artefact(folder, "narrow", Narrowing).allowed)
-    priced = price(task, read_table(folder / "table.csv"))
+    priced = price(task, read_kept_table(folder / "table.csv"))
     return TrainedRun(priced, ctx, *trained_weights(priced, given, ctx))

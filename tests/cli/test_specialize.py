@@ -8,7 +8,7 @@ from edgenas.cli import main as cli
 from edgenas.cli import specialize as command
 from edgenas.workflows import source_run
 from edgenas.workflows.config import Config
-from edgenas.workflows.moved import REPEATED
+from edgenas.workflows.moved import ABOUT
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_interrupted_it_goes_on_as_itself(specialising, tmp_path, monkeypatch, c
 
 def test_help_names_every_setting_that_may_change():
     flags = {name for group in command.GROUPS.values() for name in group}
-    assert flags == {*source_run.CHANGEABLE, *REPEATED}
+    assert flags == {*source_run.CHANGEABLE, *ABOUT, "data"}
 
 
 def test_defaults_are_those_of_the_workflow():

@@ -7,7 +7,8 @@ import pytest
 
 from edgenas.errors import CheckpointError
 from edgenas.exploration.objective import Objective
-from edgenas.exploration.study import CHECKPOINT, TRIALS, Study, Trial, read_trials
+from edgenas.exploration.study import CHECKPOINT, TRIALS, Study, read_trials
+from edgenas.exploration.trial import Trial
 from tests.strategies._synthetic import load_json, save_json
 
 MS = "latency_ms@test"

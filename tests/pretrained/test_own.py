@@ -14,6 +14,8 @@ from edgenas.pretrained import own
 from edgenas.system import plugins
 from tests.pretrained._networks import lite, stirred
 
+pytestmark = pytest.mark.usefixtures("any_plugin")
+
 NAME = "tests.pretrained._networks:lite"
 
 

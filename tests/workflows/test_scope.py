@@ -4,6 +4,7 @@ import pytest
 
 from edgenas.errors import TableError, UsageError
 from edgenas.spaces.build import parse_spec
+from edgenas.system import plugins
 from edgenas.workflows.config import Config, make_config
 from edgenas.workflows.scope import check_scope, scope_of
 
@@ -28,6 +29,7 @@ def test_a_manifest_that_does_not_say(manifest):
 def test_a_network_of_ones_own_is_known_once_it_is_named():
     with pytest.raises(UsageError):
         parse_spec(KIT["space"])
+    plugins.name_own("pretrained", OWN)
     check_scope(make_config({"pretrained": OWN, "image_size": 64}), KIT)
     assert parse_spec(KIT["space"]).spec == KIT["space"]
 

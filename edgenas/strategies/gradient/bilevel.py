@@ -19,7 +19,8 @@ from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.exploration.feasible import Archive, feasible_samples, initial_individual, random_feasible, repair
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.gradient.alphas import entropy

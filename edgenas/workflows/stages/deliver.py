@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from edgenas.exploration.objective import in_words, standard_errors_below
 from edgenas.exporters.by_class import ByClass
 from edgenas.system import text
 from edgenas.system.metric import Metric
-from edgenas.system.run_folder import read_artefact
+from edgenas.system.run_folder import is_kept, read_artefact
 from edgenas.training.train import evaluate
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import (
@@ -125,14 +126,20 @@ def exported(priced: Priced, finalist: Finalist, number: int, ctx: Context) -> E
     """Return what exporting finalist `number` gave, exported now if it was not before."""
     with ctx.stage("export", f"export finalist {number + 1}"):
         make = partial(export_finalist, priced.task, finalist, number, ctx.folder.path)
-        return ctx.folder.artefact(f"exported-{number}", Exported, make)
+
+        def files(made: Exported) -> list[Path]:
+            return [
+                finalist_path(ctx.folder.path, number, precision) for precision in PRECISIONS if precision in made.files
+            ]
+
+        return ctx.folder.artefact(f"exported-{number}", Exported, make, again=True, files=files)
 
 
 def measured(priced: Priced, number: int, ctx: Context, turn: str = "") -> Measurement:
     """Return the latencies of the files of finalist `number`, measured now if they were not before, in this turn."""
     name = f"measured-{number}-{turn}" if turn else f"measured-{number}"
     with ctx.stage("measure", f"measure finalist {number + 1} in a fresh process"):
-        return ctx.folder.artefact(name, Measurement, partial(measure, priced, number, ctx))
+        return ctx.folder.artefact(name, Measurement, partial(measure, priced, number, ctx), again=True)
 
 
 def none_met(priced: Priced, missed: Sequence[Verdict]) -> BudgetError:
@@ -169,7 +176,7 @@ def choose_unmeasured(priced: Priced, finalists: Sequence[Finalist], selection: 
     path = ctx.folder.path
     # `edgenas ingest --bundle` writes it, and ends the run again by it.
     known: Mapping[str, Mapping[str, Figure]] = {}
-    if (path / f"{CONFIRMED}.json").exists():
+    if is_kept(path, CONFIRMED):
         known = read_artefact(path, CONFIRMED, Confirmed).finalists
     verdicts = [verdict(priced.task, files, known.get(str(number), {})) for number, files in enumerate(made)]
     usable = [number for number, files in enumerate(made) if precision in files.files]

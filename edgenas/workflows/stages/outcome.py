@@ -37,10 +37,12 @@ def finish(chosen: Chosen, trained: Sequence[Finalist], study: Study, ctx: Conte
         # The test split is opened once. What another device measures may choose another finalist later, so that all of
         # them are tested now.
         opened = {chosen.number: chosen.finalist} if priced.task.device.is_here else dict(enumerate(trained))
-        tested = folder.artefact("test", TestReport, partial(test, priced, opened, ctx))
+        tested = folder.artefact("test", TestReport, partial(test, priced, opened, ctx), again=True)
         distributed.first(partial(bundle, chosen, tested, ctx))
         bounds = read_artefact(folder.path, "bounds", Bounds)
-        found = folder.artefact("result", Result, partial(result, chosen, trained, study, bounds, tested, ctx))
+        found = folder.artefact(
+            "result", Result, partial(result, chosen, trained, study, bounds, tested, ctx), again=True
+        )
     return found.at(folder.path)
 
 
@@ -67,7 +69,7 @@ def result(
     front = front_with(points, delivered, study.objective)
     notes = [*classes.warnings(task.data.classes), *notes_of(chosen, bounds, front)]
     images = {"validation": finalist.scores.images, "test": tested.images}
-    ctx.folder.artefact("report", Report, lambda: Report(tuple(notes), images))
+    ctx.folder.artefact("report", Report, lambda: Report(tuple(notes), images), again=True)
     return Result(
         met_budget=verdict.met,
         budget_ms=task.budget_ms,

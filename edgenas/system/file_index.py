@@ -1,0 +1,152 @@
+"""Whether the files of a run are as the run wrote them: their hashes, in one index beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from enum import Enum
+from pathlib import Path
+
+from edgenas.errors import DamagedRun
+
+INDEX = "files.json"
+# What guards itself: checkpoints and trials hold hashes of their own, a lock names its process; and what is no file of
+# the run.
+GUARDED = (".pt", ".pt.previous", "trials.jsonl", ".lock", ".new", ".tmp", ".rejected", ".takeover")
+Hashes = dict[str, list[str]]  # by name; of a file that is written again both, until it is there
+
+
+class State(Enum):
+    """What is known of a file: it was never written, is as it was written, is not, or is gone."""
+
+    NEW = "new"
+    WHOLE = "whole"
+    DAMAGED = "damaged"
+    GONE = "gone"
+
+
+def write_kept(path: Path, content: bytes) -> None:
+    """Write a file of a run, whole or not at all, and its hash into the index.
+
+    The hash comes first, so that a file without one was never written by the run.
+    """
+    hashes = _read(path.parent)
+    new = _hash(content)
+    hashes[path.name] = [*(h for h in hashes.get(path.name, [])[-1:] if h != new), new]
+    _write(path.parent, hashes)
+    write_atomically(path, content)
+
+
+def note(paths: Iterable[Path]) -> None:
+    """Put files into the index that were written otherwise, as they are; they lie in one folder."""
+    for path in paths:
+        hashes = _read(path.parent)
+        hashes[path.name] = [_hash(path.read_bytes())]
+        _write(path.parent, hashes)
+
+
+def adopt(folder: Path) -> None:
+    """Index a folder that has no index, as it is: a new run's, one of an earlier version, or one that has lost it."""
+    if (folder / INDEX).exists():
+        return
+    found = (path for path in folder.iterdir() if path.is_file() and not path.name.endswith(GUARDED))
+    _write(folder, {path.name: [_hash(path.read_bytes())] for path in found})
+
+
+def forget(path: Path) -> None:
+    """Remove a file of a run, and its hash."""
+    hashes = _read(path.parent)
+    path.unlink(missing_ok=True)
+    if hashes.pop(path.name, None) is not None:
+        _write(path.parent, hashes)
+
+
+def state_of(path: Path) -> State:
+    """Return what is known of a file; in a folder without an index, whatever is there is taken as it is.
+
+    Raises:
+        DamagedRun: the index itself is damaged.
+    """
+    if not (path.parent / INDEX).exists():
+        return State.WHOLE if path.exists() else State.NEW
+    known = _read(path.parent).get(path.name)
+    if known is None:
+        return State.NEW
+    if not path.exists():
+        return State.GONE
+    return State.WHOLE if _hash(path.read_bytes()) in known else State.DAMAGED
+
+
+def check(path: Path) -> None:
+    """Check that a file that the run has written is there, as it was written.
+
+    Raises:
+        DamagedRun: it is not.
+    """
+    found = state_of(path)
+    if found in (State.DAMAGED, State.GONE):
+        raise damaged(path, found)
+
+
+def read_kept(path: Path) -> bytes:
+    """Return what a file of a run holds, which is checked.
+
+    Raises:
+        DamagedRun: it is not as it was written.
+        FileNotFoundError: it was never written.
+    """
+    check(path)
+    return path.read_bytes()
+
+
+def damaged(path: Path, state: State = State.DAMAGED) -> DamagedRun:
+    """Return the error that a file, from which others were made, is lost."""
+    what = "is gone" if state is State.GONE else "is damaged: it is not as the run wrote it"
+    return DamagedRun(f"{path} {what}; put back a copy of it, or go back to its stage with a new --output")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write aside, flush, rename: a reader sees the old content or the new, and nothing is left of a failure."""
+    # With the process's number: two processes that write one file do not write into each other's.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):  # it may not have been made
+            temporary.unlink()
+        raise
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _read(folder: Path) -> Hashes:
+    """The hashes by name; none where there is no index."""
+    path = folder / INDEX
+    try:
+        found = json.loads(path.read_bytes())
+        hashes = {str(name): [str(h) for h in known] for name, known in found["files"].items()}
+        if found["sha256"] != _hash(_text(hashes).encode()):
+            raise ValueError("its hash does not fit")
+    except FileNotFoundError:
+        return {}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedRun(f"{path} is damaged ({error}); put back a copy of it, or begin with a new --output") from error
+    return hashes
+
+
+def _write(folder: Path, hashes: Hashes) -> None:
+    text = _text(hashes)
+    write_atomically(folder / INDEX, f'{{"sha256": "{_hash(text.encode())}", "files": {text}}}\n'.encode())
+
+
+def _text(hashes: Mapping[str, list[str]]) -> str:
+    return json.dumps(hashes, indent=1, sort_keys=True)
