@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -29,23 +29,22 @@ class State(Enum):
 
 
 def write_kept(path: Path, content: bytes) -> None:
-    """Write a file of a run, whole or not at all, and its hash into the index.
+    """Write a file of a run, whole or not at all, and its hash into the index, if the folder has one.
 
     The hash comes first, so that a file without one was never written by the run.
     """
-    hashes = _read(path.parent)
-    new = _hash(content)
-    hashes[path.name] = [*(h for h in hashes.get(path.name, [])[-1:] if h != new), new]
-    _write(path.parent, hashes)
+    if (path.parent / INDEX).exists():
+        hashes = _read(path.parent)
+        new = _hash(content)
+        hashes[path.name] = [*(h for h in hashes.get(path.name, [])[-1:] if h != new), new]
+        _write(path.parent, hashes)
     write_atomically(path, content)
 
 
-def note(paths: Iterable[Path]) -> None:
-    """Put files into the index that were written otherwise, as they are; they lie in one folder."""
-    for path in paths:
-        hashes = _read(path.parent)
-        hashes[path.name] = [_hash(path.read_bytes())]
-        _write(path.parent, hashes)
+def note(path: Path) -> None:
+    """Put a file into the index, if the folder has one, that was written otherwise; as it is."""
+    if (path.parent / INDEX).exists():
+        _write(path.parent, _read(path.parent) | {path.name: [_hash(path.read_bytes())]})
 
 
 def adopt(folder: Path) -> None:

@@ -27,6 +27,6 @@ def keep_table(path: Path, make: Callable[[], LatencyTable]) -> None:
     def write() -> None:
         if state_of(path) is State.NEW:
             write_table(path, make())
-            note([path])
+            note(path)
 
     distributed.first(write)

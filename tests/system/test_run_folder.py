@@ -7,6 +7,7 @@ import pytest
 
 from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
 from edgenas.system import run_folder
+from edgenas.system.file_index import write_kept
 from edgenas.system.run_folder import (
     CONFIG,
     FORMAT,
@@ -52,7 +53,7 @@ def test_a_damaged_artefact_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="a.json is damaged"):
         folder.artefact("a", Figure, lambda: Figure(1.0))
     (tmp_path / "a.json").write_text('{"x": "1"}')
-    with pytest.raises(CheckpointError, match=r"a.json is damaged \(Figure.x: '1' is no float\); delete it"):
+    with pytest.raises(CheckpointError, match=r"a.json is damaged \(Figure.x: '1' is no float\); put back a copy"):
         read_artefact(tmp_path, "a", Figure)
 
 
@@ -80,7 +81,7 @@ def test_the_format_of_a_folder_is_checked(tmp_path):
     write_format(tmp_path, "0.2.0")
     check_format(tmp_path)
     noted = json.loads((tmp_path / FORMAT_FILE).read_text())
-    (tmp_path / FORMAT_FILE).write_text(json.dumps(noted | {"format": FORMAT + 1, "version": "9.9"}))
+    write_kept(tmp_path / FORMAT_FILE, json.dumps(noted | {"format": FORMAT + 1, "version": "9.9"}).encode())
     with pytest.raises(UsageError, match=f"written by edgenas 9.9, and this version reads format {FORMAT}"):
         check_format(tmp_path)
     (tmp_path / FORMAT_FILE).write_text("{}")

@@ -1,0 +1,105 @@
+"""What a run wrote is known by its hash: a changed, cut or lost file is never taken for what it was."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgenas.errors import DamagedRun
+from edgenas.system import file_index
+from edgenas.system.file_index import INDEX, State, adopt, check, forget, note, read_kept, state_of, write_kept
+
+
+@pytest.fixture
+def folder(tmp_path):
+    adopt(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder with one file."""
+    folder = tmp_path_factory.mktemp("kept")
+    adopt(folder)
+    write_kept(folder / "a.json", b'{"x": 1}\n')
+    return folder / "a.json"
+
+
+def test_a_file_is_new_whole_damaged_or_gone(folder):
+    path = folder / "a.json"
+    assert state_of(path) is State.NEW
+    check(path)
+    write_kept(path, b"1")
+    assert state_of(path) is State.WHOLE and read_kept(path) == b"1"
+    path.write_bytes(b"2")
+    assert state_of(path) is State.DAMAGED
+    with pytest.raises(DamagedRun, match="a.json is damaged"):
+        read_kept(path)
+    path.unlink()
+    assert state_of(path) is State.GONE
+    with pytest.raises(DamagedRun, match="a.json is gone"):
+        check(path)
+    forget(path)
+    assert state_of(path) is State.NEW
+
+
+@given(st.integers(0, 8), st.integers(0, 7), st.booleans())
+def test_no_bit_and_no_byte_may_differ(kept, place, bit, cut):
+    content = bytearray(kept.read_bytes())
+    try:
+        kept.write_bytes(content[:place] if cut else bytes(b ^ (i == place) << bit for i, b in enumerate(content)))
+        assert state_of(kept) is State.DAMAGED
+    finally:
+        kept.write_bytes(content)
+    assert state_of(kept) is State.WHOLE
+
+
+def test_what_the_run_did_not_write_is_not_its_file(folder):
+    (folder / "a.json").write_bytes(b"1")
+    assert state_of(folder / "a.json") is State.NEW
+    note(folder / "a.json")
+    assert state_of(folder / "a.json") is State.WHOLE
+
+
+@pytest.mark.parametrize("killed_in", ["index", "file"])
+def test_killed_while_a_file_is_written_it_is_the_old_or_the_new_one(folder, monkeypatch, killed_in):
+    path = folder / "a.json"
+    write_kept(path, b"old")
+    write, left = file_index.write_atomically, iter([killed_in == "index", True])
+
+    def killed(path, content):
+        if next(left):
+            raise KeyboardInterrupt
+        write(path, content)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(file_index, "write_atomically", killed)
+        write_kept(path, b"new")
+    assert read_kept(path) == b"old"
+    write_kept(path, b"new")
+    assert read_kept(path) == b"new"
+
+
+def test_a_folder_without_an_index_is_taken_as_it_is(tmp_path):
+    path = tmp_path / "a.json"
+    assert state_of(path) is State.NEW
+    write_kept(path, b"1")
+    note(path)
+    assert state_of(path) is State.WHOLE and not (tmp_path / INDEX).exists()
+    (tmp_path / "finalist-0.pt").write_bytes(b"guards itself")
+    adopt(tmp_path)
+    assert list(json.loads((tmp_path / INDEX).read_text())["files"]) == ["a.json"]
+    path.write_bytes(b"2")
+    adopt(tmp_path)  # it has one
+    assert state_of(path) is State.DAMAGED
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda text: text[:-9], lambda text: text.replace("a.json", "b.json"), lambda _: "[]"]
+)
+def test_a_damaged_index_is_named(folder, damage):
+    write_kept(folder / "a.json", b"1")
+    (folder / INDEX).write_text(damage((folder / INDEX).read_text()))
+    with pytest.raises(DamagedRun, match=f"{INDEX} is damaged"):
+        check(folder / "a.json")
