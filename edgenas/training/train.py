@@ -82,7 +82,7 @@ def train(
         image, _ = next(data.batches(1, size=size))
         last = partial(_last_step, gradients, steps)
         ghosts = fit(ghosts, module, last, (image.shape[1], size, size), context)
-    keep = partial(_save, module, optimizer, context)
+    keep = partial(_save, module, optimizer, context, steps)
     per_epoch = steps // max(1, settings.epochs)
     first = done // per_epoch if steps else 0
     batches = partial(data.batches, settings.batch_size, size=size, seed=seed, augment=True, part=ghosts.rows)
@@ -240,8 +240,8 @@ def _restore(module: nn.Module, optimizer: torch.optim.Optimizer, context: Train
     return int(payload["step"])
 
 
-def _save(module: nn.Module, optimizer: torch.optim.Optimizer, context: TrainingContext, step: int) -> None:
+def _save(module: nn.Module, optimizer: torch.optim.Optimizer, context: TrainingContext, steps: int, step: int) -> None:
     if context.checkpoint is None:
         return
-    state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+    state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "steps": steps}
     save(context.checkpoint, {**state, "identity": context.identity})

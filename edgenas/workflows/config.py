@@ -267,30 +267,6 @@ def read_toml(path: Path, damaged: type[UsageError] = UsageError) -> dict[str, A
     return found
 
 
-def to_toml(config: Config) -> str:
-    """Return the effective configuration as TOML; what is None or empty is left out, tables come last."""
-    lines, tables = [], []
-    for item in fields(config):
-        value = getattr(config, item.name)
-        # In TOML, what follows a table's heading belongs to the table: so tables come last.
-        if isinstance(value, Mapping):
-            if value:
-                rows = [f"{_toml(name)} = {_toml(entry)}" for name, entry in value.items()]
-                tables += ["", f"[{item.name}]", *rows]
-        elif value is not None:
-            lines.append(f"{item.name} = {_toml(value)}")
-    return "\n".join(lines + tables) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = "".join(c if c >= " " and c not in '"\\\x7f' else f"\\u{ord(c):04x}" for c in value)
-        return f'"{escaped}"'
-    return repr(value)  # the shortest text that reads back as the same number, and TOML takes it
-
-
 def resolve_data(config: Config) -> Config:
     """Return the configuration with the plugin that reads its data, and the place that it reads.
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from edgenas.errors import UsageError
+from edgenas.errors import CheckpointError, UsageError
 from edgenas.nn.auxiliary import network_state
 from edgenas.nn.network import Network
-from edgenas.system.checkpoint import load
+from edgenas.system.checkpoint import State, check_identity, load
 from edgenas.system.file_index import write_atomically
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import is_kept, read_artefact
@@ -50,7 +50,7 @@ def export(
     Raises:
         UsageError: the run has no such trained architecture, or is about something else than `moved` says.
         ExportError: the file differs from the network; it is kept as `finalist-N.onnx.rejected` in the run folder.
-        CheckpointError: the weights are damaged, or another version's.
+        CheckpointError: the weights are damaged, another version's, or not yet those of the end of a training.
     """
     read_run(run_folder)
     if out.is_dir():
@@ -74,12 +74,22 @@ def export(
             task, trained = task_of(task, chosen)
             network = Network(task.space.graph(trained))
             path = run_folder / f"finalist-{number}.pt"
-            load_weights(network, network_state(load(path)["module"]), path)
+            payload = load(path)
+            _check_trained(payload, task.space.code(trained), path)
+            load_weights(network, network_state(payload["module"]), path)
             rejected = run_folder / f"finalist-{number}.onnx.rejected"
             model = onnx_file(task.data, network.eval(), rejected, dynamic_batch=dynamic_batch)
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, model)
     return out
+
+
+def _check_trained(payload: State, code: str, path: Path) -> None:
+    """Check that a checkpoint is of an architecture, and of the end of its training."""
+    check_identity(path, payload, {"arch": code})
+    step, steps = payload["step"], payload.get("steps", payload["step"])  # those of earlier versions do not say it
+    if step < steps:
+        raise CheckpointError(f"{path}: trained for {step} of {steps} steps; go on with --resume, and export it then")
 
 
 def _winner(run_folder: Path, codes: Sequence[str]) -> str:

@@ -12,10 +12,11 @@ from pathlib import Path
 from edgenas.errors import BudgetError, DataError, Interrupted, UsageError
 from edgenas.system.file_index import INDEX, check, write_kept
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, is_run, write_format
-from edgenas.workflows.config import Config, make_config, read_toml, to_toml
+from edgenas.workflows.config import Config, make_config, read_toml
 from edgenas.workflows.context import Context
 from edgenas.workflows.moved import check_same
 from edgenas.workflows.origin import ORIGIN
+from edgenas.workflows.toml import to_toml
 
 # What `--reuse` copies: the profile, the narrowing, and last the weights, which a run may be without.
 REUSED = (

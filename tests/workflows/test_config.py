@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from edgenas.errors import UnknownName, UsageError
 from edgenas.system import plugins
 from edgenas.system.run_folder import write_format
-from edgenas.workflows.config import Config, flag, make_config, read_toml, resolve, to_toml
+from edgenas.workflows.config import Config, flag, make_config, read_toml, resolve
 from edgenas.workflows.presets import PRESETS
+from edgenas.workflows.toml import to_toml
 from edgenas.workflows.values import number
 
 BAD_BUDGETS = [0, -1, -0.0, math.nan, math.inf, -math.inf, 1e400, 10**400, 60_001, True]

@@ -35,3 +35,19 @@ def test_weights_of_another_version_are_a_named_error(searched, tmp_path):
         checkpoint.save(path, {**checkpoint.load(path), "module": {}})
     with pytest.raises(CheckpointError, match="weights of another version"):
         export(folder, SilentReporter(), out=tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda payload: {"step": 1}, r"finalist-0.pt: trained for 1 of \d+ steps; go on with --resume"),
+        (lambda payload: {"identity": payload["identity"] | {"arch": "1111"}}, "written with arch = '1111'"),
+    ],
+)
+def test_what_is_not_the_end_of_its_training_is_refused(searched, tmp_path, change, message):
+    folder = shutil.copytree(searched, tmp_path / "run")
+    payload = checkpoint.load(folder / "finalist-0.pt")
+    checkpoint.save(folder / "finalist-0.pt", {**payload, **change(payload)})
+    with pytest.raises(CheckpointError, match=message):
+        export(folder, SilentReporter(), out=tmp_path / "a.onnx")
+    assert not (tmp_path / "a.onnx").exists()
