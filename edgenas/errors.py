@@ -23,6 +23,7 @@ Each message names the thing and the next step, in one line.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 
 class EdgeNASError(Exception):
@@ -95,6 +96,16 @@ class DataError(EdgeNASError):
     """Images or labels are unusable."""
 
     exit_code = 3
+
+    def __init__(self, message: str, details: Sequence[str] = ()) -> None:
+        """Say what is wrong.
+
+        Args:
+            message: in one line.
+            details: all that is wrong, where a line has no room for it.
+        """
+        super().__init__(message)
+        self.details = tuple(details)
 
 
 class EnvironmentFault(EdgeNASError):

@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 
 from edgenas.data.base import Data, Pixels, Rows
 from edgenas.data.storage.arrays import AUGMENT, channels_first, check_counts
+from edgenas.data.storage.class_folders import FOLDERS
+from edgenas.data.storage.copies import equal_images
 from edgenas.data.storage.decode import Unreadable, decode, square
 from edgenas.data.storage.files import check_skipped, folders
 from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError, UsageError
 
-SPLIT_NAMES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+SPLIT_NAMES = {name: split for split, names in FOLDERS.items() for name in names}
 # Mean size of a file from which threads pay: below, they slow decoding down, because Pillow holds the interpreter's
 # lock while it parses a header.
 _WORTH_THREADS_BYTES = 8_000
@@ -64,7 +66,16 @@ def build(
     keep = np.setdiff1d(np.arange(len(labels)), list(bad)).astype(np.int64)
     target, classes = check_labels(labels[keep], names, str(path))
     given = _given_splits(arrays, len(labels), keep, path)
-    splits = split_rows(target, given, classes, validation_share=validation_share, seed=seed, where=str(path))
+    splits = split_rows(
+        target,
+        given,
+        classes,
+        validation_share=validation_share,
+        seed=seed,
+        where=str(path),
+        equal=equal_images(pixels),
+        name=lambda row: f"image {keep[row]}",
+    )
     return data_from_pixels(path.stem, classes, pixels, target, splits, augment=AUGMENT, device=device, skipped=skipped)
 
 
@@ -134,6 +145,7 @@ def _given_splits(arrays: dict[str, NDArray[Any]], total: int, keep: Rows, path:
         names = arrays["split"].astype(str)
     else:
         names = np.full(total, "train")
+    names = np.char.lower(names)
     unknown = sorted(set(names.tolist()) - SPLIT_NAMES.keys())
     if unknown or names.shape != (total,):
         named = f"unknown split {unknown[0]!r}" if unknown else f"{names.size} split marks for {total} images"

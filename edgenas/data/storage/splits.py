@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.data.base import Rows, stratified_split
+from edgenas.data.storage.copies import later_copies
 from edgenas.errors import DataError, UsageError
 
 TEST_SHARE = 0.2  # share of all images that become the test split of a source without one; the usual fifth
@@ -16,11 +17,21 @@ TEST_SHARE = 0.2  # share of all images that become the test split of a source w
 
 @dataclass(frozen=True)
 class Splits:
-    """The rows of three disjoint splits."""
+    """The rows of three disjoint splits.
+
+    Args:
+        train: rows of the training images.
+        validation: of those that choices are made on.
+        test: of those that nothing is chosen on.
+        copies: rows that are in none of them, with the reason.
+        drawn: splits that the source does not define.
+    """
 
     train: Rows
     validation: Rows
     test: Rows
+    copies: Mapping[int, str] = field(default_factory=dict)
+    drawn: tuple[str, ...] = ()
 
 
 def check_labels(
@@ -60,12 +71,21 @@ def check_labels(
 
 
 def split_rows(
-    labels: Rows, given: Mapping[str, Rows], classes: Sequence[str], *, validation_share: float, seed: int, where: str
+    labels: Rows,
+    given: Mapping[str, Rows],
+    classes: Sequence[str],
+    *,
+    validation_share: float,
+    seed: int,
+    where: str,
+    equal: Iterable[Sequence[int]] = (),
+    name: Callable[[int], str] = "image {}".format,
+    is_published: bool = False,
 ) -> Splits:
     """Return the splits that a source defines; those that it does not are drawn from its `train`, stratified.
 
-    A validation split that is given is shuffled, as one that is drawn: sources are sorted by class, and whoever looks
-    at a part of it should see many classes.
+    Whatever the source, each split holds images, and each of them once. A validation split that is given is shuffled,
+    as one that is drawn: sources are sorted by class, and whoever looks at a part of it should see many classes.
 
     Args:
         labels: (N,) class numbers of all images.
@@ -74,11 +94,19 @@ def split_rows(
         validation_share: share of `train` that is drawn for validation, where it is not given.
         seed: of the draw.
         where: the file or the data set, for messages.
+        equal: groups of rows whose images are equal.
+        name: of a row, in messages.
+        is_published: as `later_copies` has it.
 
     Raises:
         UsageError: the shares leave nothing to train on.
-        DataError: a class is too small to be split, or train or validation lacks one.
+        DataError: a class is too small to be split, train or validation lacks one, a split is empty, or one image is
+            in two classes or two splits.
     """
+    split_of = {int(row): split for split, rows in given.items() for row in rows}
+    copies = later_copies(equal, labels, split_of, classes, name, where, is_published=is_published)
+    if copies:
+        given = {split: rows[~np.isin(rows, list(copies))] for split, rows in given.items()}
     shares = {"validation": validation_share, "test": TEST_SHARE}
     drawn = {name: share for name, share in shares.items() if name not in given}
     room = 1 - drawn.get("test", 0)
@@ -91,12 +119,14 @@ def split_rows(
         listed = given["validation"]
         given = {**given, "validation": listed[stratified_split(labels[listed], (1.0,), seed, classes)[0]]}
     rows = {**given, **{name: pool[piece] for name, piece in zip(("train", *drawn), pieces, strict=True)}}
-    return Splits(rows["train"], rows["validation"], rows["test"])
+    return Splits(rows["train"], rows["validation"], rows["test"], copies, tuple(drawn))
 
 
 def _check_coverage(labels: Rows, given: Mapping[str, Rows], classes: Sequence[str], where: str) -> None:
-    """Check that train and a given validation split hold every class; a test split may lack some."""
+    """Check that train and a given validation split hold every class; a test split may lack some, but not all."""
     held = {name: set(labels[rows].tolist()) for name, rows in given.items()}
+    if "test" in held and not held["test"]:
+        raise DataError(f"{where}: the test split has no images; add some, or leave the split out to have one drawn")
     for label, name in enumerate(classes):
         others = [split for split, found in held.items() if label in found]
         if "train" not in others:

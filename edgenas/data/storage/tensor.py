@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgenas.data.base import AUGMENT_STREAM, Augment, Data, Pixels, Rows, Split, Step, preprocess
+from edgenas.data.found import Found, LeftOut, listed
 from edgenas.data.storage.splits import Splits
 from edgenas.errors import DataError
 
@@ -119,7 +120,13 @@ def data_from_pixels(
         Split(store, rows, target[torch.from_numpy(rows)]) for rows in (splits.train, splits.validation, splits.test)
     )
     _, channels, height, width = pixels.shape
-    return Data(name, classes, (channels, height, width), mean, std, augment, train, validation, test, skipped)
+    broken = [LeftOut(*text.split(": ", 1)) for text in skipped]
+    copies = [LeftOut(f"image {row}", reason) for row, reason in splits.copies.items()]
+    return Data(
+        *(name, classes, (channels, height, width), mean, std, augment, train, validation, test, skipped),
+        notices=listed("images are left out", copies),
+        found=Found((*broken, *copies), splits.drawn),
+    )
 
 
 def statistics(pixels: Pixels, rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:
