@@ -30,6 +30,7 @@ COMMANDS = {
     "search": "find, train, measure and bundle a model",
     "specialize": "from the weights of a search, a model for another budget or device",
     "ranking": "check how a run's shared weights rank, beside networks trained alone",
+    "inspect": "what a data set holds: classes, splits, copies, what is left out and why",
     "baseline": "what trained networks take as they are, which fit; fine-tune the best",
     "profile": "measure this machine's latency table for a space, or over ssh another's",
     "predict": "predict latency and size of architectures, or the latency of ONNX files",

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from edgenas.data.base import Augment, Data, Rows, Split
-from edgenas.data.found import Found, LeftOut, listed
+from edgenas.data.found import Found, LeftOut
 from edgenas.data.storage.class_folders import Listing, are_mirrored, list_pictures
 from edgenas.data.storage.class_folders import class_names as class_names
 from edgenas.data.storage.copies import equal_files
@@ -88,7 +88,7 @@ def build(
         part(splits.test),
         skipped,
         view,
-        (*listing.notices, *listed("files are left out", left_out), *seen, *mirrored, *_balance(ratio)),
+        (*listing.notices, *seen, *mirrored, *_balance(ratio)),
         Found(left_out, splits.drawn, pictures.sizes(), pictures.hidden(), *pictures.depth()),
     )
 

@@ -14,16 +14,14 @@ class LeftOut(NamedTuple):
     reason: str
 
 
-NAMED = 3  # that a notice names
+NAMED = 3  # that a line names
 
 
-def listed(what: str, left_out: Sequence[LeftOut]) -> tuple[str, ...]:
-    """Return one sentence on what is left out, with the first few, or none."""
-    if not left_out:
-        return ()
+def listed(left_out: Sequence[LeftOut]) -> str:
+    """Return how many are left out, with the first few of them."""
     few = "; ".join(f"{name}: {reason}" for name, reason in left_out[:NAMED])
     more = f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
-    return (f"{len(left_out):,} {what}: {few}{more}",)
+    return f"{len(left_out):,} left out: {few}{more}"
 
 
 @dataclass(frozen=True)

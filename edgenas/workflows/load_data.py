@@ -34,14 +34,18 @@ def load_data(config: Config, given: Given, device: str, reporter: Reporter) -> 
         UsageError: it does not come in the size that was asked for, or is no set of photographs where one is needed.
         DataError: it cannot be used.
     """
+    from edgenas.data.found import listed
+    from edgenas.data.report import report_of  # torch comes with it
+
     data = _read_data(config, given, device, reporter)
     _, height, width = data.shape
     if config.image_size not in (None, height):
         raise UsageError(
             f"--image-size {config.image_size}: {data.name} comes in {height} x {width} pixels; leave it out"
         )
-    for notice in data.notices:
-        reporter.log(f"{data.name}: {notice}")
+    left_out = data.found.left_out
+    for line in (report_of(data).line(), *([listed(left_out)] if left_out else []), *data.notices):
+        reporter.log(f"{data.name}: {line}")
     return data
 
 

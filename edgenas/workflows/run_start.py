@@ -35,6 +35,7 @@ MINIMUM = "limits"  # artefact: the least that the space has of each metric that
 # Where a run lives and works is not what it is: a resumed run may differ in these.
 FREE = ("output", "resume", "reuse", "workers", "ray", "wait_minutes")
 MOVABLE = "cache"  # kept, so that a resumed run finds its decoded pictures; it may be told another place
+DATA = "data"  # artefact: what the images are
 ARCH = "arch"  # artefact: which architecture `edgenas train` trains
 REFUSALS = (BudgetError, DataError, UsageError)  # the same start would be refused again
 
@@ -61,7 +62,7 @@ def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], 
         # What an earlier run has kept here is not this one's to remove.
         if not config.resume and (isinstance(error, REFUSALS) or not has_work):
             tables = (path.name for path in folder.glob("device-*.csv"))
-            records = (f"{name}.json" for name in (MINIMUM, ORIGIN, ARCH))
+            records = (f"{name}.json" for name in (MINIMUM, ORIGIN, ARCH, DATA))
             for name in (INDEX, CONFIG, FORMAT_FILE, SECONDS, *records, f"{SPREAD}.csv", *REUSED, *tables):
                 (folder / name).unlink(missing_ok=True)
             forget(folder)

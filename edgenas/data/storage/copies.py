@@ -55,7 +55,7 @@ def later_copies(
         DataError: one image is in two classes or two splits; `details` names all such pairs.
     """
     copies: dict[int, str] = {}
-    conflicts = []
+    conflicts: list[str] = []
     for group in groups:
         first, *others = sorted(group, key=lambda row: split_of[row] != "test") if is_published else group
         for row in others:
@@ -67,6 +67,7 @@ def later_copies(
             else:
                 conflicts.append(f"{name(first)} of {classes[labelled[0]]} and {name(row)} of {classes[labelled[1]]}")
     if conflicts:
+        conflicts.sort()
         rest = len(conflicts) - LISTED
         more = f"; and {rest} more, which `edgenas inspect` lists" if rest > 0 else ""
         raise DataError(

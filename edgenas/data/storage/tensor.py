@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgenas.data.base import AUGMENT_STREAM, Augment, Data, Pixels, Rows, Split, Step, preprocess
-from edgenas.data.found import Found, LeftOut, listed
+from edgenas.data.found import Found, LeftOut
 from edgenas.data.storage.splits import Splits
 from edgenas.errors import DataError
 
@@ -124,7 +124,6 @@ def data_from_pixels(
     copies = [LeftOut(f"image {row}", reason) for row, reason in splits.copies.items()]
     return Data(
         *(name, classes, (channels, height, width), mean, std, augment, train, validation, test, skipped),
-        notices=listed("images are left out", copies),
         found=Found((*broken, *copies), splits.drawn),
     )
 
