@@ -23,7 +23,7 @@ from edgenas.cli.signals import Stopper
 from edgenas.errors import EdgeNASError, Ended, EnvironmentFault, OwnCode, UsageError
 from edgenas.system import distributed
 from edgenas.system.progress import LastingStream
-from edgenas.system.text import printable
+from edgenas.system.text import printable, shortened
 
 # What each command does, in a line: here, so that `edgenas --help` imports none of them.
 COMMANDS = {
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 LastingStream(sys.stderr).write("".join(traceback.format_exception(error)))
             code, text = _explain(error, stop.signum, arguments)
             if not isinstance(error, Ended):  # else the process that ended first has printed the cause
-                LastingStream(sys.stderr).write(f"edgenas: {printable(text)}\n")
+                LastingStream(sys.stderr).write(f"edgenas: {printable(shortened(text))}\n")
             return code
 
 

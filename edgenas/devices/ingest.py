@@ -19,11 +19,14 @@ from edgenas.runtimes.base import Round
 from edgenas.runtimes.summary import Timing, repeat_error_of_table, summarise_rounds
 from edgenas.runtimes.timing import MIN_CLEAN_SHARE
 from edgenas.system.records import Json
+from edgenas.system.text_file import Unreadable, read_text
 
 # Fewer rounds leave no repeat error to speak of: of six, three even ones stand against three odd ones.
 FEWEST_ROUNDS = 6
 # What the predictor itself promises; above, the rows say more of other programs than of the device.
 WORST_REPEAT_ERROR = 0.1
+COUNTS = ("macs", "params", "bytes")  # of a probe
+LONGEST_LINE = 1 << 26  # characters: the first line holds the kit's manifest
 # The number of the first probe of every kit.
 REFERENCE = 0
 # What a part of a table's path may be: it must not lead out of the folder of tables.
@@ -52,11 +55,13 @@ def read_results(path: Path, manifest: Json | None = None) -> Results:
         DamagedTable: it is damaged, or holds a figure that is none, with its line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path, LONGEST_LINE).split("\n")
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({error.strerror}); give the file that a kit wrote") from error
-    except UnicodeDecodeError as error:
-        raise DamagedTable(f"{path}: not results of a kit ({error}); copy the file again") from error
+    except Unreadable as error:
+        raise DamagedTable(f"{path}: not results of a kit: {error}; or copy the file again") from error
+    if lines[-1] == "":
+        lines.pop()
     results: Results | None = None
     for number, text in enumerate(lines, start=1):
         where = f"{path}: line {number}"
@@ -101,6 +106,10 @@ def _begun(where: str, line: Json, before: Results | None, manifest: Json | None
             raise DamagedTable(f"{where}: {name} {found.header.get(name)!r} is no name; measure again with another")
     if found.header.get("unit") != "ms":
         raise DamagedTable(f"{where}: unit is {found.header.get('unit')!r}, expected ms")
+    for name, value in found.header.items():
+        if not f"{name}{value}".isprintable():
+            raise DamagedTable(f"{where}: the header's {name!r} is {value!r}, which is no line of text")
+    _check_entries(where, found.manifest)
     if before is None:
         return found
     for name in ("kit", *CONDITIONS):
@@ -110,6 +119,20 @@ def _begun(where: str, line: Json, before: Results | None, manifest: Json | None
                 "two measurements in one file; ingest them one by one"
             )
     return before
+
+
+def _check_entries(where: str, manifest: Json) -> None:
+    """Check what the manifest says of its probes: each once, with counts that may be."""
+    seen = set()
+    for number, entry in enumerate(manifest["probes"]):
+        try:
+            key = str(entry["kind"]), str(entry["precision"]), str(entry["id"])
+            counts = [float(entry[name]) for name in COUNTS if name in entry]
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedTable(f"{where}: probe {number} of its kit is none ({error}); make the kit again") from error
+        if key in seen or not "".join(key).isprintable() or not all(0 <= n < math.inf for n in counts):
+            raise DamagedTable(f"{where}: probe {number} of its kit is implausible, or there twice; make the kit again")
+        seen.add(key)
 
 
 def _add(where: str, line: Json, results: Results) -> None:

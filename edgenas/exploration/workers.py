@@ -192,9 +192,10 @@ def _connect(ray: Any, workers: int, address: str | None) -> None:
     """Join a cluster, or start one of this process's own, which ends with it, however it ends."""
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        # A secret of this process: Ray's ports are open to the network, and its own one would go to the user's home.
+        # A secret of this process: others on this machine reach Ray's ports, and its own one would go to the user's
+        # home. By this address Ray listens on no other interface.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        options |= {"num_cpus": workers, "num_gpus": 0, "include_dashboard": False}
+        options |= {"num_cpus": workers, "num_gpus": 0, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     check_ray(address)
     try:
         with _own_sigterm():

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from edgenas.errors import DamagedTable, EnvironmentFault, TableError
 from edgenas.runtimes.summary import Timing
+from edgenas.system.text_file import Unreadable, read_text
 
 COLUMNS = ("kind", "key", "ms", "p90_ms", "runs", "macs", "params", "bytes")
 REQUIRED = ("unit", "device", "runtime", "threads", "precision")
@@ -145,11 +146,11 @@ def read_table(path: Path) -> LatencyTable:
     ('amd-epyc-zen4', 372)
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({error.strerror}); give the file of a latency table") from error
-    except UnicodeDecodeError as error:
-        raise DamagedTable(f"{path}: not a latency table ({error}); measure again with `edgenas profile`") from error
+    except Unreadable as error:
+        raise DamagedTable(f"{path}: not a latency table: {error}; or measure again with `edgenas profile`") from error
     header = {}
     for line in lines:
         if not line.startswith("#"):
@@ -179,7 +180,15 @@ def read_table(path: Path) -> LatencyTable:
 
 
 def write_table(path: Path, table: LatencyTable) -> None:
-    """Write atomically: a reader sees the old file or the new one."""
+    """Write atomically: a reader sees the old file or the new one, and none that cannot be read back.
+
+    Raises:
+        DamagedTable: a name or a value is of no table.
+        EnvironmentFault: the file cannot be written.
+    """
+    for name, value in table.header.items():
+        if not f"{name}{value}".isprintable():
+            raise DamagedTable(f"{path}: a header's {name!r} is {value!r}, which is no line of text")
     # Named by process, so that two which write one table do not share it.
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     try:
@@ -199,10 +208,13 @@ def write_table(path: Path, table: LatencyTable) -> None:
             # Else the new name may outlive a power cut, and what is in the file may not.
             file.flush()
             os.fsync(file.fileno())
+        read_table(temporary)
         os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, DamagedTable) as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, DamagedTable):
+            raise
         raise EnvironmentFault(f"{path}: cannot write the latency table ({error})") from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,12 @@ WHAT = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "f
 def printable(text: str) -> str:
     """Return `text` as one line: line breaks, terminal codes and other characters that do not print are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shortened(text: str) -> str:
+    """Return a message that repeats no more than 200 characters of one quoted or unbroken piece of input."""
+    cut = re.sub(r"(['\"])((?:(?!\1).){200})(?:(?!\1).)+\1", r"\1\2...\1", text)
+    return re.sub(r"(\S{200})\S{100,}", r"\1...", cut)
 
 
 def duration(seconds: float) -> str:

@@ -15,6 +15,7 @@ from edgenas.exploration.objective import FORMS
 from edgenas.system.data_source import resolve as resolve_source
 from edgenas.system.file_index import check
 from edgenas.system.run_folder import CONFIG, check_format, is_run
+from edgenas.system.text_file import read_text
 from edgenas.training.settings import RECIPES
 from edgenas.workflows import values
 from edgenas.workflows.presets import CUTS, defaults_of, preset_settings
@@ -258,7 +259,7 @@ def read_toml(path: Path, damaged: type[UsageError] = UsageError) -> dict[str, A
         UsageError: a name or a value is none of a setting; `damaged`, if the file is no TOML.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
+        found = tomllib.loads(read_text(path))
         make_config(found)
     except (OSError, ValueError, RecursionError) as error:  # unreadable, no TOML or no UTF-8, nested too deep
         raise damaged(f"{path}: cannot be read as a configuration ({error})") from error

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from edgenas.devices import ingest
+from edgenas.devices.runner import kit_hash
 from edgenas.errors import NoisyMachine, TableError
 from edgenas.workflows.ingest import ingest as to_tables
 from tests.devices.conftest import lines_of, make_kit, write
@@ -32,6 +33,14 @@ def _header(lines, **changes):
     return [head, *lines[1:]]
 
 
+def _entry(lines, **changes):
+    probes = list(lines[0]["manifest"]["probes"])
+    probes[3] = {**probes[3], **changes}
+    manifest = {**lines[0]["manifest"], "probes": probes}
+    manifest["kit"] = kit_hash(manifest)
+    return [{**lines[0], "kit": manifest["kit"], "manifest": manifest}, *lines[1:]]
+
+
 def _round(lines, **changes):
     return [*lines[:-1], {**lines[-1], **changes}]
 
@@ -53,6 +62,11 @@ def _round(lines, **changes):
         (lambda lines: lines[:1], "no results in it"),
         (lambda lines: [line for line in lines if line.get("slot", 0) < 4], "not finished"),
         (lambda lines: [lines[0], [1, 2], *lines[1:]], "line 2: not a line of results"),
+        (lambda lines: _header(lines, processor="x\n# unit: s"), "header's 'processor' is .*no line of text"),
+        (lambda lines: _entry(lines, id="a\nb"), "probe 3 of its kit is implausible"),
+        (lambda lines: _entry(lines, macs=-1), "probe 3 of its kit is implausible"),
+        (lambda lines: _entry(lines, bytes="many"), "probe 3 of its kit is none"),
+        (lambda lines: _entry(lines, **lines[0]["manifest"]["probes"][2]), "probe 3 .*there twice"),
     ],
 )
 def test_results_that_cannot_be_trusted_are_refused(kit_results, tmp_path, change, reason):

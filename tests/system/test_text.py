@@ -72,3 +72,16 @@ def test_columns_are_aligned():
 
 def test_ascii_only():
     assert text.ascii_only("1 ± 2 █░ é") == "1 +- 2 #. \\xe9"
+
+
+@pytest.mark.parametrize(
+    "message, shown",
+    [
+        ("plain 'words' stay", "plain 'words' stay"),
+        (f"no space {'x' * 500!r}; see", f"no space '{'x' * 200}...'; see"),
+        (f"no {'a b ' * 100!r}", f"no '{'a b ' * 50}...'"),
+        (f"file /{'d' * 400}: gone", f"file /{'d' * 199}... gone"),
+    ],
+)
+def test_messages_repeat_no_more_than_a_little_input(message, shown):
+    assert text.shortened(message) == shown

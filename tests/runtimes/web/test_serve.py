@@ -1,10 +1,15 @@
 """The file server of pages: its headers, its types, and nothing outside its folders."""
 
 import ast
+import hashlib
 import http.client
+import subprocess
+import sys
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
 from edgenas.runtimes.web import serve
@@ -62,6 +67,48 @@ def test_nothing_else_comes(ask, path):
 def test_it_listens_on_this_machine_alone_unless_told():
     with serve.make_server({}) as server:
         assert server.server_address[0] == "127.0.0.1"
+
+
+def test_others_need_the_address_that_is_printed(tmp_path):
+    (tmp_path / "index.html").write_text("<p>")
+    serving = subprocess.Popen(
+        [sys.executable, serve.__file__, "0", "--host", "0.0.0.0"], stdout=subprocess.PIPE, text=True, cwd=tmp_path
+    )
+    try:
+        line = next(line for line in serving.stdout if line.startswith("open "))
+        address = urlsplit(line.split()[1])
+        assert len(address.path) > 20
+        for path, status in ((address.path + "serve.py", 200), ("/serve.py", 404), ("/x/serve.py", 404), ("/", 404)):
+            connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=5)
+            connection.request("GET", path)
+            assert connection.getresponse().status == status, path
+            connection.close()
+    finally:
+        serving.kill()
+        serving.wait()
+        serving.stdout.close()
+
+
+def test_a_qr_code_is_what_readers_read():
+    # As OpenCV's reader and ours read it; another content gives other words.
+    rows = serve.qr_modules(b"http://192.168.100.123:8000/AbCdEfGhIjKlMnOpQrStUv/")
+    found = hashlib.sha256("\n".join("".join(".#"[dark] for dark in row) for row in rows).encode()).hexdigest()
+    assert found[:16] == "31035b352d8c0a07"
+    assert serve.qr_code("a") != serve.qr_code("b") and len(serve.qr_code("a").splitlines()) == 21
+    with pytest.raises(ValueError, match="79 bytes"):
+        serve.qr_modules(b"x" * 79)
+
+
+@pytest.mark.parametrize("length", [1, 30, 78])
+def test_words_of_correction_have_the_roots_of_the_code(length):
+    data = list(np.random.default_rng(length).integers(0, 256, 80).tolist())
+    words, root = [*data, *serve._correction(data)], 1
+    for _ in range(serve.CORRECTION):
+        value = 0
+        for word in words:
+            value = serve._product(value, root) ^ word
+        assert value == 0
+        root = serve._product(root, 2)
 
 
 def test_it_ships_in_kits_so_it_keeps_to_python_39_and_the_standard_library():
