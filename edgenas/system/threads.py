@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 LARGEST_BLOCK = 1 << 30  # bytes: above any tensor of an edge network
@@ -27,3 +29,22 @@ def configure_threads() -> None:
         mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK)
         mallopt(M_TRIM_THRESHOLD, LARGEST_BLOCK)
         mallopt(M_ARENA_MAX, 1)
+
+
+def set_threads(count: int) -> None:
+    """Let torch compute on so many threads."""
+    import torch  # it takes a second
+
+    torch.set_num_threads(count)
+
+
+@contextmanager
+def threads_of_its_own() -> Iterator[None]:
+    """Put the number of torch's threads back to what it was, if torch was there."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else None
+    try:
+        yield
+    finally:
+        if before is not None:
+            set_threads(before)
