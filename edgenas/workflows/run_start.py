@@ -12,7 +12,7 @@ from pathlib import Path
 from edgenas.errors import BudgetError, DataError, Interrupted, UsageError
 from edgenas.system.file_index import INDEX, check, write_kept
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, is_run, write_format
-from edgenas.workflows.config import Config, make_config, read_toml
+from edgenas.workflows.config import Config, make_config, read_run
 from edgenas.workflows.context import Context
 from edgenas.workflows.moved import check_same
 from edgenas.workflows.origin import ORIGIN
@@ -86,7 +86,7 @@ def keep_config(config: Config, ctx: Context) -> bool:
         if not line.startswith(tuple(f"{n} = " for n in FREE))
     ]
     if is_run(folder):
-        before = make_config(read_toml(path))
+        before = make_config(read_run(folder))
         for name in (item.name for item in fields(Config) if item.name not in (*FREE, MOVABLE)):
             check_same(str(folder), name, getattr(before, name), getattr(config, name), "use a new --output")
         return False
