@@ -52,3 +52,11 @@ def test_every_source_has_a_report(tmp_path, capsys, source):
     data = "digits" if source == "digits" else str(write_npz(tmp_path, images=noise(60, 12, 12, 3)))
     assert cli.main(["inspect", data, "--quiet"]) == 0
     assert capsys.readouterr().out.startswith("class ")
+
+
+def test_a_class_named_as_a_tag_is_text_in_the_page(tmp_path, capsys):
+    root = write_folder(tmp_path / "<script>alert(1)", ("<script>", "<img src=x>"))
+    assert cli.main(["inspect", str(root), "--html", "page.html", "--quiet"]) == 0
+    page = (tmp_path / "work" / "page.html").read_text()
+    assert "<script" not in page and "<img src=x" not in page and "<td>&lt;script&gt;" in page
+    assert "://" not in page and "url(" not in page

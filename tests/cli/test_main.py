@@ -149,3 +149,9 @@ def test_verbose_adds_the_traceback(fake, capsys):
     assert cli.main(["export", "runs/one", "--out", "m.onnx", "-v"]) == 3
     shown = capsys.readouterr().err
     assert "Traceback" in shown and shown.endswith("edgenas: broken\n")
+
+
+def test_a_path_that_is_too_long_is_one_line_and_exit_code_4(tmp_path, capsys):
+    output = tmp_path / ("x" * 300)
+    assert cli.main(["search", "--budget-ms", "20", "--device", "amd-epyc-zen4", "--output", str(output)]) == 4
+    assert one_line(capsys.readouterr()).endswith("File name too long")

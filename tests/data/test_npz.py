@@ -1,4 +1,6 @@
+import io
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -219,3 +221,15 @@ def test_cifar10_as_jpeg(tmp_path):
     assert data.shape == (3, 32, 32) and data.classes[0] == "airplane" and not data.skipped
     assert np.bincount(data.validation.labels).tolist() == [10] * 10
     assert data.mean == pytest.approx((0.491, 0.482, 0.447), abs=0.03)  # as published for CIFAR-10
+
+
+def test_an_array_that_promises_more_than_anybody_has_room_for_is_refused(tmp_path):
+    """A bomb: some hundred bytes whose header says 60 TB."""
+    header = io.BytesIO()
+    shape = (60, 10**6, 10**6)
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    path = write_npz(tmp_path, images=None)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", header.getvalue())
+    with pytest.raises(DataError, match="not a readable .npz"):
+        build(path)

@@ -7,6 +7,7 @@ import signal
 import sys
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -208,3 +209,21 @@ def test_sigterm_stays_with_whoever_had_it_and_is_handed_on_if_it_comes_while_ra
         assert caught == ["mine"]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_worker_that_runs_out_of_memory_is_a_failed_trial_with_its_cause():
+    """Ray ends such a worker, and tries again as often as `SETTINGS` says; made up, as nobody's memory is to fill."""
+    faults = SimpleNamespace(**{name: type(name, (Exception,), {}) for name in FAULTS})
+
+    def get(task):
+        raise faults.OutOfMemoryError("the node is low on memory\nand a long table of processes")
+
+    ray = SimpleNamespace(exceptions=faults, get=get, put=lambda function: function)
+    ray.remote = lambda **options: lambda function: SimpleNamespace(remote=lambda *task: task)
+    (lost,) = workers.RayMap(ray)(refuses, ARCHS[:1])
+    assert lost.metrics == {} and "\n" not in lost.error
+    assert lost.error.endswith("in each of 3 tries: OutOfMemoryError, the node is low on memory")
+    assert workers.SETTINGS["RAY_task_oom_retries"] == str(workers.RETRIES)
+
+
+FAULTS = ("RayTaskError", "WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "RayError")

@@ -1,3 +1,5 @@
+import ast
+import errno
 import hashlib
 import io
 import os
@@ -5,10 +7,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
 
+import edgenas
 from edgenas.errors import CheckpointError, EnvironmentFault
 from edgenas.system.checkpoint import check_identity, load, previous, save
 
@@ -105,3 +109,29 @@ def test_killed_while_writing_leaves_an_intact_generation(tmp_path):
     child.wait()
     child.stdout.close()
     assert load(tmp_path / "a.pt")["x"].min() >= written
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_disk_that_is_full_leaves_the_last_checkpoint_intact(tmp_path, monkeypatch, call):
+    path = tmp_path / "a.pt"
+    save(path, payload(1))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(EnvironmentFault, match="No space left.*free space and resume"):
+        patch.setattr(os, call, full)
+        save(path, payload(2))
+    assert load(path)["x"][0] == 1 and [file.name for file in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_nothing_in_the_package_loads_more_than_weights():
+    """`torch.load` runs what a file says, and so does pickle, unless they are told not to."""
+    calls = []
+    for file in Path(edgenas.__file__).parent.rglob("*.py"):
+        calls += [node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    named = [(ast.unparse(call.func), {k.arg: ast.unparse(k.value) for k in call.keywords}) for call in calls]
+    loads = [given for name, given in named if name == "torch.load"]
+    assert loads and all(given.get("weights_only") == "True" for given in loads)
+    assert not {name for name, _ in named} & {"pickle.load", "pickle.loads", "pickle.Unpickler"}
+    assert not [given for name, given in named if name == "np.load" and given.get("allow_pickle", "False") != "False"]

@@ -130,3 +130,26 @@ def test_the_cache_is_the_users_or_else_a_temporary_one(tmp_path, monkeypatch):
     assert cache_folder("a") == tmp_path / "temporary/edgenas/a"
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
     assert cache_folder("a") is None
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES], ids=errno.errorcode.get)
+def test_a_disk_that_cannot_be_written_is_found_before_anything_is_begun(tmp_path, monkeypatch, code):
+    def refuse(path, content):
+        raise OSError(code, "cannot")
+
+    with monkeypatch.context() as patch, pytest.raises(EnvironmentFault, match=r"\(cannot\); choose another") as caught:
+        patch.setattr(run_folder, "write_atomically", refuse)
+        RunFolder(tmp_path, resume=False)
+    assert caught.value.exit_code == 4 and not list(tmp_path.iterdir())
+    RunFolder(tmp_path, resume=False).unlock()
+
+
+def test_a_path_may_hold_blanks_letters_of_any_script_and_line_breaks(tmp_path):
+    path = tmp_path / "a b" / "ü日\nrun's"
+    folder = RunFolder(path, resume=False)
+    write_kept(path / CONFIG, b"")
+    assert folder.artefact("a", Figure, lambda: Figure(1.0)) == Figure(1.0)
+    folder.unlock()
+    again = RunFolder(path, resume=True)
+    assert again.artefact("a", Figure, lambda: Figure(2.0)) == Figure(1.0)
+    again.unlock()

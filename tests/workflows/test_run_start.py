@@ -74,3 +74,20 @@ def test_a_folder_that_was_there_stays(tmp_path):
             keep_config(config, ctx)
             raise BudgetError("nothing fits")
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"space": "nasbench201"}, "--space nasbench201: .* was begun with mbconv; .* use a new --output"),
+        ({"strategy": "gdas"}, "--strategy gdas: .* was begun with"),
+        ({"data": "digits"}, "--data digits: .* was begun with"),
+    ],
+)
+def test_a_run_of_another_space_strategy_or_data_set_is_not_gone_on_with(tmp_path, changes, message):
+    begun = {"budget_ms": 1, "space": "mbconv", "strategy": "random", "data": "fashion-mnist", "output": tmp_path}
+    config = make_config(begun)
+    with run_in(config, SilentReporter(), never) as ctx:
+        keep_config(config, ctx)
+        with pytest.raises(UsageError, match=message):
+            keep_config(make_config({**begun, "resume": True, **changes}), ctx)

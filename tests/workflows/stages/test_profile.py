@@ -2,6 +2,7 @@
 
 import pytest
 
+from edgenas.errors import TableError
 from edgenas.latency.table import write_table
 from edgenas.spaces.build import build_space
 from edgenas.spaces.sampling import distinct_nodes
@@ -46,3 +47,13 @@ def test_a_search_by_a_doubtful_table_says_so(tmp_path, header, told_of):
     told = Told()
     assert known_table(toy_task(), Context(RunFolder(tmp_path, resume=True), 0, told)) is not None
     assert told.lines == ["the table bench/onnxruntime-1t-fp32 is doubtful: the device was busy"] * told_of
+
+
+@pytest.mark.parametrize(
+    "header", [{"device": "other"}, {"runtime": "onnxruntime-web"}, {"threads": "2"}, {"precision": "int8"}]
+)
+def test_a_table_of_another_device_or_of_other_conditions_is_refused(tmp_path, header):
+    write_table(tmp_path / "table.csv", table().extended({}, (), **header))
+    ((name, value),) = header.items()
+    with pytest.raises(TableError, match=f"measured with {name} {value}, the run wants"):
+        known_table(toy_task(), Context(RunFolder(tmp_path, resume=True), 0))
