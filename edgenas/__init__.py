@@ -40,6 +40,7 @@ from edgenas.errors import (
     NoisyMachine,
     OwnCode,
     TableError,
+    TooLarge,
     UnknownName,
     UsageError,
 )
@@ -103,6 +104,7 @@ __all__ = [
     "Strategy",
     "Study",
     "TableError",
+    "TooLarge",
     "Trial",
     "UnknownName",
     "UsageError",

@@ -14,6 +14,7 @@
     +-- DataError                exit 3   images or labels are unusable
     +-- EnvironmentFault         exit 4   disk, device, or a machine too noisy to time on
     |   +-- NoisyMachine         exit 4   too few clean samples, or figures that do not repeat
+    |   +-- TooLarge             exit 4   a training does not fit in memory, however few images are computed at once
     +-- Ended                    as the process that ended first: another one of the same run, which has told why
     +-- Interrupted              exit 130 or 143, by a signal; `--resume` goes on
 
@@ -116,6 +117,10 @@ class EnvironmentFault(EdgeNASError):
 
 class NoisyMachine(EnvironmentFault):
     """There are too few clean timing samples, or figures do not repeat."""
+
+
+class TooLarge(EnvironmentFault):
+    """A training does not fit in memory, however few images are computed at once."""
 
 
 class Ended(EdgeNASError):

@@ -183,7 +183,8 @@ def _explain(error: BaseException, signum: int | None, arguments: Sequence[str])
         return error.exit_code, str(error)
     if isinstance(error, KeyboardInterrupt):
         return 128 + (signum or 2), "interrupted"  # as shells count signals; 2 is SIGINT
-    if isinstance(error, MemoryError):  # often without a text of its own
+    # Often without a text of its own; torch has an error of that name for GPUs, and is not imported for its sake.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return EnvironmentFault.exit_code, "out of memory; close other programs, or try smaller images or networks"
     if isinstance(error, OSError):
         path = f"{PurePath(error.filename)}: " if isinstance(error.filename, str) else ""

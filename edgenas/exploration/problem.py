@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.cost.base import CostModel, many_metrics
-from edgenas.errors import DataError, EdgeNASError, EnvironmentFault, Interrupted, UsageError
+from edgenas.errors import DataError, EdgeNASError, EnvironmentFault, Interrupted, TooLarge, UsageError
 from edgenas.exploration.objective import Metrics, Objective
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
@@ -103,8 +103,10 @@ class Problem:
         try:
             metrics, error = self.evaluate(arch), None
         # These are errors of edgenas, too, so they come before the clause that makes a failed trial of one.
-        except (UsageError, DataError, EnvironmentFault, Interrupted):
-            raise
+        except (UsageError, DataError, EnvironmentFault, Interrupted) as fault:
+            if not isinstance(fault, TooLarge):  # another architecture may be smaller
+                raise
+            metrics, error = self.preview([arch])[0], f"{type(fault).__name__}: {fault}"
         except (EdgeNASError, RuntimeError, ArithmeticError, MemoryError) as fault:  # out of memory, diverged, killed
             metrics, error = self.preview([arch])[0], f"{type(fault).__name__}: {fault}"
         return Outcome(metrics, time.monotonic() - started, error)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from edgenas.errors import EnvironmentFault
+from edgenas.errors import TooLarge
 from edgenas.system import distributed
 from edgenas.system.free_memory import free_bytes, resident_bytes
 from edgenas.system.run_folder import is_kept, read_artefact, write_artefact
@@ -61,7 +61,7 @@ def fit(ghosts: GhostBatches, module: nn.Module, step: Step, shape: Shape, conte
         context: keeps the record, and logs what was found.
 
     Raises:
-        EnvironmentFault: not even the smallest micro-batch fits.
+        TooLarge: not even the smallest micro-batch fits.
     """
     device = next(module.parameters()).device
     if device.type not in ("cpu", "cuda"):
@@ -214,9 +214,9 @@ def _free(device: torch.device) -> int:
 
 
 def _check(record: MicroBatch, bound: int, text: str) -> None:
-    """Raise EnvironmentFault if this does not fit."""
+    """Raise TooLarge if this does not fit."""
     if record.needed_bytes > bound:
-        raise EnvironmentFault(
+        raise TooLarge(
             f"{text} about {_gigabytes(record.needed_bytes)} of memory, and {_gigabytes(bound)} may be used; "
             "end other programs, or choose smaller images (--image-size) or a smaller space"
         )

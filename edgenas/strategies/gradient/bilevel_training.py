@@ -225,7 +225,8 @@ class BilevelTraining:
         logits.grad = gradient
         # Decay alone would make alphas equal once they cease to learn.
         self.alpha_optimizer.param_groups[0]["weight_decay"] = self.settings.alpha_decay if self.learns else 0.0
-        self.alpha_optimizer.step()
+        if gradient.isfinite().all():  # else one bad batch would lose them for good
+            self.alpha_optimizer.step()
         distributed.copy_([logits])  # a rounding apart, processes would draw other branches
 
     def _step_weights(self, batch: Batch) -> Tensor:
@@ -283,8 +284,7 @@ class BilevelTraining:
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.alpha_optimizer.load_state_dict(copy.deepcopy(state["alpha_optimizer"]))
         self.lagrangian.load(state["steering"])
-        self.rng.bit_generator.state = state["rng"]
-        self.learns, self.step = state["learns"], state["step"]
+        self.rng.bit_generator.state, self.learns, self.step = state["rng"], state["learns"], state["step"]
 
 
 def _fix_scales(supernet: Supernet) -> None:
