@@ -36,7 +36,8 @@ class Target:
         delivers: files that are its result, beside what it prints.
         measures: whether its figures are never twice the same.
         refused: exit codes for a damaged input.
-        may: exit codes that are right besides: 1, where a result may miss a budget; 4, where a machine may be noisy.
+        may: exit codes that are right besides: 1, where a result may miss a budget; 4, where the error says that the
+            machine is noisy.
         risky: whether the input may crash the interpreter.
         slow: whether its samples, or itself, take seconds.
         script: whether it is no command of edgenas, but a script of the input.
@@ -91,6 +92,7 @@ class Case:
 
 RUN, NPZ = (("run", "run"),), (("npz", "toys.npz"),)
 RESULTS, TABLE, MODEL = (("results", "results.jsonl"),), (("table", "table.csv"),), (("model", "model.onnx"),)
+SPECIALIZE = "specialize run --budget-ms 0.5 --trials 2 --finalists 1 --final-epochs 1"
 PREDICT = f"predict --archs codes.txt {TINY} --table table.csv"
 TABLES = ("tables/board/onnxruntime-1t-fp32.csv",)
 USAGE, BOTH, BUDGET, NOISE = frozenset({2}), frozenset({2, 3}), frozenset({1}), frozenset({4})
@@ -111,7 +113,9 @@ FLAGS = (
     Target("train --output trained --resume", "trained", "trained", slow=True),
     Target("export run --out new.onnx", "run", "run", slow=True),
     Target("ranking run --networks 3 --epochs 1", "run", "run", slow=True),
-    Target("specialize run --trials 2 --finalists 1 --final-epochs 1 --output new", "run", "run", slow=True),
+    Target(
+        "specialize run --budget-ms 0.5 --trials 2 --finalists 1 --final-epochs 1 --output new", "run", "run", slow=True
+    ),
     Target(
         f"baseline --budget-ms 5 --device {DEVICE} --pretrained efficientnet-lite0 --image-size 32",
         "nothing",
@@ -121,7 +125,7 @@ FLAGS = (
 )
 CONFIGS = (
     Target("inspect digits --config config.toml", "config", "config.toml", refused=USAGE),
-    Target("train --output trained --resume --config config.toml", "config", "config.toml", (("trained", "trained"),),
+    Target(f"train {CODES[0]} --output new --json --config config.toml", "config", "config.toml",
            refused=USAGE, slow=True),
     Target("search --output run --resume --json --config config.toml", "config", "config.toml", RUN,
            refused=USAGE, may=BUDGET, slow=True),
@@ -172,8 +176,7 @@ OF_ONNX = (
 ON_RUNS = (
     Target("export run --out new.onnx", "run", "run", delivers=("new.onnx",), slow=True),
     Target("search --output run --resume --json", "run", "run", may=BUDGET, slow=True),
-    Target("specialize run --budget-ms 0.5 --trials 2 --finalists 1 --final-epochs 1 --output new --json", "run", "run",
-           may=BUDGET, slow=True),
+    Target(f"{SPECIALIZE} --output new --json", "run", "run", may=BUDGET, slow=True),
     Target("ranking run --networks 3 --epochs 1", "run", "run", slow=True),
     Target("bench run --seconds 0.1 --wait-minutes 0", "run", "run", measures=True, may=NOISE, slow=True),
     Target("kit --bundle run --no-page -o new.zip", "run", "run", delivers=("new.zip",), slow=True),

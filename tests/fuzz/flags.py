@@ -68,7 +68,10 @@ def changed(argv: Sequence[str], rng: Random) -> Line:
 
 def _value(argv: tuple[str, ...], rng: Random) -> Line:
     """Add a flag with a value that is none of its kind."""
-    action = rng.choice([action for action in actions(argv[0]) if action.nargs != 0])
+    valued = [action for action in actions(argv[0]) if action.nargs != 0]
+    if not valued:  # as of `list`
+        return _word(argv, rng)
+    action = rng.choice(valued)
     flag, kind = rng.choice(action.option_strings), str(action.metavar)
     if kind in NUMERIC:
         value = rng.choice((*hostile.BAD_NUMBERS, *FEW))

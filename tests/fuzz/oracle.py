@@ -18,6 +18,7 @@ MOST_REPEATED = 200  # characters of one piece of input in an error
 MOST_MB = 512  # that a case may need beyond what was needed before
 # One prints what a terminal obeys, and the one that begins with `\r` is of progress bars.
 CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\u202a-\u202e\u2066-\u2069]")
+NOISY = re.compile(r"clean|repeat|quiet|busy|noise|reference op")
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ def _of_code(case: Case, outcome: Outcome) -> list[Finding]:
         return [Finding("internal error", last)]
     if code not in CODES:
         return [Finding(f"exit {code}", last)]
+    if code == 4 and 4 in case.target.may and not NOISY.search(last):
+        return [Finding("exit 4, not for noise", last)]
     if code and code not in case.refused:
         return [Finding(f"exit {code}, not {' or '.join(map(str, sorted(case.refused)))}", last)]
     if code == 0 and case.never:

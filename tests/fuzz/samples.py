@@ -111,7 +111,7 @@ class Samples:
     def config(self) -> Path:
         """Settings of the search."""
         lines = [f"{name} = {json.dumps(value)}\n" for name, value in SEARCH.items()]
-        return self._written("config.toml", "".join(lines) + '\n[options]\n"guards" = "off"\n')
+        return self._written("config.toml", "".join(lines))
 
     @cached_property
     def codes(self) -> Path:
