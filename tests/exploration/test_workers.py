@@ -220,6 +220,7 @@ def test_a_worker_that_runs_out_of_memory_is_a_failed_trial_with_its_cause():
         raise faults.OutOfMemoryError("the node is low on memory\nand a long table of processes")
 
     ray = SimpleNamespace(exceptions=faults, get=get, put=lambda function: function)
+    ray.wait = lambda tasks, timeout: (tasks, [])
     ray.remote = lambda **options: lambda function: SimpleNamespace(remote=lambda *task: task)
     (lost,) = workers.RayMap(ray)(refuses, ARCHS[:1])
     assert lost.metrics == {} and "\n" not in lost.error
