@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import stat
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -74,15 +75,15 @@ def entry_linked(path: Path, rng: Random) -> str:
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(path, "w") as archive:
         for other, content in entries.items():
-            archive.writestr(link if other == name else other, b"/etc/passwd" if other == name else content)
-    return f"{name} is a link to /etc/passwd"
+            archive.writestr(link if other == name else other, b"/etc/hostname" if other == name else content)
+    return f"{name} is a link to /etc/hostname"
 
 
 def entry_twice(path: Path, rng: Random) -> str:
     entries = entries_of(path)
     name = rng.choice(sorted(entries))
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(buffer, "w") as archive:
         for other, content in [*entries.items(), (name, rng.choice(list(entries.values())))]:
             info = zipfile.ZipInfo(other)
             archive.writestr(info, content)
@@ -109,7 +110,7 @@ def bomb(path: Path, rng: Random) -> str:
 def flagged(path: Path, rng: Random) -> str:
     """Set flags, method or sizes in the zip's own records."""
     content = bytearray(path.read_bytes())
-    starts = [i for i in range(len(content) - 4) if content[i : i + 4] in (b"PK\x01\x02", b"PK\x03\x04")]
+    starts = [i for i in range(len(content) - 4) if bytes(content[i : i + 4]) in (b"PK\x01\x02", b"PK\x03\x04")]
     at = rng.choice(starts)
     field, size = rng.choice(((8, 2), (10, 2), (20, 4), (24, 4), (42, 4)) if content[at + 2] == 1 else ((6, 2), (8, 2)))
     value = rng.choice((0, 1, 9, 12, 14, 99, 2**16 - 1))
@@ -199,7 +200,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         return {name: file[name] for name in file.files}
 
 
-def _saved(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _saved(path: Path, arrays: dict[str, Any]) -> None:
     np.savez(path, **arrays)
 
 

@@ -28,7 +28,7 @@ class Found:
     def signature(self) -> str:
         """What findings of one cause share: the command, the problem, and its words without names and numbers."""
         last = self.finding.detail.rstrip("\n").split("\n")[-1]
-        words = re.sub(r"(['\"]).*?\1|[\w./-]*[\d/][\w./-]*", "_", last)
+        words = re.sub(r" ?\(.*\)|(['\"]).*?\1|[\w./-]*[\d/][\w./-]*", "_", last)
         if self.finding.problem == "silently different":  # what differs says less than what was done
             words = self.case.said.partition(":")[0]
         return f"{self.case.target.argv[0]}, {self.finding.problem}: {words[:100]}"
@@ -41,12 +41,14 @@ class Campaign:
     Args:
         samples: the sound inputs.
         root: where the folders of cases are; those with a finding stay, in `kept`.
-        only: which targets are drawn.
+        only: which targets are drawn; all of them, by default.
+        children: whether some cases run in processes of their own.
     """
 
     samples: Samples
     root: Path
-    only: Callable[[Target], bool] = lambda target: True
+    only: Callable[[Target], bool] = bool
+    children: bool = True
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     found: list[Found] = field(default_factory=list)
     slowest_s: float = 0.0
@@ -58,7 +60,7 @@ class Campaign:
         shutil.rmtree(cases / f"{kind}-{seed}", ignore_errors=True)
         case = make_case(kind, seed, self.samples, cases, self.only)
         sound = self.sound(case.target)
-        outcome = _done(case.argv, case.folder, case.target, child=case.child)
+        outcome = _done(case.argv, case.folder, case.target, child=case.child and self.children)
         findings = judge(case, outcome, sound)
         self.counts[kind, outcome_word(case, outcome, sound, findings)] += 1
         self.slowest_s = max(self.slowest_s, outcome.seconds)

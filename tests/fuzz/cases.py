@@ -211,9 +211,7 @@ CHILD_SHARE = 0.1  # of the cases whose input may crash the interpreter
 RUN_CODES = frozenset({2, 3})  # a folder without settings is none of a run
 
 
-def make_case(
-    kind: str, seed: int, samples: Samples, root: Path, only: Callable[[Target], bool] = lambda target: True
-) -> Case:
+def make_case(kind: str, seed: int, samples: Samples, root: Path, only: Callable[[Target], bool] = bool) -> Case:
     """Return a case, whose folder is made below `root`; the same one by the same kind and seed.
 
     Args:
@@ -221,7 +219,7 @@ def make_case(
         seed: of all that is drawn.
         samples: the sound inputs.
         root: a folder.
-        only: which targets may be drawn.
+        only: which targets may be drawn; all of them, by default.
     """
     targets, mutations = KINDS[kind]
     rng = Random(f"{kind} {seed}")

@@ -160,6 +160,12 @@ def number_spoilt(path: Path, rng: Random) -> str:
     return _replaced(path, rng, NUMBER, rng.choice(hostile.BAD_NUMBERS))
 
 
+def setting_spoilt(path: Path, rng: Random) -> str:
+    """Do the same in TOML, which has numbers of its own: there 1_0 is ten, 0x10 sixteen, and blanks do not count."""
+    wrong = [n for n in hostile.BAD_NUMBERS if n not in ("1_0", "0x10") and n.strip() != "1"]
+    return _replaced(path, rng, NUMBER, rng.choice(wrong))
+
+
 def number_replaced(path: Path, rng: Random) -> str:
     return _replaced(path, rng, NUMBER, rng.choice(hostile.OTHER_NUMBERS))
 
@@ -204,7 +210,7 @@ def changed_inside(value: Any, rng: Random, where: str = "") -> tuple[Any, str]:
             return more, f"{where} has one more"
         found, said = changed_inside(value[key], rng, name)
         copy = dict(value) if isinstance(value, dict) else list(value)
-        copy[key] = found  # type: ignore[index]
+        copy[key] = found
         return copy, said
     new = hostile.value(rng)
     return new, f"{where} is {new!r:.60}"
@@ -280,5 +286,9 @@ TEXT = (
     Mutation("other number", number_replaced, harmless=OTHER_VALUE),
     Mutation("word", word_replaced, harmless=OTHER_VALUE),
 )
-SETTINGS = (*TEXT, Mutation("setting", setting_replaced, harmless=OTHER_VALUE))
+SETTINGS = (
+    *(mutation for mutation in TEXT if mutation.name != "bad number"),
+    Mutation("bad number", setting_spoilt),
+    Mutation("setting", setting_replaced, harmless=OTHER_VALUE),
+)
 LINES_OF_JSON = (*TEXT, *(Mutation("JSON", json_changed, harmless=OTHER_VALUE),) * 6)

@@ -17,20 +17,23 @@ NUMERIC = frozenset({"N", "X", "MB", "MINUTES", "SHARE", "S", "MS", "[NAME=]MS"}
 PATHS = frozenset({"PATH", "FILE", "FOLDER", "RUN"})
 # A small number that might be meant, beside those that cannot be.
 FEW = ("0", "-0", "0.5")
+# In the folder of the case, all of them: as root, a command would put its file in place of a device.
 FOLDERS = (
-    "",
-    ".",
-    "..",
-    "a/../b",
-    "a\nb",
-    "\x1b[31m",
-    "-",
-    "a b",
-    "/dev/null",
-    "Q" * 300,
-    "Q" * 5000,
-    "config.toml/x",
-    "~root/x",
+    *(
+        "",
+        ".",
+        "a/../b",
+        "a\nb",
+        "\x1b[31m",
+        "-",
+        "a b",
+        "config.toml/x",
+        "~/x",
+        "Q" * 300,
+        "Q" * 5000,
+        "toys.npz",
+        "run",
+    ),
 )
 
 

@@ -31,7 +31,7 @@ TEXTS = (
         "../../outside",
         "..",
         "/tmp/edgenas-fuzz-outside/x",
-        "~root",
+        "~/x",
         "%s%n",
         "{0.__class__}",
         "<script>alert(1)</script>",

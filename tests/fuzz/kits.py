@@ -61,7 +61,7 @@ def figure_spoilt(path: Path, rng: Random) -> str:
         at = rng.randrange(1, len(lines))
         record = json.loads(lines[at])
     name = rng.choice([name for name, value in record.items() if isinstance(value, int | float)])
-    record[name] = rng.choice((*hostile.BAD_NUMBERS, float("nan"), float("inf"), -1, True, None, [], 10**400, {}))
+    record[name] = rng.choice((*hostile.BAD_NUMBERS, float("nan"), float("inf"), -1, True, [], 10**400, {}))
     if at == 0:
         head["manifest"] = resealed(head["manifest"])
         head["kit"] = head["header"]["kit"] = head["manifest"]["kit"]

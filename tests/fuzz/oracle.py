@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from tests.fuzz.cases import VOLATILE, Case
 from tests.fuzz.hostile import LETTER
-from tests.fuzz.running import LIMIT_S, Outcome
+from tests.fuzz.running import LIMIT_S, MODULE, Outcome
 
 CODES = frozenset({0, 1, 2, 3, 4})
 MOST_REPEATED = 200  # characters of one piece of input in an error
@@ -65,7 +66,7 @@ def _without(value: dict[str, Any]) -> dict[str, Any]:
 
 def judge(case: Case, outcome: Outcome, sound: Sound) -> list[Finding]:
     """Return what is wrong with what a command did with a malformed input."""
-    found = _of_process(outcome)
+    found = _of_process(case, outcome)
     if outcome.code is None:
         return found
     found += _of_code(case, outcome)
@@ -86,20 +87,26 @@ def outcome_word(case: Case, outcome: Outcome, sound: Sound, findings: list[Find
     return "warned" if _is_told(case, outcome, sound) else "harmless"
 
 
-def _of_process(outcome: Outcome) -> list[Finding]:
+def _of_process(case: Case, outcome: Outcome) -> list[Finding]:
     found = []
     if outcome.raised:
         word = "too long" if "not done after" in outcome.raised[:40] else "raised"
         found.append(Finding(word, outcome.raised))
     if outcome.seconds > 2 * LIMIT_S and not outcome.raised:
         found.append(Finding("too long", f"{outcome.seconds:.0f} s"))
-    if outcome.marked:
+    if outcome.marked and not any(MODULE in word for word in case.argv):
         found.append(Finding("foreign module imported", "the module that only the input names was imported"))
-    if outcome.outside:
-        found.append(Finding("written outside", ", ".join(outcome.outside)))
+    if places := [place for place in outcome.outside if not _is_named(place, case)]:
+        found.append(Finding("written outside", ", ".join(places)))
     if outcome.grown_mb > MOST_MB:
         found.append(Finding("memory", f"it grew by {outcome.grown_mb} MB"))
     return found
+
+
+def _is_named(place: str, case: Case) -> bool:
+    """Tell whether a place lies where the command line says: what a file says counts for nothing."""
+    words = {part for word in case.argv for part in (word, word.partition("=")[2]) if part} - set(case.target.argv)
+    return any(place.startswith(os.path.abspath(case.folder / word)) for word in words)
 
 
 def _of_code(case: Case, outcome: Outcome) -> list[Finding]:
@@ -110,6 +117,8 @@ def _of_code(case: Case, outcome: Outcome) -> list[Finding]:
         return [Finding(f"exit {code}", last)]
     if code == 4 and 4 in case.target.may and not NOISY.search(last):
         return [Finding("exit 4, not for noise", last)]
+    if code == 4 and last.endswith("File name too long"):
+        return []
     if code and code not in case.refused:
         return [Finding(f"exit {code}, not {' or '.join(map(str, sorted(case.refused)))}", last)]
     if code == 0 and case.never:

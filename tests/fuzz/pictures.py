@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -110,7 +111,7 @@ def splits_made(folder: Path, rng: Random) -> str:
 
 def links_made(folder: Path, rng: Random) -> str:
     path = _picked(folder, rng)
-    target = rng.choice(("/etc/passwd", str(folder), "..", "nowhere.png", path.name, "/dev/zero", "/dev/full"))
+    target = rng.choice(("/etc/hostname", str(folder), "..", "nowhere.png", path.name))
     path.unlink()
     path.symlink_to(target)
     return f"{path.relative_to(folder)} is a link to {target}"
@@ -182,7 +183,7 @@ def _claims(width: int, height: int) -> bytes:
     )
 
 
-_ODD = {
+_ODD: dict[str, Callable[[Random], bytes]] = {
     "1 x 1": lambda rng: _encoded(Image.fromarray(_noise(rng, 1, 1, 3)), "PNG"),
     "1 x 3000": lambda rng: _encoded(Image.fromarray(_noise(rng, 1, 3000, 3)), "PNG"),
     "16 bits": lambda rng: _encoded(Image.fromarray(_noise(rng, 9, 9).astype(np.uint16) * 257), "PNG"),

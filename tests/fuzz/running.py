@@ -69,7 +69,9 @@ def call(argv: Sequence[str], folder: Path, command: Callable[[Sequence[str]], i
         command: what takes the words; `edgenas.cli.main.main` if None.
     """
     if command is None:
-        from edgenas.cli.main import main as command
+        from edgenas.cli.main import main
+
+        command = main
     code, raised, mark = None, "", folder / "mark"
     before_mb = _memory_mb()
     with _surroundings(folder, mark), _captured() as printed, _limited(LIMIT_S, STUCK_S) as watch:
@@ -83,7 +85,7 @@ def call(argv: Sequence[str], folder: Path, command: Callable[[Sequence[str]], i
         finally:
             outside = _GUARD.end()
     out, err = printed()
-    marked = mark.exists() or sys.modules.pop(MODULE, None) is not None
+    marked = sys.modules.pop(MODULE, None) is not None or mark.exists()
     return Outcome(code, out, err, watch.seconds, raised, outside, marked, _memory_mb() - before_mb)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -12,16 +13,12 @@ from typing import Any
 
 TICK_S = 0.2
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-# Of Python's audit events, those that change files, and which of their arguments are paths.
-CHANGES = {
-    "os.mkdir": 1,
-    "os.rename": 2,
-    "os.remove": 1,
-    "os.rmdir": 1,
-    "os.link": 2,
-    "os.symlink": 2,
-    "os.truncate": 1,
-}
+# Of Python's audit events, those that change files, and how many of their arguments are paths.
+CHANGES = {"os.rename": 2, "os.link": 2, "os.symlink": 2} | dict.fromkeys(
+    ("os.mkdir", "os.remove", "os.rmdir", "os.truncate", "os.chmod", "os.chown", "os.utime", "shutil.rmtree"), 1
+)
+# What may be opened to be written, wherever a command runs; nothing may be put in its place.
+DEVICES = ("/dev/null", "/dev/tty", "/dev/shm/")
 
 
 class Stopwatch:
@@ -59,20 +56,26 @@ class Stopwatch:
 
 
 class Guard:
-    """What the audit hook tells, while a command runs; a hook cannot be taken out again."""
+    """Keeps a command from changing anything out of its folder, and says what it tried to change.
+
+    It is an audit hook, which cannot be taken out again. Tests may run as root: what is not held back is done.
+    """
 
     def __init__(self) -> None:
+        """Guard nothing as yet."""
         self.folder: str | None = None
         self.outside: list[str] = []
         self.hooked = False
 
     def begin(self, folder: Path) -> None:
+        """Guard all but this folder."""
         self.folder, self.outside = os.path.realpath(folder), []
         if not self.hooked:
             sys.addaudithook(self._hear)
             self.hooked = True
 
     def end(self) -> tuple[str, ...]:
+        """Return what a command tried to change, from `begin` on."""
         self.folder = None
         return tuple(self.outside)
 
@@ -84,10 +87,17 @@ class Guard:
         else:
             paths = arguments[: CHANGES.get(event, 0)]
         for path in paths:
-            if isinstance(path, str | bytes | os.PathLike):
-                whole = _place(os.fsdecode(path), follow=event == "open")
-                if whole != self.folder and not whole.startswith((f"{self.folder}{os.sep}", "/dev/")):
-                    self.outside.append(whole)
+            if isinstance(path, str | bytes | os.PathLike) and not self._may(event, os.fsdecode(path)):
+                self.outside.append(_place(os.fsdecode(path), follow=event == "open"))
+                raise PermissionError(errno.EACCES, "kept from it by the guard of tests.fuzz", os.fsdecode(path))
+
+    def _may(self, event: str, path: str) -> bool:
+        place = _place(path, follow=event == "open")
+        if place == self.folder or place.startswith(f"{self.folder}{os.sep}"):
+            return True
+        if event == "os.mkdir":  # `exist_ok` asks for folders that are there
+            return os.path.isdir(place)
+        return event == "open" and place.startswith(DEVICES)
 
 
 def _place(path: str, *, follow: bool) -> str:
