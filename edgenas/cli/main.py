@@ -23,7 +23,7 @@ from edgenas.cli.signals import Stopper
 from edgenas.errors import EdgeNASError, Ended, EnvironmentFault, OwnCode, UsageError
 from edgenas.system import distributed
 from edgenas.system.progress import LastingStream
-from edgenas.system.text import printable, shortened
+from edgenas.system.text import LONGEST, printable, shortened
 
 # What each command does, in a line: here, so that `edgenas --help` imports none of them.
 COMMANDS = {
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 LastingStream(sys.stderr).write("".join(traceback.format_exception(error)))
             code, text = _explain(error, stop.signum, arguments)
             if not isinstance(error, Ended):  # else the process that ended first has printed the cause
-                LastingStream(sys.stderr).write(f"edgenas: {printable(shortened(text))}\n")
+                LastingStream(sys.stderr).write(f"edgenas: {printable(shortened(_cut(text, arguments)))}\n")
             return code
 
 
@@ -173,6 +173,14 @@ def _check_flags(parser: Parser, words: Sequence[str]) -> None:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"see `{parser.prog} --help`"
             raise UsageError(f"{parser.prog} has no flag {name!r}; {hint}")
+
+
+def _cut(message: str, arguments: Sequence[str]) -> str:
+    """Return a message that repeats no more than 200 characters of one argument; `shortened` sees no blanks in it."""
+    for value in (argument.rpartition("=")[2] for argument in arguments):
+        for form in {value, repr(value)[1:-1]} if len(value) > LONGEST else ():
+            message = message.replace(form, f"{form[:LONGEST]}...")
+    return message
 
 
 def _explain(error: BaseException, signum: int | None, arguments: Sequence[str]) -> tuple[int, str]:

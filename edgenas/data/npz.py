@@ -3,7 +3,7 @@
 images | x         uint8 (N, H, W), (N, H, W, C) or (N, C, H, W), where C is 1 or 3
 blob, length       instead of images: uint8 bytes of all files end to end, and the length of each file
 label | labels | y integers (N,)
-is_train           optional: bool (N,); or `split`, strings train, val | validation, test
+is_train           optional: bool (N,), or 0 and 1; or `split`, strings train, val | validation, test
 classes            optional: names
 
 Splits that the file does not mark are drawn from its training images, seeded.
@@ -29,6 +29,7 @@ from edgenas.data.storage.files import check_skipped, folders
 from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError, UsageError
+from edgenas.system.text import shortened
 
 SPLIT_NAMES = {name: split for split, names in FOLDERS.items() for name in names}
 # Mean size of a file from which threads pay: below, they slow decoding down, because Pillow holds the interpreter's
@@ -54,7 +55,7 @@ def build(
     path = _find(root)
     arrays = _load(path)
     labels = np.atleast_1d(_one_of(arrays, ("label", "labels", "y"), path))
-    names = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
+    names = [str(name) for name in _list(arrays["classes"], "classes", path)] if "classes" in arrays else None
     if "blob" in arrays:
         pixels, bad = _decode_blobs(arrays, image_size, path)
     else:
@@ -93,17 +94,26 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
         # A pickled array could run code.
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
+            arrays = {key: file[key] for key in file.files}
     # In a damaged file numpy, zipfile and zlib raise whatever they stumble over.
     except Exception as error:
         raise DataError(f"{path}: not a readable .npz of plain arrays ({error}); write it with numpy.savez") from error
+    if other := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
+        raise DataError(f"{path}: {shortened(other[0])} in it is no array; write it with numpy.savez")
+    return arrays
 
 
 def _one_of(arrays: dict[str, NDArray[Any]], keys: tuple[str, ...], path: Path) -> NDArray[Any]:
     for key in keys:
         if key in arrays:
             return arrays[key]
-    raise DataError(f"{path}: no array {' or '.join(keys)}, only {', '.join(arrays)}; add it")
+    raise DataError(f"{path}: no array {' or '.join(keys)}, only {shortened(', '.join(arrays))}; add it")
+
+
+def _list(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
+    if array.ndim != 1:
+        raise DataError(f"{path}: {name} has shape {array.shape}; give a list, (N,)")
+    return array
 
 
 def _decode_blobs(arrays: dict[str, NDArray[Any]], size: int | None, path: Path) -> tuple[Pixels, dict[int, str]]:
@@ -140,9 +150,12 @@ def _decode_blobs(arrays: dict[str, NDArray[Any]], size: int | None, path: Path)
 def _given_splits(arrays: dict[str, NDArray[Any]], total: int, keep: Rows, path: Path) -> dict[str, Rows]:
     """Return the rows of each split that the file marks; rows count the readable images only."""
     if "is_train" in arrays:
-        names = np.where(arrays["is_train"].astype(bool), "train", "test")
+        marks = _list(arrays["is_train"], "is_train", path)
+        if marks.dtype != bool and not (np.issubdtype(marks.dtype, np.integer) and np.isin(marks, (0, 1)).all()):
+            raise DataError(f"{path}: is_train is {marks.dtype}; give true or false, or 1 or 0, for each image")
+        names = np.where(marks.astype(bool), "train", "test")
     elif "split" in arrays:
-        names = arrays["split"].astype(str)
+        names = _list(arrays["split"], "split", path).astype(str)
     else:
         names = np.full(total, "train")
     names = np.char.lower(names)

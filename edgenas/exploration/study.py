@@ -12,6 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,6 +43,13 @@ def _load(path: Path) -> State:
     from edgenas.system import checkpoint
 
     return checkpoint.load(path)
+
+
+def _understood(path: Path) -> AbstractContextManager[None]:
+    """`checkpoint.understood`, where there is a checkpoint."""
+    from edgenas.system import checkpoint
+
+    return checkpoint.understood(path)
 
 
 class Stateful(Protocol):
@@ -172,7 +180,8 @@ class Study:
     def restore(self, strategy: Stateful) -> None:
         """Bring a fresh strategy to the checkpoint this folder had when it was opened; without one, do nothing."""
         if self._state is not None:
-            strategy.load_state_dict(self._state)
+            with _understood(self.folder / CHECKPOINT):
+                strategy.load_state_dict(self._state)
 
     # Reading
 
@@ -217,13 +226,14 @@ class Study:
         count, sha256 = 0, None
         try:
             payload = self._load(self.folder / CHECKPOINT)
-            count, self._state = payload["trials"], payload["strategy"]
-            # Checkpoints of earlier versions do not have these.
-            self.seconds, sha256 = payload.get("seconds", 0.0), payload.get("sha256")
+            with _understood(self.folder / CHECKPOINT):
+                count, self._state = int(payload["trials"]), dict(payload["strategy"])
+                # Checkpoints of earlier versions do not have these.
+                self.seconds, sha256 = float(payload.get("seconds", 0.0)), payload.get("sha256")
         except FileNotFoundError:
             pass
         path = self.folder / TRIALS
-        content = path.read_bytes() if path.exists() else b""
+        content = _content(path)
         *lines, torn = content.split(b"\n")
         if torn:
             self.notices.append(f"{TRIALS}: the last line is torn and was dropped")
@@ -246,8 +256,18 @@ def read_trials(folder: Path) -> list[Trial]:
     Raises:
         CheckpointError: a line is damaged.
     """
-    *lines, _ = (folder / TRIALS).read_bytes().split(b"\n")
+    *lines, _ = _content(folder / TRIALS).split(b"\n")
     return _parsed(folder / TRIALS, lines, len(lines))
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; none where there is no such file."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise DamagedRun(f"{path} is no file any more ({error.strerror}); start with a new --output") from error
 
 
 def _hash(content: bytes) -> str:

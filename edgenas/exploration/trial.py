@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 
 from edgenas.exploration.objective import Metrics
 from edgenas.graph.graph import Arch
+from edgenas.system.records import parsed_object
 
 CHECKSUM = "crc32"  # of a line, without it
 
@@ -42,7 +43,7 @@ class Trial:
     @classmethod
     def parse(cls, line: bytes) -> Trial:
         """Return the trial that `line` wrote. Raises ValueError, KeyError or TypeError for anything else."""
-        fields = json.loads(line)
+        fields = parsed_object(line)
         checksum = fields.pop(CHECKSUM, None)  # lines of earlier versions have none
         trial = cls(**(fields | {"arch": tuple(fields["arch"])}))
         if checksum is not None and trial.line().encode().rstrip() != line.rstrip():

@@ -34,7 +34,7 @@ from edgenas.exporters.model_card import model_card, one_line
 from edgenas.exporters.onnx import OUTPUT
 from edgenas.exporters.session import outputs
 from edgenas.system.file_index import forget, write_kept
-from edgenas.system.records import Json
+from edgenas.system.records import Json, parsed_object
 
 Array = np.ndarray[Any, Any]
 
@@ -191,7 +191,7 @@ def verify_bundle(folder: Path) -> list[str]:
     No model is loaded before all hashes agree.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = parsed_object((folder / MANIFEST).read_bytes())
         hashes = {str(name): str(expected) for name, expected in manifest["sha256"].items()}
         tolerances = {str(name): float(model["golden_tolerance"]) for name, model in manifest["models"].items()}
         needed = {GOLDEN, str(manifest["default"]["file"]), *tolerances}

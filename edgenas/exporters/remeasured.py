@@ -9,14 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from edgenas.errors import DataError, UsageError
 from edgenas.exporters.bundle import MANIFEST
 from edgenas.exporters.metadata import Measured
 from edgenas.exporters.model_card import latency_cells, measured_latency
 from edgenas.system.file_index import write_kept
-from edgenas.system.records import Json
+from edgenas.system.records import Json, parsed_object
 
 CARD = "MODEL_CARD.md"
 # Before it is measured on its device, a bundle keeps the conditions under the second name.
@@ -110,11 +109,8 @@ def _measured(row: Json) -> Measured:
 
 def _manifest(folder: Path) -> Json:
     try:
-        found = json.loads((folder / MANIFEST).read_bytes())
+        return parsed_object((folder / MANIFEST).read_bytes())
     except OSError as error:
         raise UsageError(f"{folder}: no bundle, as it has no {MANIFEST}; give a run folder or an ONNX file") from error
     except ValueError as error:
         raise DataError(f"{folder}: its {MANIFEST} is damaged ({error}); search again, with a new --output") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{folder}: {MANIFEST} is not that of a bundle; give the folder of a search")
-    return cast(Json, found)

@@ -10,18 +10,24 @@ import contextlib
 import csv
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgenas.errors import DamagedTable, EnvironmentFault, TableError
 from edgenas.runtimes.summary import Timing
+from edgenas.system.file_index import check_replaceable
 from edgenas.system.text_file import Unreadable, read_text
 
 COLUMNS = ("kind", "key", "ms", "p90_ms", "runs", "macs", "params", "bytes")
 REQUIRED = ("unit", "device", "runtime", "threads", "precision")
+ROWS = "rows"  # of the header: how many there are, so that a file that was cut off is known
 # A larger figure is a slip of units, or of a damaged file.
 LARGEST_MS = 60_000.0
+# Of a space, as its `spec` has it: name, shape, classes.
+_SPEC = re.compile(r"\S+ \d{1,6}x\d{1,6}x\d{1,6} \d{1,6}", re.ASCII)
+NANOSECOND_MS = 1e-6  # the least that a table's figures tell apart
 # The price of an op that an empty session hides: never free.
 LEAST_MS = 1e-4
 
@@ -176,6 +182,8 @@ def read_table(path: Path) -> LatencyTable:
             _read_row(f"{path}: line {number}", cells, ops, nets)
     except csv.Error as error:
         raise DamagedTable(f"{path}: line {len(header) + reader.line_num}: {error}") from error
+    if int(_count(f"{path}: {ROWS}", header.pop(ROWS, f"{len(ops) + len(nets)}"))) != (found := len(ops) + len(nets)):
+        raise DamagedTable(f"{path}: {found} rows, and its header tells of another number: copy the whole file again")
     return LatencyTable(header, ops, tuple(nets.values()))
 
 
@@ -184,6 +192,7 @@ def write_table(path: Path, table: LatencyTable) -> None:
 
     Raises:
         DamagedTable: a name or a value is of no table.
+        UsageError: something stands there that is no file.
         EnvironmentFault: the file cannot be written.
     """
     for name, value in table.header.items():
@@ -191,10 +200,11 @@ def write_table(path: Path, table: LatencyTable) -> None:
             raise DamagedTable(f"{path}: a header's {name!r} is {value!r}, which is no line of text")
     # Named by process, so that two which write one table do not share it.
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    check_replaceable(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w", encoding="utf-8", newline="") as file:
-            for name, value in table.header.items():
+            for name, value in {**table.header, ROWS: len(table.ops) + len(table.nets)}.items():
                 file.write(f"# {name}: {value}\n")
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)
@@ -232,7 +242,7 @@ def _read_row(where: str, cells: list[str], ops: dict[str, OpRow], nets: dict[tu
     elif kind == "net":
         # A spec has spaces in it, a code has none.
         spec, _, code = key.rpartition(" ")
-        if not spec.strip():
+        if not _SPEC.fullmatch(spec):
             raise DamagedTable(f"{where}: a net is named by its space and its architecture's code")
         if (spec, code) in nets:
             raise DamagedTable(f"{where}: the row stands twice; keep one")

@@ -10,7 +10,8 @@ from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
-from edgenas.errors import DamagedRun
+from edgenas.errors import DamagedRun, UsageError
+from edgenas.system.records import parsed_object
 
 INDEX = "files.json"
 # What guards itself: checkpoints and trials hold hashes of their own, a lock names its process; and what is no file of
@@ -74,8 +75,8 @@ def state_of(path: Path) -> State:
     known = _read(path.parent).get(path.name)
     if known is None:
         return State.NEW
-    if not path.exists():
-        return State.GONE
+    if not path.is_file():
+        return State.DAMAGED if path.exists() else State.GONE
     return State.WHOLE if _hash(path.read_bytes()) in known else State.DAMAGED
 
 
@@ -108,7 +109,13 @@ def damaged(path: Path, state: State = State.DAMAGED) -> DamagedRun:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write aside, flush, rename: a reader sees the old content or the new, and nothing is left of a failure."""
+    """Write aside, flush, rename: a reader sees the old content or the new, and nothing is left of a failure.
+
+    Raises:
+        UsageError: something stands there that is no file, such as a device or a pipe.
+        OSError: the file cannot be written.
+    """
+    check_replaceable(path)
     # With the process's number: two processes that write one file do not write into each other's.
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
@@ -123,6 +130,16 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+def check_replaceable(path: Path) -> None:
+    """Check that a file of that name takes the place of nothing that lasts, such as /dev/null.
+
+    Raises:
+        UsageError: a device or a pipe is there.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # the rename itself refuses folders
+        raise UsageError(f"{path}: it is no file, but a device or a pipe; name a file to write")
+
+
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
@@ -131,13 +148,13 @@ def _read(folder: Path) -> Hashes:
     """The hashes by name; none where there is no index."""
     path = folder / INDEX
     try:
-        found = json.loads(path.read_bytes())
+        found = parsed_object(path.read_bytes())
         hashes = {str(name): [str(h) for h in known] for name, known in found["files"].items()}
         if found["sha256"] != _hash(_text(hashes).encode()):
             raise ValueError("its hash does not fit")
     except FileNotFoundError:
         return {}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedRun(f"{path} is damaged ({error}); put back a copy of it, or begin with a new --output") from error
     return hashes
 

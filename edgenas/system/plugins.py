@@ -36,7 +36,7 @@ MOVED = {"edgenas.spaces._general": "edgenas.latency.general_space"}
 PARTS = {
     "spaces": ("base", "build", "images", "sampling"),
     "pretrained": ("base",),
-    "data": ("base", "from_arrays", "view"),
+    "data": ("base", "found", "from_arrays", "report", "view"),
     "runtimes": ("base", "bench", "decide", "gaps", "host", "reference", "rounds", "summary", "timing", "waiting"),
 }
 # What a data set is built with, all by keyword.

@@ -152,10 +152,10 @@ class RunFolder:
         path = self.path / SECONDS
         try:
             check(path)
-            return {str(k): float(v) for k, v in json.loads(path.read_text(encoding="utf-8")).items()}
+            return {str(k): float(v) for k, v in records.parsed_object(path.read_bytes()).items()}
         except FileNotFoundError:
             return {}
-        except (DamagedRun, ValueError, AttributeError):
+        except (DamagedRun, ValueError, TypeError, OverflowError):
             warnings.warn(f"{SECONDS} is not as it was written: time is counted from here on", stacklevel=2)
             return {}
 
@@ -218,7 +218,7 @@ def read_artefact(folder: Path, stage: str, kind: type[Record]) -> Record:
     """
     path = folder / f"{stage}.json"
     try:
-        return records.from_json(kind, json.loads(read_kept(path).decode("utf-8")))
+        return records.from_json(kind, records.parsed(read_kept(path)))
     except ValueError as error:
         raise DamagedRun(f"{path} is damaged ({error}); put back a copy of it, or use a new --output") from error
 
@@ -244,7 +244,7 @@ def check_format(folder: Path) -> None:
     """
     path = folder / FORMAT_FILE
     try:
-        noted = json.loads(read_kept(path).decode("utf-8"))
+        noted = records.parsed_object(read_kept(path))
         found, version = int(noted["format"]), str(noted["version"])
     except FileNotFoundError:
         found, version = 1, FIRST_VERSION

@@ -19,10 +19,13 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+LONGEST = 200  # characters of one piece of input that a message repeats
+
+
 def shortened(text: str) -> str:
     """Return a message that repeats no more than 200 characters of one quoted or unbroken piece of input."""
-    cut = re.sub(r"(['\"])((?:(?!\1).){200})(?:(?!\1).)+\1", r"\1\2...\1", text)
-    return re.sub(r"(\S{200})\S{100,}", r"\1...", cut)
+    cut = re.sub(rf"(['\"])((?:(?!\1).){{{LONGEST}}})(?:(?!\1).)+\1", r"\1\2...\1", text)
+    return re.sub(rf"(\S{{{LONGEST}}})\S{{100,}}", r"\1...", cut)
 
 
 def duration(seconds: float) -> str:

@@ -16,7 +16,7 @@ from edgenas.data.base import Split
 from edgenas.errors import EdgeNASError, Interrupted
 from edgenas.nn.auxiliary import TrainedNetwork
 from edgenas.system import distributed
-from edgenas.system.checkpoint import check_identity, load, save
+from edgenas.system.checkpoint import check_identity, load, load_weights, save, understood
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch_norm import split_batch
 from edgenas.training.memory import fit
@@ -235,9 +235,10 @@ def _restore(module: nn.Module, optimizer: torch.optim.Optimizer, context: Train
     except FileNotFoundError:
         return 0
     check_identity(context.checkpoint, payload, context.identity)
-    module.load_state_dict(payload["module"])
-    optimizer.load_state_dict(payload["optimizer"])
-    return int(payload["step"])
+    with understood(context.checkpoint):
+        load_weights(module, payload["module"], context.checkpoint)
+        optimizer.load_state_dict(payload["optimizer"])
+        return int(payload["step"])
 
 
 def _save(module: nn.Module, optimizer: torch.optim.Optimizer, context: TrainingContext, steps: int, step: int) -> None:

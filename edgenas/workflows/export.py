@@ -11,7 +11,7 @@ from typing import Any
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.nn.auxiliary import network_state
 from edgenas.nn.network import Network
-from edgenas.system.checkpoint import State, check_identity, load
+from edgenas.system.checkpoint import State, check_identity, load_kept, load_weights, understood
 from edgenas.system.file_index import write_atomically
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import is_kept, read_artefact
@@ -23,7 +23,6 @@ from edgenas.workflows.result import Result
 from edgenas.workflows.setup import plain_task, run_in
 from edgenas.workflows.stages.codes import BEHIND, task_of, trained_codes
 from edgenas.workflows.stages.files import onnx_file
-from edgenas.workflows.trained_networks import load_weights
 
 
 def export(
@@ -74,9 +73,10 @@ def export(
             task, trained = task_of(task, chosen)
             network = Network(task.space.graph(trained))
             path = run_folder / f"finalist-{number}.pt"
-            payload = load(path)
+            payload = load_kept(path)
             _check_trained(payload, task.space.code(trained), path)
-            load_weights(network, network_state(payload["module"]), path)
+            with understood(path):
+                load_weights(network, network_state(payload["module"]), path)
             rejected = run_folder / f"finalist-{number}.onnx.rejected"
             model = onnx_file(task.data, network.eval(), rejected, dynamic_batch=dynamic_batch)
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,9 @@ def export(
 def _check_trained(payload: State, code: str, path: Path) -> None:
     """Check that a checkpoint is of an architecture, and of the end of its training."""
     check_identity(path, payload, {"arch": code})
-    step, steps = payload["step"], payload.get("steps", payload["step"])  # those of earlier versions do not say it
+    with understood(path):
+        step = int(payload["step"])
+        steps = int(payload.get("steps", step))  # those of earlier versions do not say it
     if step < steps:
         raise CheckpointError(f"{path}: trained for {step} of {steps} steps; go on with --resume, and export it then")
 

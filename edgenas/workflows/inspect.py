@@ -108,6 +108,8 @@ def _thumbnail(file: Path) -> str | None:
     """Return a small JPEG in base64; None of what is no picture."""
     from edgenas.data.storage.decode import Unreadable, decode
 
+    if not file.is_file():  # opening a pipe waits for ever
+        return None
     try:
         image = decode(file, THUMBNAIL)
     except Unreadable:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgenas.errors import UsageError
+from edgenas.system.records import parsed_object
 
 if TYPE_CHECKING:
     from edgenas.workflows.model import Model
@@ -125,13 +126,13 @@ class Result:
     def from_json(cls, content: str | bytes) -> Result:
         """Return the result that `to_json` wrote. Raises UsageError for anything else."""
         try:
-            values = json.loads(content)
+            values = parsed_object(content)
         except ValueError as error:
             raise UsageError(f"not a result of edgenas: {error}") from error
         names = {item.name for item in fields(cls)}
         # Those with a default came with later versions.
         needed = {item.name for item in fields(cls) if item.default is MISSING and item.default_factory is MISSING}
-        found = set(values) if isinstance(values, dict) else set()
+        found = set(values)
         if wrong := (found - names) | (needed - found):
             raise UsageError(f"not a result of edgenas: {', '.join(sorted(wrong))} missing or too many")
         return cls(**values)

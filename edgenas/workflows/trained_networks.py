@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import torch
 
-from edgenas.errors import CheckpointError
 from edgenas.graph.graph import Arch
 from edgenas.nn.auxiliary import network_state
 from edgenas.nn.network import Network
@@ -41,13 +40,15 @@ def trained_networks(folder: Path, space: SearchSpace, trained: SearchSpace, dev
         return found
     for path in sorted(folder.glob(FINALISTS)):
         payload = checkpoint.load(path)
-        if payload["identity"]["space"] != space.spec:  # a control that is another network
-            continue
-        arch = space.parse(payload["identity"]["arch"])
-        if is_allowed(trained, arch):
+        with checkpoint.understood(path):
+            if payload["identity"]["space"] != space.spec:  # a control that is another network
+                continue
+            arch = space.parse(payload["identity"]["arch"])
+            if not is_allowed(trained, arch):
+                continue
             network = Network(space.graph(arch))
-            load_weights(network, network_state(payload["module"]), path)
-            found[arch] = network.to(device).to(memory_format=torch.channels_last)
+            checkpoint.load_weights(network, network_state(payload["module"]), path)
+        found[arch] = network.to(device).to(memory_format=torch.channels_last)
     delivered = read_artefact(folder, "result", Result).arch
     # False sorts before True: the delivered one is first, and the others keep their order.
     return {arch: found[arch] for arch in sorted(found, key=lambda arch: space.code(arch) != delivered)}
@@ -68,28 +69,7 @@ def trained_teacher(folder: Path, task: Task) -> Teacher | None:
         return None
     payload = checkpoint.load(path)
     space = teacher_space(task.config, task.data.shape, len(task.data.classes)) or task.space
-    network = Network(space.graph(space.parse(payload["identity"]["arch"])))
-    load_weights(network, payload["module"], path)
+    with checkpoint.understood(path):
+        network = Network(space.graph(space.parse(payload["identity"]["arch"])))
+        checkpoint.load_weights(network, payload["module"], path)
     return Teacher(network.to(task.torch_device).to(memory_format=torch.channels_last))
-
-
-def load_weights(module: torch.nn.Module, state: dict[str, Any], path: Path) -> None:
-    """Load weights into a module.
-
-    Args:
-        module: what they are for.
-        state: tensors by parameter.
-        path: the file that they come from, for messages.
-
-    Raises:
-        CheckpointError: names or shapes differ, as those of another version of edgenas do.
-    """
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:  # names or shapes differ
-        raise foreign_weights(path) from error
-
-
-def foreign_weights(path: Path) -> CheckpointError:
-    """Return the error that a file holds weights of another version."""
-    return CheckpointError(f"{path}: weights of another version of edgenas; search again, with a new --output")

@@ -6,7 +6,7 @@ import pytest
 
 from edgenas.devices import ingest
 from edgenas.devices.runner import kit_hash
-from edgenas.errors import NoisyMachine, TableError
+from edgenas.errors import DamagedTable, NoisyMachine, TableError
 from edgenas.workflows.ingest import ingest as to_tables
 from tests.devices.conftest import lines_of, make_kit, write
 
@@ -41,6 +41,12 @@ def _entry(lines, **changes):
     return [{**lines[0], "kit": manifest["kit"], "manifest": manifest}, *lines[1:]]
 
 
+def _manifest(lines, **changes):
+    manifest = {**lines[0]["manifest"], **changes}
+    manifest["kit"] = kit_hash(manifest)
+    return [{**lines[0], "kit": manifest["kit"], "manifest": manifest}, *lines[1:]]
+
+
 def _round(lines, **changes):
     return [*lines[:-1], {**lines[-1], **changes}]
 
@@ -58,6 +64,10 @@ def _round(lines, **changes):
         (lambda lines: _round(lines, ms=1e9), "no plausible round"),
         (lambda lines: _round(lines, probe=10_000), "no plausible round"),
         (lambda lines: _round(lines, runs="many"), "not a round"),
+        (lambda lines: _round(lines, ms="1_0"), "not a round"),
+        (lambda lines: _round(lines, ms=1e-320), "no plausible round"),
+        (lambda lines: _round(lines, slot=1.5), "not a round"),
+        (lambda lines: _round(lines, ms=10**400), "no plausible round"),
         (lambda lines: lines[1:], "begins with its header"),
         (lambda lines: lines[:1], "no results in it"),
         (lambda lines: [line for line in lines if line.get("slot", 0) < 4], "not finished"),
@@ -65,7 +75,11 @@ def _round(lines, **changes):
         (lambda lines: _header(lines, processor="x\n# unit: s"), "header's 'processor' is .*no line of text"),
         (lambda lines: _entry(lines, id="a\nb"), "probe 3 of its kit is implausible"),
         (lambda lines: _entry(lines, macs=-1), "probe 3 of its kit is implausible"),
-        (lambda lines: _entry(lines, bytes="many"), "probe 3 of its kit is none"),
+        (lambda lines: _entry(lines, macs=10**400), "probe 3 of its kit is implausible"),
+        (lambda lines: _entry(lines, bytes="1"), "probe 3 of its kit is implausible"),
+        (lambda lines: _entry(lines, precision={}), "probe 3 of its kit is implausible"),
+        (lambda lines: _manifest(lines, probes=0.5), "the probes of its kit are no list"),
+        (lambda lines: _entry(lines, bytes="many"), "probe 3 of its kit is implausible"),
         (lambda lines: _entry(lines, **lines[0]["manifest"]["probes"][2]), "probe 3 .*there twice"),
     ],
 )
@@ -74,6 +88,20 @@ def test_results_that_cannot_be_trusted_are_refused(kit_results, tmp_path, chang
     with pytest.raises(TableError, match=reason):
         to_tables(path, out=tmp_path / "tables")
     assert not (tmp_path / "tables").exists()
+
+
+def test_lines_that_are_nested_too_deep_are_refused(kit_results, tmp_path):
+    path = write(tmp_path / "nested.jsonl", lines_of(kit_results))
+    path.write_text(path.read_text() + "[" * 200_000 + "\n")
+    with pytest.raises(DamagedTable, match="nested too deep"):
+        to_tables(path, out=tmp_path / "tables")
+
+
+@pytest.mark.parametrize("lines, rounds, named", [(-2, 6, "1 of 6 rounds lack probes"), (None, 8, "6 of 8 rounds")])
+def test_results_that_are_cut_off_at_the_end_of_a_line_are_noticed(kit_results, tmp_path, lines, rounds, named):
+    cut = write(tmp_path / "cut.jsonl", _header(lines_of(kit_results)[:lines], rounds=rounds))
+    with pytest.warns(UserWarning, match=named):
+        ingest.read_results(cut)
 
 
 def test_results_of_another_kit_are_refused(kit_results, tmp_path):

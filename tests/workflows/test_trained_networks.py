@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from edgenas.errors import CheckpointError
-from edgenas.workflows.trained_networks import load_weights, trained_networks
+from edgenas.system.checkpoint import load_weights
+from edgenas.workflows.trained_networks import trained_networks
 from tests._toys import Shared
 
 

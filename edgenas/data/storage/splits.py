@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -45,7 +46,8 @@ def check_labels(
         where: the file or the data set, for the message.
 
     Raises:
-        DataError: labels are NaN, no integers or out of range, or fewer than two classes or a class without images.
+        DataError: labels are NaN, no integers or out of range, a name is there twice, or fewer than two classes or a
+            class without images.
     """
     if labels.ndim != 1 or len(labels) == 0:
         raise DataError(f"{where}: labels have shape {labels.shape}; give one class number per image")
@@ -63,6 +65,8 @@ def check_labels(
     count = high + 1 if classes is None else len(classes)
     if count < 2:
         raise DataError(f"{where}: only one class; a classifier needs at least two")
+    if twice := [name for name, times in Counter(classes or ()).items() if times > 1]:
+        raise DataError(f"{where}: two classes are named {twice[0]!r}; name each once")
     if len(found) < count:
         missing = next(label for label in range(count) if label >= len(found) or found[label] != label)
         name = classes[missing] if classes else missing

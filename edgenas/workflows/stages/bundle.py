@@ -26,7 +26,7 @@ def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
     """Write the bundle into the run folder."""
     priced, finalist, number = chosen.priced, chosen.finalist, chosen.number
     data, space, device = priced.data, priced.space, priced.task.device
-    network, accuracies = finalist.network, tested.finalists[str(number)]
+    network, accuracies = finalist.network, tested.of(number)
     model, int8 = finalist_files(ctx.folder.path, number)
     golden = inputs(data.validation, GOLDEN_IMAGES, network)
     steps = input_steps(data, network.graph.input.shape)

@@ -57,7 +57,7 @@ def result(
     config, task, space, arch = priced.config, priced.task, priced.space, finalist.arch
     latency, low, high, macs, params, peak = priced.costs
     metrics = priced.problem.preview([arch])[0]
-    verdict, accuracies = chosen.verdict, tested.finalists[str(chosen.number)]
+    verdict, accuracies = chosen.verdict, tested.of(chosen.number)
     figure, int8 = verdict.figures[task.device.precision], verdict.figures.get("int8")
     file, classes = MODELS[verdict.default], accuracies.by_class[verdict.default]
     points = [_point(chosen.searched, trial.arch, trial.metrics) for trial in study.front()]
