@@ -24,7 +24,10 @@ Each message names the thing and the next step, in one line.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class EdgeNASError(Exception):

@@ -30,7 +30,8 @@ MAY_NEED_TORCH = (
     *("data", "nn", "pretrained", "training", "evaluators", "strategies", "testing", "system.checkpoint"),
     "api.contracts",
     *(f"workflows.{name}" for name in ("search", "specialize", "inherit", "ranking", "train", "export", "confirm")),
-    *("workflows.trained_run", "workflows.trained_networks", "workflows.trained_weights", "workflows.stages"),
+    *("workflows.inspect", "workflows.trained_run", "workflows.trained_networks", "workflows.trained_weights"),
+    "workflows.stages",
 )
 LIGHT_ALL_THE_SAME = (
     *("data", "nn", "evaluators", "strategies", "strategies.random", "strategies.evolution"),

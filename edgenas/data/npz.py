@@ -29,7 +29,6 @@ from edgenas.data.storage.files import check_skipped, folders
 from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError, UsageError
-from edgenas.system.text import shortened
 
 SPLIT_NAMES = {name: split for split, names in FOLDERS.items() for name in names}
 # Mean size of a file from which threads pay: below, they slow decoding down, because Pillow holds the interpreter's
@@ -99,7 +98,7 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     except Exception as error:
         raise DataError(f"{path}: not a readable .npz of plain arrays ({error}); write it with numpy.savez") from error
     if other := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
-        raise DataError(f"{path}: {shortened(other[0])} in it is no array; write it with numpy.savez")
+        raise DataError(f"{path}: {other[0]} in it is no array; write it with numpy.savez")
     return arrays
 
 
@@ -107,7 +106,7 @@ def _one_of(arrays: dict[str, NDArray[Any]], keys: tuple[str, ...], path: Path) 
     for key in keys:
         if key in arrays:
             return arrays[key]
-    raise DataError(f"{path}: no array {' or '.join(keys)}, only {shortened(', '.join(arrays))}; add it")
+    raise DataError(f"{path}: no array {' or '.join(keys)}, only {', '.join(arrays)}; add it")
 
 
 def _list(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:

@@ -18,13 +18,14 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from edgenas.errors import OwnCode, UnknownName, UsageError
+from edgenas.system.contracts import ONE, check_contract
 
 PACKAGE = Path(__file__).parents[1]
 OWN = "own"  # the source of trained networks that is a function of the user's
@@ -39,36 +40,8 @@ PARTS = {
     "data": ("base", "found", "from_arrays", "report", "view"),
     "runtimes": ("base", "bench", "decide", "gaps", "host", "reference", "rounds", "summary", "timing", "waiting"),
 }
-# What a data set is built with, all by keyword.
-DATA_SETTINGS = ("root", "seed", "image_size", "validation_share", "download", "strict", "device")
-# Functions of each kind, with what they are called with: by position, by name.
-FUNCTIONS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "spaces": {"build": (("shape", "classes"), ())},
-    "pretrained": {"build": (("variant",), ("download", "weights")), "variants": ((), ())},
-    "strategies": {
-        "build": (("priced", "ctx", "options"), ()),
-        "ask": (("self", "n"), ()),
-        "tell": (("self", "trials"), ()),
-        "state_dict": (("self",), ()),
-        "load_state_dict": (("self", "state"), ()),
-    },
-    "evaluators": {"build": (("priced", "ctx"), ())},
-    "data": {"build": ((), DATA_SETTINGS)},
-    "runtimes": {"open": (("model", "threads"), ()), "host": (("threads",), ()), "version": ((), ())},
-}
-# What a class of each kind must carry beside its functions.
-ATTRIBUTES = {"strategies": ("reward_form", "options", "trains_weights")}
 # Plugins from outside that a person has named in this process; of a file, where it is.
 _NAMED: set[tuple[str, str]] = set()
-# One plugin of each kind, in words.
-ONE = {
-    "spaces": "space",
-    "pretrained": "source of trained networks",
-    "strategies": "strategy",
-    "evaluators": "evaluator",
-    "data": "data set",
-    "runtimes": "runtime",
-}
 # The flag that names one.
 FLAGS = {
     "spaces": "--space",
@@ -180,30 +153,6 @@ def load(kind: str, name: str) -> Any:
     return plugin
 
 
-def check_contract(kind: str, plugin: object, name: str) -> None:
-    """Check that a plugin has all that its kind must have.
-
-    Args:
-        kind: one of `KINDS`.
-        plugin: a module, a class or an object.
-        name: of the plugin, for the message.
-
-    Raises:
-        UsageError: something is missing, or a function cannot be called as it will be; all of it is named.
-    """
-    lacking = [attribute for attribute in ATTRIBUTES.get(kind, ()) if not hasattr(plugin, attribute)]
-    for function, (positional, keywords) in FUNCTIONS[kind].items():
-        found = getattr(plugin, function, None)
-        if not callable(found) or getattr(found, "__isabstractmethod__", False):
-            lacking.append(
-                f"{function}({', '.join((*positional, *keywords))})".replace("(self, ", "(").replace("self", "")
-            )
-        elif problem := _unfit(found, positional, keywords):
-            lacking.append(f"{function} {problem}")
-    if lacking:
-        raise UsageError(f"{name} is no {ONE[kind]} of edgenas, it lacks: {'; '.join(lacking)}")
-
-
 def file_name(kind: str, name: str) -> str:
     """Return the name that tables and run folders keep: a file's stem, any other name as it is.
 
@@ -212,28 +161,6 @@ def file_name(kind: str, name: str) -> str:
         name: as `load` takes it.
     """
     return name if name in names(kind) or not _is_path(name) else Path(name).stem
-
-
-def _unfit(function: Callable[..., Any], positional: tuple[str, ...], keywords: tuple[str, ...]) -> str:
-    """Return what is wrong with a function's signature; nothing if it can be called so.
-
-    Args:
-        function: of a module, a class or an object.
-        positional: names of what it gets by position; `self` is one, unless the function is bound.
-        keywords: names of what it gets by keyword.
-    """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # built in: it cannot be looked into
-        return ""
-    wanted = [p for p in positional if p != "self" or not inspect.ismethod(function)]
-    if inspect.ismethod(function) and inspect.isclass(function.__self__):
-        wanted = list(positional)
-    try:
-        signature.bind(*wanted, **dict.fromkeys(keywords))
-    except TypeError as error:
-        return f"cannot be called with ({', '.join(p for p in (*wanted, *keywords) if p != 'self')}): {error}"
-    return ""
 
 
 def _strategy(module: ModuleType, name: str) -> type:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable
@@ -227,6 +228,24 @@ def write_artefact(folder: Path, stage: str, record: object) -> None:
     """Write the record of a stage, whole or not at all."""
     text = json.dumps(records.to_json(record), indent=1, allow_nan=False) + "\n"
     write_kept(folder / f"{stage}.json", text.encode())
+
+
+def copy_files(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Copy files of a run into a new folder, which has an index of its own.
+
+    Args:
+        source: folder of the run.
+        target: the folder; it is made.
+        names: of the files.
+
+    Raises:
+        DamagedRun: one is not as the run wrote it.
+    """
+    target.mkdir()
+    for name in names:
+        check(source / name)
+        shutil.copyfile(source / name, target / name)
+    adopt(target)
 
 
 def write_format(folder: Path, version: str) -> None:

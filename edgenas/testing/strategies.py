@@ -21,7 +21,7 @@ from edgenas.exploration.study import Study
 from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.sampling import is_allowed
-from edgenas.system.plugins import check_contract
+from edgenas.system.contracts import check_contract
 from edgenas.testing.toy import (
     COSTS,
     GATE,
@@ -34,8 +34,7 @@ from edgenas.testing.toy import (
     toy_problem,
 )
 
-SPACE = ToySpace(4)
-TRIALS = 18  # enough for initial individuals and generations after them
+SPACE, TRIALS = ToySpace(4), 18  # enough for initial individuals and generations after them
 EPOCHS = 9  # of noise, for strategies that train weights: a step of alphas for each of their rounds
 
 

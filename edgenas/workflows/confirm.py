@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,9 +14,8 @@ from edgenas.errors import UsageError
 from edgenas.system.file_index import forget
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import is_run, write_artefact
-from edgenas.workflows.config import read_run, resolve
 from edgenas.workflows.kept_table import read_kept_table
-from edgenas.workflows.moved import moved_settings
+from edgenas.workflows.moved import reopened
 from edgenas.workflows.result import Result
 from edgenas.workflows.search import search
 from edgenas.workflows.source_run import SOURCE
@@ -50,10 +48,8 @@ def confirm(
     """
     if not is_run(run_folder):
         raise UsageError(f"--bundle {run_folder}: there is no run of a search")
-    read_run(run_folder)  # it raises for a run of another format, before anything is read or written
+    config = reopened(run_folder, moved)  # it raises for a run of another format, before anything is read or written
     found = read_results(results, read_manifest(kit) if kit else None)
-    config = resolve({"resume": True, "output": str(run_folder)})
-    config = replace(config, **moved_settings(str(run_folder), config, moved))
     if config.device is None:
         raise UsageError(f"{run_folder}: searched for this machine, where its models were measured already")
     timings = finalist_timings(found, run_folder, read_kept_table(run_folder / "table.csv"))

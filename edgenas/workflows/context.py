@@ -20,7 +20,7 @@ from edgenas.system import distributed
 from edgenas.system.progress import ProgressCallback, Reporter, SilentReporter
 from edgenas.system.run_folder import RunFolder
 from edgenas.system.text import duration
-from edgenas.system.threads import set_threads
+from edgenas.system.threads import set_threads, threads_of_its_own
 
 if TYPE_CHECKING:
     from edgenas.training.context import TrainingContext
@@ -130,6 +130,12 @@ class Context:
 
         path = self.folder.path / f"{name}.pt"
         return TrainingContext(path, identity, self.progress, self.stop, self.reporter.log)
+
+    @contextmanager
+    def own_threads(self) -> Iterator[None]:
+        """Let stages set the number of threads inside; the process has its own back afterwards."""
+        with threads_of_its_own():
+            yield
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,10 +14,10 @@ from edgenas.system.checkpoint import State, check_identity, load_kept, load_wei
 from edgenas.system.file_index import write_atomically
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import is_kept, read_artefact
-from edgenas.workflows.config import read_run, resolve
+from edgenas.workflows.config import read_run
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, objects_again
-from edgenas.workflows.moved import moved_settings
+from edgenas.workflows.moved import reopened
 from edgenas.workflows.result import Result
 from edgenas.workflows.setup import plain_task, run_in
 from edgenas.workflows.stages.codes import BEHIND, task_of, trained_codes
@@ -60,8 +59,7 @@ def export(
             f"{run_folder} has no trained network; run `edgenas search` or `edgenas train` to its end first"
         )
     # A folder that holds a run is only opened to resume it; so it is locked meanwhile.
-    config = resolve({"resume": True, "output": str(run_folder)})
-    config = replace(config, **moved_settings(str(run_folder), config, moved))
+    config = reopened(run_folder, moved)
     with run_in(config, reporter, never) as ctx:
         chosen = arch if arch is not None else _winner(run_folder, codes)
         if chosen not in codes:

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgenas.errors import UsageError
 from edgenas.system.data_source import resolve as resolve_source
-from edgenas.workflows.config import Config, flag
+from edgenas.workflows.config import Config, flag, read_run, resolve
 from edgenas.workflows.named import is_same
 from edgenas.workflows.origin import check_weights
 
@@ -19,6 +19,21 @@ MOVABLE = ("data_root", "cache", "weights", "download", "train_device")
 # does not choose what code runs.
 ABOUT = ("image_size", "pretrained", "teacher", "space")
 MEANS = ("strategy", "evaluator", "runtime")
+
+
+def reopened(run_folder: Path, moved: Mapping[str, Any]) -> Config:
+    """Return the configuration by which a run that is there is gone on with.
+
+    Args:
+        run_folder: of the run.
+        moved: settings that may have changed since, as `moved_settings` takes them.
+
+    Raises:
+        UsageError: it is no run, one of another format, or about something else than `moved` says.
+    """
+    read_run(run_folder)
+    config = resolve({"resume": True, "output": str(run_folder)})
+    return replace(config, **moved_settings(str(run_folder), config, moved))
 
 
 def moved_settings(

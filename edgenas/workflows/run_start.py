@@ -8,15 +8,20 @@ from contextlib import contextmanager
 from dataclasses import fields
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgenas.errors import BudgetError, DataError, Interrupted, UsageError
+from edgenas.system import distributed
 from edgenas.system.file_index import INDEX, check, write_kept
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, is_run, write_format
 from edgenas.workflows.config import Config, make_config, read_run
 from edgenas.workflows.context import Context
 from edgenas.workflows.moved import check_same
-from edgenas.workflows.origin import ORIGIN
+from edgenas.workflows.origin import ORIGIN, keep_origin
 from edgenas.workflows.toml import to_toml
+
+if TYPE_CHECKING:
+    from edgenas.workflows.task import Task
 
 # What `--reuse` copies: the profile, the narrowing, and last the weights, which a run may be without.
 REUSED = (
@@ -67,6 +72,19 @@ def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], 
                 (folder / name).unlink(missing_ok=True)
             forget(folder)
         raise
+
+
+def keep_data(task: Task, ctx: Context) -> None:
+    """Keep what the images are: their classes, by which another run knows them, and the report on them.
+
+    Args:
+        task: with the images.
+        ctx: with the folder.
+    """
+    from edgenas.data.report import DataReport, report_of  # torch comes with it
+
+    distributed.first(lambda: keep_origin(ctx.folder.path, task))
+    ctx.folder.artefact(DATA, DataReport, lambda: report_of(task.data), again=True)
 
 
 def keep_config(config: Config, ctx: Context) -> bool:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgenas.data.report import DataReport, report_of
 from edgenas.errors import UsageError
 from edgenas.system import distributed
 from edgenas.system.progress import Reporter
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, options_of, strategy_of
-from edgenas.workflows.origin import keep_origin
 from edgenas.workflows.result import Result
-from edgenas.workflows.run_start import DATA, keep_config, roll_back_if_refused
+from edgenas.workflows.run_start import keep_config, keep_data, roll_back_if_refused
 from edgenas.workflows.setup import check_means, completed, make_task, output_path, plain_task, run_in
 from edgenas.workflows.source_run import SOURCE
 from edgenas.workflows.stages.choice import deliver
@@ -52,8 +50,7 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never,
             check_workers(config)
             distributed.first(lambda: keep_config(config, ctx))
             plain = plain_task(config, given, ctx.reporter)
-            distributed.first(lambda: keep_origin(ctx.folder.path, plain))
-            ctx.folder.artefact(DATA, DataReport, lambda: report_of(plain.data), again=True)
+            keep_data(plain, ctx)
             priced = profile(make_task(plain, given, ctx), ctx)
             strategy = strategy_class.build(priced, ctx, options)
         taught = teach(priced, ctx)

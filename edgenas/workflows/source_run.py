@@ -17,9 +17,8 @@ from edgenas.exploration.problem import Problem
 from edgenas.exploration.study import CHECKPOINT, TRIALS
 from edgenas.graph.graph import Arch
 from edgenas.runtimes.host import host_name
-from edgenas.system.file_index import adopt, check
 from edgenas.system.metric import TRAINED, Metric
-from edgenas.system.run_folder import CONFIG, FORMAT_FILE, write_artefact
+from edgenas.system.run_folder import CONFIG, FORMAT_FILE, copy_files, write_artefact
 from edgenas.workflows.config import Config, flag, make_config, read_run
 from edgenas.workflows.moved import ABOUT, MOVABLE, moved_settings
 from edgenas.workflows.origin import ORIGIN
@@ -113,11 +112,7 @@ def take_over(source: Path, folder: Path) -> None:
     names = kept_files(origin, begun_with(origin))
     new = folder / f"{SOURCE}.new"
     forget(folder)  # of an attempt that was killed here
-    new.mkdir()
-    for name in names:
-        check(origin / name)
-        shutil.copyfile(origin / name, new / name)
-    adopt(new)
+    copy_files(origin, new, names)
     os.replace(new, folder / SOURCE)
     write_artefact(folder, SOURCE, Source(source.resolve().name))
 

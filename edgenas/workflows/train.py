@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from edgenas.data.report import DataReport, report_of
 from edgenas.errors import UsageError
 from edgenas.evaluators.scratch import ScratchEvaluator
 from edgenas.system import distributed
@@ -13,8 +12,7 @@ from edgenas.system.progress import Reporter
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context, never
 from edgenas.workflows.given import Given
-from edgenas.workflows.origin import keep_origin
-from edgenas.workflows.run_start import ARCH, DATA, keep_config, roll_back_if_refused
+from edgenas.workflows.run_start import ARCH, keep_config, keep_data, roll_back_if_refused
 from edgenas.workflows.setup import check_means, checked_names, plain_task, run_in
 from edgenas.workflows.stages.artefacts import Selection, Single
 from edgenas.workflows.stages.files import network_by_class
@@ -72,8 +70,7 @@ def train(
         with roll_back_if_refused(config, ctx, lambda folder: None):
             distributed.first(lambda: keep_config(config, ctx))
             task = plain_task(config, given, ctx.reporter)
-            distributed.first(lambda: keep_origin(ctx.folder.path, task))
-            ctx.folder.artefact(DATA, DataReport, lambda: report_of(task.data), again=True)
+            keep_data(task, ctx)
             code = _kept_code(arch, task, ctx)
         chosen = task.space.parse(code)
         evaluator = ScratchEvaluator(task.space, task.data, final_settings(task), task.torch_device, config.seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import pytest
@@ -35,6 +36,13 @@ def test_what_a_search_would_use_is_printed(tmp_path, capsys):
     page = (tmp_path / "work" / "page.html").read_text()
     assert "&lt;b&gt;.txt" in page and "<b>.txt" not in page and page.count("data:image/jpeg;base64,") == 1
     assert "http" not in page
+
+
+def test_a_pipe_named_as_a_picture_is_not_opened(tmp_path, capsys):
+    root = write_folder(tmp_path / "pets", ("cat", "dog"))
+    os.mkfifo(root / "cat" / "pipe.png")
+    assert cli.main(["inspect", str(root), "--html", "page.html"]) == 0
+    assert "  cat/pipe.png  no file" in capsys.readouterr().out.splitlines()
 
 
 def test_all_that_is_wrong_is_listed(tmp_path, capsys):

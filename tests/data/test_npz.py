@@ -63,6 +63,7 @@ PARTS = np.tile(["train", "train", "train", "val", "test"], 12)
     [
         ({}, (36, 12, 12)),
         ({"is_train": PARTS != "test"}, (39, 9, 12)),
+        ({"is_train": (PARTS != "test").astype(np.uint8)}, (39, 9, 12)),
         ({"split": PARTS}, (36, 12, 12)),
         ({"split": PARTS.astype("S")}, (36, 12, 12)),
         ({"split": np.where(PARTS == "val", "validation", "train")}, (39, 12, 9)),
@@ -103,6 +104,13 @@ def test_class_names(tmp_path):
         ({"split": np.full(60, "night")}, "unknown split 'night'"),
         ({"split": np.full(59, "train")}, "59 split marks for 60 images"),
         ({"is_train": np.zeros(60, dtype=bool)}, "no training images"),
+        ({"is_train": np.full(60, "False")}, "is_train is <U5; give true or false"),
+        ({"is_train": np.full(60, np.nan)}, "is_train is float64; give true or false"),
+        ({"is_train": np.full(60, 2)}, "is_train is int64; give true or false"),
+        ({"is_train": np.ones((60, 2), dtype=bool)}, r"is_train has shape \(60, 2\); give a list"),
+        ({"split": np.full((60, 1), "train")}, r"split has shape \(60, 1\); give a list"),
+        ({"label": LABELS, "classes": "ant"}, r"classes has shape \(\); give a list"),
+        ({"label": LABELS, "classes": ["ant", "bee", "ant"]}, "two classes are named 'ant'"),
         ({"is_train": LABELS != 2}, "class '2' is only in test, not in train"),
         ({"split": np.where(LABELS == 2, "val", "train")}, "no validation images|only in validation"),
     ],
@@ -117,6 +125,14 @@ def test_other_files_named_npz(tmp_path, content):
     path = tmp_path / "toys.npz"
     path.write_bytes(content)
     with pytest.raises(DataError, match="not a readable .npz"):
+        build(path)
+
+
+def test_a_member_that_is_no_array_is_named(tmp_path):
+    path = write_npz(tmp_path, label=None)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("label.npy", b"/etc/hostname")
+    with pytest.raises(DataError, match="label in it is no array"):
         build(path)
 
 

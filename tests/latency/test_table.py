@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.errors import EnvironmentFault, TableError
+from edgenas.errors import DamagedTable, EnvironmentFault, TableError, UsageError
 from edgenas.latency.table import COLUMNS, LatencyTable, NetRow, OpRow, read_table, write_table
 from tests.latency.tables import HEADER
 
@@ -84,6 +85,9 @@ def test_reads_rows(path):
         (f"layer,{KEY},1.5,1.6,100,10,20,30", "not 'layer'"),
         (f"net,{NET},nan,9.5,50,,,", "'nan' is not a number"),
         ("net,000,9.0,9.5,50,,,", "named by its space"),
+        (f"net,{NET.replace('3x32x32', '3x32xx32')},9.0,9.5,50,,,", "named by its space"),
+        (f"net,{NET.replace('3x32x32', '3x32x-32')},9.0,9.5,50,,,", "named by its space"),
+        (f"net,{NET.replace('3x32x32', '3x32x9999999')},9.0,9.5,50,,,", "named by its space"),
         (",,,,,,,", "is not a number"),
         ("", "0 cells"),
     ],
@@ -141,6 +145,21 @@ def test_unreadable_files_are_refused(path):
     with pytest.raises(TableError, match="not a latency table") as damaged:
         read_table(path)
     assert damaged.value.exit_code == 3
+
+
+def test_a_table_that_is_cut_off_at_the_end_of_a_line_is_noticed(path):
+    write_table(path, read_table(write(path, TEXT)))
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    with pytest.raises(DamagedTable, match=f"{len(lines) - len(HEADER) - 3} rows, and its header tells of another"):
+        read_table(path)
+
+
+def test_a_table_takes_the_place_of_a_file_only(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="pipe: it is no file, but a device or a pipe"):
+        write_table(tmp_path / "pipe", read_table(write(tmp_path / "t.csv", TEXT)))
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["pipe", "t.csv"]
 
 
 @pytest.mark.parametrize("block", ["file", "folder"])

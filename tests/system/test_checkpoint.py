@@ -13,8 +13,8 @@ import pytest
 import torch
 
 import edgenas
-from edgenas.errors import CheckpointError, EnvironmentFault
-from edgenas.system.checkpoint import check_identity, load, previous, save
+from edgenas.errors import CheckpointError, DamagedRun, EnvironmentFault
+from edgenas.system.checkpoint import check_identity, load, load_kept, load_weights, previous, save
 
 
 def payload(value):
@@ -52,6 +52,51 @@ def test_two_damaged_generations_are_refused(tmp_path):
         generation.write_bytes(b"x")
     with pytest.raises(CheckpointError, match="no intact generation"):
         load(path)
+
+
+def test_checkpoints_that_changed_places_are_named(tmp_path):
+    for name in ("a.pt", "b.pt"):
+        save(tmp_path / name, payload(0))
+    os.replace(tmp_path / "b.pt", tmp_path / "a.pt")
+    with pytest.raises(DamagedRun, match="a.pt: it was written as b.pt"):
+        load(tmp_path / "a.pt")
+
+
+def test_a_file_of_an_earlier_version_has_no_name_and_is_read(tmp_path):
+    save(tmp_path / "a.pt", payload(1))
+    head, _, content = (tmp_path / "a.pt").read_bytes().partition(b"\n")
+    (tmp_path / "a.pt").write_bytes(head.rpartition(b" ")[0] + b"\n" + content)
+    assert load(tmp_path / "a.pt")["x"][0] == 1
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path)], ids=["folder", "loop"])
+def test_what_is_no_file_is_damage(tmp_path, make):
+    make(tmp_path / "a.pt")
+    with pytest.raises(DamagedRun, match="a.pt"):
+        load_kept(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize(
+    "state, reason",
+    [
+        (lambda state: {**state, "weight": torch.zeros(1)}, "size mismatch|Error"),
+        (lambda state: {**state, "weight": torch.full((2, 3), torch.nan)}, "weight has values that are not finite"),
+        (lambda state: {"bias": state["bias"]}, "Error|Missing"),
+        (lambda state: 0.5, "dict"),
+        (lambda state: {**state, "weight": "text"}, ""),
+    ],
+)
+def test_weights_that_are_not_of_a_network_are_damage(tmp_path, state, reason):
+    module = torch.nn.Linear(3, 2)
+    with pytest.raises(DamagedRun, match=f"a.pt: it does not hold what belongs there .*{reason}") as caught:
+        load_weights(module, state(dict(module.state_dict())), tmp_path / "a.pt")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("identity", [None, "text", 3, [1]])
+def test_an_identity_of_another_kind_is_damage(tmp_path, identity):
+    with pytest.raises(CheckpointError):
+        check_identity(tmp_path / "a.pt", {"identity": identity}, {"seed": 0})
 
 
 def test_nothing_there(tmp_path):

@@ -1,14 +1,27 @@
 """What a run wrote is known by its hash: a changed, cut or lost file is never taken for what it was."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.errors import DamagedRun
+from edgenas.errors import DamagedRun, UsageError
 from edgenas.system import file_index
-from edgenas.system.file_index import INDEX, State, adopt, check, forget, note, read_kept, state_of, write_kept
+from edgenas.system.file_index import (
+    INDEX,
+    State,
+    adopt,
+    check,
+    forget,
+    note,
+    read_kept,
+    state_of,
+    write_atomically,
+    write_kept,
+)
 
 
 @pytest.fixture
@@ -79,6 +92,24 @@ def test_killed_while_a_file_is_written_it_is_the_old_or_the_new_one(folder, mon
     assert read_kept(path) == b"old"
     write_kept(path, b"new")
     assert read_kept(path) == b"new"
+
+
+def test_a_folder_or_a_loop_in_the_place_of_a_file_is_damage(folder):
+    for name, make in (("a.json", Path.mkdir), ("b.json", lambda path: path.symlink_to(path))):
+        write_kept(folder / name, b"1")
+        (folder / name).unlink()
+        make(folder / name)
+        with pytest.raises(DamagedRun, match=name):
+            check(folder / name)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/null")], ids=["pipe", "device"])
+def test_a_device_or_a_pipe_stays_what_it_is(folder, make):
+    make(folder / "there")
+    before = os.stat(folder / "there")
+    with pytest.raises(UsageError, match="there: it is no file, but a device or a pipe"):
+        write_atomically(folder / "there", b"x")
+    assert os.stat(folder / "there") == before
 
 
 def test_a_folder_without_an_index_is_taken_as_it_is(tmp_path):

@@ -242,11 +242,3 @@ def test_a_strategy_is_the_one_public_class_of_its_module(here):
     write(here / "none.py", "from edgenas.exploration.strategy import Strategy")
     with pytest.raises(UsageError, match="expected one public class in none; it has none with `ask` and `tell`"):
         load("strategies", "none")
-
-
-def test_objects_are_checked_as_classes_are(here):
-    write(here / "mine.py", STRATEGY.format(name="Mine"))
-    strategy = load("strategies", "mine")
-    plugins.check_contract("strategies", strategy, "Mine")
-    with pytest.raises(UsageError, match="Mine is no strategy of edgenas, it lacks: .*ask"):
-        plugins.check_contract("strategies", object(), "Mine")

@@ -20,7 +20,6 @@ from edgenas.exploration.feasible import Archive, feasible_samples, initial_indi
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
 from edgenas.exploration.study import Study
-from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.gradient.alphas import entropy
@@ -132,7 +131,7 @@ class Bilevel(Strategy):
         self.entropies.append(entropy(t.probabilities()))
         self.evaluator.weights_version += 1
 
-    def tell(self, trials: Sequence[Trial]) -> None:
+    def tell(self, trials: Sequence[object]) -> None:
         """Learn nothing: what is learned is learned from images."""
 
     def narrow(self, space: SearchSpace) -> None:
