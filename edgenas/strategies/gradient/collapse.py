@@ -38,6 +38,25 @@ def full_cells(space: SearchSpace, arch: Arch) -> list[list[str]]:
     return [names for names in skips_by_cell(space, arch).values() if len(names) > MOST_SKIPS]
 
 
+def collapsed(space: SearchSpace, arch: Arch) -> list[str]:
+    """Return what to warn of: cells that are mostly skip connections, and a network with one op everywhere."""
+    lines = [
+        f"collapse: cell {cell or '(all)'} has {len(names)} skip connections, which train fast and tell little; "
+        "--options guards=on withdraws them"
+        for cell, names in skips_by_cell(space, arch).items()
+        if len(names) > MOST_SKIPS
+    ]
+    active = space.active_choices(space.rows([arch]))[0]
+    taken = [
+        (choice.options, choice.options[option])
+        for choice, option, is_active in zip(space.choices, arch, active, strict=True)
+        if is_active and len(choice.options) > 1
+    ]
+    if len(taken) > MOST_SKIPS and all(one == taken[0] for one in taken):
+        lines.append(f"collapse: all {len(taken)} choices take {taken[0][1]}")
+    return lines
+
+
 class Eigenvalue:
     """Follows the largest eigenvalue of the Hessian of the validation loss with respect to the alphas.
 

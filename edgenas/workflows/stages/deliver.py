@@ -142,18 +142,19 @@ def measured(priced: Priced, number: int, ctx: Context, turn: str = "") -> Measu
         return ctx.folder.artefact(name, Measurement, partial(measure, priced, number, ctx), again=True)
 
 
-def none_met(priced: Priced, missed: Sequence[Verdict]) -> BudgetError:
-    """Return the error that says by how much all finalists missed."""
+def none_met(priced: Priced, missed: Sequence[Verdict], predicted_ms: Sequence[float]) -> BudgetError:
+    """Return the error that says by how much all finalists missed, and what was predicted of the closest."""
     if error := _all_too_large(priced, missed):
         return error
     precision = priced.task.device.precision
-    figures = [v.figures[precision] for v in missed if precision in v.figures]
+    figures = [(v.figures[precision], ms) for v, ms in zip(missed, predicted_ms, strict=True) if precision in v.figures]
     if not figures:
         return BudgetError(f"no finalist runs in {precision}: {missed[-1].reason}; search with a table of fp32")
-    closest = min(figures, key=lambda figure: figure.ms or np.inf)
+    closest, expected_ms = min(figures, key=lambda pair: pair[0].ms or np.inf)
     return BudgetError(
-        f"none of {len(missed)} finalists met {in_words(priced.task.limits[:1])}: the closest was measured "
-        f"{closest.ms:.3f} ms (repeat error {closest.repeat_error:.1%}); raise the budget"
+        f"none of {len(missed)} finalists met {in_words(priced.task.limits[:1])}: the closest was predicted "
+        f"{expected_ms:.3f} ms, measured {closest.ms:.3f} ms "
+        f"(repeat error {closest.repeat_error:.1%}); raise the budget"
     )
 
 
