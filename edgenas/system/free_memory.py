@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -25,6 +27,15 @@ def free_bytes(proc: Path = PROC, cgroup: Path = CGROUP) -> int | None:
 def resident_bytes(proc: Path = PROC) -> int:
     """Return the memory that this process holds now; 0 where the system does not say."""
     return _status(proc).get("VmRSS", 0)
+
+
+def give_back() -> None:
+    """Give the system the memory back that this process has freed: the C library keeps it, see `configure_threads`."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, and musl has not
+        if trim is not None:
+            trim(0)
 
 
 def _of_the_machine(proc: Path) -> Iterator[int]:

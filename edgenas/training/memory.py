@@ -21,7 +21,7 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from edgenas.errors import TooLarge
 from edgenas.system import distributed
-from edgenas.system.free_memory import free_bytes, resident_bytes
+from edgenas.system.free_memory import free_bytes, give_back, resident_bytes
 from edgenas.system.run_folder import is_kept, read_artefact, write_artefact
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch_norm import GhostBatches, split_batch
@@ -69,10 +69,13 @@ def fit(ghosts: GhostBatches, module: nn.Module, step: Step, shape: Shape, conte
     whole = max(end - start for start, end in zip(ghosts.edges, ghosts.edges[1:], strict=False))
     record = distributed.first(partial(_kept, context))
     if record is None:
+        give_back()  # what stages before have freed counts as held, and would leave less room than there is
         usable = min(distributed.gather(usable_bytes(device, context.ceiling_bytes)))
+        free = int(FREE_SHARE * min(distributed.gather(_free(device))))
         parts = -(-ghosts.count // distributed.world())  # the most that a process has: all are to decide the same
         record = choose(measure(module, step, shape), whole, parts, usable)
-        _check(record, usable, f"{context.name}: even {record.images} images at once need")
+        # The ceiling is for other programs' sake: it makes batches smaller, and refuses nothing that there is room for.
+        _check(record, free, f"{context.name}: even {record.images} images at once need")
         distributed.first(partial(_keep, context, record))
     else:
         free = min(distributed.gather(_free(device)))

@@ -1,4 +1,6 @@
 import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,20 @@ def test_a_limit_of_the_process_decides(machine, monkeypatch):
 def test_less_than_nothing_is_nothing(machine):
     machine(**{"proc/self/cgroup": "0::/\n"})
     assert free_bytes(*laid(machine, "cgroup", group(MB, 2 * MB, 0))) == 0
+
+
+def test_what_was_freed_is_given_back():
+    """In a process that keeps what it frees, as commands do."""
+    script = f"""
+from edgenas.system.threads import configure_threads
+configure_threads()
+from edgenas.system.free_memory import give_back, resident_bytes
+blocks = [bytes([1]) * {MB} for _ in range(400)]
+last, held = blocks.pop(), resident_bytes()
+del blocks
+kept = resident_bytes()
+give_back()
+print(held - kept, kept - resident_bytes())
+"""
+    freed, given = map(int, subprocess.check_output([sys.executable, "-c", script], text=True).split())
+    assert freed < 50 * MB and given > 300 * MB

@@ -146,6 +146,12 @@ def test_the_ceiling_holds_where_more_is_free(free):
     assert ghosts.count == 4
 
 
+def test_the_ceiling_alone_refuses_nothing(free):
+    module = normalised()
+    ghosts = fit(split_batch(32, None), module, backward(module), SHAPE, TrainingContext(ceiling_bytes=1))
+    assert ghosts.count == 32 // memory.SMALLEST
+
+
 @pytest.fixture(scope="module")
 def images():
     rng = np.random.default_rng(0)
@@ -274,7 +280,7 @@ def test_every_loop_fits_its_batches_once_and_a_resumed_one_keeps_them(name, mon
 def test_measuring_draws_nothing_and_a_refused_loop_has_not_begun(name, monkeypatch):
     made, advance = loop(name)
     before = copy.deepcopy(made.state())
-    limit(monkeypatch, 0)
+    monkeypatch.setattr(memory, "free_bytes", lambda: 0)
     with pytest.raises(EnvironmentFault, match="even 4 images at once"):
         advance(1, TrainingContext())
     after = made.state()
