@@ -12,7 +12,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -82,6 +82,46 @@ def fit(ghosts: GhostBatches, module: nn.Module, step: Step, shape: Shape, conte
         _check(record, free, f"{context.name} was begun with {record.images} images at once, which need")
     context.log(f"{context.name}: {described(record, whole)}")
     return ghosts if record.images >= whole else split_batch(ghosts.edges[-1], record.images)
+
+
+def step_in_halves(
+    ghosts: GhostBatches, compute: Callable[[GhostBatches], Tensor], context: TrainingContext
+) -> tuple[GhostBatches, Tensor]:
+    """Compute a step; where a GPU has no memory for it after all, its micro-batches are halved, once, from then on.
+
+    Args:
+        ghosts: micro-batches of the step.
+        compute: computes the step's gradients anew, in these micro-batches, and returns its loss.
+        context: keeps the new size, and logs it.
+
+    Returns:
+        the micro-batches that fitted, and the loss.
+
+    Raises:
+        TooLarge: not even half of each fits.
+    """
+    try:
+        return ghosts, compute(ghosts)
+    except torch.cuda.OutOfMemoryError:
+        if distributed.world() > 1:  # the others wait for this step's sums
+            raise
+    torch.cuda.empty_cache()  # it does nothing where there is no GPU
+    largest = max(end - start for start, end in zip(ghosts.edges, ghosts.edges[1:], strict=False))
+    images = -(-largest // 2)
+    context.log(
+        f"{context.name}: the GPU has no memory for {largest} images at once; {images} are computed from here on"
+    )
+    record = _kept(context)
+    if record is not None:
+        _keep(context, replace(record, images=images))
+    smaller = split_batch(ghosts.edges[-1], images)
+    try:
+        return smaller, compute(smaller)
+    except torch.cuda.OutOfMemoryError as error:
+        raise TooLarge(
+            f"{context.name}: the GPU has no memory for {images} images at once; end other programs, or choose smaller "
+            "images (--image-size) or a smaller space"
+        ) from error
 
 
 @dataclass(frozen=True)

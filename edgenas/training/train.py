@@ -18,8 +18,8 @@ from edgenas.nn.auxiliary import TrainedNetwork
 from edgenas.system import distributed
 from edgenas.system.checkpoint import check_identity, load, load_weights, save, understood
 from edgenas.training.context import TrainingContext
-from edgenas.training.ghost_batch_norm import split_batch
-from edgenas.training.memory import fit
+from edgenas.training.ghost_batch_norm import GhostBatches, split_batch
+from edgenas.training.memory import fit, step_in_halves
 from edgenas.training.settings import Settings, rate, steps_of
 
 BAD_STEPS_IN_A_ROW = 20  # without a finite gradient: one is bad luck, twenty are a training that has diverged
@@ -92,9 +92,13 @@ def train(
         for x, y in batches(epoch=epoch, start=start, cutout=settings.cutout):
             for group in optimizer.param_groups:
                 group["lr"] = rate(settings, done, steps)
-            optimizer.zero_grad()
-            with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
-                loss = ghosts.step(module, gradients, x, y, done)
+
+            def compute(ghosts: GhostBatches, x: Tensor = x, y: Tensor = y, step: int = done) -> Tensor:
+                optimizer.zero_grad()
+                with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+                    return ghosts.step(module, gradients, x, y, step)
+
+            ghosts, loss = step_in_halves(ghosts, compute, context)
             stepper.step()
             done += 1
             if done % READ_EVERY == 0 or done == steps:
