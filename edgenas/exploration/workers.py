@@ -65,7 +65,7 @@ def trial_map(workers: int, address: str | None, log: Callable[[str], None]) -> 
     if distributed.world() > 1:
         yield distributed.shared_out
         return
-    used = workers if address else min(workers, host.usable_cores())
+    used = capped(workers, address)
     if used < workers:
         log(f"--workers {workers}: capped at {used}, the cores that there are here")
     if used == 1 and address is None:
@@ -81,6 +81,11 @@ def trial_map(workers: int, address: str | None, log: Callable[[str], None]) -> 
     finally:
         if not there:
             ray.shutdown()
+
+
+def capped(workers: int, address: str | None) -> int:
+    """Return how many trials run at once: on this machine no more than it has cores; a cluster decides itself."""
+    return workers if address else min(workers, host.usable_cores())
 
 
 def check_ray(address: str | None) -> None:
