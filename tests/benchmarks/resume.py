@@ -41,6 +41,7 @@ KINDS = {
 }
 # What times stand in, of which the rest is compared; and what guards or doubles other files.
 TIMED = ("seconds", "created", "run", "bundle")
+GUARDED = (".previous", ".lock", "-plan.json", "-memory.json")
 UNEQUAL = ("seconds.json", "files.json", "search.pt", "config.toml", "source.json", "origin.json")
 
 
@@ -183,7 +184,7 @@ def contents(run: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(run.rglob("*")):
         name = str(path.relative_to(run))
-        if not path.is_file() or name in UNEQUAL or name.endswith((".previous", ".lock")):
+        if not path.is_file() or name in UNEQUAL or name.endswith(GUARDED):
             continue
         if name == "trials.jsonl":
             rows = [json.loads(line) for line in path.read_text().splitlines()]
