@@ -61,7 +61,8 @@ def fill(
         found.scores |= scores
         found.rows |= rows
         known |= rows
-        if not rows or sum(row.met is True for row in rows.values()) >= priced.config.finalists:
+        sure = [row.met is True for row in rows.values()]
+        if all(sure) or sum(sure) >= priced.config.finalists:
             break
         roomy = room(priced, rows) or roomy  # by those that are nearest to the budget
     return found

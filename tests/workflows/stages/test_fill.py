@@ -60,7 +60,7 @@ def test_what_the_strategy_knows_is_compared_with_what_is_drawn():
     assert next(iter(found)) == known and len(found) > 1
 
 
-@pytest.mark.parametrize("met", [(None, False), (None, None), (True, False)])
+@pytest.mark.parametrize("met", [(None, False), (None, None), (False, True)])
 def test_more_is_looked_for_where_too_few_are_sure_to_fit(monkeypatch, met):
     priced, start = within_share(0.8)
     streams = []
