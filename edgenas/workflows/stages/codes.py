@@ -16,7 +16,7 @@ from edgenas.graph.graph import Arch
 from edgenas.system.run_folder import is_kept, read_artefact
 from edgenas.workflows.pretrained import smaller_space
 from edgenas.workflows.stages.artefacts import Selection
-from edgenas.workflows.stages.finalists import final_settings
+from edgenas.workflows.stages.finalists import epochs_in_all, final_settings
 from edgenas.workflows.task import Priced, Task, price
 
 BEHIND = "/"  # the name of a network its codes stand
@@ -45,8 +45,8 @@ def smaller_task(task: Task) -> Task | None:
     It begins with the weights that the network came with, and sees as many images as a teacher and a cut of it.
     """
     space = smaller_space(task.config, task.data.shape, len(task.data.classes))
-    epochs = 2 * final_settings(task).epochs
-    return None if space is None else replace(task, space=space, config=replace(task.config, final_epochs=epochs))
+    config = replace(task.config, final_epochs=epochs_in_all(task))
+    return None if space is None else replace(task, space=space, config=config)
 
 
 def smaller_member(priced: Priced) -> Priced | None:

@@ -21,7 +21,7 @@ from edgenas.workflows.stages.artefacts import Candidate
 from edgenas.workflows.stages.measured import RESERVE, measure_candidates
 from edgenas.workflows.task import Priced
 
-STREAMS = ("filled", "filled again", "filled at last")  # each where the best of the one before was too large
+STREAMS = ("filled", "filled again", "filled at last")  # each where too few of those before are within the budget
 VARIANTS = 6  # of each of the best networks
 
 
@@ -39,8 +39,9 @@ def fill(
     """Measure the best of larger networks that still fit by what was measured.
 
     A prediction is off by a few percent, by up to a fifth where the machine was slower as the table was measured, and
-    by about as much for networks that are alike: measurements say how much more may be predicted. Where the best that
-    this finds is too large after all, that says so, too, and it is done once more.
+    by about as much for networks that are alike: measurements say how much more may be predicted. Where fewer of what
+    this finds than are to be finalists keep the budget for sure, that says so, too, and it is done once more: else
+    finalists would be those of before, which leave a part of the budget.
 
     Args:
         priced: the task, by the present prices.
@@ -60,7 +61,8 @@ def fill(
         found.scores |= scores
         found.rows |= rows
         known |= rows
-        if not rows or rows[max(rows, key=lambda arch: scores[arch][quality])].met is not False:
+        sure = [row.met is True for row in rows.values()]
+        if all(sure) or sum(sure) >= priced.config.finalists:
             break
         roomy = room(priced, rows) or roomy  # by those that are nearest to the budget
     return found

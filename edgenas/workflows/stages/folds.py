@@ -26,7 +26,9 @@ from edgenas.workflows.task import Task
 
 FEW = 500  # images of training and validation together, below which folds decide
 FOLDS = 3
-LENGTH = 0.25  # of a finalist's training: of each network there are as many as folds, and a teacher for each fold
+LENGTH = (
+    0.25  # of the whole network's training: of each network there are as many as folds, and a teacher for each fold
+)
 
 
 def need_folds(task: Task) -> bool:
@@ -40,8 +42,8 @@ def by_folds(task: Task, codes: Sequence[str], ctx: Context) -> Folds:
     """Return how many of all images of training and validation each network is right about, when it has not seen them.
 
     For each fold the whole network is fine-tuned on the others, from the weights that it came with: a teacher that had
-    seen an image would tell its cuts about it. They are cut as in the run, trained on the same folds, for a quarter of
-    the epochs of a finalist.
+    seen an image would tell its cuts about it. They are cut as in the run, trained on the same folds, each for a
+    quarter of the epochs of the whole network.
 
     Args:
         task: with a teacher.
@@ -57,9 +59,10 @@ def by_folds(task: Task, codes: Sequence[str], ctx: Context) -> Folds:
     for number, data in enumerate(folds(task), start=1):
         name, title = f"fold-{number}", f"fold {number} of {FOLDS}"
         own = replace(task, data=data, space=original, teacher=None)
+        short = _short(final_settings(own))
         with ctx.stage("folds", f"{title}: fine-tune the whole network"):
             teacher = fresh_network(original, whole, task.config.seed, task.torch_device)
-            fine_tuned(own, ctx, teacher, f"{name}-teacher", whole, _short(final_settings(own)))
+            fine_tuned(own, ctx, teacher, f"{name}-teacher", whole, short)
         own = replace(own, space=cuts_of(original, teacher, importance, own), teacher=Teacher(teacher))
         supernet = Supernet(own.space).to(task.torch_device).to(memory_format=torch.channels_last)
         evaluator = SupernetEvaluator(supernet, data, teacher=own.teacher)
@@ -68,7 +71,8 @@ def by_folds(task: Task, codes: Sequence[str], ctx: Context) -> Folds:
             with ctx.stage("folds", f"{title}: train {code}"):
                 network = (fresh(its) if is_member(code) else evaluator).network(arch)
                 file = f"{name}-{code.replace(BEHIND, '-')}"
-                scores = fine_tuned(its, ctx, network, file, arch, _short(final_settings(its)))
+                settings = _short(final_settings(its)) if is_member(code) else short
+                scores = fine_tuned(its, ctx, network, file, arch, settings)
             right[code] += scores.accuracy * scores.images
             loss[code] += scores.loss * scores.images
         images += len(data.validation)

@@ -60,6 +60,22 @@ def test_what_the_strategy_knows_is_compared_with_what_is_drawn():
     assert next(iter(found)) == known and len(found) > 1
 
 
+@pytest.mark.parametrize("met", [(None, False), (None, None), (False, True)])
+def test_more_is_looked_for_where_too_few_are_sure_to_fit(monkeypatch, met):
+    priced, start = within_share(0.8)
+    streams = []
+
+    def times(priced, scores, ctx, stream):
+        streams.append(stream)
+        rows = measured(priced, scores, 0.9)
+        said = met if stream == STREAMS[0] else (True, True)
+        return {arch: replace(row, met=m) for (arch, row), m in zip(rows.items(), (*said, False, False), strict=False)}
+
+    monkeypatch.setattr(module, "measure_candidates", times)
+    fill(priced, by_macs(priced), SimpleNamespace(within=lambda problem: []), measured(priced, [start], 0.5), CTX)
+    assert streams[:2] == list(STREAMS[:2])
+
+
 @pytest.mark.parametrize("slower", [1.0, 3.0])
 def test_what_is_too_large_after_all_says_by_how_much(monkeypatch, slower):
     """Larger networks take `slower` times as long as the first measurement made expect."""

@@ -9,7 +9,7 @@ from edgenas.nn.network import fresh_network
 from edgenas.testing.toy import noise
 from edgenas.training.distillation import Teacher
 from edgenas.training.settings import RECIPES
-from edgenas.workflows.stages.finalists import final_settings, fine_tuned
+from edgenas.workflows.stages.finalists import epochs_in_all, final_settings, fine_tuned
 from tests.pretrained.converter.test_space import space_of
 from tests.workflows._tasks import context, images, toy_task
 
@@ -24,6 +24,16 @@ def test_a_recipe_is_taken_as_it_is_but_for_what_is_asked(recipe):
     assert final_settings(toy_task(recipe=recipe)) == RECIPES[recipe]
     asked = final_settings(toy_task(recipe=recipe, final_epochs=3, ghost_batch=16))
     assert (asked.epochs, asked.ghost_batch, asked.optimizer) == (3, 16, RECIPES[recipe].optimizer)
+
+
+@pytest.mark.parametrize("recipe, asked, cut, in_all", [("quick", None, 2, 3), ("quick", 4, 1, 2), ("300", None, 1, 2)])
+def test_a_cut_is_trained_for_twice_the_epochs_of_its_teacher(recipe, asked, cut, in_all):
+    space = space_of("lite", 32, classes=3)[1]
+    whole = replace(toy_task(recipe=recipe, final_epochs=asked), space=space, data=noise((3, 32, 32), 3))
+    task = replace(whole, teacher=Teacher(fresh_network(space, space.whole, 0, "cpu")))
+    epochs = final_settings(whole).epochs
+    assert final_settings(task).epochs == cut * epochs
+    assert epochs_in_all(task) == epochs_in_all(whole) == in_all * epochs
 
 
 def statistics(network):
