@@ -19,7 +19,7 @@ from edgenas.graph.ops import (
     SqueezeExcite,
     Zero,
 )
-from edgenas.nn.layers import apply, fold, initialise, trainable, zeros
+from edgenas.nn.layers import ACTIVATION, apply, fold, initialise, trainable, zeros
 from edgenas.nn.network import Layer
 
 
@@ -86,6 +86,28 @@ def test_gradients_of_1x1_kernels_are_those_in_double_precision(channels, stride
     exact = weight.detach().double().requires_grad_()
     (expected,) = torch.autograd.grad(nn.functional.conv2d(x.double(), exact, stride=stride).sum(), exact)
     torch.testing.assert_close(found, expected.float(), rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "op", [Conv(8, 3, 2, 4, "relu6"), Conv(8, 1, 1, 1, "none"), Conv(8, 3, 1, 1, "hswish", epsilon=1e-5)]
+)
+def test_gradients_with_statistics_that_are_kept_are_those_of_batch_norm(op):
+    layer = Layer(node(op, (4, 8, 8))).double()
+    with torch.no_grad():
+        for tensor in (*layer.parameters(), layer.mean, layer.variance):
+            tensor.copy_(torch.rand(tensor.shape, generator=torch.Generator().manual_seed(1)) + 0.5)
+    (x,) = (t.double().requires_grad_() for t in inputs((4, 8, 8)))
+    leaves = [x, *layer.parameters()]
+    folded = layer.eval()(x)
+    y = nn.functional.conv2d(x, layer.weight, None, op.stride, op.kernel // 2, 1, op.groups)
+    y = nn.functional.batch_norm(y, layer.mean, layer.variance, layer.scale, layer.shift, False, 0.0, op.epsilon)
+    plain = ACTIVATION[op.act](y)
+    torch.testing.assert_close(folded, plain)
+    found, expected = (torch.autograd.grad(out.square().sum(), leaves) for out in (folded, plain))
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b)
+    with torch.no_grad():
+        assert torch.equal(layer(x), plain.detach()), "what is not trained is as exact as before"
 
 
 def test_without_statistics_the_batch_normalises_itself():
