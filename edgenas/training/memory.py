@@ -68,17 +68,16 @@ def fit(ghosts: GhostBatches, module: nn.Module, step: Step, shape: Shape, conte
         return ghosts
     whole = max(end - start for start, end in zip(ghosts.edges, ghosts.edges[1:], strict=False))
     record = distributed.first(partial(_kept, context))
+    give_back()  # what stages before have freed counts as held, and would leave less room than there is
+    free = min(distributed.gather(_free(device)))
     if record is None:
-        give_back()  # what stages before have freed counts as held, and would leave less room than there is
         usable = min(distributed.gather(usable_bytes(device, context.ceiling_bytes)))
-        free = int(FREE_SHARE * min(distributed.gather(_free(device))))
         parts = -(-ghosts.count // distributed.world())  # the most that a process has: all are to decide the same
         record = choose(measure(module, step, shape), whole, parts, usable)
         # The ceiling is for other programs' sake: it makes batches smaller, and refuses nothing that there is room for.
-        _check(record, free, f"{context.name}: even {record.images} images at once need")
+        _check(record, int(FREE_SHARE * free), f"{context.name}: even {record.images} images at once need")
         distributed.first(partial(_keep, context, record))
     else:
-        free = min(distributed.gather(_free(device)))
         _check(record, free, f"{context.name} was begun with {record.images} images at once, which need")
     context.log(f"{context.name}: {described(record, whole)}")
     return ghosts if record.images >= whole else split_batch(ghosts.edges[-1], record.images)

@@ -26,9 +26,8 @@ from edgenas.workflows.task import Task
 
 FEW = 500  # images of training and validation together, below which folds decide
 FOLDS = 3
-LENGTH = (
-    0.25  # of the whole network's training: of each network there are as many as folds, and a teacher for each fold
-)
+# Of the whole network's training: of each network there are as many as folds, and a teacher for each fold.
+LENGTH = 0.25
 
 
 def need_folds(task: Task) -> bool:
