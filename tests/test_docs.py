@@ -137,11 +137,11 @@ def test_blocks_are_read_in_order():
     assert [(block.language, block.text) for block in found] == [("sh", "one\n"), ("python", "two\n")]
 
 
-SLOW = [example for example in EXAMPLES if example.stem != "own_loop"]  # these train networks
+MEASURED = [example for example in EXAMPLES if example.stem != "own_loop"]  # these search, on this machine
 
 
 @pytest.mark.parametrize(
-    "example", [pytest.param(e, marks=[pytest.mark.slow] if e in SLOW else [], id=e.stem) for e in EXAMPLES]
+    "example", [pytest.param(e, marks=[pytest.mark.alone] if e in MEASURED else [], id=e.stem) for e in EXAMPLES]
 )
 def test_examples_run_at_their_smallest_settings(example, tmp_path):
     done = subprocess.run([sys.executable, str(example)], cwd=tmp_path, capture_output=True, text=True)
@@ -157,7 +157,7 @@ def test_examples_are_plugins_too():
     assert plugins.load("strategies", str(ROOT / "docs" / "examples" / "own_strategy.py")).__name__ == "Annealing"
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(3600)
 def test_blocks_of_the_readme_run_as_they_stand(tmp_path):
     readme.prepare(tmp_path)

@@ -14,7 +14,7 @@ from tests.benchmarks._code import Package
 TRIES = 3  # of an example that times the machine, while that is too busy
 PACKAGE = Package(Path(edgenas.__file__).parent)
 SHOWN = [
-    pytest.param(name, marks=pytest.mark.slow if name.startswith("edgenas.api.") else ())  # whole searches
+    pytest.param(name, marks=pytest.mark.alone if name.startswith("edgenas.api.") else ())  # whole searches
     for name, module in PACKAGE.modules.items()
     if ">>> " in module.text
 ]

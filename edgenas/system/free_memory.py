@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from edgenas.system.threads import of_glibc
 
 PROC, CGROUP = Path("/proc"), Path("/sys/fs/cgroup")
 ASSUMED_FREE = 0.5  # share of the whole memory, on systems that do not say how much of it is free
@@ -32,10 +33,9 @@ def resident_bytes(proc: Path = PROC) -> int:
 def give_back() -> None:
     """Give the system the memory back that this process has freed: the C library keeps it, see `configure_threads`."""
     gc.collect()
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, and musl has not
-        if trim is not None:
-            trim(0)
+    trim = of_glibc("malloc_trim")
+    if trim is not None:
+        trim(0)
 
 
 def _of_the_machine(proc: Path) -> Iterator[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
@@ -20,9 +20,8 @@ def configure_threads() -> None:
     its variable when torch is first imported, so this comes before.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")  # turns of its waiting loop, then the thread sleeps
-    if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc has it, and musl has not
+    is_set = any(name.startswith("MALLOC_") for name in os.environ)
+    mallopt = None if is_set else of_glibc("mallopt")
     if mallopt is not None:
         # Blocks from the first size on come from the system and go back to it when they are freed; from the second on,
         # so does the free end of the heap. With one arena, what one thread has freed serves all.
@@ -48,3 +47,9 @@ def threads_of_its_own() -> Iterator[None]:
     finally:
         if before is not None:
             set_threads(before)
+
+
+def of_glibc(name: str) -> Callable[..., int] | None:
+    """Return a function that glibc has and other C libraries have not, or None on those."""
+    found: Callable[..., int] | None = getattr(ctypes.CDLL(None), name, None) if sys.platform == "linux" else None
+    return found

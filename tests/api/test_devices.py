@@ -98,7 +98,7 @@ def measured(tmp_path_factory):
     return folder / "results.jsonl", kit
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_from_a_kit_to_tables_of_two_devices(measured, tmp_path):
     results, kit = measured
     ((path, table),) = edgenas.ingest(results, kit=kit, out=tmp_path)

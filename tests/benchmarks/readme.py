@@ -78,6 +78,7 @@ def run(folder: Path, text: str) -> Iterator[Ran]:
     """Run the shell and Python blocks of `text` in `folder`, each as it stands; stop after one that fails."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"PATH": path, "XDG_CACHE_HOME": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
+    environment.pop("OMP_NUM_THREADS", None)  # of tests; a person has none
     for block in blocks(text, "sh", "python"):
         if block.installs:
             continue

@@ -48,7 +48,7 @@ def test_an_engine_that_dies_is_an_error_and_the_next_model_gets_another(runtime
     assert runtime.open(network).run()
 
 
-@pytest.mark.slow  # an engine is given a time to start, which it may exceed where two workers test
+@pytest.mark.alone  # an engine is given a time to start, which it may exceed where two workers test
 @pytest.mark.parametrize("name", ENGINES)
 def test_an_engine_ends_with_the_process_that_started_it_however_that_ends(name, network, tmp_path):
     usable(name)

@@ -33,7 +33,7 @@ from edgenas.workflows.stages.artefacts import Report
 from edgenas.workflows.stages.bounds import measured_bounds
 from edgenas.workflows.train import train
 
-pytestmark = pytest.mark.slow  # it measures this machine, which takes minutes
+pytestmark = pytest.mark.slow
 
 TINY = {
     "data": "tests._few_digits",
@@ -59,7 +59,7 @@ def quick_profile(tmp_path_factory):
 
 
 BY_A_TABLE = {"space": "tests._toys", "device": "amd-epyc-zen4", "budget_ms": 0.03}
-HERE = pytest.param({}, marks=pytest.mark.slow, id="measured here")
+HERE = pytest.param({}, marks=pytest.mark.alone, id="measured here")
 measured_here = pytest.mark.parametrize("finished", [HERE], indirect=True)
 
 

@@ -24,7 +24,7 @@ NETWORK = "tests.pretrained._networks:lite"
 SIDE, CLASSES, PHOTOS = 64, ("cat", "dog", "owl"), 24
 QUICK = "--trials 2 --supernet-epochs 1 --finalists 1 --final-epochs 1 --no-int8 --shape-choices 1 --seed 1"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(900)]
 
 
 def edgenas(*words: str) -> int:
