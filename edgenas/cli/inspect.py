@@ -78,7 +78,7 @@ def _text(report: DataReport) -> str:
     lines = [text.table(heads, rows, right=range(1, 4)), "", *facts(report), *report.notices]
     if report.left_out:
         lines += ["", f"{len(report.left_out):,} left out:"]
-        few = [[text.printable(name), text.printable(reason)] for name, reason in report.left_out[:SHOWN]]
+        few = [[text.printable(one.name), text.printable(one.reason)] for one in report.left_out[:SHOWN]]
         lines += [f"  {line}" for line in text.table(None, few).splitlines()]
         rest = len(report.left_out) - SHOWN
         lines += [f"  and {rest:,} more; --html and --json have all"] if rest > 0 else []

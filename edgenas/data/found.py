@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 
-class LeftOut(NamedTuple):
+@dataclass(frozen=True, order=True)
+class LeftOut:
     """A file or an image that is not used."""
 
     name: str
@@ -19,7 +19,7 @@ NAMED = 3  # that a line names
 
 def listed(left_out: Sequence[LeftOut]) -> str:
     """Return how many are left out, with the first few of them."""
-    few = "; ".join(f"{name}: {reason}" for name, reason in left_out[:NAMED])
+    few = "; ".join(f"{one.name}: {one.reason}" for one in left_out[:NAMED])
     more = f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
     return f"{len(left_out):,} left out: {few}{more}"
 

@@ -98,10 +98,10 @@ def _table(report: DataReport) -> Iterable[str]:
 
 
 def _left_out(report: DataReport, root: Path | None) -> Iterable[str]:
-    for number, (name, reason) in enumerate(report.left_out):
-        thumbnail = _thumbnail(root / name) if root is not None and number < MOST_THUMBNAILS else None
+    for number, one in enumerate(report.left_out):
+        thumbnail = _thumbnail(root / one.name) if root is not None and number < MOST_THUMBNAILS else None
         picture = "<span></span>" if thumbnail is None else f'<img alt="" src="data:image/jpeg;base64,{thumbnail}">'
-        yield f"<li>{picture}{html.escape(name)}<br><em>{html.escape(reason)}</em></li>"
+        yield f"<li>{picture}{html.escape(one.name)}<br><em>{html.escape(one.reason)}</em></li>"
 
 
 def _thumbnail(file: Path) -> str | None:

@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -5,8 +6,11 @@ import pytest
 from PIL import Image
 
 from edgenas.data import folder
+from edgenas.data.found import LeftOut
+from edgenas.data.report import DataReport, report_of
 from edgenas.data.storage.options import PhotoOptions
 from edgenas.errors import DataError, UsageError
+from edgenas.system.records import from_json, to_json
 from tests.data.writers import encoded, noise, write_folder
 
 
@@ -54,7 +58,7 @@ def test_other_files_are_left_out_with_a_word(tmp_path):
     (tmp_path / "cat" / "One More.JPG").write_bytes(encoded(noise(9, 9, 3, seed=9), "JPEG"))
     data = build(tmp_path)
     assert sum(sizes(data)) == 31 and data.skipped == ()
-    assert dict(data.found.left_out) == {
+    assert {one.name: one.reason for one in data.found.left_out} == {
         "cat/notes.txt": "no picture by its name (.txt)",
         "cat/.hidden.jpg": "left by another program",
     }
@@ -78,7 +82,9 @@ def test_few_broken_files_are_skipped_and_named(tmp_path, content):
 def test_copies_within_one_pool_are_left_out(tmp_path):
     shutil.copy(spoil(tmp_path), tmp_path / "cat" / "copy.png")
     data = build(tmp_path)
-    assert data.found.left_out == (("cat/copy.png", "copy of cat/00.png"),) and sum(sizes(data)) == 100
+    assert data.found.left_out == (LeftOut("cat/copy.png", "copy of cat/00.png"),) and sum(sizes(data)) == 100
+    report = report_of(data)
+    assert from_json(DataReport, json.loads(json.dumps(to_json(report)))) == report, "as a run's data.json holds it"
     assert build(tmp_path, strict=True).skipped == (), "a copy is no broken image"
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from edgenas.data import npz
+from edgenas.data.found import LeftOut
 from edgenas.data.storage.copies import equal_files, equal_images, later_copies
 from edgenas.errors import DataError
 from tests.data.writers import labels_of, noise, write_npz
@@ -59,7 +60,7 @@ def test_a_file_of_arrays_keeps_each_image_once(tmp_path):
     images[1] = images[0]
     data = npz.build(root=write_npz(tmp_path, images=images), **SETTINGS)
     assert len(data.train) + len(data.validation) + len(data.held_out) == 59
-    assert data.found.left_out == (("image 1", "copy of image 0"),)
+    assert data.found.left_out == (LeftOut("image 1", "copy of image 0"),)
     is_train = np.arange(60) % 2 == 0
     with pytest.raises(DataError, match="image 0 in train and image 1 in test"):
         npz.build(root=write_npz(tmp_path, images=images, is_train=is_train), **SETTINGS)
