@@ -23,7 +23,6 @@ Each message names the thing and the next step, in one line.
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,19 +56,15 @@ class UnknownName(UsageError):
 class OwnCode(UsageError):
     """A file names a plugin that does not come with edgenas; to run it, a person has to name it."""
 
-    def __init__(self, what: str, flag: str, name: str) -> None:
-        """Name it.
+    def __init__(self, message: str, words: str = "") -> None:
+        """Say what is refused.
 
         Args:
-            what: a space, a strategy and so on, in a word.
-            flag: of the command line, that names one.
-            name: of the plugin, as the file has it.
+            message: in one line.
+            words: of a command line, that name the plugin.
         """
-        self.words = f"{flag} {shlex.quote(name)}"
-        super().__init__(
-            f"the {what} {name!r} is not of edgenas, and a file may not choose what code runs; if it is yours, name it "
-            f"again: {self.words}"
-        )
+        super().__init__(message)
+        self.words = words
 
 
 class MissingOps(UsageError):

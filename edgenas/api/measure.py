@@ -107,7 +107,7 @@ def bench(
     Args:
         models: a file that anybody made, or several; or one run folder of a search.
         threads: of the runtime.
-        runtime: a name from `edgenas list runtimes`.
+        runtime: a name from `edgenas list runtimes`, or one of your own; a bundle's own must be named, too.
         seconds: of measuring, per file.
         wait_minutes: how long a busy machine is waited for, with a bundle.
         progress: whether stderr shows what is under way, with a bundle.
@@ -129,6 +129,7 @@ def bench(
     several = [models] if isinstance(models, str | os.PathLike) else models
     seconds = checked_number("seconds", seconds, float, 0.1, 3600)
     paths = [Path(model) for model in several]
+    name_plugins({"runtime": runtime})
     if len(paths) == 1 and paths[0].is_dir():
         wait_minutes = checked_number("wait_minutes", wait_minutes, float, 0.0, 10**4)
         reporter = make_reporter(quiet=not progress)

@@ -11,7 +11,7 @@ from edgenas.system.progress import make_reporter
 from edgenas.system.threads import configure_threads
 
 if TYPE_CHECKING:
-    from edgenas.workflows.given import DataLike, SpaceLike
+    from edgenas.workflows.given import DataLike, SpaceLike, StrategyLike
     from edgenas.workflows.ranking import Ranking
     from edgenas.workflows.train import Trained
 
@@ -30,6 +30,9 @@ def ranking(
     weights: str | os.PathLike[str] | None = None,
     download: bool | None = None,
     train_device: str | None = None,
+    strategy: StrategyLike | None = None,
+    evaluator: str | None = None,
+    runtime: str | None = None,
     progress: bool = False,
 ) -> Ranking:
     """Check how a run's shared weights rank, beside networks that are trained by themselves.
@@ -45,9 +48,11 @@ def ranking(
         weights: where the file of a network of your own is now.
         download: allow the data set to be downloaded.
         train_device: auto, cpu or cuda.
+        strategy, evaluator, runtime: if given, those of the search; ones of your own must be named.
         progress: whether stderr shows what is under way.
 
     Raises:
+        OwnCode: the run is of a plugin of your own that is not named.
         UsageError: the folder holds no run with trained shared weights.
         BudgetError: fewer than three networks are within the budget.
 
@@ -149,6 +154,9 @@ def export(
     weights: str | os.PathLike[str] | None = None,
     download: bool | None = None,
     train_device: str | None = None,
+    strategy: StrategyLike | None = None,
+    evaluator: str | None = None,
+    runtime: str | None = None,
     progress: bool = False,
 ) -> Path:
     """Write a trained network of a run as one ONNX file; return its path.
@@ -160,6 +168,7 @@ def export(
         dynamic_batch: whether the model takes any number of images at once, rather than one.
         data, space: the objects that the run was given, if it was given objects; or where its images are now.
         data_root, cache, image_size, pretrained, weights, download, train_device: as of `ranking`.
+        strategy, evaluator, runtime: as of `ranking`.
         progress: whether stderr shows what is under way.
 
     Raises:

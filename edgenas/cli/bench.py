@@ -65,15 +65,13 @@ def run(arguments: Namespace) -> int:
 
 
 def _bundle(folder: Path, arguments: Namespace) -> int:
-    """Measure a bundle as its manifest says."""
-    for name in OF_FILES:
-        if name in flags.given(arguments):
-            raise UsageError(f"--{name}: a bundle is measured as its manifest says; leave it out, or give the file")
+    """Measure a bundle as its manifest says; what is said again must be the same."""
     from edgenas.workflows.bench import bench_bundle
 
-    wait_minutes = flags.settings(arguments).wait_minutes
+    config = flags.settings(arguments)
+    said = {name: getattr(config, name) for name in OF_FILES if name in flags.given(arguments)}
     reporter = output.reporter(arguments)
-    benches = bench_bundle(folder, reporter, seconds=arguments.seconds, wait_minutes=wait_minutes)
+    benches = bench_bundle(folder, reporter, seconds=arguments.seconds, wait_minutes=config.wait_minutes, said=said)
     _show(benches, arguments)
     is_met = next((row.met_budget for row in benches if row.met_budget is not None), None)
     if is_met is not None and not arguments.json:

@@ -148,8 +148,11 @@ def bench_in_fresh_process(
     Raises:
         EnvironmentFault: the process ran out of time, or could not work.
         DataError: as `bench`, or a model crashes the process.
+        OwnCode: the runtime is not of edgenas, and only data have named it.
         UnknownName, UsageError, NoisyMachine: as `bench`.
     """
+    plugins.check("runtimes", runtime)
+    plugins.check_named("runtimes", runtime)
     request = {
         "models": [os.fspath(path) for path in models],
         "threads": threads,
@@ -284,7 +287,8 @@ def _from_json(fields: Mapping[str, Any]) -> Bench:
 
 
 def _answer(request: Json, send: Send) -> None:
-    """Serve one request of `bench_in_fresh_process`."""
+    """Serve one request of `bench_in_fresh_process`, which has checked that a person named the runtime."""
+    plugins.name_own("runtimes", request["runtime"])
     models = [Path(path) for path in request.pop("models")]
     benches = bench(
         models,

@@ -17,6 +17,7 @@ import importlib
 import importlib.util
 import inspect
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -72,7 +73,7 @@ def check(kind: str, name: str) -> None:
     known = names(kind)
     if name in known or _is_module(name) or _file(name) is not None:
         return
-    if _is_path(name):
+    if is_path(name):
         raise UnknownName(f"{kind}: no file {name!r}; give the path of a Python file, or one of {', '.join(known)}")
     near = get_close_matches(name, known, n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}, or a file {name}.py here"
@@ -122,9 +123,17 @@ def check_named(kind: str, name: str) -> None:
     Raises:
         OwnCode: it is from outside, and nobody has named it.
     """
-    ours = name in names(kind) or name in MOVED or name.startswith("edgenas.")
-    if not ours and (kind, _place(name)) not in _NAMED:
-        raise OwnCode(ONE[kind], FLAGS[kind], name)
+    if name in names(kind) or (kind, _place(name)) in _NAMED:
+        return
+    # A trained network is a function, and most functions of edgenas make none.
+    if kind != "pretrained" and _is_module(name) and (name in MOVED or name.startswith("edgenas.")):
+        return
+    words = f"{FLAGS[kind]} {shlex.quote(name)}"
+    raise OwnCode(
+        f"the {ONE[kind]} {name!r} is not of edgenas, and a file may not choose what code runs; if it is yours, name "
+        f"it again: {words}",
+        words,
+    )
 
 
 def load(kind: str, name: str) -> Any:
@@ -160,7 +169,7 @@ def file_name(kind: str, name: str) -> str:
         kind: one of `KINDS`.
         name: as `load` takes it.
     """
-    return name if name in names(kind) or not _is_path(name) else Path(name).stem
+    return name if name in names(kind) or not is_path(name) else Path(name).stem
 
 
 def _strategy(module: ModuleType, name: str) -> type:
@@ -231,16 +240,17 @@ def _place(name: str) -> str:
 
 def _file(name: str) -> Path | None:
     """Return the file that a name means: a path, or `<name>.py` in the working directory; None if there is none."""
-    if not _is_path(name) and not name.isidentifier():
+    if not is_path(name) and not name.isidentifier():
         return None
-    path = Path(name).expanduser() if _is_path(name) else Path(f"{name}.py")
+    path = Path(name).expanduser() if is_path(name) else Path(f"{name}.py")
     return path.resolve() if path.is_file() else None
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
+    """Return whether a name is the path of a plugin's file."""
     return name.endswith(".py") or "/" in name or os.sep in name
 
 
 def _is_module(name: str) -> bool:
     """Tell whether the name is `package.module`."""
-    return not _is_path(name) and "." in name and all(part.isidentifier() for part in name.split("."))
+    return not is_path(name) and "." in name and all(part.isidentifier() for part in name.split("."))

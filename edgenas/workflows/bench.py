@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from edgenas.devices.timed_files import time_files
 from edgenas.errors import NoisyMachine, UsageError
@@ -19,6 +20,7 @@ from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import RunFolder, is_run, write_artefact
 from edgenas.workflows.context import waiting_for
 from edgenas.workflows.kept_table import read_kept_table
+from edgenas.workflows.moved import check_same
 from edgenas.workflows.result import Result
 
 RESULT = "result"  # artefact
@@ -49,7 +51,14 @@ def bench(
     return bench_in_fresh_process(models, threads=threads, runtime=runtime, seconds=seconds, progress=progress)
 
 
-def bench_bundle(folder: Path, reporter: Reporter, *, seconds: float = 3.0, wait_minutes: float = 2.0) -> list[Bench]:
+def bench_bundle(
+    folder: Path,
+    reporter: Reporter,
+    *,
+    seconds: float = 3.0,
+    wait_minutes: float = 2.0,
+    said: Mapping[str, object] = MappingProxyType({}),
+) -> list[Bench]:
     """Time the models of a bundle as its manifest says, and write what was found into result, card and manifest.
 
     The model that the budget is for comes back with `met_budget`.
@@ -59,9 +68,11 @@ def bench_bundle(folder: Path, reporter: Reporter, *, seconds: float = 3.0, wait
         reporter: who is told of the measurement.
         seconds: of measuring, per file.
         wait_minutes: how long a busy machine is waited for.
+        said: `threads` and `runtime` that must be the manifest's.
 
     Raises:
         DataError: it is no whole bundle.
+        OwnCode: its runtime is not of edgenas, and nobody has named it.
         UsageError: it is for another device, or a run is under way in it.
         NoisyMachine: the machine stays too busy to tell; nothing is written.
     """
@@ -71,6 +82,8 @@ def bench_bundle(folder: Path, reporter: Reporter, *, seconds: float = 3.0, wait
             f"{folder}: its latency counts on {bundle.device}, this is {host_name()}; measure there, or give the file "
             f"{folder / bundle.default} alone"
         )
+    for name, value in said.items():
+        check_same(str(folder), name, getattr(bundle, name), value, "give a file of it")
     if not is_run(folder):
         return _remeasure(bundle, reporter, seconds, wait_minutes)
     run = RunFolder(folder, resume=True)

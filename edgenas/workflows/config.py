@@ -22,6 +22,8 @@ from edgenas.workflows.presets import CUTS, defaults_of, preset_settings
 
 HERE = "here"  # stands for this machine, or the one of `device`, among budgets
 FITS = ("crop", "squash", "pad")  # as in data/view.py, whose import `--help` does not wait for
+# Where a run lives and works is not what it is: a resumed run may differ in these, and keeps none of them.
+OF_START = ("output", "resume", "reuse", "workers", "ray", "wait_minutes")
 # Old names of settings, which the files and calls of earlier versions may still use, and the new ones.
 RENAMED = {"size": "image_size", "statics": "shape_choices"}
 # An IPv6 address is in brackets. Ray itself would try for minutes to reach an address that is none.
@@ -249,7 +251,8 @@ def read_run(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{folder} holds no run; give the folder that `edgenas search` wrote, its --output")
     check_format(folder)
     check(folder / CONFIG)
-    return read_toml(folder / CONFIG, DamagedRun)
+    # No run keeps those of its start: in a folder of others they could name a cluster.
+    return {name: value for name, value in read_toml(folder / CONFIG, DamagedRun).items() if name not in OF_START}
 
 
 def read_toml(path: Path, damaged: type[UsageError] = UsageError) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from edgenas.errors import UsageError
 from edgenas.system.file_index import forget
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import is_run, write_artefact
+from edgenas.workflows.given import Given
 from edgenas.workflows.kept_table import read_kept_table
 from edgenas.workflows.moved import reopened
 from edgenas.workflows.result import Result
@@ -30,6 +31,7 @@ def confirm(
     reporter: Reporter,
     *,
     kit: Path | None = None,
+    given: Given | None = None,
     moved: Mapping[str, Any] = MappingProxyType({}),
 ) -> Result:
     """Take what a kit measured of a run's finalists on its device, and deliver by it.
@@ -39,6 +41,7 @@ def confirm(
         run_folder: of the run whose finalists they are.
         reporter: who is told of stages and notices.
         kit: the kit, to check that nothing of it was changed.
+        given: objects that stand for names of the configuration.
         moved: settings that may have changed since, as `moved_settings` takes them.
 
     Raises:
@@ -56,8 +59,8 @@ def confirm(
     # From here on, the run is one that was interrupted before its choice: resuming it ends it by these figures.
     _keep(run_folder, timings)
     if (run_folder / SOURCE).is_dir():
-        return specialize(config, None, reporter)
-    return search(config, reporter)
+        return specialize(config, None, reporter, given=given)
+    return search(config, reporter, given=given)
 
 
 def _keep(folder: Path, timings: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:

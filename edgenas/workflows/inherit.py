@@ -8,10 +8,11 @@ from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
-from edgenas.workflows.given import Given
+from edgenas.workflows.given import Given, StrategyBuilder
 from edgenas.workflows.kept_table import keep_table
 from edgenas.workflows.limits import device_of
-from edgenas.workflows.moved import MOVABLE
+from edgenas.workflows.moved import ABOUT, MOVABLE
+from edgenas.workflows.named import own_files
 from edgenas.workflows.setup import make_task
 from edgenas.workflows.source_run import SOURCE, inherited, same_table
 from edgenas.workflows.stages.artefacts import Source
@@ -19,15 +20,23 @@ from edgenas.workflows.task import Task
 from edgenas.workflows.trained_run import open_trained_run
 
 
-def inherit(config: Config, given: Given, ctx: Context) -> tuple[Task, SupernetEvaluator]:
+def inherit(
+    config: Config, given: Given, ctx: Context, trainer: StrategyBuilder | None = None
+) -> tuple[Task, SupernetEvaluator]:
     """Return the task of a run that searches no further than another one's weights reach, and what scores by them.
 
     Finalists that were trained there give theirs to the shared ones: what is near them needs little training.
+
+    Args:
+        config: of this run.
+        given: objects that stand for names of the configuration.
+        ctx: with this run's folder.
+        trainer: an object that stands for the strategy that trained the weights.
     """
     folder = ctx.folder
-    moved = {name: getattr(config, name) for name in MOVABLE}
+    moved = {name: getattr(config, name) for name in MOVABLE} | own_files(config, ("data", *ABOUT))
     with ctx.stage("source", "open the weights of the other run"):
-        objects = replace(given, strategy=None)  # the strategy is of this run, not of the other
+        objects = replace(given, strategy=trainer)  # that of `given` is this run's, not the other's
         source = open_trained_run(folder.path, ctx.reporter, objects, moved)
         trained = source.finalists()
         # Cuts of a teacher stay cuts of one network: weights of others that were trained on would not go with them.

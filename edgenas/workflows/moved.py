@@ -39,7 +39,7 @@ def reopened(run_folder: Path, moved: Mapping[str, Any]) -> Config:
 def moved_settings(
     run: str, before: Config, given: Mapping[str, Any], repeated: Sequence[str] = (*ABOUT, *MEANS)
 ) -> Mapping[str, Any]:
-    """Return the given settings without those that are the run's, `data` among them, whose place alone may differ.
+    """Return the given settings without those that are the run's; the place of data and of one's own files may differ.
 
     Args:
         run: its folder, for messages.
@@ -55,11 +55,13 @@ def moved_settings(
         source = resolve_source(moved.pop("data"), moved.get("data_root"))
         check_same(run, "data", before.data, source.plugin)
         moved |= {} if source.root is None else {"data_root": str(source.root)}
+        moved |= {} if source.plugin == before.data else {"data": source.plugin}
     for name in repeated:
         if name in moved:
             # By `Config`, which reads the texts of a command line.
-            value = getattr(replace(before, **{name: moved.pop(name)}), name)
-            check_same(run, name, getattr(before, name), value)
+            value, was = getattr(replace(before, **{name: moved.pop(name)}), name), getattr(before, name)
+            check_same(run, name, was, value)
+            moved |= {} if value == was else {name: value}  # a file of one's own, which is elsewhere now
     if moved.get("weights") is not None:
         if before.pretrained is None:
             raise UsageError(f"--weights: the space of {run} is {before.space}, no trained network; leave it out")

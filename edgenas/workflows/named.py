@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from edgenas.system import plugins
+
+if TYPE_CHECKING:
+    from edgenas.workflows.config import Config
 
 # Kinds of plugins, by the settings that name one.
 KINDS = {
@@ -30,8 +33,21 @@ def name_plugins(settings: Mapping[str, Any]) -> None:
             plugins.name_own(kind, name)
 
 
+def own_files(config: Config, settings: Iterable[str]) -> dict[str, str]:
+    """Return those of the settings that name a plugin in a file of one's own.
+
+    Args:
+        config: of a run.
+        settings: names of settings.
+    """
+    named = {name: getattr(config, name) for name in settings if name in KINDS}
+    return {name: value for name, value in named.items() if value is not None and plugins.is_path(value)}
+
+
 def is_same(setting: str, before: object, now: object) -> bool:
     """Return whether a setting has the same value; of a file of one's own the place may differ."""
-    if setting in KINDS and isinstance(before, str) and isinstance(now, str):
-        return plugins.file_name(KINDS[setting], before) == plugins.file_name(KINDS[setting], now)
-    return before == now
+    if before == now or setting not in KINDS or not (isinstance(before, str) and isinstance(now, str)):
+        return before == now
+    kind = KINDS[setting]
+    come_with_edgenas = {before, now} & set(plugins.names(kind))
+    return not come_with_edgenas and plugins.file_name(kind, before) == plugins.file_name(kind, now)

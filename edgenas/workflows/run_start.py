@@ -14,7 +14,7 @@ from edgenas.errors import BudgetError, DataError, Interrupted, UsageError
 from edgenas.system import distributed
 from edgenas.system.file_index import INDEX, check, write_kept
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, is_run, write_format
-from edgenas.workflows.config import Config, make_config, read_run
+from edgenas.workflows.config import OF_START, Config, make_config, read_run
 from edgenas.workflows.context import Context
 from edgenas.workflows.moved import check_same
 from edgenas.workflows.origin import ORIGIN, keep_origin
@@ -37,8 +37,6 @@ REUSED = (
 )
 SPREAD = "table-spread"  # the table that the space is narrowed by, before the rest is profiled
 MINIMUM = "limits"  # artefact: the least that the space has of each metric that is limited beside the latency
-# Where a run lives and works is not what it is: a resumed run may differ in these.
-FREE = ("output", "resume", "reuse", "workers", "ray", "wait_minutes")
 MOVABLE = "cache"  # kept, so that a resumed run finds its decoded pictures; it may be told another place
 DATA = "data"  # artefact: what the images are
 ARCH = "arch"  # artefact: which architecture `edgenas train` trains
@@ -101,11 +99,11 @@ def keep_config(config: Config, ctx: Context) -> bool:
     lines = [
         line
         for line in to_toml(config).splitlines(keepends=True)
-        if not line.startswith(tuple(f"{n} = " for n in FREE))
+        if not line.startswith(tuple(f"{n} = " for n in OF_START))
     ]
     if is_run(folder):
         before = make_config(read_run(folder))
-        for name in (item.name for item in fields(Config) if item.name not in (*FREE, MOVABLE)):
+        for name in (item.name for item in fields(Config) if item.name not in (*OF_START, MOVABLE)):
             check_same(str(folder), name, getattr(before, name), getattr(config, name), "use a new --output")
         return False
     if config.reuse is not None:

@@ -36,8 +36,9 @@ def completed(config: Config, given: Given) -> Config:
     if config.budget_ms is None and not config.budgets_ms:
         raise UsageError("--budget-ms: say how many milliseconds the model may take, for example --budget-ms 20")
     config = _with_evaluator(config, given)
-    if given.strategy is not None and config.reward is None:  # whoever opens the run later has only the name
-        config = replace(config, reward=given.strategy.reward_form)
+    # Whoever opens the run later has only the name, and need not load a strategy of one's own for its reward.
+    if config.reward is None and config.strategy not in plugins.names("strategies"):
+        config = replace(config, reward=strategy_of(config, given).reward_form)
     config = checked_names(config, given)
     _check_scores(config)
     return with_devices(config)  # last, as it reads the devices in the file of scores

@@ -187,7 +187,7 @@ def settings(source: Path, given: Mapping[str, Any]) -> Config:
     """
     before = begun_with(source)
     given = moved_settings(str(source), before, given, ABOUT)  # by what means it searches, the new run says
-    fixed = [name for name in given if name not in CHANGEABLE]
+    fixed = [name for name in given if name not in (*CHANGEABLE, "data", *ABOUT)]  # of these it has the places alone
     if fixed:
         raise UsageError(f"{flag(fixed[0])}: it is that of {source}, whose weights are used; leave it out")
     values = {name: getattr(before, name) for name in (*TASK, *LIMITS)}

@@ -18,7 +18,7 @@ from tests.latency.tables import HEADER
 
 pytestmark = pytest.mark.usefixtures("any_noise")
 
-FORMS = ("foreign", "./foreign.py", "{here}/foreign.py", "foreign.inner", "antigravity")
+FORMS = ("foreign", "./foreign.py", "{here}/foreign.py", "foreign.inner", "antigravity", "edgenas.d/foreign.py")
 SPEC = "3x8x8 4"
 
 
@@ -28,7 +28,9 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "foreign.py").write_text("from pathlib import Path\nPath('mark').touch()\n")
+    (tmp_path / "edgenas.d").mkdir()
+    for place in ("foreign.py", "edgenas.d/foreign.py"):
+        (tmp_path / place).write_text("from pathlib import Path\nPath('mark').touch()\n")
     monkeypatch.setitem(sys.modules, "antigravity", None)  # else a browser opens
     return tmp_path
 
@@ -108,7 +110,9 @@ def test_of_runs(here, kit_results, capsys, command, setting, form):
     assert code in (2, 3), err
 
 
-@pytest.mark.parametrize("name", ["foreign:build", "foreign.inner:build", "./foreign.py:build"])
+@pytest.mark.parametrize(
+    "name", ["foreign:build", "foreign.inner:build", "./foreign.py:build", "edgenas.cli.main:main"]
+)
 @pytest.mark.parametrize("command", ["search", "specialize", "export"])
 def test_of_trained_networks_in_runs(here, capsys, command, name):
     (here / "run").mkdir()

@@ -168,10 +168,18 @@ def test_a_child_that_dies_is_reported_in_one_line(tmp_path, monkeypatch, model,
     source += f"def open(model, threads):\n    {body}\n"
     (package / "bad_runtime.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
+    plugins.name_own("runtimes", "outside.bad_runtime")
     limit_s = 1.4 if "sleep" in body else 60.0
     with pytest.raises(error, match=words) as caught:
         bench_in_fresh_process([model], runtime="outside.bad_runtime", timeout_s=limit_s)
     assert "\n" not in str(caught.value)
+
+
+def test_a_runtime_that_only_data_name_is_refused(model):
+    with pytest.raises(OwnCode, match="a file may not choose what code runs") as caught:
+        bench_in_fresh_process([model], runtime="foreign.runtime")
+    assert caught.value.words == "--runtime foreign.runtime"
+    assert pickle.loads(pickle.dumps(caught.value)).words == caught.value.words  # as processes hand it on
 
 
 def fake_measure(monkeypatch, plans):

@@ -172,9 +172,11 @@ def test_a_file_that_failed_may_be_mended(here):
 
 
 def test_what_only_a_file_names_is_not_run(here):
-    write(here / "tiny.py", "raise SystemExit('it ran')")
+    (here / "edgenas.d").mkdir()
+    for place in ("tiny.py", "edgenas.d/tiny.py", "edgenas.py"):
+        write(here / place, "raise SystemExit('it ran')")
     for kind in plugins.KINDS:
-        for name in ("./tiny.py", "tiny", "tests.outside"):
+        for name in ("./tiny.py", "tiny", "tests.outside", "edgenas.d/tiny.py", "./edgenas.py"):
             with pytest.raises(OwnCode, match="a file may not choose what code runs"):
                 plugins.load(kind, name)
     assert "tests.outside" not in sys.modules
@@ -183,6 +185,11 @@ def test_what_only_a_file_names_is_not_run(here):
         plugins.load("spaces", "./tiny.py")  # the same file
     with pytest.raises(OwnCode):
         plugins.load("strategies", "./tiny.py")  # named as a space alone
+
+
+def test_a_function_of_edgenas_is_no_trained_network():
+    with pytest.raises(OwnCode):
+        plugins.check_named("pretrained", "edgenas.cli.main:main")
 
 
 # Contracts

@@ -56,6 +56,14 @@ def timed(monkeypatch, ms, repeat_error=0.01, clean=True):
     monkeypatch.setattr(module, "time_files", time_files)
 
 
+def test_what_is_said_of_a_bundle_is_what_its_manifest_says(monkeypatch, run):
+    timed(monkeypatch, 1.0)
+    with pytest.raises(UsageError, match=r"--threads 9: .* was begun with 1; leave it out"):
+        bench_bundle(run, SilentReporter(), said={"threads": 9, "runtime": "onnxruntime"})
+    (row,) = bench_bundle(run, SilentReporter(), said={"threads": 1, "runtime": "onnxruntime"})
+    assert row.threads == 1
+
+
 @pytest.mark.parametrize("factor, is_met", [(0.9, True), (1.2, False)])
 def test_what_is_measured_stands_in_result_manifest_and_card(monkeypatch, run, factor, is_met):
     before = Result.from_json((run / "result.json").read_bytes())

@@ -38,6 +38,20 @@ def test_what_the_run_is_about_may_be_said_again(tmp_path):
     assert moved_settings("runs/a", BEFORE, given) == {"data_root": str(tmp_path), "budget_ms": "5"}
 
 
+def test_a_file_of_ones_own_may_be_elsewhere(tmp_path):
+    before = make_config({"space": "./tiny.py", "data": "./pets.py"})
+    for name in ("tiny.py", "pets.py"):
+        (tmp_path / name).touch()
+    given = {"space": f"{tmp_path}/tiny.py", "data": f"{tmp_path}/pets.py"}
+    assert moved_settings("runs/a", before, given) == given
+    assert moved_settings("runs/a", before, {"space": "./tiny.py"}) == {}
+
+
+def test_a_file_named_as_a_plugin_of_edgenas_is_another():
+    with pytest.raises(UsageError, match=r"--space \./mbconv.py: runs/a was begun with mbconv"):
+        moved_settings("runs/a", make_config({"space": "mbconv"}), {"space": "./mbconv.py"})
+
+
 @pytest.mark.parametrize(
     "given, message",
     [

@@ -15,6 +15,7 @@ from edgenas.cli.main import main
 from edgenas.errors import BudgetError, Interrupted, UsageError
 from edgenas.exploration.study import read_trials
 from edgenas.exporters.bundle import verify_bundle
+from edgenas.system import plugins
 from edgenas.system.progress import SilentReporter
 from edgenas.system.run_folder import read_artefact, write_format
 from edgenas.training.train import Scores
@@ -151,6 +152,24 @@ def test_interrupted_and_resumed_it_finds_the_same(searched, larger, tmp_path, c
     assert {k: v for k, v in result.items() if k not in free} == {
         k: v for k, v in json.loads(whole.to_json()).items() if k not in free
     }
+
+
+@pytest.mark.slow
+def test_on_weights_that_a_strategy_of_ones_own_trained(tmp_path, monkeypatch, capsys):
+    """It is named to open the weights, and is not the strategy that searches on them."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text("from edgenas.strategies.tunas import Tunas\n\n\nclass Mine(Tunas):\n    pass\n")
+    own = ["--data", "tests._few_digits", "--space", "tests._toys", "--quiet"]
+    few = ["--budget-ms", str(BUDGET_MS), "--trials", "4", "--finalists", "1", "--final-epochs", "1", "--no-int8"]
+    assert main(["search", *own, *few, "--strategy", "./mine.py", "--device", "amd-epyc-zen4", "--output", "run"]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(plugins, "_NAMED", plugins._NAMED - {("strategies", str(Path("mine.py").resolve()))})
+    again = ["specialize", "run", *own, *few, "--output", "new"]
+    assert main(again) == 2
+    assert capsys.readouterr().err.rstrip().endswith(f"edgenas {' '.join(again)} --strategy ./mine.py")
+    assert main([*again, "--strategy", "./mine.py", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["strategy"] == "predictor"
+    assert main(["specialize", *own, "--output", "new", "--resume", "--strategy", "./mine.py"]) == 0
 
 
 def test_the_summary_names_the_source(larger, capsys):
