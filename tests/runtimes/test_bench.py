@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgenas.errors import DataError, EnvironmentFault, NoisyMachine, UnknownName, UsageError
+from edgenas.errors import DataError, EnvironmentFault, NoisyMachine, OwnCode, UnknownName, UsageError
 from edgenas.runtimes import bench as bench_module
 from edgenas.runtimes.base import Port
 from edgenas.runtimes.bench import Bench, bench, bench_in_fresh_process, read_model
 from edgenas.runtimes.reference import reference_model
 from edgenas.runtimes.summary import Timing
 from edgenas.runtimes.timing import TooNoisy
+from edgenas.system import plugins
 
 QUICK = {"seconds": 0.05, "sessions": 1, "tries": 1}
 

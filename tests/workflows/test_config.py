@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from edgenas.errors import UnknownName, UsageError
 from edgenas.system import plugins
+from edgenas.system.file_index import write_kept
 from edgenas.system.run_folder import write_format
-from edgenas.workflows.config import Config, flag, make_config, read_toml, resolve
+from edgenas.workflows.config import Config, flag, make_config, read_run, read_toml, resolve
 from edgenas.workflows.presets import PRESETS
 from edgenas.workflows.toml import to_toml
 from edgenas.workflows.values import number
