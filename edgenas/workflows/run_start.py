@@ -46,15 +46,15 @@ DATA = "data"  # artefact: what the images are
 ARCH = "arch"  # artefact: which architecture `edgenas train` trains
 REFUSALS = (BudgetError, DataError, UsageError)  # the same start would be refused again
 # What a run writes before it trains anything, by pattern: all that there is of one that was refused, the index last.
-OF_START = (
+FIRST_FILES = (
     *(CONFIG, FORMAT_FILE, SECONDS, "device-*.csv", f"{SPREAD}.csv", *REUSED, "source", "source.new"),
     *(f"{name}.json" for name in (MINIMUM, ORIGIN, ARCH, DATA, "source")),
     INDEX,
 )
 # And what it writes later. Where one of these is before a run begins, it is somebody's own.
 TRAININGS = ("supernet", "teacher", "whole", "paths", "bilevel", "finalist-*", "fold-*")
-OF_RUN = (
-    *(*OF_START, "trials.jsonl", "search.pt*", "finalist-*.onnx", "finalists*.json"),
+RUN_FILES = (
+    *(*FIRST_FILES, "trials.jsonl", "search.pt*", "finalist-*.onnx", "finalists*.json"),
     *(f"{name}{ending}" for name in TRAININGS for ending in (".pt*", "-plan.json", "-memory.json")),
     *("exported-*.json", "measured-*.json", "folds-*.json", "ranking-*.json"),
     *("replacement.json", "confirmed.json", "test.json", "report.json", "result.json"),
@@ -104,7 +104,7 @@ def _make_room(folder: Path) -> None:
     if (folder / INDEX).exists():
         _clear(folder)
     there = (path.name for path in sorted(folder.iterdir()))
-    names = [name for name in there if any(fnmatch(name, pattern) for pattern in OF_RUN)]
+    names = [name for name in there if any(fnmatch(name, pattern) for pattern in RUN_FILES)]
     if names:
         raise UsageError(
             f"{folder} holds no run, and {shortened(names[0])} is there, which a run would write over; choose another "
@@ -117,7 +117,7 @@ def _clear(folder: Path) -> None:
     """Remove what a run writes before it trains; where it is killed meanwhile, the next start goes on with that."""
     with suppress(OSError):  # the disk may be full
         begin(folder)
-    for pattern in OF_START:
+    for pattern in FIRST_FILES:
         for path in folder.glob(pattern):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)

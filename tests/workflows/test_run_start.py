@@ -11,7 +11,7 @@ from edgenas.system.progress import SilentReporter
 from edgenas.system.run_folder import CONFIG, check_format
 from edgenas.workflows.config import make_config
 from edgenas.workflows.context import never
-from edgenas.workflows.run_start import OF_RUN, REUSED, SPREAD, keep_config, roll_back_if_refused
+from edgenas.workflows.run_start import REUSED, RUN_FILES, SPREAD, keep_config, roll_back_if_refused
 from edgenas.workflows.setup import run_in
 
 OTHERS = [
@@ -101,7 +101,7 @@ def test_a_run_is_not_begun_where_it_would_write_over_somebodys_file(tmp_path, n
 
 def test_every_file_of_a_run_has_a_name_that_is_known_to_be_a_runs(searched):
     names = [path.name for path in searched.iterdir()]
-    assert [name for name in names if not any(fnmatch(name, pattern) for pattern in OF_RUN)] == []
+    assert [name for name in names if not any(fnmatch(name, pattern) for pattern in RUN_FILES)] == []
 
 
 def test_what_a_killed_start_has_left_goes_and_nothing_else(tmp_path):
