@@ -14,7 +14,7 @@ from edgenas.errors import DataError, UsageError
 from edgenas.exporters.bundle import MANIFEST
 from edgenas.exporters.metadata import Measured
 from edgenas.exporters.model_card import latency_cells, measured_latency
-from edgenas.system.file_index import write_kept
+from edgenas.system.file_index import check, write_kept
 from edgenas.system.records import Json, parsed_object
 
 CARD = "MODEL_CARD.md"
@@ -43,20 +43,22 @@ class KeptBundle:
 
 
 def read_kept(folder: Path) -> KeptBundle:
-    """Return what a bundle says of its models, whose files must be those of the manifest.
+    """Return what a bundle says of its models, whose files must be those of the manifest, as must the card.
 
     Raises:
         UsageError: there is no manifest.
-        DataError: it is none of a bundle, or a model was altered.
+        DamagedRun: it is not as the run wrote it.
+        DataError: it is none of a bundle, or a model or the card was altered.
     """
+    check(folder / MANIFEST)
     manifest = _manifest(folder)
     try:
         models = {str(name): _measured(row) for name, row in manifest["models"].items()}
         conditions = next(manifest[name] for name in CONDITIONS if name in manifest)
-        for name in models:
+        for name in (*models, CARD):
             data = (folder / Path(name).name).read_bytes()  # a manifest of somebody else may name a path elsewhere
             if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]:
-                raise DataError(f"{folder}: {name} is not the model of the manifest; export it again")
+                raise DataError(f"{folder}: {name} is not that of the manifest; copy the bundle, or export, again")
         return KeptBundle(
             folder,
             models,

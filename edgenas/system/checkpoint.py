@@ -93,6 +93,10 @@ def load_kept(path: Path) -> State:
         raise DamagedRun(f"{path} is gone; {_NEXT}") from error
 
 
+class OtherWeights(ValueError):
+    """Weights have other names or shapes than the module has that they are for."""
+
+
 @contextmanager
 def understood(path: Path) -> Iterator[None]:
     """Name a checkpoint where what it holds, though whole, is not what its reader goes on from.
@@ -101,10 +105,16 @@ def understood(path: Path) -> Iterator[None]:
         path: of the checkpoint.
 
     Raises:
+        CheckpointError: within, weights do not fit.
         DamagedRun: within, a key is missing or a value of another kind.
     """
     try:
         yield
+    except OtherWeights as error:
+        raise CheckpointError(
+            f"{path}: weights of another version: {error}; search again, with a new --output, or install the version "
+            "that wrote them"
+        ) from error
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         if isinstance(error, torch.cuda.OutOfMemoryError):
             raise
@@ -121,13 +131,28 @@ def load_weights(module: torch.nn.Module, state: State, path: Path) -> None:
         path: the file that they come from, for messages.
 
     Raises:
-        DamagedRun: names or shapes differ, as those of another version of edgenas do, or a weight is no number.
+        CheckpointError: names or shapes differ, as those of another version of edgenas do.
+        DamagedRun: it holds no weights, or one that is no number.
     """
     with understood(path):
-        module.load_state_dict(state)
+        fill(module, state)
         for name, value in state.items():
             if torch.is_floating_point(value) and not torch.isfinite(value).all():
                 raise ValueError(f"{name} has values that are not finite")
+
+
+def fill(module: torch.nn.Module, state: State) -> None:
+    """Load weights into a module, inside `understood`.
+
+    Raises:
+        OtherWeights: names or shapes differ; the first difference is named.
+    """
+    wanted, found = ({name: tuple(w.shape) for name, w in weights.items()} for weights in (module.state_dict(), state))
+    for name in wanted | found:
+        if wanted.get(name) != found.get(name):
+            shapes = (f"shape {shape[name]}" if name in shape else "none" for shape in (found, wanted))
+            raise OtherWeights(f"{shortened(str(name))} has " + ", and here ".join(shapes))
+    module.load_state_dict(state)
 
 
 def check_identity(path: Path, payload: State, identity: State) -> None:

@@ -32,36 +32,48 @@ class State(Enum):
 def write_kept(path: Path, content: bytes) -> None:
     """Write a file of a run, whole or not at all, and its hash into the index, if the folder has one.
 
-    The hash comes first, so that a file without one was never written by the run.
+    Killed in between, a new file has no hash yet, and is made again; of one that is written again the index knows both
+    contents, and it is either.
     """
-    if (path.parent / INDEX).exists():
-        hashes = _read(path.parent)
-        new = _hash(content)
-        hashes[path.name] = [*(h for h in hashes.get(path.name, [])[-1:] if h != new), new]
+    if not (path.parent / INDEX).exists():
+        write_atomically(path, content)
+        return
+    hashes, new = _read(path.parent), _hash(content)
+    before = hashes.get(path.name, [])
+    hashes[path.name] = [*(h for h in before[-1:] if h != new), new]
+    if before:
         _write(path.parent, hashes)
-    write_atomically(path, content)
+        write_atomically(path, content)
+    else:
+        write_atomically(path, content)
+        _write(path.parent, hashes)
 
 
 def note(path: Path) -> None:
     """Put a file into the index, if the folder has one, that was written otherwise; as it is."""
     if (path.parent / INDEX).exists():
-        _write(path.parent, _read(path.parent) | {path.name: [_hash(path.read_bytes())]})
+        _write(path.parent, _read(path.parent) | {path.name: [_hash_of(path)]})
+
+
+def begin(folder: Path) -> None:
+    """Give a folder an index of its own, of no file: whatever is there, no run has written."""
+    _write(folder, {})
 
 
 def adopt(folder: Path) -> None:
-    """Index a folder that has no index, as it is: a new run's, one of an earlier version, or one that has lost it."""
+    """Index a run's folder that has no index, as it is: one of an earlier version, or one that has lost it."""
     if (folder / INDEX).exists():
         return
     found = (path for path in folder.iterdir() if path.is_file() and not path.name.endswith(GUARDED))
-    _write(folder, {path.name: [_hash(path.read_bytes())] for path in found})
+    _write(folder, {path.name: [_hash_of(path)] for path in found})
 
 
 def forget(path: Path) -> None:
-    """Remove a file of a run, and its hash."""
+    """Remove a file of a run, and its hash; that first, as a file without one was never written."""
     hashes = _read(path.parent)
-    path.unlink(missing_ok=True)
     if hashes.pop(path.name, None) is not None:
         _write(path.parent, hashes)
+    path.unlink(missing_ok=True)
 
 
 def state_of(path: Path) -> State:
@@ -77,7 +89,7 @@ def state_of(path: Path) -> State:
         return State.NEW
     if not path.is_file():
         return State.DAMAGED if path.exists() else State.GONE
-    return State.WHOLE if _hash(path.read_bytes()) in known else State.DAMAGED
+    return State.WHOLE if _hash_of(path) in known else State.DAMAGED
 
 
 def check(path: Path) -> None:
@@ -142,6 +154,12 @@ def check_replaceable(path: Path) -> None:
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _hash_of(path: Path) -> str:
+    """The hash of a file, which may be larger than memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(folder: Path) -> Hashes:

@@ -66,12 +66,18 @@ class FolderLock:
         except OSError as error:
             self._close()
             raise EnvironmentFault(f"{folder}: cannot be locked ({error.strerror}); choose another --output") from error
+        except UsageError:
+            self._close()
+            raise
         self.notice = None if dead is None else f"{LOCK} of process {dead.pid}, which is gone, was taken over"
 
     def release(self) -> None:
         """Let other processes in."""
         with suppress(OSError):
             self.file.unlink()
+        if self._descriptor is not None:
+            with suppress(OSError):  # whoever has inherited the descriptor, too, lets go
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         self._close()
 
     def _flock(self) -> bool:
@@ -79,6 +85,7 @@ class FolderLock:
         if fcntl is None:
             return False
         self._descriptor = os.open(self.folder, os.O_RDONLY)
+        _HELD.add(self)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -92,10 +99,15 @@ class FolderLock:
         return True
 
     def _write(self) -> Owner | None:
-        """Say who works in the locked folder; return who was there before, and has left its file."""
-        dead = _owner(self.file)
+        """Say who works in the locked folder; return who was there before, and has left its file.
+
+        Some network drives lock for one host alone: a file of another one counts all the same.
+        """
+        found = _owner(self.file)
+        if found is not None and not found.is_gone:
+            raise self._refusal(found)
         self.file.write_text(_mine(), encoding="utf-8")
-        return dead
+        return found
 
     def _create(self) -> Owner | None:
         """Create the file that is the lock, or take it over from a process that is gone, which is returned."""
@@ -135,9 +147,24 @@ class FolderLock:
         return UsageError(f"{self.folder}: {_named(other)} works in it; wait for it, or remove {LOCK} if it is gone")
 
     def _close(self) -> None:
+        _HELD.discard(self)
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+_HELD: set[FolderLock] = set()  # by this process
+
+
+def _close_inherited() -> None:
+    for lock in list(_HELD):
+        lock._close()
+
+
+# A child of a fork, such as a worker that loads pictures, has the descriptor, and with it the lock, which would outlive
+# the process that took it.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_inherited)
 
 
 def _mine() -> str:
@@ -158,10 +185,11 @@ def _owner(file: Path) -> Owner | None:
 
 
 def _start_ticks(pid: int) -> str | None:
-    """Return when a process began, in the kernel's ticks, or None if it is gone."""
-    # The second field, the command in brackets, may hold blanks; the start is field 22, the 20th behind it.
+    """Return when a process began, in the kernel's ticks, or None if it is gone, though its parent may not know yet."""
+    # The second field, the command in brackets, may hold blanks; the state is the first behind it, the start the 20th.
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        behind = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if behind[0] in "ZX" else behind[19]
     except OSError:
         pass
     # Without /proc: signal 0 is not sent, and only tells whether the process exists.

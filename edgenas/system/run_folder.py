@@ -16,6 +16,7 @@ from typing import TypeVar
 from edgenas.errors import DamagedRun, EnvironmentFault, UsageError
 from edgenas.system import distributed, records
 from edgenas.system.file_index import (
+    INDEX,
     State,
     adopt,
     check,
@@ -173,7 +174,13 @@ class RunFolder:
         return EnvironmentFault(f"{self.path}: cannot be written ({error.strerror}); choose another --output")
 
     def _check_new(self) -> None:
-        if is_run(self.path):
+        try:
+            there = is_run(self.path)
+        except DamagedRun:
+            if (self.path / CONFIG).exists():
+                raise
+            raise UsageError(f"{self.path / INDEX} is there, and is not a run's; choose another --output") from None
+        if there:
             raise UsageError(
                 f"{self.path} already holds a run; add --resume to go on with it, or choose another --output"
             )
@@ -249,8 +256,7 @@ def copy_files(source: Path, target: Path, names: Iterable[str]) -> None:
 
 
 def write_format(folder: Path, version: str) -> None:
-    """Note the format of a new run folder, and the version of edgenas that writes it; its files are indexed then."""
-    adopt(folder)
+    """Note the format of a new run folder, and the version of edgenas that writes it."""
     write_kept(folder / FORMAT_FILE, json.dumps({"format": FORMAT, "version": version}).encode())
 
 

@@ -46,6 +46,15 @@ class MicroBatch:
     images: int
     needed_bytes: int
     usable_bytes: int
+    step: StepMemory | None = None  # what it is computed from; records of earlier versions do not say it
+    parts: int = 1
+
+    def of(self, images: int) -> MicroBatch:
+        """Return the record of the same step in smaller micro-batches."""
+        if self.step is None:
+            return replace(self, images=images)
+        parts = self.parts * -(-self.images // images)
+        return replace(self, images=images, needed_bytes=self.step.of(images, parts), parts=parts)
 
 
 def fit(ghosts: GhostBatches, module: nn.Module, step: Step, shape: Shape, context: TrainingContext) -> GhostBatches:
@@ -112,7 +121,7 @@ def step_in_halves(
     )
     record = _kept(context)
     if record is not None:
-        _keep(context, replace(record, images=images))
+        _keep(context, record.of(images))
     smaller = split_batch(ghosts.edges[-1], images)
     try:
         return smaller, compute(smaller)
@@ -152,9 +161,9 @@ def choose(memory: StepMemory, whole: int, parts: int, usable: int) -> MicroBatc
         usable: bytes that may be used.
     """
     sizes = [whole >> halvings for halvings in range(whole.bit_length())]
-    needed = {size: memory.of(size, parts * -(-whole // size)) for size in sizes if size >= min(SMALLEST, whole)}
-    images = next((size for size, count in needed.items() if count <= usable), min(needed))
-    return MicroBatch(images, needed[images], usable)
+    whole_batch = MicroBatch(whole, memory.of(whole, parts), usable, memory, parts)
+    records = [whole_batch.of(size) for size in sizes if size >= min(SMALLEST, whole)]
+    return next((record for record in records if record.needed_bytes <= usable), records[-1])
 
 
 def measure(module: nn.Module, step: Step, shape: Shape) -> StepMemory:

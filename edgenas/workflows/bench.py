@@ -15,15 +15,15 @@ from edgenas.exporters.remeasured import KeptBundle, read_kept, remeasured, writ
 from edgenas.runtimes.bench import Bench, bench_in_fresh_process
 from edgenas.runtimes.decide import keeps
 from edgenas.runtimes.host import host_name
-from edgenas.system.file_index import State, state_of
+from edgenas.system.file_index import check
 from edgenas.system.progress import Reporter
-from edgenas.system.run_folder import RunFolder, is_run, write_artefact
+from edgenas.system.run_folder import CONFIG, RunFolder, read_artefact, write_artefact
 from edgenas.workflows.context import waiting_for
 from edgenas.workflows.kept_table import read_kept_table
 from edgenas.workflows.moved import check_same
 from edgenas.workflows.result import Result
 
-RESULT = "result"  # artefact
+RESULT, TABLE = "result", "table.csv"  # an artefact, and a file
 
 
 def bench(
@@ -73,6 +73,7 @@ def bench_bundle(
     Raises:
         DataError: it is no whole bundle.
         OwnCode: its runtime is not of edgenas, and nobody has named it.
+        DamagedRun: a file that is to change, or that decides, is not as the run wrote it.
         UsageError: it is for another device, or a run is under way in it.
         NoisyMachine: the machine stays too busy to tell; nothing is written.
     """
@@ -84,10 +85,12 @@ def bench_bundle(
         )
     for name, value in said.items():
         check_same(str(folder), name, getattr(bundle, name), value, "give a file of it")
-    if not is_run(folder):
+    if not (folder / CONFIG).exists():  # a copy of some files, perhaps with the index of all of them
         return _remeasure(bundle, reporter, seconds, wait_minutes)
     run = RunFolder(folder, resume=True)
     try:
+        for name in (TABLE, f"{RESULT}.json"):
+            check(folder / name)
         return _remeasure(bundle, reporter, seconds, wait_minutes)
     finally:
         run.unlock()
@@ -95,11 +98,11 @@ def bench_bundle(
 
 def _remeasure(bundle: KeptBundle, reporter: Reporter, seconds: float, wait_minutes: float) -> list[Bench]:
     folder = bundle.folder
-    table, path = folder / "table.csv", folder / f"{RESULT}.json"
-    before = Result.from_json(path.read_bytes()) if path.exists() else None
+    before = read_artefact(folder, RESULT, Result) if (folder / f"{RESULT}.json").exists() else None
     # A copy of the files alone does not say which precision the budget is for.
     judged = bundle.default if before is None else MODELS["int8" if before.precision == "int8" else "fp32"]
-    quiet_ms = math.inf if state_of(table) is State.NEW else read_kept_table(table).reference_ms
+    table = folder / TABLE
+    quiet_ms = read_kept_table(table).reference_ms if table.exists() else math.inf
     with reporter.stage("time " + ", ".join(bundle.models)) as progress:
         benches = time_files(
             [folder / name for name in bundle.models],

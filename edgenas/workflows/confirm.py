@@ -13,7 +13,7 @@ from edgenas.devices.kit import read_manifest
 from edgenas.errors import UsageError
 from edgenas.system.file_index import forget
 from edgenas.system.progress import Reporter
-from edgenas.system.run_folder import is_run, write_artefact
+from edgenas.system.run_folder import RunFolder, is_run, write_artefact
 from edgenas.workflows.given import Given
 from edgenas.workflows.kept_table import read_kept_table
 from edgenas.workflows.moved import reopened
@@ -21,8 +21,7 @@ from edgenas.workflows.result import Result
 from edgenas.workflows.search import search
 from edgenas.workflows.source_run import SOURCE
 from edgenas.workflows.specialize import specialize
-from edgenas.workflows.stages.artefacts import Confirmed, Figure
-from edgenas.workflows.stages.deliver import CONFIRMED
+from edgenas.workflows.stages.artefacts import CONFIRMED, Confirmed, Figure
 
 
 def confirm(
@@ -47,7 +46,7 @@ def confirm(
     Raises:
         TableError: the results cannot be trusted, or are of other models, another device or runtime.
         NoisyMachine: a figure repeats too badly; measure again.
-        UsageError: the folder holds no run, or one that was for this machine.
+        UsageError: the folder holds no run, one that was for this machine, or one that is under way.
     """
     if not is_run(run_folder):
         raise UsageError(f"--bundle {run_folder}: there is no run of a search")
@@ -57,7 +56,11 @@ def confirm(
         raise UsageError(f"{run_folder}: searched for this machine, where its models were measured already")
     timings = finalist_timings(found, run_folder, read_kept_table(run_folder / "table.csv"))
     # From here on, the run is one that was interrupted before its choice: resuming it ends it by these figures.
-    _keep(run_folder, timings)
+    run = RunFolder(run_folder, resume=True)
+    try:
+        _keep(run_folder, timings)
+    finally:
+        run.unlock()
     if (run_folder / SOURCE).is_dir():
         return specialize(config, None, reporter, given=given)
     return search(config, reporter, given=given)

@@ -7,10 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from edgenas.errors import CheckpointError, UsageError
-from edgenas.nn.auxiliary import network_state
-from edgenas.nn.network import Network
-from edgenas.system.checkpoint import State, check_identity, load_kept, load_weights, understood
+from edgenas.errors import UsageError
 from edgenas.system.file_index import write_atomically
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import is_kept, read_artefact
@@ -22,6 +19,7 @@ from edgenas.workflows.result import Result
 from edgenas.workflows.setup import plain_task, run_in
 from edgenas.workflows.stages.codes import BEHIND, task_of, trained_codes
 from edgenas.workflows.stages.files import onnx_file
+from edgenas.workflows.trained_networks import trained_finalist
 
 
 def export(
@@ -69,27 +67,12 @@ def export(
             with objects_again():
                 task = plain_task(config, given or Given(), ctx.reporter, run_folder)
             task, trained = task_of(task, chosen)
-            network = Network(task.space.graph(trained))
-            path = run_folder / f"finalist-{number}.pt"
-            payload = load_kept(path)
-            _check_trained(payload, task.space.code(trained), path)
-            with understood(path):
-                load_weights(network, network_state(payload["module"]), path)
+            network = trained_finalist(run_folder, number, trained, task)
             rejected = run_folder / f"finalist-{number}.onnx.rejected"
-            model = onnx_file(task.data, network.eval(), rejected, dynamic_batch=dynamic_batch)
+            model = onnx_file(task.data, network, rejected, dynamic_batch=dynamic_batch)
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, model)
     return out
-
-
-def _check_trained(payload: State, code: str, path: Path) -> None:
-    """Check that a checkpoint is of an architecture, and of the end of its training."""
-    check_identity(path, payload, {"arch": code})
-    with understood(path):
-        step = int(payload["step"])
-        steps = int(payload.get("steps", step))  # those of earlier versions do not say it
-    if step < steps:
-        raise CheckpointError(f"{path}: trained for {step} of {steps} steps; go on with --resume, and export it then")
 
 
 def _winner(run_folder: Path, codes: Sequence[str]) -> str:

@@ -21,8 +21,10 @@ from edgenas.exploration.feasible import Archive, new_samples, repaired_samples
 from edgenas.exploration.problem import Problem
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
+from edgenas.system.file_index import State, state_of
 from edgenas.system.progress import Reporter
-from edgenas.system.run_folder import is_kept, read_artefact, write_artefact
+from edgenas.system.run_folder import RunFolder, is_kept, read_artefact, write_artefact
+from edgenas.workflows.config import read_run
 from edgenas.workflows.given import Given
 from edgenas.workflows.stages.alone import alone_settings, trained_alone
 from edgenas.workflows.stages.artefacts import Losses
@@ -90,9 +92,25 @@ def ranking(
         moved: settings that may have changed since: where the data is, where networks are trained.
 
     Raises:
-        UsageError: the folder holds no run with trained shared weights.
+        UsageError: the folder holds no run with trained shared weights, or another process works in it.
         BudgetError: fewer than three networks are within the budget.
     """
+    read_run(folder)  # it raises where no run is, before the folder is locked, as what is found is written into it
+    run = RunFolder(folder, resume=True)
+    try:
+        return _ranking(folder, reporter, networks, epochs, given, moved)
+    finally:
+        run.unlock()
+
+
+def _ranking(
+    folder: Path,
+    reporter: Reporter,
+    networks: int,
+    epochs: int | None,
+    given: Given | None,
+    moved: Mapping[str, Any],
+) -> Ranking:
     with reporter.stage("open the run"):
         source = open_trained_run(folder, reporter, given, moved)
     priced, evaluator = source.priced, source.evaluator()
@@ -173,10 +191,13 @@ def _replacement_losses(folder: Path, space: SearchSpace, archs: Sequence[Arch])
 
 
 def _stand_alone_accuracy(folder: Path, trainer: Callable[[Arch], float], code: str, arch: Arch, epochs: int) -> float:
-    """The accuracy of one network trained by itself: from the run's folder, or trained now and written there."""
+    """The accuracy of one network trained by itself: from the run's folder, or trained now and written there.
+
+    Nothing else is made from the file: one that is damaged or gone is begun again.
+    """
     name = f"ranking-{epochs}-epochs"
-    is_there = is_kept(folder, name)
-    known = dict(read_artefact(folder, name, StandAlone).accuracy) if is_there else {}
+    is_whole = state_of(folder / f"{name}.json") is State.WHOLE
+    known = dict(read_artefact(folder, name, StandAlone).accuracy) if is_whole else {}
     if code not in known:
         known[code] = trainer(arch)
         write_artefact(folder, name, StandAlone(known))  # after each, as the next one may be interrupted

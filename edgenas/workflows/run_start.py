@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
+from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgenas.errors import BudgetError, DataError, Interrupted, UsageError
 from edgenas.system import distributed
-from edgenas.system.file_index import INDEX, check, write_kept
+from edgenas.system.file_index import GUARDED, INDEX, begin, check, note, write_kept
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, SECONDS, is_run, write_format
+from edgenas.system.text import shortened
 from edgenas.workflows.config import OF_START, Config, make_config, read_run
 from edgenas.workflows.context import Context
 from edgenas.workflows.moved import check_same
@@ -41,11 +43,26 @@ MOVABLE = "cache"  # kept, so that a resumed run finds its decoded pictures; it 
 DATA = "data"  # artefact: what the images are
 ARCH = "arch"  # artefact: which architecture `edgenas train` trains
 REFUSALS = (BudgetError, DataError, UsageError)  # the same start would be refused again
+# What a run writes before it trains anything, by pattern: all that there is of one that was refused, the index last.
+FIRST_FILES = (
+    *(CONFIG, FORMAT_FILE, SECONDS, "device-*.csv", f"{SPREAD}.csv", *REUSED, "source", "source.new"),
+    *(f"{name}.json" for name in (MINIMUM, ORIGIN, ARCH, DATA, "source")),
+    INDEX,
+)
+# And what it writes later. Where one of these is before a run begins, it is somebody's own.
+TRAININGS = ("supernet", "teacher", "whole", "paths", "bilevel", "finalist-*", "fold-*")
+RUN_FILES = (
+    *(*FIRST_FILES, "trials.jsonl", "search.pt*", "finalist-*.onnx", "finalists*.json"),
+    *(f"{name}{ending}" for name in TRAININGS for ending in (".pt*", "-plan.json", "-memory.json")),
+    *("exported-*.json", "measured-*.json", "folds-*.json", "ranking-*.json"),
+    *("replacement.json", "confirmed.json", "test.json", "report.json", "result.json"),
+    *("model.onnx", "model.int8.onnx", "manifest.json", "golden.npz", "pictures.npz", "labels.txt", "MODEL_CARD.md"),
+)
 
 
 @contextmanager
 def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], None]) -> Iterator[None]:
-    """Leave the folder free for another run if this one ends before there is anything to go on with.
+    """Begin a run, and leave the folder as it was if this one ends before there is anything to go on with.
 
     What was measured before the disk or the device failed is kept, and so is the run: `--resume` goes on from there.
 
@@ -53,23 +70,57 @@ def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], 
         config: says whether the run is a resumed one.
         ctx: with the folder.
         forget: removes what else was put into the folder.
+
+    Raises:
+        UsageError: in the folder of a new run is a file that this would write over.
     """
+    folder = ctx.folder.path
+    if not config.resume:
+        distributed.first(lambda: _make_room(folder))
     try:
         yield
     except Interrupted:
         raise
     except Exception as error:  # a space or a network of one's own may raise anything
-        folder = ctx.folder.path
         measured = (folder / name for name in (f"{MINIMUM}.json", f"{SPREAD}.csv", *REUSED))
         has_work = config.reuse is None and any(path.exists() for path in measured)
         # What an earlier run has kept here is not this one's to remove.
-        if not config.resume and (isinstance(error, REFUSALS) or not has_work):
-            tables = (path.name for path in folder.glob("device-*.csv"))
-            records = (f"{name}.json" for name in (MINIMUM, ORIGIN, ARCH, DATA))
-            for name in (INDEX, CONFIG, FORMAT_FILE, SECONDS, *records, f"{SPREAD}.csv", *REUSED, *tables):
-                (folder / name).unlink(missing_ok=True)
+        if ctx.folder.writes and not config.resume and (isinstance(error, REFUSALS) or not has_work):
+            _clear(folder)
             forget(folder)
         raise
+
+
+def _make_room(folder: Path) -> None:
+    """Begin the index of a new run, which says from here on that what it writes is its own.
+
+    A folder with an index and no run is one in which another start was killed: what that left goes.
+
+    Raises:
+        UsageError: something of the name of a run's file is there.
+    """
+    if (folder / INDEX).exists():
+        _clear(folder)
+    there = (path.name for path in sorted(folder.iterdir()))
+    names = [name for name in there if any(fnmatch(name, pattern) for pattern in RUN_FILES)]
+    if names:
+        raise UsageError(
+            f"{folder} holds no run, and {shortened(names[0])} is there, which a run would write over; choose another "
+            "--output"
+        )
+    begin(folder)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a run writes before it trains; where it is killed meanwhile, the next start goes on with that."""
+    with suppress(OSError):  # the disk may be full
+        begin(folder)
+    for pattern in FIRST_FILES:
+        for path in folder.glob(pattern):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def keep_data(task: Task, ctx: Context) -> None:
@@ -123,3 +174,5 @@ def _reuse(source: Path, folder: Path) -> None:
         check(source / name)
         if (source / name).exists():
             shutil.copyfile(source / name, folder / name)
+            if not name.endswith(GUARDED):
+                note(folder / name)

@@ -111,7 +111,6 @@ def take_over(source: Path, folder: Path) -> None:
     origin = nested if nested.is_dir() else source
     names = kept_files(origin, begun_with(origin))
     new = folder / f"{SOURCE}.new"
-    forget(folder)  # of an attempt that was killed here
     copy_files(origin, new, names)
     os.replace(new, folder / SOURCE)
     write_artefact(folder, SOURCE, Source(source.resolve().name))

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import torch
 
+from edgenas.errors import CheckpointError
 from edgenas.graph.graph import Arch
 from edgenas.nn.auxiliary import network_state
 from edgenas.nn.network import Network
@@ -17,7 +18,7 @@ from edgenas.system.run_folder import is_kept, read_artefact
 from edgenas.training.distillation import Teacher
 from edgenas.workflows.pretrained import teacher_space
 from edgenas.workflows.result import Result
-from edgenas.workflows.source_run import FINALISTS, TEACHER
+from edgenas.workflows.source_run import FINALISTS, SOURCE, TEACHER
 from edgenas.workflows.task import Task
 
 Networks: TypeAlias = "dict[Arch, Network]"
@@ -52,6 +53,45 @@ def trained_networks(folder: Path, space: SearchSpace, trained: SearchSpace, dev
     delivered = read_artefact(folder, "result", Result).arch
     # False sorts before True: the delivered one is first, and the others keep their order.
     return {arch: found[arch] for arch in sorted(found, key=lambda arch: space.code(arch) != delivered)}
+
+
+def trained_finalist(folder: Path, number: int, arch: Arch, task: Task) -> Network:
+    """Return a finalist, in evaluation mode, with the weights of the end of its training.
+
+    Args:
+        folder: of the run.
+        number: of the finalist.
+        arch: of the finalist.
+        task: of the finalist.
+
+    Raises:
+        CheckpointError: the weights are damaged, another version's or architecture's, or not yet those of the end.
+    """
+    path = _checkpoint(folder, number, arch, task)
+    payload = checkpoint.load_kept(path)
+    checkpoint.check_identity(path, payload, {"arch": task.space.code(arch)})
+    with checkpoint.understood(path):
+        step = int(payload["step"])
+        steps = int(payload.get("steps", step))  # those of earlier versions do not say it
+    if step < steps:
+        raise CheckpointError(f"{path}: trained for {step} of {steps} steps; go on with --resume, and export it then")
+    network = Network(task.space.graph(arch))
+    with checkpoint.understood(path):
+        checkpoint.load_weights(network, network_state(payload["module"]), path)
+    return network.eval()
+
+
+def _checkpoint(folder: Path, number: int, arch: Arch, task: Task) -> Path:
+    """The file of a finalist's weights; one that a run has taken as it was lies with those whose weights it uses."""
+    path = folder / f"finalist-{number}.pt"
+    if task.config.final_epochs or path.exists() or checkpoint.previous(path).exists():
+        return path
+    for kept in sorted((folder / SOURCE).glob(FINALISTS)):
+        identity = checkpoint.load(kept).get("identity", {})
+        with checkpoint.understood(kept):
+            if identity["space"] == task.space.spec and task.space.parse(identity["arch"]) == arch:
+                return kept
+    return path
 
 
 def trained_teacher(folder: Path, task: Task) -> Teacher | None:

@@ -14,6 +14,7 @@ from edgenas.system.file_index import (
     INDEX,
     State,
     adopt,
+    begin,
     check,
     forget,
     note,
@@ -92,6 +93,43 @@ def test_killed_while_a_file_is_written_it_is_the_old_or_the_new_one(folder, mon
     assert read_kept(path) == b"old"
     write_kept(path, b"new")
     assert read_kept(path) == b"new"
+
+
+@pytest.mark.parametrize("killed_in", ["file", "index"])
+def test_killed_while_it_is_written_first_a_file_is_new(folder, monkeypatch, killed_in):
+    path = folder / "a.json"
+    write, left = file_index.write_atomically, iter([killed_in == "file", True])
+
+    def killed(path, content):
+        if next(left):
+            raise KeyboardInterrupt
+        write(path, content)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(file_index, "write_atomically", killed)
+        write_kept(path, b"1")
+    assert state_of(path) is State.NEW
+    write_kept(path, b"2")
+    assert read_kept(path) == b"2"
+
+
+def test_killed_while_it_is_forgotten_a_file_is_new(folder, monkeypatch):
+    path = folder / "a.json"
+    write_kept(path, b"1")
+
+    def killed(path, missing_ok):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "unlink", killed)
+        forget(path)
+    assert state_of(path) is State.NEW
+
+
+def test_an_index_is_begun_with_nothing(tmp_path):
+    (tmp_path / "mine.json").write_bytes(b"1")
+    begin(tmp_path)
+    assert json.loads((tmp_path / INDEX).read_text())["files"] == {}
 
 
 def test_a_folder_or_a_loop_in_the_place_of_a_file_is_damage(folder):

@@ -31,6 +31,18 @@ else:
     print("taken", flush=True)
 sys.stdin.readline()
 """
+# Takes the lock, and leaves a child that outlives it.
+FORK = """
+import os, pathlib, sys, time
+from edgenas.system.folder_lock import FolderLock
+lock = FolderLock(pathlib.Path(sys.argv[1]))
+child = os.fork()
+if child == 0:
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+    os._exit(0)
+os.kill(os.getpid(), 9)
+"""
 DRIVES = pytest.mark.parametrize("drive", ["flock", "file"])
 
 
@@ -89,6 +101,29 @@ def test_what_a_killed_process_held_is_taken_over_by_one(drive, tmp_path):
         assert [process.stdout.readline() for process in starting].count("taken\n") == 1
 
 
+def test_what_a_worker_of_a_killed_process_has_is_no_lock(tmp_path):
+    owner = subprocess.Popen([sys.executable, "-c", FORK, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    child = int(owner.stdout.readline())
+    try:
+        owner.wait()
+        again = FolderLock(tmp_path)
+        assert str(owner.pid) in again.notice
+        again.release()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        owner.communicate()
+
+
+def test_a_released_folder_is_free_whoever_has_the_descriptor(tmp_path):
+    lock = FolderLock(tmp_path)
+    copy = os.dup(lock._descriptor)
+    try:
+        lock.release()
+        FolderLock(tmp_path).release()
+    finally:
+        os.close(copy)
+
+
 def test_who_holds_a_folder_is_named_and_who_held_it_noticed(tmp_path):
     lock = FolderLock(tmp_path)
     assert lock.notice is None and json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
@@ -100,6 +135,17 @@ def test_who_holds_a_folder_is_named_and_who_held_it_noticed(tmp_path):
     again = FolderLock(tmp_path)
     assert again.notice == f"{LOCK} of process 4000000, which is gone, was taken over"
     again.release()
+
+
+def test_with_locks_of_one_host_another_hosts_file_is_respected(tmp_path):
+    (tmp_path / LOCK).write_text(json.dumps({"pid": 1, "host": platform.node() + "x", "started": "1"}))
+    before = (tmp_path / LOCK).read_bytes()
+    for _ in range(2):  # the refusal itself leaves nothing locked
+        with pytest.raises(UsageError, match=f"process 1 on .*x works in it; wait for it, or remove {LOCK}"):
+            FolderLock(tmp_path)
+    assert (tmp_path / LOCK).read_bytes() == before
+    (tmp_path / LOCK).unlink()
+    FolderLock(tmp_path).release()
 
 
 def test_without_locks_another_hosts_file_is_respected(tmp_path, no_locks):
@@ -130,4 +176,9 @@ def test_a_folder_that_cannot_be_locked(tmp_path):
 def test_a_process_is_known_by_when_it_began():
     here = Owner.here()
     assert not here.is_gone
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as ended:
+        started = Owner(ended.pid, here.host, folder_lock._start_ticks(ended.pid))
+        ended.stdin.close()
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert started.started is not None and started.is_gone, "its parent has not asked for its end yet"
     assert Owner(here.pid, here.host, "0").is_gone and not Owner(here.pid, here.host + "x", "0").is_gone

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
+from edgenas.errors import CheckpointError, DamagedRun, EnvironmentFault, UsageError
 from edgenas.system import run_folder
-from edgenas.system.file_index import write_kept
+from edgenas.system.file_index import INDEX, write_kept
 from edgenas.system.run_folder import (
     CONFIG,
     FORMAT,
@@ -94,6 +94,16 @@ def test_a_run_is_not_begun_over_another(tmp_path):
     with pytest.raises(UsageError, match="--resume"):
         RunFolder(tmp_path, resume=False)
     RunFolder(tmp_path, resume=True)
+
+
+def test_an_index_that_is_no_runs_is_somebodys_own(tmp_path):
+    (tmp_path / INDEX).write_text("[]")
+    with pytest.raises(UsageError, match=f"{INDEX} is there, and is not a run's; choose another --output") as caught:
+        RunFolder(tmp_path, resume=False)
+    assert caught.value.exit_code == 2 and [path.name for path in tmp_path.iterdir()] == [INDEX]
+    (tmp_path / CONFIG).write_text("")
+    with pytest.raises(DamagedRun, match=f"{INDEX} is damaged"):
+        RunFolder(tmp_path, resume=False)
 
 
 def test_a_file_in_the_way(tmp_path):

@@ -111,6 +111,14 @@ def test_sums_of_gradients_need_memory_too():
     assert choose(step, 16, 2, step.of(8)).images == 4
 
 
+@pytest.mark.parametrize("images", [32, 16, 5])
+def test_the_record_of_smaller_micro_batches_says_what_those_need(images):
+    step = StepMemory(10**6, 10**8)
+    record = choose(step, 64, 2, step.of(64, 2))
+    assert record.of(images).needed_bytes == step.of(images, 2 * -(-64 // images)) < record.needed_bytes
+    assert MicroBatch(64, 10**9, 10**9).of(32) == MicroBatch(32, 10**9, 10**9), "an earlier version's"
+
+
 def test_where_memory_suffices_nothing_changes(free):
     ghosts = split_batch(16, None)
     module = plain()
@@ -205,7 +213,9 @@ def test_a_gpu_that_runs_out_of_memory_computes_half_of_each_batch_at_once(image
     for a, b in zip(*(state.values() for state in found), strict=True):
         torch.testing.assert_close(a, b)
     assert any("8: the GPU has no memory for 16 images at once; 8 are computed" in line for line in lines)
-    assert json.loads((tmp_path / "8-memory.json").read_text())["images"] == 8
+    record = memory.read_artefact(tmp_path, "8-memory", MicroBatch)
+    assert record.images == 8 and record.parts == 2
+    assert record.needed_bytes == record.step.of(8, 2) == choose(record.step, 16, 1, record.step.of(8, 2)).needed_bytes
     module = plain()
     with pytest.raises(TooLarge, match="no memory for 8 images at once"):
         gradients = of_a_gpu_with_room_for(4, module, settings)

@@ -196,7 +196,7 @@ def test_without_resume_an_earlier_run_decides_nothing(tmp_path):
 
 def test_a_run_folder_does_not_say_where_a_run_works(tmp_path):
     write_format(tmp_path, "1")
-    write_kept(tmp_path / "config.toml", b'budget_ms = 5.0\nray = "foreign.example:10001"\nworkers = 9\n')
+    write_kept(tmp_path / "config.toml", b'budget_ms = 5.0\nray = "foreign.example:10001"\nwait_minutes = 9\n')
     assert read_run(tmp_path) == {"budget_ms": 5.0}
 
 

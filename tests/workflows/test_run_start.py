@@ -1,13 +1,17 @@
 """A run's configuration is kept, and a refused run leaves its folder free."""
 
+import json
+from fnmatch import fnmatch
+
 import pytest
 
 from edgenas.errors import BudgetError, EnvironmentFault, Interrupted, UsageError
+from edgenas.system.file_index import GUARDED, INDEX, State, begin, state_of
 from edgenas.system.progress import SilentReporter
 from edgenas.system.run_folder import CONFIG, check_format
 from edgenas.workflows.config import make_config
 from edgenas.workflows.context import never
-from edgenas.workflows.run_start import SPREAD, keep_config, roll_back_if_refused
+from edgenas.workflows.run_start import REUSED, RUN_FILES, SPREAD, keep_config, roll_back_if_refused
 from edgenas.workflows.setup import run_in
 
 OTHERS = [
@@ -74,6 +78,56 @@ def test_a_folder_that_was_there_stays(tmp_path):
             keep_config(config, ctx)
             raise BudgetError("nothing fits")
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def contents(folder):
+    return {path.relative_to(folder): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    "name", ["bounds.json", "source/main.py", "device-1.csv", "model.onnx", "finalist-0.pt", "report.json"]
+)
+def test_a_run_is_not_begun_where_it_would_write_over_somebodys_file(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    before = contents(tmp_path)
+    config = make_config({"budget_ms": 1, "output": tmp_path})
+    with run_in(config, SilentReporter(), never) as ctx:
+        with pytest.raises(UsageError, match=f"{name.partition('/')[0]} is there, which a run would write over"):
+            with roll_back_if_refused(config, ctx, lambda folder: None):
+                keep_config(config, ctx)
+    assert contents(tmp_path) == before
+
+
+def test_every_file_of_a_run_has_a_name_that_is_known_to_be_a_runs(searched):
+    names = [path.name for path in searched.iterdir()]
+    assert [name for name in names if not any(fnmatch(name, pattern) for pattern in RUN_FILES)] == []
+
+
+def test_what_a_killed_start_has_left_goes_and_nothing_else(tmp_path):
+    (tmp_path / "notes.json").write_text("mine")
+    before = contents(tmp_path)
+    begin(tmp_path)
+    (tmp_path / "source.new").mkdir()
+    for name in ("source.new/supernet.pt", "supernet.pt", "bounds.json", CONFIG):
+        (tmp_path / name).write_text("of the killed one")
+    config = make_config({"budget_ms": 1, "output": tmp_path})
+    with pytest.raises(BudgetError), run_in(config, SilentReporter(), never) as ctx:
+        with roll_back_if_refused(config, ctx, lambda folder: None):
+            assert {path.name for path in tmp_path.iterdir()} == {"notes.json", INDEX, "run.lock"}
+            raise BudgetError("nothing fits")
+    assert contents(tmp_path) == before
+
+
+def test_of_what_is_there_a_new_run_takes_over_what_it_reuses_alone(searched, tmp_path):
+    (tmp_path / "notes.json").write_text("mine")
+    config = make_config({"budget_ms": 1, "output": tmp_path, "reuse": searched})
+    with run_in(config, SilentReporter(), never) as ctx, roll_back_if_refused(config, ctx, lambda folder: None):
+        keep_config(config, ctx)
+    copied = [name for name in REUSED if (searched / name).exists() and not name.endswith(GUARDED)]
+    assert set(json.loads((tmp_path / INDEX).read_text())["files"]) == {*copied, CONFIG, "format.json"}
+    assert copied and {state_of(tmp_path / name) for name in copied} == {State.WHOLE}
+    assert state_of(tmp_path / "notes.json") is State.NEW
 
 
 @pytest.mark.parametrize(

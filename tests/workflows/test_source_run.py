@@ -3,6 +3,7 @@
 import pytest
 
 from edgenas.errors import UsageError
+from edgenas.system.file_index import INDEX
 from edgenas.workflows.source_run import SOURCE, begun_with, forget, kept_files, same_table, take_over
 from edgenas.workflows.task import Device
 
@@ -10,7 +11,7 @@ from edgenas.workflows.task import Device
 def test_all_of_it_or_nothing(searched, tmp_path):
     take_over(searched, tmp_path)
     kept = {path.name for path in (tmp_path / SOURCE).iterdir()}
-    assert kept == set(kept_files(searched, begun_with(searched)))
+    assert kept == {*kept_files(searched, begun_with(searched)), INDEX}
     assert (tmp_path / f"{SOURCE}.json").exists()
     forget(tmp_path)
     assert not list(tmp_path.iterdir())

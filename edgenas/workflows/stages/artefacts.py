@@ -63,6 +63,7 @@ class AttainableMinimum:
 
 
 IMPORTANCE = "importance"  # name of the artefact
+CONFIRMED = "confirmed"  # likewise: what a kit measured of the finalists on a device that is not this machine
 
 
 @dataclass(frozen=True)

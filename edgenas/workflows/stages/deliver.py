@@ -19,6 +19,7 @@ from edgenas.system.run_folder import is_kept, read_artefact
 from edgenas.training.train import evaluate
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import (
+    CONFIRMED,
     Confirmed,
     Exported,
     Figure,
@@ -40,8 +41,6 @@ from edgenas.workflows.stages.finalists import Finalist
 from edgenas.workflows.stages.folds import by_folds, need_folds
 from edgenas.workflows.stages.verdict import PRECISIONS, measure, verdict
 from edgenas.workflows.task import Priced
-
-CONFIRMED = "confirmed"  # artefact: what a kit measured of the finalists on a device that is not this machine
 
 
 @dataclass(frozen=True)

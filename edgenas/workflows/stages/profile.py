@@ -16,6 +16,7 @@ from edgenas.latency.registry import device_table
 from edgenas.latency.table import LatencyTable, write_table
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import distinct_nodes, sample
+from edgenas.system.file_index import State, state_of
 from edgenas.workflows.context import Context
 from edgenas.workflows.kept_table import keep_table, read_kept_table
 from edgenas.workflows.task import Device, Task, costs_by
@@ -42,7 +43,8 @@ def known_table(task: Task, ctx: Context) -> LatencyTable | None:
         if doubt := table.header.get("doubt"):
             ctx.reporter.log(f"the table {name} is doubtful: {doubt}")
         return table
-    return read_for(device, ctx, "table") if (ctx.folder.path / "table.csv").exists() else None
+    # One that is there without a hash was cut off by a crash, and one that is gone is not measured again unsaid.
+    return None if state_of(ctx.folder.path / "table.csv") is State.NEW else read_for(device, ctx, "table")
 
 
 def profile_spread(task: Task, ctx: Context) -> LatencyTable:
