@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenas.api.arguments import beside_run
 from edgenas.api.measure import config_and_space
 from edgenas.graph.ops import Shape
 from edgenas.spaces.build import build_space
@@ -18,8 +17,7 @@ from edgenas.workflows.named import name_plugins
 if TYPE_CHECKING:
     from edgenas.latency.table import LatencyTable
     from edgenas.system.records import Json
-    from edgenas.workflows.given import DataLike, SpaceLike, StrategyLike
-    from edgenas.workflows.result import Result
+    from edgenas.workflows.given import SpaceLike
 
 
 def kit(
@@ -138,54 +136,6 @@ def ingest(
 
     config = _scope(space, pretrained=pretrained, weights=weights, data=data, image_size=image_size, download=download)
     return run(Path(results), kit=_path(kit), out=_path(out), config=config)
-
-
-def confirm(
-    results: str | os.PathLike[str],
-    run: str | os.PathLike[str],
-    *,
-    kit: str | os.PathLike[str] | None = None,
-    data: DataLike | None = None,
-    space: SpaceLike | None = None,
-    data_root: str | os.PathLike[str] | None = None,
-    cache: str | os.PathLike[str] | None = None,
-    image_size: int | None = None,
-    pretrained: str | None = None,
-    weights: str | os.PathLike[str] | None = None,
-    download: bool | None = None,
-    train_device: str | None = None,
-    strategy: StrategyLike | None = None,
-    evaluator: str | None = None,
-    runtime: str | None = None,
-    progress: bool = False,
-) -> Result:
-    """Take what a kit measured of a run's finalists on its device, and deliver by it, as `edgenas ingest --bundle`.
-
-    Args:
-        results: what the kit wrote on the device.
-        run: folder of the run whose finalists they are.
-        kit: the kit, to check that nothing of it was changed.
-        data, space: the objects that the run was given, if it was given objects; or where its images are now.
-        data_root, cache, image_size, pretrained, weights, download, train_device: as of `ranking`.
-        strategy, evaluator, runtime: as of `ranking`.
-        progress: whether stderr shows what is under way.
-
-    Raises:
-        OwnCode: the run is of a plugin of your own that is not named.
-        TableError: the results cannot be trusted, or are of other models, another device or runtime.
-        NoisyMachine: a figure repeats too badly; measure again.
-
-    >>> import edgenas
-    >>> edgenas.confirm("results.jsonl", "runs/nowhere")
-    Traceback (most recent call last):
-        ...
-    edgenas.errors.UsageError: --bundle runs/nowhere: there is no run of a search
-    """
-    given, moved = beside_run(locals(), "results", "run", "kit")  # while `locals` holds the arguments alone
-    from edgenas.workflows.confirm import confirm as confirm_run
-
-    reporter = make_reporter(quiet=not progress)
-    return confirm_run(Path(results), Path(run), reporter, kit=_path(kit), given=given, moved=moved)
 
 
 def adapt(

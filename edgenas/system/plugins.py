@@ -39,7 +39,10 @@ PARTS = {
     "spaces": ("base", "build", "images", "sampling"),
     "pretrained": ("base",),
     "data": ("base", "found", "from_arrays", "report", "view"),
-    "runtimes": ("base", "bench", "decide", "gaps", "host", "reference", "rounds", "summary", "timing", "waiting"),
+    "runtimes": (
+        *("base", "bench", "decide", "gaps", "host", "model_file", "reference", "rounds", "summary", "timing"),
+        "waiting",
+    ),
 }
 # Plugins from outside that a person has named in this process; of a file, where it is.
 _NAMED: set[tuple[str, str]] = set()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
+from edgenas.system import plugins
 from edgenas.system.run_folder import read_artefact
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
@@ -12,9 +14,9 @@ from edgenas.workflows.given import Given, StrategyBuilder
 from edgenas.workflows.kept_table import keep_table
 from edgenas.workflows.limits import device_of
 from edgenas.workflows.moved import ABOUT, MOVABLE
-from edgenas.workflows.named import own_files
-from edgenas.workflows.setup import make_task
-from edgenas.workflows.source_run import SOURCE, inherited, same_table
+from edgenas.workflows.named import is_same, own_files
+from edgenas.workflows.setup import make_task, output_path
+from edgenas.workflows.source_run import DEFAULTS, SOURCE, begun_with, inherited, same_table
 from edgenas.workflows.stages.artefacts import Source
 from edgenas.workflows.task import Task
 from edgenas.workflows.trained_run import open_trained_run
@@ -56,3 +58,20 @@ def inherit(
         task, limits=(*task.limits, *coverage.limits), costs=(*task.costs, *coverage.costs), inherited=coverage
     )
     return task, source.evaluator()
+
+
+def without_trainer(config: Config, given: Given, source: Path | None) -> tuple[Config, Given, StrategyBuilder | None]:
+    """Take out a strategy that trained the other run's weights: it is one's own, and named to open them.
+
+    Args:
+        config: of this run.
+        given: objects that stand for names of the configuration.
+        source: folder of the other run; None for a run that is resumed.
+    """
+    folder = output_path(config) if source is None else source
+    trained = begun_with(folder / SOURCE if (folder / SOURCE).is_dir() else folder)
+    is_own = config.strategy not in plugins.names("strategies")
+    if trained.evaluator != "shared" or not is_own or not is_same("strategy", trained.strategy, config.strategy):
+        return config, given, None
+    searching = begun_with(folder).strategy if source is None else DEFAULTS["strategy"]
+    return replace(config, strategy=searching), replace(given, strategy=None), given.strategy

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from edgenas.errors import UsageError
-from edgenas.system import distributed, plugins
+from edgenas.system import distributed
 from edgenas.system.progress import Reporter
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import never
-from edgenas.workflows.given import Given, StrategyBuilder, objects_again, options_of, strategy_of
-from edgenas.workflows.inherit import inherit
-from edgenas.workflows.named import is_same
+from edgenas.workflows.given import Given, objects_again, options_of, strategy_of
+from edgenas.workflows.inherit import inherit, without_trainer
 from edgenas.workflows.origin import keep_origin
 from edgenas.workflows.result import Result
 from edgenas.workflows.run_start import keep_config, roll_back_if_refused
 from edgenas.workflows.setup import checked_names, completed, output_path, run_in
-from edgenas.workflows.source_run import DEFAULTS, SOURCE, begun_with, forget, take_over
+from edgenas.workflows.source_run import SOURCE, forget, take_over
 from edgenas.workflows.stages.choice import deliver
 from edgenas.workflows.stages.explore import explore
 from edgenas.workflows.stages.pricing import profile
@@ -47,7 +45,7 @@ def specialize(
     given = given or Given()
     if config.resume and not (output_path(config) / SOURCE).is_dir():
         raise UsageError(f"--resume: {config.output} was begun by a search of its own; resume it with `edgenas search`")
-    config, given, trainer = _without_trainer(config, given, source)
+    config, given, trainer = without_trainer(config, given, source)
     kind = strategy_of(config, given)
     if kind.trains_weights:
         raise UsageError(f"--strategy {config.strategy}: it trains weights of its own; name one that trains none")
@@ -67,20 +65,3 @@ def specialize(
             strategy = kind.build(priced, ctx, options)
         study = explore(priced, evaluator, strategy, ctx)
         return deliver(priced, evaluator, strategy, study, ctx)
-
-
-def _without_trainer(config: Config, given: Given, source: Path | None) -> tuple[Config, Given, StrategyBuilder | None]:
-    """Take out a strategy that trained the other run's weights: it is one's own, and named to open them.
-
-    Args:
-        config: of this run.
-        given: objects that stand for names of the configuration.
-        source: folder of the other run; None for a run that is resumed.
-    """
-    folder = output_path(config) if source is None else source
-    trained = begun_with(folder / SOURCE if (folder / SOURCE).is_dir() else folder)
-    is_own = config.strategy not in plugins.names("strategies")
-    if trained.evaluator != "shared" or not is_own or not is_same("strategy", trained.strategy, config.strategy):
-        return config, given, None
-    searching = begun_with(folder).strategy if source is None else DEFAULTS["strategy"]
-    return replace(config, strategy=searching), replace(given, strategy=None), given.strategy

@@ -15,7 +15,8 @@ from onnx import TensorProto, helper
 from edgenas.errors import DataError, EnvironmentFault, NoisyMachine, OwnCode, UnknownName, UsageError
 from edgenas.runtimes import bench as bench_module
 from edgenas.runtimes.base import Port
-from edgenas.runtimes.bench import Bench, bench, bench_in_fresh_process, read_model
+from edgenas.runtimes.bench import Bench, bench, bench_in_fresh_process
+from edgenas.runtimes.model_file import read_model
 from edgenas.runtimes.reference import reference_model
 from edgenas.runtimes.summary import Timing
 from edgenas.runtimes.timing import TooNoisy
