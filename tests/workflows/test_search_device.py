@@ -186,7 +186,7 @@ def test_unfinished_times_are_refused(finished, results, any_noise, tmp_path):
     head, *lines = results.read_text().splitlines()
     path = tmp_path / "begun.jsonl"
     path.write_text("\n".join([head, *(line for line in lines if json.loads(line)["slot"] < 20)]) + "\n")
-    with pytest.raises(TableError, match="not finished"):
+    with pytest.warns(UserWarning, match="20 of 24 rounds"), pytest.raises(TableError, match="not finished"):
         confirm(path, finished[0], SilentReporter())
 
 
