@@ -245,7 +245,7 @@ def _tell(lost: Sequence[tuple[NetRow, UsageError]], count: int) -> None:
     few = ", ".join(f"{net.spec} {net.code}" for net, _ in lost[:MOST_NAMED])
     more = ", ..." if len(lost) > MOST_NAMED else ""
     reasons = "; ".join(dict.fromkeys(str(error) for _, error in lost[:MOST_NAMED]))
-    text = f"{len(lost)} of {len(lost) + count} networks of the table correct nothing: {few}{more} ({reasons})"
+    text = f"{len(lost)} of {len(lost) + count} networks of the table are not used: {few}{more} ({reasons})"
     warnings.warn(printable(text), stacklevel=3)
 
 

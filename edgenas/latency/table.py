@@ -223,7 +223,7 @@ def write_table(path: Path, table: LatencyTable) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w", encoding="utf-8", newline="") as file:
-            for name, value in {**table.header, ROWS: len(table.ops) + len(table.nets)}.items():
+            for name, value in {**table.header, ROWS: f"{len(table.ops) + len(table.nets)}"}.items():
                 file.write(f"# {name}: {value}\n")
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)

@@ -122,7 +122,7 @@ def test_training_rows_are_the_networks_of_the_space_that_can_be_priced(space, t
     assert training_rows(Prices(table), "chain") == ([], [])
     strange = [NetRow(spec, "0" * 46, 1, 1, 1) for spec in ("mbconv 3x32 10", "mbconv 3x500x500 10", "other 1x1x1 1")]
     strange.append(NetRow("mbconv 3x32x32 10", "zz", 1, 1, 1))  # of another version of the space
-    with pytest.warns(UserWarning, match=r"3 of 103 networks of the table correct nothing: mbconv 3x32 10 000.*zz"):
+    with pytest.warns(UserWarning, match=r"3 of 103 networks of the table are not used: mbconv 3x32 10 000.*zz"):
         assert len(training_rows(Prices(replace(table, nets=(*table.nets, *strange))), "mbconv")[1]) == 100
     key = space.graph(space.parse(table.nets[0].code)).output.key
     assert 0 < len(training_rows(Prices(without(table, key)), "mbconv")[1]) < 100

@@ -55,7 +55,7 @@ def test_files_are_corrected_by_networks_of_ones_own_space_once_it_is_named(tmp_
     model = tmp_path / "model.onnx"
     model.write_bytes(random_model(SPACE.graph(ARCHS[0]), "fp32", np.random.default_rng(0)))
     config = make_config({"space": "deep/predicted_own.py"})
-    with pytest.warns(UserWarning, match="3 of 3 networks of the table correct nothing: predicted_own 3x8x8 4 100"):
+    with pytest.warns(UserWarning, match="3 of 3 networks of the table are not used: predicted_own 3x8x8 4 100"):
         _, (before,) = predict_files(make_config({}), [model], table=tmp_path / "own.csv")
     plugins.name_own("spaces", config.space)
     _, (after,) = predict_files(config, [model], table=tmp_path / "own.csv")
