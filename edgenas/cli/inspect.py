@@ -50,7 +50,7 @@ def run(arguments: Namespace) -> int:
         if arguments.html is not None:
             write_html(arguments.html, None, lines, None)
         if error.details and not arguments.json:
-            output.write_lines(error.details)
+            output.write_lines(map(text.printable, error.details))
         raise
     if arguments.html is not None:
         write_html(arguments.html, report, (), _folder(config))
@@ -75,7 +75,7 @@ def _text(report: DataReport) -> str:
         for name, counts in (*report.classes.items(), ("all", report.images))
     ]
     heads = ["class", *(f"{split} (drawn)" if split in report.drawn else split for split in SPLITS)]
-    lines = [text.table(heads, rows, right=range(1, 4)), "", *facts(report), *report.notices]
+    lines = [text.table(heads, rows, right=range(1, 4)), "", *map(text.printable, (*facts(report), *report.notices))]
     if report.left_out:
         lines += ["", f"{len(report.left_out):,} left out:"]
         few = [[text.printable(one.name), text.printable(one.reason)] for one in report.left_out[:SHOWN]]

@@ -60,7 +60,8 @@ def build(
     pictures = cached_pictures(root, files, side, photos)
     bad = pictures.unreadable
     listed_bad = [LeftOut(str(files[row].relative_to(root)), bad[row]) for row in sorted(bad)]
-    skipped = check_skipped([f"{name}: {why}" for name, why in listed_bad], len(files), strict=strict, where=str(root))
+    lines = [f"{one.name}: {one.reason}" for one in listed_bad]
+    skipped = check_skipped(lines, len(files), strict=strict, where=str(root))
     rows, labels, splits = _splits(root, listing, bad, validation_share, seed)
     view, seen = _view(pictures, photos)
     augment, mirrored = _augment(classes, photos)

@@ -54,7 +54,7 @@ def build(
     path = _find(root)
     arrays = _load(path)
     labels = np.atleast_1d(_one_of(arrays, ("label", "labels", "y"), path))
-    names = [str(name) for name in _list(arrays["classes"], "classes", path)] if "classes" in arrays else None
+    names = _texts(arrays["classes"], "classes", path) if "classes" in arrays else None
     if "blob" in arrays:
         pixels, bad = _decode_blobs(arrays, image_size, path)
     else:
@@ -115,6 +115,15 @@ def _list(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
     return array
 
 
+def _texts(array: NDArray[Any], name: str, path: Path) -> list[str]:
+    """Return a list of texts; byte strings are read as UTF-8."""
+    try:
+        items = _list(array, name, path).tolist()
+        return [item.decode() if isinstance(item, bytes) else str(item) for item in items]
+    except (ValueError, SystemError) as error:  # not UTF-8, or numbers that are no characters
+        raise DataError(f"{path}: {name} holds what is no text ({error}); write texts, or bytes of UTF-8") from error
+
+
 def _decode_blobs(arrays: dict[str, NDArray[Any]], size: int | None, path: Path) -> tuple[Pixels, dict[int, str]]:
     """Return the images (n, 3, H, W) that decode, and the reason by index of those that do not."""
     blob, length = arrays["blob"], arrays.get("length")
@@ -152,17 +161,16 @@ def _given_splits(arrays: dict[str, NDArray[Any]], total: int, keep: Rows, path:
         marks = _list(arrays["is_train"], "is_train", path)
         if marks.dtype != bool and not (np.issubdtype(marks.dtype, np.integer) and np.isin(marks, (0, 1)).all()):
             raise DataError(f"{path}: is_train is {marks.dtype}; give true or false, or 1 or 0, for each image")
-        names = np.where(marks.astype(bool), "train", "test")
+        names = ["train" if mark else "test" for mark in marks.tolist()]
     elif "split" in arrays:
-        names = _list(arrays["split"], "split", path).astype(str)
+        names = [name.lower() for name in _texts(arrays["split"], "split", path)]
     else:
-        names = np.full(total, "train")
-    names = np.char.lower(names)
-    unknown = sorted(set(names.tolist()) - SPLIT_NAMES.keys())
-    if unknown or names.shape != (total,):
-        named = f"unknown split {unknown[0]!r}" if unknown else f"{names.size} split marks for {total} images"
+        names = ["train"] * total
+    unknown = sorted(set(names) - SPLIT_NAMES.keys())
+    if unknown or len(names) != total:
+        named = f"unknown split {unknown[0]!r}" if unknown else f"{len(names)} split marks for {total} images"
         raise DataError(f"{path}: {named}; mark each image as train, validation or test")
-    plain = np.array([SPLIT_NAMES[name] for name in names.tolist()])[keep]
+    plain = np.array([SPLIT_NAMES[name] for name in names])[keep]
     if "train" not in plain:
         raise DataError(f"{path}: no training images; mark some as train")
     return {str(name): np.flatnonzero(plain == name) for name in np.unique(plain)}

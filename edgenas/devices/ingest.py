@@ -8,14 +8,23 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from edgenas.devices.manifest_check import MOST, check_entries, is_number
 from edgenas.devices.runner import CONDITIONS, kit_hash
 from edgenas.devices.table_check import check_header
 from edgenas.errors import DamagedTable, NoisyMachine, TableError
-from edgenas.latency.table import LARGEST_MS, NANOSECOND_MS, LatencyTable, NetRow, OpRow, hidden, net_of
+from edgenas.latency.table import (
+    LARGEST_MS,
+    NANOSECOND_MS,
+    LatencyTable,
+    NetRow,
+    OpRow,
+    check_numbers,
+    hidden,
+    net_of,
+)
 from edgenas.runtimes.base import Round
 from edgenas.runtimes.summary import Timing, repeat_error_of_table, summarise_rounds
 from edgenas.runtimes.timing import MIN_CLEAN_SHARE
@@ -26,8 +35,6 @@ from edgenas.system.text_file import Unreadable, read_text
 FEWEST_ROUNDS = 6
 # What the predictor itself promises; above, the rows say more of other programs than of the device.
 WORST_REPEAT_ERROR = 0.1
-TEXTS, COUNTS = ("kind", "precision", "id"), ("macs", "params", "bytes")  # of a probe
-MOST = 1e18  # of these: an exabyte, or the operations of a second on the fastest of computers
 LONGEST_LINE = 1 << 26  # characters: the first line holds the kit's manifest
 # The number of the first probe of every kit.
 REFERENCE = 0
@@ -109,17 +116,21 @@ def _begun(where: str, line: Json, before: Results | None, manifest: Json | None
     """Read a header line: the first, or that of a file appended to it, which must be of the same device and kit."""
     try:
         found = Results(dict(line["header"]), dict(manifest or line["manifest"]))
-        _check_entries(where, found.manifest)
+        check_entries(where, found.manifest)
         spoiled = kit_hash(found.manifest) != found.manifest["kit"]
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedTable(f"{where}: a header without {error}; pass the kit with --kit, or measure again") from error
-    if spoiled or line["kit"] != found.manifest["kit"]:
+    is_other = line["kit"] != found.manifest["kit"]
+    if spoiled or (is_other and manifest is None):
+        raise DamagedTable(f"{where}: the kit's manifest is not as it was made; copy the file, or the kit, again")
+    if is_other:
         raise TableError(f"{where}: measured with another kit than this; ingest it with its own, by --kit")
     for name in ("device", "runtime", "threads"):  # parts of the table's path
         if not _NAME.fullmatch(str(found.header.get(name, ""))):
             raise DamagedTable(f"{where}: {name} {found.header.get(name)!r} is no name; measure again with another")
     if found.header.get("unit") != "ms":
         raise DamagedTable(f"{where}: unit is {found.header.get('unit')!r}, expected ms")
+    check_numbers(where, {name: str(value) for name, value in found.header.items()})
     for name, value in found.header.items():
         if not f"{name}{value}".isprintable():
             raise DamagedTable(f"{where}: the header's {name!r} is {value!r}, which is no line of text")
@@ -134,33 +145,6 @@ def _begun(where: str, line: Json, before: Results | None, manifest: Json | None
     return before
 
 
-def _check_entries(where: str, manifest: Json) -> None:
-    """Check what the manifest says of its probes: each once, with texts and counts that may be."""
-    seen: set[tuple[str, ...]] = set()
-    probes = manifest["probes"]
-    if not isinstance(probes, list) or not all(isinstance(entry, dict) for entry in probes):
-        raise DamagedTable(f"{where}: the probes of its kit are no list of them; make the kit again")
-    for number, entry in enumerate(probes):
-        key = tuple(entry.get(name) for name in TEXTS)
-        texts = all(isinstance(text, str) and text.isprintable() for text in key)
-        counts = [entry[name] for name in COUNTS if name in entry or entry.get("kind") == "op"]
-        pairs = entry.get("pairs", [])
-        listed = isinstance(pairs, list) and all(isinstance(side, list) for side in pairs)
-        if not (texts and listed and key not in seen and all(map(_is_count, counts))):
-            raise DamagedTable(f"{where}: probe {number} of its kit is implausible, or there twice; make the kit again")
-        seen.add(key)
-
-
-def _is_number(value: object) -> bool:
-    """Tell whether a value is a number, and not one in a text."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_count(value: Any) -> bool:
-    """Tell whether a value is a number that can count something; some integers are too large for a float."""
-    return _is_number(value) and 0 <= value <= MOST
-
-
 def _add(where: str, line: Json, results: Results) -> None:
     """Add the figure of one probe in one round."""
     try:
@@ -173,7 +157,7 @@ def _add(where: str, line: Json, results: Results) -> None:
             results.failed[probe] = str(line["error"])
             return
         ms, runs, share = line["ms"], line["runs"], line["clean_share"]
-        if not all(map(_is_number, (runs, share, 0 if ms is None else ms))):
+        if not all(map(is_number, (runs, share, 0 if ms is None else ms))):
             raise TypeError("its figures are not all numbers")
         in_range = ms is None or NANOSECOND_MS <= ms <= LARGEST_MS  # a nanosecond is the least that a table holds
         plausible = in_kit and 0 <= number and 0 < runs <= MOST and 0 <= share <= 1 and in_range

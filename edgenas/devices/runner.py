@@ -99,9 +99,9 @@ def measure(kit: Path, options: argparse.Namespace, log: TextIO) -> Path:
     rounds = options.rounds or int(manifest.get("slots", ROUNDS))
     header = _header(manifest, options) | {"rounds": rounds}
     out = options.out or Path(f"results-{header['device']}-{header['threads']}t.jsonl")
-    measured = _read_measured(out, manifest["kit"], header)
     chosen = [i for i, probe in enumerate(manifest["probes"]) if _wanted(probe, options.precision)]
     try:
+        measured = _read_measured(out, manifest["kit"], header)
         with out.open("a", encoding="utf-8") as file:
             if not file.tell():
                 _append(file, [{"kit": manifest["kit"], "header": header, "manifest": manifest}])

@@ -22,11 +22,15 @@ from edgenas.system.text_file import Unreadable, read_text
 
 COLUMNS = ("kind", "key", "ms", "p90_ms", "runs", "macs", "params", "bytes")
 REQUIRED = ("unit", "device", "runtime", "threads", "precision")
+# Numbers in a header, from zero on; a table need not have them.
+FIGURES = ("repeat_error", "reference_ms", "adapted_margin", "unclean_margin", "empty_call_ms")
+MAY_BE_INFINITE = ("repeat_error", "reference_ms")  # where there were too few rounds to tell
 ROWS = "rows"  # of the header: how many there are, so that a file that was cut off is known
 # A larger figure is a slip of units, or of a damaged file.
 LARGEST_MS = 60_000.0
 # Of a space, as its `spec` has it: name, shape, classes.
 _SPEC = re.compile(r"\S+ \d{1,6}x\d{1,6}x\d{1,6} \d{1,6}", re.ASCII)
+_THREADS = re.compile(r"[1-9]\d{0,4}", re.ASCII)
 NANOSECOND_MS = 1e-6  # the least that a table's figures tell apart
 # The price of an op that an empty session hides: never free.
 LEAST_MS = 1e-4
@@ -144,7 +148,8 @@ def read_table(path: Path) -> LatencyTable:
 
     Raises:
         TableError: there is no such file.
-        DamagedTable: unit missing or not ms, a number that is no plausible time, a row twice, with line and key.
+        DamagedTable: unit missing or not ms, a number that is no plausible time or none at all, in the header or in a
+            row, a row twice, with line and key.
 
     >>> from edgenas.latency.registry import shipped_tables
     >>> table = read_table(shipped_tables() / "amd-epyc-zen4" / "onnxruntime-1t-fp32.csv")
@@ -168,10 +173,7 @@ def read_table(path: Path) -> LatencyTable:
             raise DamagedTable(f"{path}: the header has no {name!r}; measure again with `edgenas profile`")
     if header["unit"] != "ms":
         raise DamagedTable(f"{path}: unit is {header['unit']!r}, expected ms; convert the rows and the header")
-    for name in ("adapted_margin", "unclean_margin"):
-        _count(f"{path}: {name}", header.get(name, "0"))
-    if (reference_ms := header.get("reference_ms", "inf")) != "inf":  # what it is where none was timed
-        _count(f"{path}: reference_ms", reference_ms)
+    check_numbers(str(path), header)
     ops: dict[str, OpRow] = {}
     nets: dict[tuple[str, str], NetRow] = {}
     reader = csv.reader(lines[len(header) :])
@@ -185,6 +187,23 @@ def read_table(path: Path) -> LatencyTable:
     if int(_count(f"{path}: {ROWS}", header.pop(ROWS, f"{len(ops) + len(nets)}"))) != (found := len(ops) + len(nets)):
         raise DamagedTable(f"{path}: {found} rows, and its header tells of another number: copy the whole file again")
     return LatencyTable(header, ops, tuple(nets.values()))
+
+
+def check_numbers(where: str, header: Mapping[str, str]) -> None:
+    """Check the numbers in a header, whose `threads` are there.
+
+    Args:
+        where: the file, for the message.
+        header: texts by name.
+
+    Raises:
+        DamagedTable: one is none, or out of range; it is named.
+    """
+    if not _THREADS.fullmatch(header["threads"]):
+        raise DamagedTable(f"{where}: threads: {header['threads']!r} is no number of threads; measure again")
+    for name in FIGURES:
+        if name in header and not (name in MAY_BE_INFINITE and header[name] == "inf"):
+            _count(f"{where}: {name}", header[name])
 
 
 def write_table(path: Path, table: LatencyTable) -> None:
@@ -204,7 +223,7 @@ def write_table(path: Path, table: LatencyTable) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w", encoding="utf-8", newline="") as file:
-            for name, value in {**table.header, ROWS: len(table.ops) + len(table.nets)}.items():
+            for name, value in {**table.header, ROWS: f"{len(table.ops) + len(table.nets)}"}.items():
                 file.write(f"# {name}: {value}\n")
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(COLUMNS)

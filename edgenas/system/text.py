@@ -22,10 +22,20 @@ def printable(text: str) -> str:
 LONGEST = 200  # characters of one piece of input that a message repeats
 
 
+# A quoted piece, from one quote to the next of its kind; one in the middle of a word is an apostrophe. A piece without
+# an end takes the rest of the text, so that no part of it is looked at again.
+_QUOTED = re.compile(r"(?:(?<!\w)|(?<=\bb))(['\"])((?:\\.|(?!\1)[^\\])*)(\1|\\?\Z)", re.DOTALL)
+
+
 def shortened(text: str) -> str:
     """Return a message that repeats no more than 200 characters of one quoted or unbroken piece of input."""
-    cut = re.sub(rf"(['\"])((?:(?!\1).){{{LONGEST}}})(?:(?!\1).)+\1", r"\1\2...\1", text)
+    cut = _QUOTED.sub(_shortened_piece, text)
     return re.sub(rf"(\S{{{LONGEST}}})\S{{100,}}", r"\1...", cut)
+
+
+def _shortened_piece(match: re.Match[str]) -> str:
+    quote, piece, end = match.groups()
+    return f"{quote}{piece[:LONGEST]}...{quote}" if end == quote and len(piece) > LONGEST else match.group()
 
 
 def duration(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,11 +99,16 @@ def _photo_options(config: Config, build: Callable[..., Data], reporter: Reporte
 
 
 def _cache(config: Config) -> Path:
-    """Return where decoded pictures are kept: where the user says, else beside the run."""
+    """Return where decoded pictures are kept: where the user says, else beside the run, or in the user's cache."""
+    from edgenas.data.storage.options import user_cache
+
     if config.cache is not None:
         return Path(config.cache).expanduser()
     # Absolute, or the current folder as --output would have no parent. Runs without a name lie in `runs`.
-    return Path(config.output or "runs/unnamed").expanduser().absolute().parent / CACHE
+    beside = Path(config.output or "runs/unnamed").expanduser().absolute().parent / CACHE
+    root = os.path.realpath(Path(config.data_root).expanduser()) if config.data_root else None
+    # Among the pictures it would be taken for one of their classes.
+    return user_cache() if root and Path(os.path.realpath(beside)).is_relative_to(root) else beside
 
 
 def _refuse_photo_settings(config: Config, what: str) -> None:

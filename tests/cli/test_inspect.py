@@ -55,6 +55,25 @@ def test_all_that_is_wrong_is_listed(tmp_path, capsys):
     assert (tmp_path / "work" / "page.html").read_text().count("of cat and dog/same") == 12
 
 
+def test_names_of_files_are_no_codes_of_a_terminal(tmp_path, capsys):
+    root = write_folder(tmp_path / "pets", ("cat", "dog"))
+    (root / "cat" / "\x1b[2J.txt").write_text("x")
+    (root / "\x9bgone").symlink_to(root / "cat")
+    shutil.copy(root / "cat" / "00.png", root / "dog" / "\x1b[2J.png")
+    assert cli.main(["inspect", str(root)]) == 3
+    refused = capsys.readouterr()
+    (root / "\x9bgone").unlink()
+    (root / "dog" / "\x1b[2J.png").unlink()
+    for name in ("train", "\x1b[1mspare"):
+        (root / name).mkdir()
+        for part in ("cat", "dog"):
+            shutil.copytree(root / part, root / name / part)
+    assert cli.main(["inspect", str(root)]) == 0
+    shown = capsys.readouterr()
+    for text in (refused.out, refused.err, shown.out, shown.err):
+        assert text.replace("\n", "").isprintable() and "x1b[" in text
+
+
 @pytest.mark.parametrize("source", ["digits", "npz"])
 def test_every_source_has_a_report(tmp_path, capsys, source):
     data = "digits" if source == "digits" else str(write_npz(tmp_path, images=noise(60, 12, 12, 3)))

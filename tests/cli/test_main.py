@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pkgutil
+import shlex
 from dataclasses import fields
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import edgenas.cli
 from edgenas import errors
 from edgenas.cli import main as cli
+from edgenas.system import plugins
 from edgenas.workflows.config import Config, flag
 from tests.cli.fakes import HEAVY, one_line, python
 
@@ -142,6 +144,19 @@ def test_each_failure_has_its_exit_code_and_one_line(fake, capsys, failure, code
     fake("export").failure = failure
     assert cli.main(["export", "runs/one", "--out", "m.onnx"]) == code
     assert one_line(captured := capsys.readouterr()).startswith("edgenas: ") and says in captured.err
+
+
+def test_a_line_to_type_stays_whole(fake, capsys):
+    with pytest.raises(errors.OwnCode) as caught:
+        plugins.check_named("spaces", "s" * 300 + ".inner")
+    fake("export").failure = caught.value
+    words = ["export", "r" * 300, "--out", "a 'b' " * 100]
+    assert cli.main(words) == 2
+    line = capsys.readouterr().err.partition("edgenas export")[2]
+    assert shlex.split(f"export{line}") == [*words, "--space", "s" * 300 + ".inner"]
+    fake("export").failure = errors.Interrupted(f"stopped; to go on: edgenas search --output {'r' * 300}")
+    assert cli.main(words) == 130
+    assert capsys.readouterr().err.endswith(f"--output {'r' * 300}\n")
 
 
 def test_verbose_adds_the_traceback(fake, capsys):

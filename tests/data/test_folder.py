@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import numpy as np
@@ -176,9 +177,14 @@ def loose_files(root):
     (root / "cat.png").write_bytes(encoded(noise(9, 9, 3)))
 
 
+def name_in_another_encoding(root):
+    write_folder(root, ("cat", os.fsdecode("caf\u00e9".encode("latin1"))))
+
+
 @pytest.mark.parametrize(
     "make, reason",
     [
+        (name_in_another_encoding, r"class 'caf\\udce9' is not in UTF-8; rename it, or its folder"),
         (one_class, "only one class"),
         (empty_class, "class 'eel' has no images"),
         (two_images_of_a_class, "'eel' has 2 images for 3 splits"),

@@ -68,6 +68,11 @@ def test_unusable_arrays(x, y, reason):
         from_arrays(x, y)
 
 
+def test_names_that_no_file_can_hold_are_refused():
+    with pytest.raises(DataError, match=r"arrays: the name of class 'caf\\udce9' is not in UTF-8"):
+        from_arrays(X, Y, classes=("cat", "caf\udce9", "dog")[: Y.max() + 1])
+
+
 def test_a_share_that_leaves_nothing_is_refused():
     with pytest.raises(UsageError, match="validation share 0.9"):
         from_arrays(X, Y, validation_share=0.9)

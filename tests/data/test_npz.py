@@ -78,6 +78,8 @@ def test_splits(tmp_path, changes, expected):
 
 def test_class_names(tmp_path):
     assert build(write_npz(tmp_path, classes=["ant", "bee", "cow"])).classes == ("ant", "bee", "cow")
+    names = ("ant", "b\u00e9e", "cow")
+    assert build(write_npz(tmp_path, classes=[name.encode() for name in names])).classes == names
     assert build(write_npz(tmp_path)).classes == ("0", "1", "2")
 
 
@@ -111,6 +113,10 @@ def test_class_names(tmp_path):
         ({"split": np.full((60, 1), "train")}, r"split has shape \(60, 1\); give a list"),
         ({"label": LABELS, "classes": "ant"}, r"classes has shape \(\); give a list"),
         ({"label": LABELS, "classes": ["ant", "bee", "ant"]}, "two classes are named 'ant'"),
+        ({"label": LABELS, "classes": [b"ant", b"b\xe9e", b"cow"]}, "classes holds what is no text .*bytes of UTF-8"),
+        ({"label": LABELS, "classes": np.full(3, 2**21).view("U1")}, "classes holds what is no text"),
+        ({"label": LABELS, "classes": ["ant", "b\udce9e", "cow"]}, r"class 'b\\udce9e' is not in UTF-8"),
+        ({"label": LABELS, "split": [b"tr\xe9in"] * 60}, "split holds what is no text"),
         ({"is_train": LABELS != 2}, "class '2' is only in test, not in train"),
         ({"split": np.where(LABELS == 2, "val", "train")}, "no validation images|only in validation"),
     ],

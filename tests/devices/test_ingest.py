@@ -41,6 +41,12 @@ def _entry(lines, **changes):
     return [{**lines[0], "kit": manifest["kit"], "manifest": manifest}, *lines[1:]]
 
 
+def _finalist(lines, lacking):
+    changed = _entry(lines, kind="finalist")
+    del changed[0]["manifest"]["probes"][3][lacking]
+    return _manifest(changed)
+
+
 def _manifest(lines, **changes):
     manifest = {**lines[0]["manifest"], **changes}
     manifest["kit"] = kit_hash(manifest)
@@ -57,7 +63,13 @@ def _round(lines, **changes):
         (lambda lines: lines + _header(lines, device="other"), "line .*device is other, before it was board"),
         (lambda lines: lines + lines[1:], "twice: two measurements"),
         (lambda lines: _header(lines, unit="s"), "unit is 's', expected ms"),
-        (lambda lines: [{**lines[0], "kit": "f" * 64}, *lines[1:]], "another kit"),
+        (lambda lines: [{**lines[0], "kit": "f" * 64}, *lines[1:]], "manifest is not as it was made"),
+        (
+            lambda lines: [{**lines[0], "manifest": lines[0]["manifest"] | {"seed": 7}}, *lines[1:]],
+            "not as it was made",
+        ),
+        (lambda lines: _header(lines, threads="many"), "threads: 'many' is no number"),
+        (lambda lines: _header(lines, adapted_margin="wide"), "adapted_margin: 'wide' is not a number"),
         (lambda lines: _header(lines, device="../../elsewhere"), "device '../../elsewhere' is no name"),
         (lambda lines: _round(lines, ms=float("nan")), "no plausible round"),
         (lambda lines: _round(lines, ms=-1.0), "no plausible round"),
@@ -79,15 +91,23 @@ def _round(lines, **changes):
         (lambda lines: _entry(lines, bytes="1"), "probe 3 of its kit is implausible"),
         (lambda lines: _entry(lines, precision={}), "probe 3 of its kit is implausible"),
         (lambda lines: _manifest(lines, probes=0.5), "the probes of its kit are no list"),
-        (lambda lines: _entry(lines, bytes="many"), "probe 3 of its kit is implausible"),
+        (lambda lines: _entry(lines, bytes="many"), "probe 3 of its kit is implausible: its bytes is 'many'"),
+        (lambda lines: _entry(lines, kind="op", macs=None), "probe 3 of its kit is implausible: its macs is None"),
+        (lambda lines: _entry(lines, pairs=[[1]]), r"probe 3 of its kit is implausible: its pairs is \[\[1\]\]"),
+        (lambda lines: _entry(lines, pairs=[[["1x1x1"]]]), "its pairs is"),
+        (lambda lines: _entry(lines, pairs=["1x1x1"]), "its pairs is '?.*1x1x1"),
+        (lambda lines: _entry(lines, sha256=7), "probe 3 of its kit is implausible: its sha256 is 7"),
+        (lambda lines: _entry(lines, sha256="f" * 63), "its sha256 is"),
+        (lambda lines: _finalist(lines, "sha256"), "probe 3 of its kit is implausible: its sha256 is missing"),
         (lambda lines: _entry(lines, **lines[0]["manifest"]["probes"][2]), "probe 3 .*there twice"),
     ],
 )
 def test_results_that_cannot_be_trusted_are_refused(kit_results, tmp_path, change, reason):
     path = write(tmp_path / "spoilt.jsonl", change(lines_of(kit_results)))
-    with pytest.raises(TableError, match=reason):
+    with pytest.raises(TableError, match=reason) as caught:
         to_tables(path, out=tmp_path / "tables")
     assert not (tmp_path / "tables").exists()
+    assert isinstance(caught.value, DamagedTable) == (not re.search("device is other|not finished", reason))
 
 
 def test_lines_that_are_nested_too_deep_are_refused(kit_results, tmp_path):

@@ -141,7 +141,7 @@ def test_results_under_another_version_of_the_runtime_are_not_added_to(kit_folde
 def test_a_place_that_cannot_be_written_is_named_before_anything_is_measured(kit_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(runner.runtime, "open", lambda *_: pytest.fail("it was measured"))
     (tmp_path / "locked").write_text("")
-    out = tmp_path / "locked" / "results.jsonl"
-    options = Namespace(threads=1, precision="all", name="board", out=out, rounds=ROUNDS, patience=1)
-    with pytest.raises(EnvironmentFault, match="cannot be written .*--out"):
-        runner.measure(kit_folder, options, io.StringIO())
+    for out in (tmp_path / "locked" / "results.jsonl", tmp_path):
+        options = Namespace(threads=1, precision="all", name="board", out=out, rounds=ROUNDS, patience=1)
+        with pytest.raises(EnvironmentFault, match="cannot be written .*--out"):
+            runner.measure(kit_folder, options, io.StringIO())

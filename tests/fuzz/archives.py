@@ -150,9 +150,17 @@ def names_changed(path: Path, rng: Random) -> str:
     """Give classes other names, that repeat or do not print."""
     arrays = _arrays(path)
     count = int(arrays["label"].max()) + 1
-    how = rng.randrange(4)
-    names = [hostile.text(rng)[:400] for _ in range(count if how else count + rng.choice((-1, 1, 50)))]
-    arrays["classes"] = np.array(names[:1] * count if how == 1 else names)
+    texts = [hostile.text(rng)[:400] for _ in range(count + 50)]
+    choices = (
+        texts[:count],
+        texts[: count + rng.choice((-1, 1, 50))],
+        texts[:1] * count,
+        [text.encode("utf-8", "surrogatepass") for text in texts[:count]],
+        [rng.choice((b"ant", *hostile.NO_UTF8)) for _ in range(count)],
+        [rng.choice(("ant", *hostile.SURROGATES)) for _ in range(count)],
+    )
+    names = rng.choice(choices)
+    arrays["classes"] = np.array(names)
     _saved(path, arrays)
     return f"classes {names!r:.100}"
 
@@ -162,13 +170,16 @@ def splits_changed(path: Path, rng: Random) -> str:
     total = len(arrays["label"])
     arrays.pop("is_train", None)
     mark = rng.choice(("train", "test", "val", "Train ", "", "holdout", "\x1b[31m", "nan"))
-    splits = np.array([mark, "train", "test"])[np.array([rng.randrange(3) for _ in range(total)])]
+    marks = np.array([mark, "train", "test"])
+    if rng.random() < 0.3:
+        marks = np.array([rng.choice((mark.encode(), *hostile.NO_UTF8)), b"train", b"test"])
+    splits = marks[np.array([rng.randrange(3) for _ in range(total)])]
     if rng.random() < 0.5:
         arrays["split"] = splits[: rng.choice((0, 1, total, total - 1))]
     else:
         arrays["is_train"] = rng.choice((np.zeros(total), np.full(total, np.nan), np.array("no"), np.array([True] * 3)))
     _saved(path, arrays)
-    return f"splits {mark!r}"
+    return f"splits {marks.tolist()!r}"
 
 
 def claimed_shape(path: Path, rng: Random) -> str:
@@ -210,6 +221,7 @@ _ARRAYS: dict[str, ArrayChange] = {
     "complex": lambda a, rng: _reals(a).astype(np.complex128),
     "objects": lambda a, rng: np.array([CallsModule(), None], dtype=object),
     "texts": lambda a, rng: a.astype(str),
+    "byte strings": lambda a, rng: a.astype("S4"),
     "nothing": lambda a, rng: a[:0],
     "one": lambda a, rng: a[:1],
     "one less": lambda a, rng: a[:-1],
@@ -246,6 +258,7 @@ _LABELS: dict[str, ArrayChange] = {
     "one hot": lambda a, rng: np.eye(3)[a],
     "one column": lambda a, rng: a[:, None],
     "texts": lambda a, rng: np.array(["ant", "bee", "cow"])[a],
+    "byte strings": lambda a, rng: np.array([b"ant", b"bee", rng.choice(hostile.NO_UTF8)])[a],
 }
 
 

@@ -16,6 +16,10 @@ LONG = (
     f"{LETTER}'{LETTER} " * 900,
 )
 
+# What names that are not UTF-8 are read as, and what is no character by itself.
+SURROGATES = ("caf\udce9", "\ud83d", "\udfff\ud800")
+NO_UTF8 = (b"caf\xe9", b"\xff\xfe", b"\xed\xa0\x80", b"a\x80")
+
 # None of these is a number as a person would type it, though Python's own functions take some of them.
 NO_NUMBERS = (
     *("nan", "NaN", "inf", "-inf", "Infinity", "1_0", "0x10", "1e", "1,5", "text", "True", "null", "1 0", "--1", "+-1"),
@@ -37,9 +41,12 @@ TEXTS = (
         "<script>alert(1)</script>",
     ),
     *("$(touch mark)", "-", "--help", "nul", "\ufeff", "\u00e9", "e\u0301", f"{MODULE}:build", MODULE, "os.path"),
+    *SURROGATES,
     *LONG,
 )
-PLUGINS = (MODULE, f"{MODULE}:build", f"{MODULE} 1x32x32 10", "tests/fuzz/leaves_mark.py")
+# Of edgenas, but no plugins, or none of every kind.
+NOT_PLUGINS = ("edgenas.testing.tiny", "edgenas.testing.tiny:build", "edgenas.cli.main", "edgenas.nowhere", "edgenas.")
+PLUGINS = (MODULE, f"{MODULE}:build", f"{MODULE} 1x32x32 10", "tests/fuzz/leaves_mark.py", *NOT_PLUGINS)
 
 
 def number(rng: Random) -> str:

@@ -29,6 +29,7 @@ NAMES = (
     "%s",
     "-q",
     "Q" * 250,
+    "caf\udce9",  # as a name in Latin 1 is read
     "train",
     "test",
 )

@@ -20,6 +20,8 @@ from tests.fuzz.files import ANY, SETTINGS, TEXT, Change, Mutation, changed_insi
 
 OTHER_RUN = "hashes that fit make it another run; folders of an earlier version have none"
 OWN_CODE = ("space", "data", "strategy", "evaluator", "runtime", "pretrained", "teacher", "weights", "scores", "reuse")
+# Of a command line alone: a run keeps neither, and its folder starts no processes, here or elsewhere.
+OF_START = {"ray": ("auto", "127.0.0.1:1", "ray://127.0.0.1:1", ""), "workers": (0, 2, -1, 10**9, 1.5, "2")}
 BINARY = (".pt", ".onnx", ".npz", ".previous")
 JSON = (".json", ".jsonl")
 
@@ -86,11 +88,12 @@ def trials_changed(folder: Path, rng: Random) -> str:
 
 def settings_changed(folder: Path, rng: Random) -> str:
     """Change the settings, and make the hashes fit, or take them away."""
-    path, name = folder / "config.toml", rng.choice(OWN_CODE)
+    path, name = folder / "config.toml", rng.choice((*OWN_CODE, *OF_START))
     if rng.random() < 0.5:
         said = rng.choice(SETTINGS).change(path, rng)
     else:
-        value = rng.choice((*hostile.PLUGINS, "../outside", "/tmp/edgenas-fuzz-outside/x", "a\nb", ".."))
+        others = (*hostile.PLUGINS, "../outside", "/tmp/edgenas-fuzz-outside/x", "a\nb", "..")
+        value = rng.choice(OF_START.get(name, others))
         lines = [line for line in path.read_text().splitlines() if not line.startswith(f"{name} =")]
         path.write_text("".join(f"{line}\n" for line in [f"{name} = {json.dumps(value)}", *lines]))
         said = f"{name} = {value!r}"

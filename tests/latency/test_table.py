@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from pathlib import Path
@@ -9,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgenas.errors import DamagedTable, EnvironmentFault, TableError, UsageError
-from edgenas.latency.table import COLUMNS, LatencyTable, NetRow, OpRow, read_table, write_table
+from edgenas.latency.table import (
+    COLUMNS,
+    FIGURES,
+    MAY_BE_INFINITE,
+    LatencyTable,
+    NetRow,
+    OpRow,
+    read_table,
+    write_table,
+)
 from tests.latency.tables import HEADER
 
 KEY = "conv k3 s2 g1 relu6 16 | 3x224x224"
@@ -110,6 +120,10 @@ def test_a_row_stands_once(path, row):
         read_table(path)
 
 
+def with_field(name: str, value: str) -> str:
+    return TEXT.replace("# threads: 1\n", f"# threads: 1\n# {name}: {value}\n")
+
+
 @pytest.mark.parametrize(
     "text, reason",
     [
@@ -124,6 +138,15 @@ def test_a_row_stands_once(path, row):
             TEXT.replace("# threads: 1\n", "# threads: 1\n# reference_ms: 0.0x\n"),
             "reference_ms: '0.0x' is not a number",
         ),
+        *(
+            (TEXT.replace("# threads: 1", f"# threads: {count}"), "threads: .* is no number of threads")
+            for count in ("two", "0", "1_0", "-1", "1.0", "\u0663")
+        ),
+        *(
+            (with_field(name, figure), f"{name}: '?{figure}")
+            for name, figure in itertools.product(FIGURES, ("low", "nan", "-inf", "-1", "1_0"))
+        ),
+        (with_field("adapted_margin", "inf"), "adapted_margin: 'inf' is not a number"),
         (HEAD, "must name the columns"),
         (HEAD + GOOD, f"line {len(HEADER) + 1} must name the columns"),
         (TEXT.replace("p90_ms", "p99_ms"), "must name the columns"),
@@ -134,6 +157,11 @@ def test_faulty_files_are_refused(path, text, reason):
     with pytest.raises(TableError, match=reason) as caught:
         read_table(write(path, text))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", MAY_BE_INFINITE)
+def test_a_figure_of_the_header_may_be_unknown(path, name):
+    assert read_table(write(path, with_field(name, "inf"))).header[name] == "inf"
 
 
 def test_unreadable_files_are_refused(path):

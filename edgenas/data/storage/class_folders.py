@@ -23,6 +23,7 @@ LEAVINGS = frozenset(
     | {"__pycache__", "lost+found", "system volume information"}
 )
 OF_PROGRAMS = "left by another program"
+LOOP = "a link to a folder that it lies in"
 SIDES = {"left": "right", "right": "left"}
 NAMED = 4  # folders that a message names
 
@@ -144,13 +145,13 @@ def _walk(
     folder: Path, left_out: list[Stray], nested: list[Path], seen: frozenset[Path] = frozenset()
 ) -> Iterator[Path]:
     """The pictures of a class, those in folders that it links to among them."""
-    seen = seen | {folder.resolve(), *folder.resolve().parents}
+    seen = seen | _with_parents(folder)
     for path in sorted(folder.iterdir()):
         if _is_leaving(path):
             left_out += [(file, OF_PROGRAMS) for file in _below(path)]
         elif path.is_dir():
             if path.is_symlink() and path.resolve() in seen:
-                left_out.append((path, "a link to a folder that it lies in"))
+                left_out.append((path, LOOP))
             elif path.is_symlink():
                 yield from _walk(path, left_out, nested, seen)
             elif any(_is_picture(file) for file in _below(path) if not _is_leaving(file)):
@@ -175,6 +176,8 @@ def _strays(root: Path, splits: Mapping[str, Path], bases: Iterable[Path], found
                 found.left_out += [(file, OF_PROGRAMS) for file in _below(path)]
             elif path.is_file():
                 found.left_out.append((path, "beside the folders of the classes"))
+            elif _is_loop(path):
+                found.left_out.append((path, LOOP))
             elif path.is_dir() and base == root and splits["train"] != root and path not in splits.values():
                 files = [file for file in _below(path) if _is_picture(file)]
                 if files:
@@ -220,10 +223,20 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
+def _with_parents(folder: Path) -> frozenset[Path]:
+    place = folder.resolve()
+    return frozenset({place, *place.parents})
+
+
+def _is_loop(path: Path) -> bool:
+    """Tell whether it is a link to a folder that it lies in: no class, for all others lie below it."""
+    return path.is_symlink() and path.is_dir() and path.resolve() in _with_parents(path.parent)
+
+
 def _below(path: Path) -> list[Path]:
     """A file, or the files in a folder; links to folders are not followed."""
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
 
 
 def _folders(base: Path) -> list[Path]:
-    return sorted(path for path in base.iterdir() if path.is_dir() and not _is_leaving(path))
+    return sorted(path for path in base.iterdir() if path.is_dir() and not _is_leaving(path) and not _is_loop(path))

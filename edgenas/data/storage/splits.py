@@ -46,8 +46,8 @@ def check_labels(
         where: the file or the data set, for the message.
 
     Raises:
-        DataError: labels are NaN, no integers or out of range, a name is there twice, or fewer than two classes or a
-            class without images.
+        DataError: labels are NaN, no integers or out of range, a name is there twice or not in UTF-8, or fewer than two
+            classes or a class without images.
     """
     if labels.ndim != 1 or len(labels) == 0:
         raise DataError(f"{where}: labels have shape {labels.shape}; give one class number per image")
@@ -65,6 +65,8 @@ def check_labels(
     count = high + 1 if classes is None else len(classes)
     if count < 2:
         raise DataError(f"{where}: only one class; a classifier needs at least two")
+    if odd := [name for name in classes or () if not _is_utf8(str(name))]:
+        raise DataError(f"{where}: the name of class {odd[0]!r} is not in UTF-8; rename it, or its folder")
     if twice := [name for name, times in Counter(classes or ()).items() if times > 1]:
         raise DataError(f"{where}: two classes are named {twice[0]!r}; name each once")
     if len(found) < count:
@@ -72,6 +74,11 @@ def check_labels(
         name = classes[missing] if classes else missing
         raise DataError(f"{where}: class {name!r} has no images; add some or drop the class")
     return labels.astype(np.int64), tuple(classes or map(str, range(count)))
+
+
+def _is_utf8(name: str) -> bool:
+    """Tell whether a name can be written to a file: bytes of a folder's name that are not UTF-8 are lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def split_rows(

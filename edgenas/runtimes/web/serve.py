@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import secrets
 import socket
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -78,8 +79,8 @@ def make_server(routes: Mapping[str, Path], host: str = HERE, port: int = 0) -> 
     return Server((host, port), partial(Handler, routes=routes))
 
 
-def serve_for_ever(folder: Path, port: int = PORT, host: str = HERE) -> None:
-    """Serve a folder until interrupted; to other machines, behind a random address alone.
+def serve_for_ever(folder: Path, port: int = PORT, host: str = HERE) -> int:
+    """Serve a folder until interrupted; to other machines, behind a random address alone. Return the exit code.
 
     Args:
         folder: what is served.
@@ -87,10 +88,19 @@ def serve_for_ever(folder: Path, port: int = PORT, host: str = HERE) -> None:
         host: address to listen on: this machine's own, or `0.0.0.0` for all that reach it.
     """
     token = "" if host == HERE else secrets.token_urlsafe(16)
-    with make_server({token: folder}, host, port) as server:
+    try:
+        made = make_server({token: folder}, host, port)
+    except (OSError, OverflowError, ValueError) as error:  # taken by another program, forbidden, or no such place
+        what = getattr(error, "strerror", None) or error
+        step = "give another, as in `python serve.py 8001`; 0 takes any free one"
+        print(f"serve.py: cannot listen on port {port} of {host} ({what}); {step}", file=sys.stderr)
+        return 4
+    with made as server:
         if token:
             address = f"http://{own_address(host)}:{server.server_port}/{token}/"
-            print(f"{qr_code(address)}\nopen {address} on the device; Ctrl-C ends", flush=True)
+            print(f"open {address} on the device; Ctrl-C ends", flush=True)
+            if code := printable_code(address, sys.stdout.encoding):
+                print(code, flush=True)
         else:
             print(
                 f"open http://{HERE}:{server.server_port}/ here, or begin with `--host 0.0.0.0` for a phone in this "
@@ -101,6 +111,7 @@ def serve_for_ever(folder: Path, port: int = PORT, host: str = HERE) -> None:
             server.serve_forever()
         except KeyboardInterrupt:  # the way to end it, and no error
             pass
+    return 0
 
 
 def own_address(host: str) -> str:
@@ -114,6 +125,16 @@ def own_address(host: str) -> str:
             return HERE
         address: str = probe.getsockname()[0]
     return address
+
+
+def printable_code(address: str, encoding: str | None) -> str:
+    """Return a QR code of an address; empty if it is too long for one, or the terminal has no signs to draw it with."""
+    try:
+        code = qr_code(address)
+        code.encode(encoding or "ascii")
+    except (ValueError, LookupError):
+        return ""
+    return code
 
 
 def qr_code(text: str) -> str:
@@ -209,4 +230,4 @@ if __name__ == "__main__":
         "--host", default=HERE, help="0.0.0.0 serves all that reach this machine, behind a random address"
     )
     arguments = parser.parse_args()
-    serve_for_ever(Path(__file__).resolve().parent, arguments.port, arguments.host)
+    sys.exit(serve_for_ever(Path(__file__).resolve().parent, arguments.port, arguments.host))

@@ -136,6 +136,17 @@ def test_links_to_folders_are_followed_and_loops_are_not(tmp_path):
     assert sorted(reason for _, reason in found.left_out) == ["a broken link", "a link to a folder that it lies in"]
 
 
+@pytest.mark.parametrize("place", ["all", "cat/all"])
+@pytest.mark.parametrize("target", [".", "..", "set"])
+def test_links_to_the_folder_of_all_classes_are_no_classes(tmp_path, place, target):
+    root = tmp_path / "set"
+    write_folder(root, each=2)
+    (root / place).symlink_to({".": root, "..": tmp_path, "set": root / "cat" / ".."}[target])
+    found = list_pictures(root)
+    assert found.classes == class_names(root) == ("cat", "dog") and len(found.entries) == 4
+    assert found.left_out == [(root / place, "a link to a folder that it lies in")]
+
+
 def test_names_are_compared_as_they_print(tmp_path):
     for split, form in (("train", "NFC"), ("val", "NFD")):
         write_folder(tmp_path / split, tuple(normalize(form, name) for name in ("caf\u00e9", "th\u00e9")), each=2)

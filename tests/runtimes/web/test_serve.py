@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import http.client
+import os
 import subprocess
 import sys
 import threading
@@ -69,14 +70,15 @@ def test_it_listens_on_this_machine_alone_unless_told():
         assert server.server_address[0] == "127.0.0.1"
 
 
-def test_others_need_the_address_that_is_printed(tmp_path):
+@pytest.mark.parametrize("encoding, is_drawn", [("utf-8", True), ("cp437", True), ("ascii", False), ("latin-1", False)])
+def test_others_need_the_address_that_is_printed(tmp_path, encoding, is_drawn):
     (tmp_path / "index.html").write_text("<p>")
-    serving = subprocess.Popen(
-        [sys.executable, serve.__file__, "0", "--host", "0.0.0.0"], stdout=subprocess.PIPE, text=True, cwd=tmp_path
-    )
+    words = [sys.executable, serve.__file__, "0", "--host", "0.0.0.0"]
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    serving = subprocess.Popen(words, stdout=subprocess.PIPE, encoding=encoding, cwd=tmp_path, env=env)
     try:
-        line = next(line for line in serving.stdout if line.startswith("open "))
-        address = urlsplit(line.split()[1])
+        address = urlsplit(serving.stdout.readline().split()[1])
+        assert not is_drawn or "█" in serving.stdout.readline()
         assert len(address.path) > 20
         for path, status in ((address.path + "serve.py", 200), ("/serve.py", 404), ("/x/serve.py", 404), ("/", 404)):
             connection = http.client.HTTPConnection("127.0.0.1", address.port, timeout=5)
@@ -87,6 +89,16 @@ def test_others_need_the_address_that_is_printed(tmp_path):
         serving.kill()
         serving.wait()
         serving.stdout.close()
+
+
+@pytest.mark.parametrize("given", [["70000"], [], ["0", "--host", "192.0.2.1"], ["0", "--host", "x" * 300]])
+def test_a_place_that_cannot_be_listened_on_is_said(given):
+    with serve.make_server({}) as server:
+        words = [sys.executable, serve.__file__, *(given or [str(server.server_port)])]
+        done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 4 and not done.stdout
+    assert done.stderr.startswith("serve.py: cannot listen on port") and "`python serve.py 8001`" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_qr_code_is_what_readers_read():
