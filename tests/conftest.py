@@ -38,6 +38,7 @@ for kind, name in (
     ("data", "tests._few_digits"),
     ("data", "tests.benchmarks._fashion_part"),
     ("evaluators", "tests.benchmarks._by_size"),
+    ("runtimes", "tests._busy_runtime"),
     ("pretrained", "tests.pretrained._networks:lite"),
     ("pretrained", "tests.pretrained._networks:resnet"),
 ):

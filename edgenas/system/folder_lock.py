@@ -176,11 +176,11 @@ def _named(owner: Owner | None) -> str:
 
 
 def _owner(file: Path) -> Owner | None:
-    """Who a lock's file names; None if there is no such file, or it was cut off."""
+    """Who a lock's file names; None if there is no such file, or it is cut off or damaged."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         return Owner(int(found["pid"]), str(found["host"]), None if (t := found["started"]) is None else str(t))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

@@ -154,9 +154,10 @@ def test_without_locks_another_hosts_file_is_respected(tmp_path, no_locks):
         FolderLock(tmp_path)
 
 
-def test_without_locks_a_torn_file_is_no_obstacle(tmp_path, no_locks, monkeypatch):
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, '{"pid": 1e999, "host": "h", "started": null}', "[]"])
+def test_without_locks_a_torn_file_is_no_obstacle(tmp_path, no_locks, monkeypatch, text):
     monkeypatch.setattr(folder_lock, "BEING_WRITTEN_S", 0.01)
-    (tmp_path / LOCK).write_text("{")
+    (tmp_path / LOCK).write_text(text)
     FolderLock(tmp_path).release()
     assert not list(tmp_path.iterdir())
 
