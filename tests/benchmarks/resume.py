@@ -23,10 +23,15 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from edgenas.errors import EdgeNASError
+from edgenas.system import checkpoint
 from tests.benchmarks._common import record
 
 KILLS = 9
@@ -192,8 +197,25 @@ def contents(run: Path) -> dict[str, Any]:
         elif name in ("result.json", "report.json", "manifest.json"):
             found[name] = {k: v for k, v in json.loads(path.read_text()).items() if k not in (*TIMED, "sha256")}
         else:
-            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+            found[name] = hashlib.sha256(_content(path)).hexdigest()
     return found
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; of a checkpoint what is in it, as pickle writes equal objects in several ways."""
+    if path.suffix == ".pt":
+        with suppress(EdgeNASError):  # a damaged one is compared as it is
+            return repr(_plain(checkpoint.load(path))).encode()
+    return path.read_bytes()
+
+
+def _plain(value: Any) -> Any:
+    """A checkpoint without tensors, of which their bytes count."""
+    if isinstance(value, torch.Tensor):
+        return str(value.dtype), hashlib.sha256(repr(value.tolist()).encode()).hexdigest()  # exact, of any layout
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 if __name__ == "__main__":
