@@ -222,14 +222,9 @@ class BilevelTraining:
         gradient = self.alpha_gradient(batch) if self.learns else torch.zeros_like(logits)
         if pull.requires_grad:  # the same in all processes, as alphas are
             gradient = gradient + torch.autograd.grad(pull, [logits])[0]
-        # A batch without a finite gradient would lose alphas for good. Only the device knows, and it is not waited for.
-        is_good, before = gradient.isfinite().all(), logits.detach().clone()
-        logits.grad = torch.where(is_good, gradient, 0.0)
         # Decay alone would make alphas equal once they cease to learn.
         self.alpha_optimizer.param_groups[0]["weight_decay"] = self.settings.alpha_decay if self.learns else 0.0
-        self.alpha_optimizer.step()
-        with torch.no_grad():
-            logits.copy_(torch.where(is_good, logits, before))
+        self.alphas.step(self.alpha_optimizer, gradient)
         distributed.copy_([logits])  # a rounding apart, processes would draw other branches
 
     def _step_weights(self, batch: Batch) -> Tensor:
