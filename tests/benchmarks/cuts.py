@@ -2,13 +2,14 @@
 
     python -m tests.benchmarks.cuts --data DIR --output DIR [--network efficientnet-lite0]
         [--budgets-of efficientnet-lite0] [--image-size 128] [--shares 0.5 0.3 0.75] [--seeds 0 1 2]
-        [--fixed efficientnet-lite1] [--nothing] [--dry] [-- MORE FLAGS]
+        [--fixed efficientnet-lite1] [--nothing] [--train-share 1] [--dry] [-- MORE FLAGS]
 
 The data is a folder with `train`, `validation` and `test`. The photos of validation and test together are the test; a
-run draws its own validation from those of train. Budgets are shares of what the whole network takes at the image size,
-measured once. For each seed one `edgenas search` at the first share trains the teacher, and `edgenas specialize` serves
-the others on it, as a user would. Of every run the delivered model and each control become one line of `rows.jsonl`,
-with what is right on the test photos; the best control is the one that is best on validation, as the model is.
+run draws its own validation from those of train, of which `--train-share` leaves a part. Budgets are shares of what the
+whole network takes at the image size, measured once. For each seed one `edgenas search` at the first share trains the
+teacher, and `edgenas specialize` serves the others on it, as a user would. Of every run the delivered model and each
+control become one line of `rows.jsonl`, with what is right on the test photos; the best control is the one that is best
+on validation, as the model is.
 
 `--fixed` names further networks: of each, `edgenas baseline --train` fine-tunes the largest resolution that fits, on as
 many images in all as a finalist and its teacher see; it counts as a control. `--nothing` searches `mbconv` without
@@ -74,10 +75,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--fixed", nargs="*", default=[], help="further networks to fine-tune whole")
     parser.add_argument("--nothing", action="store_true", help="search mbconv from nothing, too")
+    parser.add_argument("--train-share", type=float, default=1.0, help="of the training photos of each class")
     parser.add_argument("--dry", action="store_true", help="print only, without a block in docs/results.md")
     arguments = parser.parse_args(own)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    photos = joined(arguments.data, arguments.output / "photos")
+    photos = joined(arguments.data, arguments.output / "photos", arguments.train_share)
     whole_ms = measured_whole(arguments, photos)
     file = arguments.output / "rows.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
@@ -129,14 +131,19 @@ def _options(words: Sequence[str]) -> dict[str, str]:
     return {words[i].removeprefix("--").replace("-", "_"): words[i + 1] for i in range(0, len(words), 2)}
 
 
-def joined(data: Path, folder: Path) -> Path:
-    """Return a folder of links whose test photos are those of validation and test together."""
+def joined(data: Path, folder: Path, train_share: float) -> Path:
+    """Return a folder of links whose test photos are those of validation and test together, and train a part."""
     for split, to in (("train", "train"), ("validation", "test"), ("test", "test")):
-        for file in sorted((data / split).glob("*/*")):
-            link = folder / to / file.parent.name / f"{split}-{file.name}"
-            link.parent.mkdir(parents=True, exist_ok=True)
-            if not link.is_symlink():
-                link.symlink_to(file.resolve())
+        for own in sorted((data / split).glob("*/")):
+            files = sorted(own.iterdir())
+            if split == "train":
+                drawn = np.random.default_rng(0).permutation(len(files))[: round(train_share * len(files))]
+                files = [files[i] for i in sorted(drawn)]
+            for file in files:
+                link = folder / to / own.name / f"{split}-{file.name}"
+                link.parent.mkdir(parents=True, exist_ok=True)
+                if not link.is_symlink():
+                    link.symlink_to(file.resolve())
     return folder
 
 
