@@ -21,7 +21,7 @@ from edgenas.latency.table import (
     LatencyTable,
     NetRow,
     OpRow,
-    check_numbers,
+    check_fields,
     hidden,
     net_of,
 )
@@ -96,10 +96,12 @@ def _warn_of_missing(path: Path, results: Results) -> None:
     held = [frozenset(row) for row in results.rounds.values()]
     short = sum(any(row < other for other in held) for row in held)
     if isinstance(planned, int) and FEWEST_ROUNDS <= len(held) < planned:
-        warnings.warn(f"{path}: {len(held)} of {planned} rounds; it is cut off, or run.py was stopped", stacklevel=3)
+        what = f"{len(held)} of {planned} rounds"
     elif short:
-        text = f"{path}: {short} of {len(held)} rounds lack probes; it is cut off, or run.py was stopped"
-        warnings.warn(text, stacklevel=3)
+        what = f"{short} of {len(held)} rounds lack probes"
+    else:
+        return
+    warnings.warn(f"{path}: {what}; it is cut off, or run.py was stopped", stacklevel=3)
 
 
 def _parsed(where: str, text: str, torn: bool) -> Json | None:
@@ -125,15 +127,12 @@ def _begun(where: str, line: Json, before: Results | None, manifest: Json | None
         raise DamagedTable(f"{where}: the kit's manifest is not as it was made; copy the file, or the kit, again")
     if is_other:
         raise TableError(f"{where}: measured with another kit than this; ingest it with its own, by --kit")
-    for name in ("device", "runtime", "threads"):  # parts of the table's path
+    for name in ("device", "runtime"):  # parts of the table's path
         if not _NAME.fullmatch(str(found.header.get(name, ""))):
             raise DamagedTable(f"{where}: {name} {found.header.get(name)!r} is no name; measure again with another")
     if found.header.get("unit") != "ms":
         raise DamagedTable(f"{where}: unit is {found.header.get('unit')!r}, expected ms")
-    check_numbers(where, {name: str(value) for name, value in found.header.items()})
-    for name, value in found.header.items():
-        if not f"{name}{value}".isprintable():
-            raise DamagedTable(f"{where}: the header's {name!r} is {value!r}, which is no line of text")
+    check_fields(where, {name: str(value) for name, value in found.header.items()})
     if before is None:
         return found
     for name in ("kit", *CONDITIONS):

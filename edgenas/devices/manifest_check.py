@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import TypeGuard
 
 from edgenas.errors import DamagedTable
 from edgenas.system.records import Json
@@ -43,14 +44,14 @@ def check_entries(where: str, manifest: Json) -> None:
         seen.add(key)
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[int | float]:
     """Tell whether a value is a number, and not one in a text."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_count(value: object) -> bool:
     """Tell whether a value is a number that can count something; some integers are too large for a float."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MOST
+    return is_number(value) and 0 <= value <= MOST
 
 
 def _is_text(value: object) -> bool:
