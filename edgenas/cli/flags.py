@@ -11,7 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 from edgenas.errors import UsageError
 from edgenas.graph.ops import Shape
-from edgenas.workflows.config import HERE, Config, flag, resolve
+from edgenas.workflows.config import ABOUT, HERE, MEANS, MOVABLE, Config, flag, resolve
 from edgenas.workflows.named import name_plugins
 from edgenas.workflows.values import number, pairs
 
@@ -45,13 +45,8 @@ PHOTO_SETTINGS = ("fit", "flip", "cache", "cache_size")
 # Of Config: what says the space, and the images that it is for.
 SPACE_SETTINGS = ("space", "pretrained", "weights", "data", "data_root", "image_size", "download")
 # Of Config: what may be said beside a run folder. The run is about what it was begun with, and no default counts.
-BESIDE_RUN = (
-    *("data", "data_root", "cache", "image_size", "space", "pretrained", "teacher", "weights", "download"),
-    "train_device",
-)
-# Of Config: what of a run may be one's own, too, and is then named again.
-MEANS = ("strategy", "evaluator", "runtime")
-UNSAID: Mapping[str, Any] = MappingProxyType(dict.fromkeys(("data", "space", "train_device", *MEANS)))
+BESIDE_RUN = ("data", *MOVABLE, *ABOUT)
+UNSAID: Mapping[str, Any] = MappingProxyType(dict.fromkeys((*BESIDE_RUN, *MEANS)))
 
 
 def add_settings(

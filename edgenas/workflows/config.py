@@ -24,6 +24,11 @@ HERE = "here"  # stands for this machine, or the one of `device`, among budgets
 FITS = ("crop", "squash", "pad")  # as in data/view.py, whose import `--help` does not wait for
 # Where a run lives and works is not what it is: a resumed run may differ in these, and keeps none of them.
 OF_START = ("output", "resume", "reuse", "workers", "ray", "wait_minutes")
+# The place of images, weights and training may differ from machine to machine; what they are may not.
+MOVABLE = ("data_root", "cache", "weights", "download", "train_device")
+# What a run is about, and by what means it searches, may be said again beside its folder, and must then be the same.
+# What of it is one's own has to be said: a run's folder does not choose what code runs.
+ABOUT, MEANS = ("image_size", "pretrained", "teacher", "space"), ("strategy", "evaluator", "runtime")
 # Old names of settings, which the files and calls of earlier versions may still use, and the new ones.
 RENAMED = {"size": "image_size", "statics": "shape_choices"}
 # An IPv6 address is in brackets. Ray itself would try for minutes to reach an address that is none.

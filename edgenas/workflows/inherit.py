@@ -8,12 +8,11 @@ from pathlib import Path
 from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.system import plugins
 from edgenas.system.run_folder import read_artefact
-from edgenas.workflows.config import Config
+from edgenas.workflows.config import ABOUT, MOVABLE, Config
 from edgenas.workflows.context import Context
 from edgenas.workflows.given import Given, StrategyBuilder
 from edgenas.workflows.kept_table import keep_table
 from edgenas.workflows.limits import device_of
-from edgenas.workflows.moved import ABOUT, MOVABLE
 from edgenas.workflows.named import is_same, own_files
 from edgenas.workflows.setup import make_task, output_path
 from edgenas.workflows.source_run import DEFAULTS, SOURCE, begun_with, inherited, same_table

@@ -9,16 +9,9 @@ from typing import Any
 
 from edgenas.errors import UsageError
 from edgenas.system.data_source import resolve as resolve_source
-from edgenas.workflows.config import Config, flag, read_run, resolve
+from edgenas.workflows.config import ABOUT, MEANS, Config, flag, read_run, resolve
 from edgenas.workflows.named import is_same
 from edgenas.workflows.origin import check_weights
-
-# The place of images, weights and training may differ from machine to machine; what they are may not.
-MOVABLE = ("data_root", "cache", "weights", "download", "train_device")
-# What a run is about may be said again, and must then be the same. What of it is one's own has to be: a run's folder
-# does not choose what code runs.
-ABOUT = ("image_size", "pretrained", "teacher", "space")
-MEANS = ("strategy", "evaluator", "runtime")
 
 
 def reopened(run_folder: Path, moved: Mapping[str, Any]) -> Config:

@@ -19,8 +19,8 @@ from edgenas.graph.graph import Arch
 from edgenas.runtimes.host import host_name
 from edgenas.system.metric import TRAINED, Metric
 from edgenas.system.run_folder import CONFIG, FORMAT_FILE, copy_files, write_artefact
-from edgenas.workflows.config import Config, flag, make_config, read_run
-from edgenas.workflows.moved import ABOUT, MOVABLE, moved_settings
+from edgenas.workflows.config import ABOUT, MOVABLE, Config, flag, make_config, read_run
+from edgenas.workflows.moved import moved_settings
 from edgenas.workflows.origin import ORIGIN
 from edgenas.workflows.presets import defaults_of
 from edgenas.workflows.stages.artefacts import IMPORTANCE, Source

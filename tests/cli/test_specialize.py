@@ -7,8 +7,7 @@ import pytest
 from edgenas.cli import main as cli
 from edgenas.cli import specialize as command
 from edgenas.workflows import source_run
-from edgenas.workflows.config import Config
-from edgenas.workflows.moved import ABOUT
+from edgenas.workflows.config import ABOUT, Config
 
 
 @pytest.fixture
@@ -35,5 +34,8 @@ def test_help_names_every_setting_that_may_change():
     assert flags == {*source_run.CHANGEABLE, *ABOUT, "data"}
 
 
-def test_defaults_are_those_of_the_workflow():
+def test_defaults_are_those_of_the_workflow(capsys):
     assert command.DEFAULTS == {name: source_run.DEFAULTS[name] for name in command.DEFAULTS}
+    cli.main(["specialize", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert all(f"(default: {value})" in shown for value in command.DEFAULTS.values())

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from edgenas.errors import UsageError
-from edgenas.workflows.config import make_config
-from edgenas.workflows.moved import MOVABLE, moved_settings
+from edgenas.workflows.config import MOVABLE, make_config
+from edgenas.workflows.moved import moved_settings
 from tests.pretrained._networks import lite
 
 BEFORE = make_config(
