@@ -64,9 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         except (Exception, KeyboardInterrupt) as error:
             if {"-v", "--verbose"} & set(arguments):
                 LastingStream(sys.stderr).write("".join(traceback.format_exception(error)))
-            code, text, line = _explain(error, stop.signum, arguments)
+            code, text = _explain(error, stop.signum)
+            if not isinstance(error, Interrupted):  # its line is typed, and must stay whole
+                text = shortened(_cut(text, arguments))
+            if isinstance(error, OwnCode) and error.words:
+                text += f": edgenas {shlex.join(arguments)} {error.words}"
             if not isinstance(error, Ended):  # else the process that ended first has printed the cause
-                LastingStream(sys.stderr).write(f"edgenas: {printable(shortened(_cut(text, arguments)) + line)}\n")
+                LastingStream(sys.stderr).write(f"edgenas: {printable(text)}\n")
             return code
 
 
@@ -183,16 +187,8 @@ def _cut(message: str, arguments: Sequence[str]) -> str:
     return message
 
 
-def _explain(error: BaseException, signum: int | None, arguments: Sequence[str]) -> tuple[int, str, str]:
-    """Return exit code and message of what ended a command, and the rest of it, which is typed and must stay whole."""
-    if isinstance(error, OwnCode) and error.words:
-        return error.exit_code, str(error), f": edgenas {shlex.join(arguments)} {error.words}"
-    if isinstance(error, Interrupted):
-        return error.exit_code, "", str(error)
-    return *_cause(error, signum), ""
-
-
-def _cause(error: BaseException, signum: int | None) -> tuple[int, str]:
+def _explain(error: BaseException, signum: int | None) -> tuple[int, str]:
+    """Return exit code and message of what ended a command."""
     if isinstance(error, EdgeNASError):
         return error.exit_code, str(error)
     if isinstance(error, KeyboardInterrupt):
