@@ -13,8 +13,9 @@ import pytest
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.cases import KINDS, Target, make_case
 from tests.fuzz.files import copied
+from tests.fuzz.hostile import MODULE
 from tests.fuzz.oracle import Sound, judge
-from tests.fuzz.running import MODULE, Outcome, call
+from tests.fuzz.running import Outcome, call
 from tests.fuzz.samples import Samples
 from tests.fuzz.watching import Stopwatch
 

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenas.api.measure import config_and_space
+from edgenas.api.measure import config_and_space, config_of
 from edgenas.graph.ops import Shape
 from edgenas.spaces.build import build_space
 from edgenas.system.progress import make_reporter
-from edgenas.workflows.config import Config, make_config
-from edgenas.workflows.named import name_plugins
+from edgenas.workflows.config import Config
 
 if TYPE_CHECKING:
     from edgenas.latency.table import LatencyTable
@@ -202,6 +201,4 @@ def _scope(space: SpaceLike | None, **named: Any) -> Config:
         config, maker, (shape, classes) = config_and_space(space, None, None, **named)
         build_space(maker, shape, classes)  # known by its name from here on
         return config
-    settings = {name: value for name, value in {**named, "space": space}.items() if value is not None}
-    name_plugins(settings)
-    return make_config(settings)
+    return config_of(space=space, **named)

@@ -193,9 +193,11 @@ def profile(
     )
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    """Return the settings that were given; those that are None have the defaults of `Config`."""
-    return {name: value for name, value in values.items() if value is not None}
+def config_of(**values: Any) -> Config:
+    """Return the configuration of the settings that were given; those that are None have the defaults of `Config`."""
+    given = {name: value for name, value in values.items() if value is not None}
+    name_plugins(given)
+    return make_config(given)
 
 
 def config_and_space(
@@ -213,9 +215,7 @@ def config_and_space(
 
     # Where there is something that builds the space, nobody reads the name that the configuration keeps.
     named = {"space": space} if isinstance(space, str) else {}
-    settings = _given(**named, **values)
-    name_plugins(settings)
-    config = make_config(settings)
+    config = config_of(**named, **values)
     size = input_of(config, shape, classes, (DIGITS_SHAPE, DIGITS_CLASSES))
     source = space_source(config) if isinstance(space, str) else space
     return config, None if isinstance(source, str) else source, size

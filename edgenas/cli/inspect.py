@@ -19,9 +19,7 @@ EXAMPLE = """\
 edgenas inspect photos
 edgenas inspect photos --html report.html"""
 
-SETTINGS = (
-    *("data_root", "image_size", *flags.PHOTO_SETTINGS, "validation_share", "strict", "download", "output", "seed"),
-)
+SETTINGS = ("data_root", "image_size", *flags.PHOTO_SETTINGS, "validation_share", "strict", "download", "seed")
 SHOWN = 20  # lines on what is left out
 
 

@@ -211,15 +211,14 @@ def net_graphs(nets: Iterable[NetRow]) -> Iterator[tuple[NetRow, Graph]]:
     Raises:
         OwnCode: none can be rebuilt, as their space is from outside, and nobody has named it.
     """
-    spaces: dict[str, SearchSpace | UsageError] = {}
+    spaces: dict[str, SearchSpace] = {}
     lost: list[tuple[NetRow, UsageError]] = []
     count = 0
     for net in nets:
-        if net.spec not in spaces:
-            spaces[net.spec] = _space_of(net.spec)
         try:
-            if isinstance(space := spaces[net.spec], UsageError):
-                raise space
+            if net.spec not in spaces:
+                spaces[net.spec] = parse_spec(net.spec)
+            space = spaces[net.spec]
             graph = space.graph(space.parse(net.code))
         except UsageError as error:  # of a space that is not here, or written by another version of it
             lost.append((net, error))
@@ -228,13 +227,6 @@ def net_graphs(nets: Iterable[NetRow]) -> Iterator[tuple[NetRow, Graph]]:
         yield net, graph
     if lost:
         _tell(lost, count)
-
-
-def _space_of(spec: str) -> SearchSpace | UsageError:
-    try:
-        return parse_spec(spec)
-    except UsageError as error:
-        return error
 
 
 def _tell(lost: Sequence[tuple[NetRow, UsageError]], count: int) -> None:

@@ -55,7 +55,6 @@ class Kill:
     """Where a process was killed."""
 
     stage: str
-    after_s: float
     in_write: bool
 
 
@@ -84,7 +83,7 @@ def main() -> None:
 
 def compare(kind: str, seed: int, output: Path) -> tuple[list[Kill], list[str]]:
     """Make a run and one that is killed; return the kills, and what differs."""
-    folder = output / f"{kind.replace(' ', '-')}-{seed}"
+    folder = output / f"{kind}-{seed}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     source = folder / "source"
@@ -160,7 +159,7 @@ def _kill(command: list[str], run: Path, stages: list[str], delay_s: float, in_w
         return None
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    return Kill(stage, time.monotonic() - began, written)
+    return Kill(stage, written)
 
 
 def _start(command: list[str]) -> tuple[subprocess.Popen[str], queue.Queue[str | None]]:

@@ -21,13 +21,8 @@ from tests.fuzz.hostile import MODULE
 
 BOMB_BYTES = 1 << 30
 PLACES = (
-    "../outside",
-    "/tmp/edgenas-fuzz-outside/x",
-    "a/../../outside",
-    "C:\\outside",
-    "..\\outside",
-    "a\nb",
-    "\x1b[2J",
+    *("../outside", "/tmp/edgenas-fuzz-outside/x", "a/../../outside", "C:\\outside", "..\\outside"),
+    *("a\nb", "\x1b[2J"),
 )
 ArrayChange = Callable[[np.ndarray, Random], np.ndarray]
 OTHER_ARRAYS = "arrays of other numbers are another data set"

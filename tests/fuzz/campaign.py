@@ -68,8 +68,9 @@ class Campaign:
         if findings:
             kept = self.root / "kept" / f"{kind}-{seed}"
             shutil.rmtree(kept, ignore_errors=True)
+            kept.parent.mkdir(exist_ok=True)
             # Made once more: the command may have changed what it was given.
-            make_case(kind, seed, self.samples, cases, self.only).folder.rename(_parent(kept))
+            make_case(kind, seed, self.samples, cases, self.only).folder.rename(kept)
             self.found += [Found(finding, case, kept) for finding in findings]
         return case, outcome, findings
 
@@ -125,8 +126,3 @@ def _done(argv: tuple[str, ...], folder: Path, target: Target, *, child: bool = 
     if target.script:
         return call_script(argv, folder)
     return call_child(argv, folder) if child else call(argv, folder)
-
-
-def _parent(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path

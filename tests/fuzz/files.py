@@ -57,10 +57,8 @@ def bit_flipped(path: Path, rng: Random) -> str:
 
 def byte_replaced(path: Path, rng: Random) -> str:
     content = bytearray(path.read_bytes() or b"\0")
-    at, byte = (
-        rng.randrange(len(content)),
-        rng.choice((0, 10, 13, 32, 34, 44, 45, 48, 127, 128, 255, rng.randrange(256))),
-    )
+    at = rng.randrange(len(content))
+    byte = rng.choice((0, 10, 13, 32, 34, 44, 45, 48, 127, 128, 255, rng.randrange(256)))
     content[at] = byte
     path.write_bytes(content)
     return f"byte {at} is {byte}"

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz.cases import VOLATILE, Case
-from tests.fuzz.hostile import LETTER
-from tests.fuzz.running import LIMIT_S, MODULE, Outcome
+from tests.fuzz.hostile import LETTER, MODULE
+from tests.fuzz.running import LIMIT_S, Outcome
 
 CODES = frozenset({0, 1, 2, 3, 4})
 MOST_REPEATED = 200  # characters of one piece of input in an error

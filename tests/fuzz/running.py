@@ -20,14 +20,14 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from tests.fuzz.hostile import MODULE
 from tests.fuzz.watching import Guard, Stopwatch
 
 ROOT = Path(__file__).parents[2]
-MODULE, MARK = "tests.fuzz.leaves_mark", "EDGENAS_FUZZ_MARK"  # as there; nothing here imports it
+MARK = "EDGENAS_FUZZ_MARK"  # as in the module that inputs name; nothing here imports it
 LIMIT_S = 30.0
 START_S = 30.0  # that a child may take beside, to import and to end
 STUCK_S = 180.0  # where not even an exception ends a command, the process ends, and says where it was
-
 
 _GUARD = Guard()
 
