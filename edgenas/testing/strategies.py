@@ -34,7 +34,8 @@ from edgenas.testing.toy import (
     toy_problem,
 )
 
-SPACE, TRIALS = ToySpace(4), 18  # enough for initial individuals and generations after them
+SPACE = ToySpace(4)
+TRIALS = 18  # enough for initial individuals and generations after them
 EPOCHS = 9  # of noise, for strategies that train weights: a step of alphas for each of their rounds
 
 
@@ -59,9 +60,6 @@ class Candidate:
     def require(self, condition: object, sentence: str) -> None:
         """Raise AssertionError, naming the strategy, unless the condition holds."""
         require(condition, f"{self.cls.__name__}: {sentence}")
-
-
-Check = Callable[[Candidate], None]
 
 
 def strategy_contract(strategy: type[Strategy], options: Mapping[str, str] | None = None) -> None:
@@ -283,7 +281,7 @@ def ends_when_all_is_known(c: Candidate) -> None:
     c.require(c.cls.trains_weights or len(study.trials) == distinct == 6, f"of six networks it finds {distinct}")
 
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[Callable[[Candidate], None], ...] = (
     declares_what_it_is,
     asks_for_one_to_n,
     proposes_valid_scored_and_new,
