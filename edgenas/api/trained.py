@@ -109,7 +109,8 @@ def train(
         fit: how a photo becomes a square: crop (its middle), squash (all of it, distorted) or pad (all of it, between
             grey bars); default: crop, or squash where a crop would hide more than 30 % of the photos.
         flip: mirror photos left to right in training; default: yes, unless classes are named left and right.
-        cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder.
+        cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder, or
+            ~/.cache/edgenas where that would be among the photos.
         cache_size: short side of decoded photos in pixels; default: 5/3 of the image size.
         seed: seed of everything random.
         output: run folder; default: runs/<date>-<time>.

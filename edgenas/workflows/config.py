@@ -95,7 +95,9 @@ class Config:
         None, "mirror photos left to right in training; default: yes, unless classes are named left and right"
     )
     cache: str | None = _setting(
-        None, "folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder"
+        None,
+        "folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder, or "
+        "~/.cache/edgenas where that would be among the photos",
     )
     cache_size: int | None = _setting(
         None, "short side of decoded photos in pixels; default: 5/3 of the image size", low=1, high=4096
