@@ -18,7 +18,7 @@ from pathlib import Path
 from edgenas.errors import DamagedTable, EnvironmentFault, TableError
 from edgenas.runtimes.summary import Timing
 from edgenas.system.file_index import check_replaceable
-from edgenas.system.text_file import Unreadable, read_text
+from edgenas.system.text_file import read_text
 
 COLUMNS = ("kind", "key", "ms", "p90_ms", "runs", "macs", "params", "bytes")
 REQUIRED = ("unit", "device", "runtime", "threads", "precision")
@@ -160,7 +160,7 @@ def read_table(path: Path) -> LatencyTable:
         lines = read_text(path).splitlines()
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({error.strerror}); give the file of a latency table") from error
-    except Unreadable as error:
+    except ValueError as error:
         raise DamagedTable(f"{path}: not a latency table: {error}; or measure again with `edgenas profile`") from error
     header = {}
     for line in lines:
