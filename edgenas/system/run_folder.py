@@ -20,7 +20,6 @@ from edgenas.system.file_index import (
     State,
     adopt,
     check,
-    damaged,
     read_kept,
     state_of,
     write_atomically,
@@ -101,30 +100,24 @@ class RunFolder:
         Raises:
             DamagedRun: the file is damaged or gone, and not to be made again.
         """
-        return distributed.first(partial(self._artefact, stage, kind, make, again, files))
 
-    def _artefact(
-        self,
-        stage: str,
-        kind: type[Record],
-        make: Callable[[], Record],
-        again: bool,
-        files: Callable[[Record], Iterable[Path]],
-    ) -> Record:
-        path = self.path / f"{stage}.json"
-        state = state_of(path)
-        if state is State.WHOLE:
-            found = read_artefact(self.path, stage, kind)
-            lost = [file for file in files(found) if state_of(file) is not State.WHOLE]
-            if not lost:
-                return found
-            path = lost[0]
-        elif state is not State.NEW and not again:
-            raise damaged(path, state)
-        if state is not State.NEW:
-            warnings.warn(f"{path.name} is not as it was written: it is made again", stacklevel=2)
-        write_artefact(self.path, stage, make())
-        return read_artefact(self.path, stage, kind)
+        def read_or_make() -> Record:
+            path = self.path / f"{stage}.json"
+            state = state_of(path)
+            if state is State.WHOLE:
+                found = read_artefact(self.path, stage, kind)
+                lost = [file for file in files(found) if state_of(file) is not State.WHOLE]
+                if not lost:
+                    return found
+                path = lost[0]
+            elif not again:
+                check(path)
+            if state is not State.NEW:
+                warnings.warn(f"{path.name} is not as it was written: it is made again", stacklevel=2)
+            write_artefact(self.path, stage, make())
+            return read_artefact(self.path, stage, kind)
+
+        return distributed.first(read_or_make)
 
     def joint_artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
         """Return what a stage left, as `artefact` does, but made by all processes together, as a training is."""
@@ -193,15 +186,7 @@ class KeptFolder(RunFolder):
         """Open the folder as it is."""
         self.path, self.writes, self.is_new, self.seconds, self.notice = path, False, False, {}, None
 
-    def artefact(
-        self,
-        stage: str,
-        kind: type[Record],
-        make: Callable[[], Record],
-        *,
-        again: bool = False,
-        files: Callable[[Record], Iterable[Path]] = lambda record: (),
-    ) -> Record:
+    def artefact(self, stage: str, kind: type[Record], *_: object, **__: object) -> Record:
         """Return what a stage left, which must be there."""
         return read_artefact(self.path, stage, kind)
 
