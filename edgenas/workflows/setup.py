@@ -15,6 +15,7 @@ from edgenas.evaluators.tabular import read_scores
 from edgenas.system import distributed, plugins
 from edgenas.system.progress import Reporter, SilentReporter
 from edgenas.system.run_folder import RunFolder
+from edgenas.system.threads import threads_of_its_own
 from edgenas.workflows.config import Config, resolve_data
 from edgenas.workflows.context import Context, waiting_for
 from edgenas.workflows.given import Given, build_given_space, strategy_of
@@ -121,11 +122,10 @@ def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iter
             reporter.log(folder.notice)
         waiting = waiting_for(config.wait_minutes, reporter)
         minutes = math.inf if config.minutes is None else config.minutes
-        ctx = Context(
-            folder, config.seed, reporter, lambda: distributed.agree(stop()), waiting=waiting, minutes=minutes
-        )
-        with ctx.own_threads():
-            yield ctx
+        with threads_of_its_own():
+            yield Context(
+                folder, config.seed, reporter, lambda: distributed.agree(stop()), waiting=waiting, minutes=minutes
+            )
     finally:
         folder.unlock()
 
