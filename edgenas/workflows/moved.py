@@ -9,7 +9,7 @@ from typing import Any
 
 from edgenas.errors import UsageError
 from edgenas.system.data_source import resolve as resolve_source
-from edgenas.workflows.config import Config, flag, read_run, resolve
+from edgenas.workflows.config import Config, flag, make_config, read_run
 from edgenas.workflows.named import is_same
 from edgenas.workflows.origin import check_weights
 
@@ -31,8 +31,7 @@ def reopened(run_folder: Path, moved: Mapping[str, Any]) -> Config:
     Raises:
         UsageError: it is no run, one of another format, or about something else than `moved` says.
     """
-    read_run(run_folder)
-    config = resolve({"resume": True, "output": str(run_folder)})
+    config = make_config({**read_run(run_folder), "resume": True, "output": str(run_folder)})
     return replace(config, **moved_settings(str(run_folder), config, moved))
 
 
