@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -114,13 +113,6 @@ def take_over(source: Path, folder: Path) -> None:
     copy_files(origin, new, names)
     os.replace(new, folder / SOURCE)
     write_artefact(folder, SOURCE, Source(source.resolve().name))
-
-
-def forget(folder: Path) -> None:
-    """Undo `take_over`."""
-    for name in (SOURCE, f"{SOURCE}.new"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / f"{SOURCE}.json").unlink(missing_ok=True)
 
 
 def inherited(task: Task, source: Task, trained: Problem, name: str, finalists: Mapping[Arch, Network]) -> Inherited:
