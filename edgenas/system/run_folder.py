@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from edgenas.errors import DamagedRun, EnvironmentFault, UsageError
 from edgenas.system import distributed, records
@@ -77,6 +77,14 @@ class RunFolder:
         except BaseException:
             self.unlock()
             raise
+
+    def __enter__(self) -> Self:
+        """Return the folder, which is locked until the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Unlock the folder."""
+        self.unlock()
 
     def artefact(
         self,

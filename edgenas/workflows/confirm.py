@@ -56,11 +56,8 @@ def confirm(
         raise UsageError(f"{run_folder}: searched for this machine, where its models were measured already")
     timings = finalist_timings(found, run_folder, read_kept_table(run_folder / "table.csv"))
     # From here on, the run is one that was interrupted before its choice: resuming it ends it by these figures.
-    run = RunFolder(run_folder, resume=True)
-    try:
+    with RunFolder(run_folder, resume=True):
         _keep(run_folder, timings)
-    finally:
-        run.unlock()
     if (run_folder / SOURCE).is_dir():
         return specialize(config, None, reporter, given=given)
     return search(config, reporter, given=given)

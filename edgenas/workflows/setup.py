@@ -117,17 +117,14 @@ def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iter
     # The first process makes the folder before the others open it.
     folder = distributed.in_turn(lambda: RunFolder(path, resume=config.resume, writes=writes))
     reporter = reporter if writes else SilentReporter()
-    try:
+    with folder, threads_of_its_own():
         if folder.notice:
             reporter.log(folder.notice)
         waiting = waiting_for(config.wait_minutes, reporter)
         minutes = math.inf if config.minutes is None else config.minutes
-        with threads_of_its_own():
-            yield Context(
-                folder, config.seed, reporter, lambda: distributed.agree(stop()), waiting=waiting, minutes=minutes
-            )
-    finally:
-        folder.unlock()
+        yield Context(
+            folder, config.seed, reporter, lambda: distributed.agree(stop()), waiting=waiting, minutes=minutes
+        )
 
 
 def make_task(plain: Task, given: Given, ctx: Context) -> Task:
