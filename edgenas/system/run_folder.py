@@ -154,11 +154,10 @@ class RunFolder:
         """The time that was spent before; it is lost with its file, and nothing else is."""
         path = self.path / SECONDS
         try:
-            check(path)
-            return {str(k): float(v) for k, v in records.parsed_object(path.read_bytes()).items()}
+            return records.from_json(dict[str, float], records.parsed(read_kept(path)))
         except FileNotFoundError:
             return {}
-        except (DamagedRun, ValueError, TypeError, OverflowError):
+        except (DamagedRun, ValueError):
             warnings.warn(f"{SECONDS} is not as it was written: time is counted from here on", stacklevel=2)
             return {}
 
