@@ -16,10 +16,9 @@ from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import RunFolder, is_run, write_artefact
 from edgenas.workflows.given import Given
 from edgenas.workflows.kept_table import read_kept_table
-from edgenas.workflows.moved import reopened
 from edgenas.workflows.result import Result
 from edgenas.workflows.search import search
-from edgenas.workflows.source_run import SOURCE
+from edgenas.workflows.source_run import SOURCE, reopened
 from edgenas.workflows.specialize import specialize
 from edgenas.workflows.stages.artefacts import CONFIRMED, Confirmed, Figure
 

@@ -13,9 +13,9 @@ from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import is_kept, read_artefact
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, objects_again
-from edgenas.workflows.moved import reopened
 from edgenas.workflows.result import Result
 from edgenas.workflows.setup import plain_task, run_in
+from edgenas.workflows.source_run import reopened
 from edgenas.workflows.stages.codes import BEHIND, task_of, trained_codes
 from edgenas.workflows.stages.files import onnx_file
 from edgenas.workflows.trained_networks import trained_finalist

@@ -61,6 +61,11 @@ def begun_with(folder: Path, moved: Mapping[str, Any] = MappingProxyType({})) ->
     return replace(before, **moved_settings(str(folder), before, moved))
 
 
+def reopened(folder: Path, moved: Mapping[str, Any]) -> Config:
+    """Return what `begun_with` does, to go on with the run."""
+    return replace(begun_with(folder, moved), resume=True, output=str(folder))
+
+
 def kept_files(folder: Path, config: Config) -> list[str]:
     """Return the names of the files in a run's folder that its shared weights need, and of those of its finalists.
 
@@ -178,7 +183,7 @@ def settings(source: Path, given: Mapping[str, Any]) -> Config:
     """
     before = begun_with(source)
     given = moved_settings(str(source), before, given, ABOUT)  # by what means it searches, the new run says
-    fixed = [name for name in given if name not in (*CHANGEABLE, "data", *ABOUT)]  # of these it has the places alone
+    fixed = [name for name in given if name not in (*CHANGEABLE, "data", *ABOUT)]
     if fixed:
         raise UsageError(f"{flag(fixed[0])}: it is that of {source}, whose weights are used; leave it out")
     values = {name: getattr(before, name) for name in (*TASK, *LIMITS)}
