@@ -66,6 +66,12 @@ def reopened(folder: Path, moved: Mapping[str, Any]) -> Config:
     return replace(begun_with(folder, moved), resume=True, output=str(folder))
 
 
+def trained_in(folder: Path) -> Path:
+    """Return where the weights that a run uses lie: in its own folder, or in what it keeps there of another run."""
+    kept = folder / SOURCE
+    return kept if kept.is_dir() else folder
+
+
 def kept_files(folder: Path, config: Config) -> list[str]:
     """Return the names of the files in a run's folder that its shared weights need, and of those of its finalists.
 
@@ -111,8 +117,7 @@ def take_over(source: Path, folder: Path) -> None:
         UsageError: as `kept_files`.
     """
     # A run on another one's weights trains no shared ones: what it took over is taken over again.
-    nested = source / SOURCE
-    origin = nested if nested.is_dir() else source
+    origin = trained_in(source)
     names = kept_files(origin, begun_with(origin))
     new = folder / f"{SOURCE}.new"
     copy_files(origin, new, names)
