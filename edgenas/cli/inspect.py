@@ -72,12 +72,12 @@ def _text(report: DataReport) -> str:
         [text.printable(name), *(f"{counts[split]:,}" for split in SPLITS)]
         for name, counts in (*report.classes.items(), ("all", report.images))
     ]
-    heads = ["class", *(f"{split} (drawn)" if split in report.drawn else split for split in SPLITS)]
+    heads = ["class", *(f"{split} (drawn)" if split in report.found.drawn else split for split in SPLITS)]
     lines = [text.table(heads, rows, right=range(1, 4)), "", *map(text.printable, (*facts(report), *report.notices))]
-    if report.left_out:
-        lines += ["", f"{len(report.left_out):,} left out:"]
-        few = [[text.printable(one.name), text.printable(one.reason)] for one in report.left_out[:SHOWN]]
+    if left_out := report.found.left_out:
+        lines += ["", f"{len(left_out):,} left out:"]
+        few = [[text.printable(one.name), text.printable(one.reason)] for one in left_out[:SHOWN]]
         lines += [f"  {line}" for line in text.table(None, few).splitlines()]
-        rest = len(report.left_out) - SHOWN
+        rest = len(left_out) - SHOWN
         lines += [f"  and {rest:,} more; --html and --json have all"] if rest > 0 else []
     return "\n".join(lines) + "\n"

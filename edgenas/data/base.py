@@ -194,7 +194,6 @@ class Data:
     train: Split
     validation: Split
     held_out: Split = field(repr=False)  # read it through `test()`, which counts
-    skipped: tuple[str, ...] = ()  # images left out, each with its reason
     view: View = field(default_factory=View)  # how a picture of any shape becomes one of them
     notices: tuple[str, ...] = ()  # what was decided about the images, in whole sentences
     found: Found = field(default_factory=Found)  # what else a report of the data says

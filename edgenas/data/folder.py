@@ -1,6 +1,6 @@
 """Class folders of photographs, decoded once into a cache: root/<class>/*, or root/train/<class>/* and so on.
 
-Folders `validation` (`val`, `valid`) and `test` beside `train` are kept; missing splits are drawn from train, seeded.
+Folders of validation and test pictures beside `train` are kept; missing splits are drawn from train, seeded.
 """
 
 from __future__ import annotations
@@ -59,9 +59,8 @@ def build(
     side = image_size or SIDE
     pictures = cached_pictures(root, files, side, photos)
     bad = pictures.unreadable
-    listed_bad = [LeftOut(str(files[row].relative_to(root)), bad[row]) for row in sorted(bad)]
-    lines = [f"{one.name}: {one.reason}" for one in listed_bad]
-    skipped = check_skipped(lines, len(files), strict=strict, where=str(root))
+    unreadable = [LeftOut(str(files[row].relative_to(root)), bad[row]) for row in sorted(bad)]
+    check_skipped(unreadable, len(files), strict=strict, where=str(root))
     rows, labels, splits = _splits(root, listing, bad, validation_share, seed)
     view, seen = _view(pictures, photos)
     augment, mirrored = _augment(classes, photos)
@@ -71,8 +70,7 @@ def build(
     )
     ratio = imbalance(labels[splits.train])
     others = [LeftOut(str(file.relative_to(root)), reason) for file, reason in listing.left_out]
-    copies = [LeftOut(str(files[rows[i]].relative_to(root)), reason) for i, reason in splits.copies.items()]
-    left_out = (*listed_bad, *sorted(copies), *others)
+    left_out = (*unreadable, *sorted(splits.copies), *others)
 
     def part(chosen: Rows, balance: bool = False) -> Split:
         return Split(store, rows[chosen], torch.from_numpy(labels[chosen]), balance)
@@ -87,7 +85,6 @@ def build(
         part(splits.train, ratio > MOST_IMBALANCE),
         part(splits.validation),
         part(splits.test),
-        skipped,
         view,
         (*listing.notices, *seen, *mirrored, *_balance(ratio)),
         Found(left_out, splits.drawn, pictures.sizes(), pictures.hidden(), *pictures.depth()),

@@ -13,13 +13,17 @@ class LeftOut:
     name: str
     reason: str
 
+    def __str__(self) -> str:
+        """Return both in a line."""
+        return f"{self.name}: {self.reason}"
+
 
 NAMED = 3  # that a line names
 
 
 def listed(left_out: Sequence[LeftOut]) -> str:
     """Return how many are left out, with the first few of them."""
-    few = "; ".join(f"{one.name}: {one.reason}" for one in left_out[:NAMED])
+    few = "; ".join(map(str, left_out[:NAMED]))
     more = f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
     return f"{len(left_out):,} left out: {few}{more}"
 

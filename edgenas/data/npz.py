@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.data.base import Data, Pixels, Rows
+from edgenas.data.found import LeftOut
 from edgenas.data.storage.arrays import AUGMENT, channels_first, check_counts
 from edgenas.data.storage.class_folders import FOLDERS
 from edgenas.data.storage.copies import equal_images
@@ -59,9 +60,8 @@ def build(
         pixels, bad = _decode_blobs(arrays, image_size, path)
     else:
         pixels, bad = channels_first(_one_of(arrays, ("images", "x"), path), str(path)), {}
-    skipped = check_skipped(
-        [f"image {row}: {reason}" for row, reason in bad.items()], len(labels), strict=strict, where=str(path)
-    )
+    left_out = [LeftOut(f"image {row}", reason) for row, reason in bad.items()]
+    check_skipped(left_out, len(labels), strict=strict, where=str(path))
     check_counts(len(pixels) + len(bad), len(labels), str(path))
     keep = np.setdiff1d(np.arange(len(labels)), list(bad)).astype(np.int64)
     target, classes = check_labels(labels[keep], names, str(path))
@@ -76,7 +76,9 @@ def build(
         equal=equal_images(pixels),
         name=lambda row: f"image {keep[row]}",
     )
-    return data_from_pixels(path.stem, classes, pixels, target, splits, augment=AUGMENT, device=device, skipped=skipped)
+    return data_from_pixels(
+        path.stem, classes, pixels, target, splits, augment=AUGMENT, device=device, left_out=left_out
+    )
 
 
 def _find(root: Path | None) -> Path:

@@ -29,7 +29,7 @@ from edgenas.runtimes.base import Round
 from edgenas.runtimes.summary import Timing, repeat_error_of_table, summarise_rounds
 from edgenas.runtimes.timing import MIN_CLEAN_SHARE
 from edgenas.system.records import Json, parsed_object
-from edgenas.system.text_file import Unreadable, read_text
+from edgenas.system.text_file import read_text
 
 # Fewer rounds leave no repeat error to speak of: of six, three even ones stand against three odd ones.
 FEWEST_ROUNDS = 6
@@ -67,7 +67,7 @@ def read_results(path: Path, manifest: Json | None = None) -> Results:
         lines = read_text(path, LONGEST_LINE).split("\n")
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({error.strerror}); give the file that a kit wrote") from error
-    except Unreadable as error:
+    except ValueError as error:
         raise DamagedTable(f"{path}: not results of a kit: {error}; or copy the file again") from error
     torn = lines[-1] != ""  # each line is written with its end, so that a power cut shows
     if not torn:

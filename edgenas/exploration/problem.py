@@ -102,11 +102,9 @@ class Problem:
         started = time.monotonic()
         try:
             metrics, error = self.evaluate(arch), None
-        # These are errors of edgenas, too, so they come before the clause that makes a failed trial of one.
-        except (UsageError, DataError, EnvironmentFault, Interrupted) as fault:
-            if not isinstance(fault, TooLarge):  # another architecture may be smaller
-                raise
-            metrics, error = self.preview([arch])[0], f"{type(fault).__name__}: {fault}"
         except (EdgeNASError, RuntimeError, ArithmeticError, MemoryError) as fault:  # out of memory, diverged, killed
+            hits_all = isinstance(fault, UsageError | DataError | EnvironmentFault | Interrupted)
+            if hits_all and not isinstance(fault, TooLarge):  # another architecture may be smaller
+                raise
             metrics, error = self.preview([arch])[0], f"{type(fault).__name__}: {fault}"
         return Outcome(metrics, time.monotonic() - started, error)

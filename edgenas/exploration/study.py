@@ -12,7 +12,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -43,13 +42,6 @@ def _load(path: Path) -> State:
     from edgenas.system import checkpoint
 
     return checkpoint.load(path)
-
-
-def _understood(path: Path) -> AbstractContextManager[None]:
-    """`checkpoint.understood`, where there is a checkpoint."""
-    from edgenas.system import checkpoint
-
-    return checkpoint.understood(path)
 
 
 class Stateful(Protocol):
@@ -180,7 +172,9 @@ class Study:
     def restore(self, strategy: Stateful) -> None:
         """Bring a fresh strategy to the checkpoint this folder had when it was opened; without one, do nothing."""
         if self._state is not None:
-            with _understood(self.folder / CHECKPOINT):
+            from edgenas.system.checkpoint import understood
+
+            with understood(self.folder / CHECKPOINT):
                 strategy.load_state_dict(self._state)
 
     # Reading
@@ -226,7 +220,9 @@ class Study:
         count, sha256 = 0, None
         try:
             payload = self._load(self.folder / CHECKPOINT)
-            with _understood(self.folder / CHECKPOINT):
+            from edgenas.system.checkpoint import understood
+
+            with understood(self.folder / CHECKPOINT):
                 count, self._state = int(payload["trials"]), dict(payload["strategy"])
                 # Checkpoints of earlier versions do not have these.
                 self.seconds, sha256 = float(payload.get("seconds", 0.0)), payload.get("sha256")

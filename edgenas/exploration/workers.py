@@ -170,7 +170,7 @@ class RayMap:
         """How long a trial may take, by those that have ended."""
         longest_s = 0.0
         for task in ended:
-            with suppress(Exception):  # it failed, which is told where its own turn comes
+            with suppress(self._ray.exceptions.RayError):  # it failed, which is told where its own turn comes
                 longest_s = max(longest_s, self._ray.get(task).seconds)
         return max(HANGING_S, HANGING * longest_s) if longest_s else HANGING_FIRST_S
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from edgenas.errors import DamagedTable, EnvironmentFault, TableError
 from edgenas.runtimes.summary import Timing
 from edgenas.system.file_index import write_atomically
-from edgenas.system.text_file import Unreadable, text_of
+from edgenas.system.text_file import text_of
 
 COLUMNS = ("kind", "key", "ms", "p90_ms", "runs", "macs", "params", "bytes")
 REQUIRED = ("unit", "device", "runtime", "threads", "precision")
@@ -222,7 +222,7 @@ def _content(table: LatencyTable) -> bytes:
 def _parsed(path: Path, content: bytes) -> LatencyTable:
     try:
         lines = text_of(content).splitlines()
-    except Unreadable as error:
+    except ValueError as error:
         raise DamagedTable(f"{path}: not a latency table: {error}; or measure again with `edgenas profile`") from error
     header = {}
     for line in lines:

@@ -110,42 +110,28 @@ def understood(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except torch.cuda.OutOfMemoryError:
+        raise
     except OtherWeights as error:
         raise CheckpointError(
             f"{path}: weights of another version: {error}; search again, with a new --output, or install the version "
             "that wrote them"
         ) from error
     except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        if isinstance(error, torch.cuda.OutOfMemoryError):
-            raise
         cause = shortened(str(error).partition("\n")[0])
         raise DamagedRun(f"{path}: it does not hold what belongs there ({cause}); {_NEXT}") from error
 
 
-def load_weights(module: torch.nn.Module, state: State, path: Path) -> None:
-    """Load weights into a module.
+def load_weights(module: torch.nn.Module, state: State) -> None:
+    """Load weights into a module, inside `understood`.
 
     Args:
         module: what they are for.
-        state: tensors by parameter.
-        path: the file that they come from, for messages.
+        state: tensors by name.
 
     Raises:
-        CheckpointError: names or shapes differ, as those of another version of edgenas do.
-        DamagedRun: it holds no weights, or one that is no number.
-    """
-    with understood(path):
-        fill(module, state)
-        for name, value in state.items():
-            if torch.is_floating_point(value) and not torch.isfinite(value).all():
-                raise ValueError(f"{name} has values that are not finite")
-
-
-def fill(module: torch.nn.Module, state: State) -> None:
-    """Load weights into a module, inside `understood`.
-
-    Raises:
-        OtherWeights: names or shapes differ; the first difference is named.
+        OtherWeights: names or shapes differ, as those of another version of edgenas do; the first difference is named.
+        ValueError: a parameter has values that are not finite.
     """
     wanted, found = ({name: tuple(w.shape) for name, w in weights.items()} for weights in (module.state_dict(), state))
     for name in wanted | found:
@@ -153,6 +139,9 @@ def fill(module: torch.nn.Module, state: State) -> None:
             shapes = (f"shape {shape[name]}" if name in shape else "none" for shape in (found, wanted))
             raise OtherWeights(f"{shortened(str(name))} has " + ", and here ".join(shapes))
     module.load_state_dict(state)
+    for name, parameter in module.named_parameters():
+        if not parameter.isfinite().all():
+            raise ValueError(f"{name} has values that are not finite")
 
 
 def check_identity(path: Path, payload: State, identity: State) -> None:

@@ -96,11 +96,12 @@ def check(path: Path) -> None:
     """Check that a file that the run has written is there, as it was written.
 
     Raises:
-        DamagedRun: it is not.
+        DamagedRun: it is not, and others were made from it.
     """
     found = state_of(path)
     if found in (State.DAMAGED, State.GONE):
-        raise damaged(path, found)
+        what = "is gone" if found is State.GONE else "is damaged: it is not as the run wrote it"
+        raise DamagedRun(f"{path} {what}; put back a copy of it, or go back to its stage with a new --output")
 
 
 def read_kept(path: Path) -> bytes:
@@ -112,12 +113,6 @@ def read_kept(path: Path) -> bytes:
     """
     check(path)
     return path.read_bytes()
-
-
-def damaged(path: Path, state: State = State.DAMAGED) -> DamagedRun:
-    """Return the error that a file, from which others were made, is lost."""
-    what = "is gone" if state is State.GONE else "is damaged: it is not as the run wrote it"
-    return DamagedRun(f"{path} {what}; put back a copy of it, or go back to its stage with a new --output")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

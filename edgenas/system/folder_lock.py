@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edgenas.errors import EnvironmentFault, UsageError
+from edgenas.system.records import from_json, parsed
 
 try:
     import fcntl
@@ -89,12 +90,11 @@ class FolderLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._close()
             raise UsageError(f"{self.folder}: {_named(_owner(self.file))} works in it; wait for it") from None
         except OSError as error:
-            self._close()
             if error.errno not in NO_LOCKS:
                 raise
+            self._close()
             return False
         return True
 
@@ -178,9 +178,8 @@ def _named(owner: Owner | None) -> str:
 def _owner(file: Path) -> Owner | None:
     """Who a lock's file names; None if there is no such file, or it is cut off or damaged."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return Owner(int(found["pid"]), str(found["host"]), None if (t := found["started"]) is None else str(t))
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return from_json(Owner, parsed(file.read_bytes()))
+    except (OSError, ValueError):
         return None
 
 
@@ -195,6 +194,6 @@ def _start_ticks(pid: int) -> str | None:
     # Without /proc: signal 0 is not sent, and only tells whether the process exists.
     try:
         os.kill(pid, 0)
-    except OSError:
+    except (OSError, OverflowError):
         return None
     return "running"

@@ -46,7 +46,8 @@ def from_json(kind: type[Record], value: Any) -> Record:
     """Return the record that `to_json` described.
 
     Args:
-        kind: a dataclass of numbers, texts, None, other dataclasses, and lists, tuples or mappings of these.
+        kind: a dataclass of numbers, texts, None, other dataclasses, and lists, tuples or mappings of these; or such a
+            mapping itself.
         value: what JSON gave.
 
     Raises:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from edgenas.errors import DamagedRun, EnvironmentFault, UsageError
 from edgenas.system import distributed, records
@@ -20,7 +20,6 @@ from edgenas.system.file_index import (
     State,
     adopt,
     check,
-    damaged,
     read_kept,
     state_of,
     write_atomically,
@@ -79,6 +78,14 @@ class RunFolder:
             self.unlock()
             raise
 
+    def __enter__(self) -> Self:
+        """Return the folder, which is locked until the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Unlock the folder."""
+        self.unlock()
+
     def artefact(
         self,
         stage: str,
@@ -101,30 +108,24 @@ class RunFolder:
         Raises:
             DamagedRun: the file is damaged or gone, and not to be made again.
         """
-        return distributed.first(partial(self._artefact, stage, kind, make, again, files))
 
-    def _artefact(
-        self,
-        stage: str,
-        kind: type[Record],
-        make: Callable[[], Record],
-        again: bool,
-        files: Callable[[Record], Iterable[Path]],
-    ) -> Record:
-        path = self.path / f"{stage}.json"
-        state = state_of(path)
-        if state is State.WHOLE:
-            found = read_artefact(self.path, stage, kind)
-            lost = [file for file in files(found) if state_of(file) is not State.WHOLE]
-            if not lost:
-                return found
-            path = lost[0]
-        elif state is not State.NEW and not again:
-            raise damaged(path, state)
-        if state is not State.NEW:
-            warnings.warn(f"{path.name} is not as it was written: it is made again", stacklevel=2)
-        write_artefact(self.path, stage, make())
-        return read_artefact(self.path, stage, kind)
+        def read_or_make() -> Record:
+            path = self.path / f"{stage}.json"
+            state = state_of(path)
+            if state is State.WHOLE:
+                found = read_artefact(self.path, stage, kind)
+                lost = [file for file in files(found) if state_of(file) is not State.WHOLE]
+                if not lost:
+                    return found
+                path = lost[0]
+            elif not again:
+                check(path)
+            if state is not State.NEW:
+                warnings.warn(f"{path.name} is not as it was written: it is made again", stacklevel=2)
+            write_artefact(self.path, stage, make())
+            return read_artefact(self.path, stage, kind)
+
+        return distributed.first(read_or_make)
 
     def joint_artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
         """Return what a stage left, as `artefact` does, but made by all processes together, as a training is."""
@@ -153,11 +154,10 @@ class RunFolder:
         """The time that was spent before; it is lost with its file, and nothing else is."""
         path = self.path / SECONDS
         try:
-            check(path)
-            return {str(k): float(v) for k, v in records.parsed_object(path.read_bytes()).items()}
+            return records.from_json(dict[str, float], records.parsed(read_kept(path)))
         except FileNotFoundError:
             return {}
-        except (DamagedRun, ValueError, TypeError, OverflowError):
+        except (DamagedRun, ValueError):
             warnings.warn(f"{SECONDS} is not as it was written: time is counted from here on", stacklevel=2)
             return {}
 
@@ -193,15 +193,7 @@ class KeptFolder(RunFolder):
         """Open the folder as it is."""
         self.path, self.writes, self.is_new, self.seconds, self.notice = path, False, False, {}, None
 
-    def artefact(
-        self,
-        stage: str,
-        kind: type[Record],
-        make: Callable[[], Record],
-        *,
-        again: bool = False,
-        files: Callable[[Record], Iterable[Path]] = lambda record: (),
-    ) -> Record:
+    def artefact(self, stage: str, kind: type[Record], *_: object, **__: object) -> Record:
         """Return what a stage left, which must be there."""
         return read_artefact(self.path, stage, kind)
 

@@ -10,6 +10,7 @@ from typing import Any
 from edgenas.system.metric import Metric
 
 UNKNOWN = "unknown"
+LONGEST = 200  # characters of one piece of input that a message repeats
 # The word behind the figure of a limited metric: `1.2 M of 2 M parameters`.
 WHAT = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "for the file"}
 
@@ -17,9 +18,6 @@ WHAT = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "f
 def printable(text: str) -> str:
     """Return `text` as one line: line breaks, terminal codes and other characters that do not print are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-LONGEST = 200  # characters of one piece of input that a message repeats
 
 
 # A quoted piece, from one quote to the next of its kind; one in the middle of a word is an apostrophe. A piece without

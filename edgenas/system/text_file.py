@@ -14,10 +14,6 @@ MARKS = {
 }
 
 
-class Unreadable(ValueError):
-    """A file is no text as edgenas reads it; the message is the reason, with the line."""
-
-
 def read_text(path: Path, longest_line: int = LONGEST_LINE) -> str:
     """Return a UTF-8 file's text, without a byte order mark, each line ended as on Unix.
 
@@ -27,7 +23,7 @@ def read_text(path: Path, longest_line: int = LONGEST_LINE) -> str:
 
     Raises:
         OSError: there is no such file.
-        Unreadable: another encoding, a zero byte, or a line that is too long.
+        ValueError: another encoding, a zero byte, or a line that is too long.
     """
     return text_of(path.read_bytes(), longest_line)
 
@@ -36,22 +32,22 @@ def text_of(content: bytes, longest_line: int = LONGEST_LINE) -> str:
     """Return what `read_text` does, of a file's bytes.
 
     Raises:
-        Unreadable: as `read_text`.
+        ValueError: as `read_text`.
     """
     for mark, encoding in MARKS.items():
         if content.startswith(mark):
-            raise Unreadable(f"it is written as {encoding}; save it as UTF-8")
+            raise ValueError(f"it is written as {encoding}; save it as UTF-8")
     content = content.removeprefix(codecs.BOM_UTF8)
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         byte = content[error.start]
-        raise Unreadable(f"line {line} is not UTF-8, by its byte 0x{byte:02x}; save the file as UTF-8") from error
+        raise ValueError(f"line {line} is not UTF-8, by its byte 0x{byte:02x}; save the file as UTF-8") from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     for number, line_text in enumerate(text.split("\n"), start=1):
         if "\0" in line_text:
-            raise Unreadable(f"line {number} holds a zero byte, which no text has")
+            raise ValueError(f"line {number} holds a zero byte, which no text has")
         if len(line_text) > longest_line:
-            raise Unreadable(f"line {number} has {len(line_text):,} characters, more than the {longest_line:,} it may")
+            raise ValueError(f"line {number} has {len(line_text):,} characters, more than the {longest_line:,} it may")
     return text

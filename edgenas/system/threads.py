@@ -30,23 +30,16 @@ def configure_threads() -> None:
         mallopt(M_ARENA_MAX, 1)
 
 
-def set_threads(count: int) -> None:
-    """Let torch compute on so many threads."""
-    import torch  # it takes a second
-
-    torch.set_num_threads(count)
-
-
 @contextmanager
 def threads_of_its_own() -> Iterator[None]:
     """Put the number of torch's threads back to what it was, if torch was there."""
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else None
+    torch = sys.modules.get("torch")  # its import takes a second
+    before = torch and torch.get_num_threads()
     try:
         yield
     finally:
-        if before is not None:
-            set_threads(before)
+        if torch:
+            torch.set_num_threads(before)
 
 
 def of_glibc(name: str) -> Callable[..., int] | None:

@@ -75,7 +75,7 @@ def fit(ghosts: GhostBatches, module: nn.Module, step: Step, shape: Shape, conte
     device = next(module.parameters()).device
     if device.type not in ("cpu", "cuda"):
         return ghosts
-    whole = max(end - start for start, end in zip(ghosts.edges, ghosts.edges[1:], strict=False))
+    whole = ghosts.largest
     record = distributed.first(partial(_kept, context))
     give_back()  # what stages before have freed counts as held, and would leave less room than there is
     free = min(distributed.gather(_free(device)))
@@ -114,10 +114,9 @@ def step_in_halves(
         if distributed.world() > 1:  # the others wait for this step's sums
             raise
     torch.cuda.empty_cache()  # it does nothing where there is no GPU
-    largest = max(end - start for start, end in zip(ghosts.edges, ghosts.edges[1:], strict=False))
-    images = -(-largest // 2)
+    images = -(-ghosts.largest // 2)
     context.log(
-        f"{context.name}: the GPU has no memory for {largest} images at once; {images} are computed from here on"
+        f"{context.name}: the GPU has no memory for {ghosts.largest} images at once; {images} are computed from here on"
     )
     record = _kept(context)
     if record is not None:

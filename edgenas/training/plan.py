@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count, takewhile
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +65,8 @@ def choose_threads(step_seconds: Callable[[], float]) -> tuple[int | None, float
     best = full, step_seconds()
     # Threads that wait for one that another program keeps from its core do not compute.
     if time.process_time() - used < BUSY * full * (time.monotonic() - started):
-        for threads in takewhile(bool, (full >> halvings for halvings in count(1))):
+        threads = full
+        while threads := threads // 2:
             torch.set_num_threads(threads)
             seconds = step_seconds()
             best = (threads, seconds) if WORTH * seconds < best[1] else best

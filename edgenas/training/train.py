@@ -240,7 +240,7 @@ def _restore(module: nn.Module, optimizer: torch.optim.Optimizer, context: Train
         return 0
     check_identity(context.checkpoint, payload, context.identity)
     with understood(context.checkpoint):
-        load_weights(module, payload["module"], context.checkpoint)
+        load_weights(module, payload["module"])
         optimizer.load_state_dict(payload["optimizer"])
         return int(payload["step"])
 

@@ -87,13 +87,10 @@ def bench_bundle(
         check_same(str(folder), name, getattr(bundle, name), value, "give a file of it")
     if not (folder / CONFIG).exists():  # a copy of some files, perhaps with the index of all of them
         return _remeasure(bundle, reporter, seconds, wait_minutes)
-    run = RunFolder(folder, resume=True)
-    try:
+    with RunFolder(folder, resume=True):
         for name in (TABLE, f"{RESULT}.json"):
             check(folder / name)
         return _remeasure(bundle, reporter, seconds, wait_minutes)
-    finally:
-        run.unlock()
 
 
 def _remeasure(bundle: KeptBundle, reporter: Reporter, seconds: float, wait_minutes: float) -> list[Bench]:

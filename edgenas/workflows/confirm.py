@@ -16,10 +16,9 @@ from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import RunFolder, is_run, write_artefact
 from edgenas.workflows.given import Given
 from edgenas.workflows.kept_table import read_kept_table
-from edgenas.workflows.moved import reopened
 from edgenas.workflows.result import Result
 from edgenas.workflows.search import search
-from edgenas.workflows.source_run import SOURCE
+from edgenas.workflows.source_run import SOURCE, reopened
 from edgenas.workflows.specialize import specialize
 from edgenas.workflows.stages.artefacts import CONFIRMED, Confirmed, Figure
 
@@ -56,11 +55,8 @@ def confirm(
         raise UsageError(f"{run_folder}: searched for this machine, where its models were measured already")
     timings = finalist_timings(found, run_folder, read_kept_table(run_folder / "table.csv"))
     # From here on, the run is one that was interrupted before its choice: resuming it ends it by these figures.
-    run = RunFolder(run_folder, resume=True)
-    try:
+    with RunFolder(run_folder, resume=True):
         _keep(run_folder, timings)
-    finally:
-        run.unlock()
     if (run_folder / SOURCE).is_dir():
         return specialize(config, None, reporter, given=given)
     return search(config, reporter, given=given)

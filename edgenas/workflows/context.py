@@ -20,7 +20,6 @@ from edgenas.system import distributed
 from edgenas.system.progress import ProgressCallback, Reporter, SilentReporter
 from edgenas.system.run_folder import RunFolder
 from edgenas.system.text import duration
-from edgenas.system.threads import set_threads, threads_of_its_own
 
 if TYPE_CHECKING:
     from edgenas.training.context import TrainingContext
@@ -99,6 +98,8 @@ class Context:
             step_seconds: measures what a step takes.
             share: of the time that is left.
         """
+        import torch  # it takes a second
+
         from edgenas.training.plan import Plan, choose_threads, plan
 
         if not settings.epochs:
@@ -111,7 +112,7 @@ class Context:
 
         found = self.folder.artefact(f"{name}-plan", Plan, make)
         if found.threads is not None:
-            set_threads(found.threads)
+            torch.set_num_threads(found.threads)
             if found.threads < usable_cores():
                 self.reporter.log(f"{name}: on {found.threads} of {usable_cores()} cores, as others are busy")
         fewer = f", not {settings.epochs}: there is no time for more" if found.epochs < settings.epochs else ""
@@ -130,12 +131,6 @@ class Context:
 
         path = self.folder.path / f"{name}.pt"
         return TrainingContext(path, identity, self.progress, self.stop, self.reporter.log)
-
-    @contextmanager
-    def own_threads(self) -> Iterator[None]:
-        """Let stages set the number of threads inside; the process has its own back afterwards."""
-        with threads_of_its_own():
-            yield
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[None]:

@@ -11,12 +11,11 @@ from edgenas.errors import UsageError
 from edgenas.system.file_index import write_atomically
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import is_kept, read_artefact
-from edgenas.workflows.config import read_run
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, objects_again
-from edgenas.workflows.moved import reopened
 from edgenas.workflows.result import Result
 from edgenas.workflows.setup import plain_task, run_in
+from edgenas.workflows.source_run import reopened
 from edgenas.workflows.stages.codes import BEHIND, task_of, trained_codes
 from edgenas.workflows.stages.files import onnx_file
 from edgenas.workflows.trained_networks import trained_finalist
@@ -48,7 +47,8 @@ def export(
         ExportError: the file differs from the network; it is kept as `finalist-N.onnx.rejected` in the run folder.
         CheckpointError: the weights are damaged, another version's, or not yet those of the end of a training.
     """
-    read_run(run_folder)
+    # A folder that holds a run is only opened to resume it; so it is locked meanwhile.
+    config = reopened(run_folder, moved)
     if out.is_dir():
         raise UsageError(f"--out {out} is a folder; give the file to write, for example {out / 'model.onnx'}")
     codes = trained_codes(run_folder)
@@ -56,8 +56,6 @@ def export(
         raise UsageError(
             f"{run_folder} has no trained network; run `edgenas search` or `edgenas train` to its end first"
         )
-    # A folder that holds a run is only opened to resume it; so it is locked meanwhile.
-    config = reopened(run_folder, moved)
     with run_in(config, reporter, never) as ctx:
         chosen = arch if arch is not None else _winner(run_folder, codes)
         if chosen not in codes:

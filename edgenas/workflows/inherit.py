@@ -15,7 +15,7 @@ from edgenas.workflows.kept_table import keep_table
 from edgenas.workflows.limits import device_of
 from edgenas.workflows.named import is_same, own_files
 from edgenas.workflows.setup import make_task, output_path
-from edgenas.workflows.source_run import DEFAULTS, SOURCE, begun_with, inherited, same_table
+from edgenas.workflows.source_run import DEFAULTS, SOURCE, begun_with, inherited, same_table, trained_in
 from edgenas.workflows.stages.artefacts import Source
 from edgenas.workflows.task import Task
 from edgenas.workflows.trained_run import open_trained_run
@@ -68,7 +68,7 @@ def without_trainer(config: Config, given: Given, source: Path | None) -> tuple[
         source: folder of the other run; None for a run that is resumed.
     """
     folder = output_path(config) if source is None else source
-    trained = begun_with(folder / SOURCE if (folder / SOURCE).is_dir() else folder)
+    trained = begun_with(trained_in(folder))
     is_own = config.strategy not in plugins.names("strategies")
     if trained.evaluator != "shared" or not is_own or not is_same("strategy", trained.strategy, config.strategy):
         return config, given, None

@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from edgenas.data.found import LeftOut
 from edgenas.data.report import SPLITS, DataReport, report_of
 from edgenas.errors import EnvironmentFault
 from edgenas.system.file_index import write_atomically
@@ -60,8 +61,8 @@ def write_html(path: Path, report: DataReport | None, wrong: Sequence[str], root
     if report is not None:
         body += [f"<p>{html.escape(report.line())}</p>", *_table(report)]
         body += [f"<p>{html.escape(line)}</p>" for line in (*facts(report), *report.notices)]
-        if report.left_out:
-            body += [f"<h2>Left out: {len(report.left_out):,}</h2>", "<ul>", *_left_out(report, root), "</ul>"]
+        if left_out := report.found.left_out:
+            body += [f"<h2>Left out: {len(left_out):,}</h2>", "<ul>", *_left_out(left_out, root), "</ul>"]
     page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(name)}</title>'
         f"<style>{STYLE}</style>{''.join(body)}</html>\n"
@@ -74,20 +75,20 @@ def write_html(path: Path, report: DataReport | None, wrong: Sequence[str], root
 
 def facts(report: DataReport) -> list[str]:
     """Return what is to be said of the pictures, in lines."""
-    found = []
-    if report.sizes:
-        small, median, large = (f"{width} x {height}" for height, width in report.sizes)
+    found, lines = report.found, []
+    if found.sizes:
+        small, median, large = (f"{width} x {height}" for height, width in found.sizes)
         few = f"all pictures have {small} pixels"
-        found.append(few if small == large else f"pictures from {small} to {large} pixels, the median {median}")
-    if report.hidden is not None and not any("--fit" in notice for notice in report.notices):
-        found.append(f"a centred square hides {report.hidden:.0%} of a picture on average; --fit {report.fit} is used")
-    if report.white is not None:
-        found.append(
-            f"grey pictures of 16 bits: {report.white:,} is white; of 256 levels the darkest has {report.grey_levels}"
+        lines.append(few if small == large else f"pictures from {small} to {large} pixels, the median {median}")
+    if found.hidden is not None and not any("--fit" in notice for notice in report.notices):
+        lines.append(f"a centred square hides {found.hidden:.0%} of a picture on average; --fit {report.fit} is used")
+    if found.white is not None:
+        lines.append(
+            f"grey pictures of 16 bits: {found.white:,} is white; of 256 levels the darkest has {found.grey_levels}"
         )
     if report.imbalance > 1:
-        found.append(f"the largest class has {report.imbalance:.1f} times as many training images as the smallest")
-    return found
+        lines.append(f"the largest class has {report.imbalance:.1f} times as many training images as the smallest")
+    return lines
 
 
 def _table(report: DataReport) -> Iterable[str]:
@@ -97,8 +98,8 @@ def _table(report: DataReport) -> Iterable[str]:
     yield "</table>"
 
 
-def _left_out(report: DataReport, root: Path | None) -> Iterable[str]:
-    for number, one in enumerate(report.left_out):
+def _left_out(left_out: Sequence[LeftOut], root: Path | None) -> Iterable[str]:
+    for number, one in enumerate(left_out):
         thumbnail = _thumbnail(root / one.name) if root is not None and number < MOST_THUMBNAILS else None
         picture = "<span></span>" if thumbnail is None else f'<img alt="" src="data:image/jpeg;base64,{thumbnail}">'
         yield f"<li>{picture}{html.escape(one.name)}<br><em>{html.escape(one.reason)}</em></li>"

@@ -32,7 +32,8 @@ def with_devices(config: Config) -> Config:
     Raises:
         UsageError: two different budgets for one table, or none for the main device.
     """
-    recorded = recorded_devices(config)
+    scores = scores_of(config)
+    recorded = scores.latency_ms if scores else ()
     # Budgets for other devices alone: the first of them that has a table is the one to search for.
     tabled = [name for name in config.budgets_ms if name not in recorded]
     if config.budget_ms is None and config.device is None and tabled:
@@ -52,9 +53,9 @@ def with_devices(config: Config) -> Config:
     return replace(config, budget_ms=budget_ms, budgets_ms=budgets)
 
 
-def recorded_devices(config: Config) -> Collection[str]:
-    """Return the devices whose latencies `--scores` holds; their budgets are checked by look-up."""
-    return read_scores(Path(config.scores).expanduser()).latency_ms.keys() if config.scores else ()
+def scores_of(config: Config) -> ScoreTable | None:
+    """Return what `--scores` holds, if it is given; budgets for its devices are checked by look-up."""
+    return read_scores(Path(config.scores).expanduser()) if config.scores else None
 
 
 def _for_device(config: Config) -> Config:

@@ -9,30 +9,15 @@ from typing import Any
 
 from edgenas.errors import UsageError
 from edgenas.system.data_source import resolve as resolve_source
-from edgenas.workflows.config import ABOUT, MEANS, Config, flag, read_run, resolve
+from edgenas.workflows.config import ABOUT, MEANS, Config, flag
 from edgenas.workflows.named import is_same
 from edgenas.workflows.origin import check_weights
-
-
-def reopened(run_folder: Path, moved: Mapping[str, Any]) -> Config:
-    """Return the configuration by which a run that is there is gone on with.
-
-    Args:
-        run_folder: of the run.
-        moved: settings that may have changed since, as `moved_settings` takes them.
-
-    Raises:
-        UsageError: it is no run, one of another format, or about something else than `moved` says.
-    """
-    read_run(run_folder)
-    config = resolve({"resume": True, "output": str(run_folder)})
-    return replace(config, **moved_settings(str(run_folder), config, moved))
 
 
 def moved_settings(
     run: str, before: Config, given: Mapping[str, Any], repeated: Sequence[str] = (*ABOUT, *MEANS)
 ) -> Mapping[str, Any]:
-    """Return the given settings without those that are the run's; the place of data and of one's own files may differ.
+    """Return the given settings, checked: where a run's data and one's own files are may differ, and not what they are.
 
     Args:
         run: its folder, for messages.
@@ -45,16 +30,14 @@ def moved_settings(
     """
     moved = dict(given)
     if "data" in moved:
-        source = resolve_source(moved.pop("data"), moved.get("data_root"))
+        source = resolve_source(moved["data"], moved.get("data_root"))
         check_same(run, "data", before.data, source.plugin)
-        moved |= {} if source.root is None else {"data_root": str(source.root)}
-        moved |= {} if source.plugin == before.data else {"data": source.plugin}
+        moved |= {"data": source.plugin} | ({} if source.root is None else {"data_root": str(source.root)})
     for name in repeated:
         if name in moved:
             # By `Config`, which reads the texts of a command line.
-            value, was = getattr(replace(before, **{name: moved.pop(name)}), name), getattr(before, name)
-            check_same(run, name, was, value)
-            moved |= {} if value == was else {name: value}  # a file of one's own, which is elsewhere now
+            moved[name] = getattr(replace(before, **{name: moved[name]}), name)
+            check_same(run, name, getattr(before, name), moved[name])
     if moved.get("weights") is not None:
         if before.pretrained is None:
             raise UsageError(f"--weights: the space of {run} is {before.space}, no trained network; leave it out")

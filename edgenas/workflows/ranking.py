@@ -24,7 +24,6 @@ from edgenas.spaces.base import SearchSpace
 from edgenas.system.file_index import State, state_of
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import RunFolder, is_kept, read_artefact, write_artefact
-from edgenas.workflows.config import read_run
 from edgenas.workflows.given import Given
 from edgenas.workflows.stages.alone import alone_settings, trained_alone
 from edgenas.workflows.stages.artefacts import Losses
@@ -95,22 +94,6 @@ def ranking(
         UsageError: the folder holds no run with trained shared weights, or another process works in it.
         BudgetError: fewer than three networks are within the budget.
     """
-    read_run(folder)  # it raises where no run is, before the folder is locked, as what is found is written into it
-    run = RunFolder(folder, resume=True)
-    try:
-        return _ranking(folder, reporter, networks, epochs, given, moved)
-    finally:
-        run.unlock()
-
-
-def _ranking(
-    folder: Path,
-    reporter: Reporter,
-    networks: int,
-    epochs: int | None,
-    given: Given | None,
-    moved: Mapping[str, Any],
-) -> Ranking:
     with reporter.stage("open the run"):
         source = open_trained_run(folder, reporter, given, moved)
     priced, evaluator = source.priced, source.evaluator()
@@ -121,7 +104,8 @@ def _ranking(
     if len(archs) < LEAST:
         raise BudgetError(f"{folder}: {len(archs)} networks are within its budget; there is nothing to rank")
     trainer = trained_alone(priced, evaluator, settings)
-    with reporter.stage(f"train {len(archs)} networks by themselves") as progress:
+    # What is found is written into the folder.
+    with RunFolder(folder, resume=True), reporter.stage(f"train {len(archs)} networks by themselves") as progress:
         alone = []
         for i, arch in enumerate(archs):
             alone.append(_stand_alone_accuracy(folder, trainer, priced.space.code(arch), arch, settings.epochs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from fnmatch import fnmatch
@@ -61,7 +61,7 @@ RUN_FILES = (
 
 
 @contextmanager
-def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], None]) -> Iterator[None]:
+def roll_back_if_refused(config: Config, ctx: Context) -> Iterator[None]:
     """Begin a run, and leave the folder as it was if this one ends before there is anything to go on with.
 
     What was measured before the disk or the device failed is kept, and so is the run: `--resume` goes on from there.
@@ -69,7 +69,6 @@ def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], 
     Args:
         config: says whether the run is a resumed one.
         ctx: with the folder.
-        forget: removes what else was put into the folder.
 
     Raises:
         UsageError: in the folder of a new run is a file that this would write over.
@@ -87,7 +86,6 @@ def roll_back_if_refused(config: Config, ctx: Context, forget: Callable[[Path], 
         # What an earlier run has kept here is not this one's to remove.
         if ctx.folder.writes and not config.resume and (isinstance(error, REFUSALS) or not has_work):
             _clear(folder)
-            forget(folder)
         raise
 
 

@@ -46,7 +46,7 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never,
     check_means(config)
     with run_in(config, reporter, stop) as ctx:
         # Until the strategy is built nothing was trained, and a refusal leaves the folder as it was found.
-        with roll_back_if_refused(config, ctx, lambda folder: None):
+        with roll_back_if_refused(config, ctx):
             check_workers(config)
             distributed.first(lambda: keep_config(config, ctx))
             plain = plain_task(config, given, ctx.reporter)

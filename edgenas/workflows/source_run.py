@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +61,17 @@ def begun_with(folder: Path, moved: Mapping[str, Any] = MappingProxyType({})) ->
     return replace(before, **moved_settings(str(folder), before, moved))
 
 
+def reopened(folder: Path, moved: Mapping[str, Any]) -> Config:
+    """Return what `begun_with` does, to go on with the run."""
+    return replace(begun_with(folder, moved), resume=True, output=str(folder))
+
+
+def trained_in(folder: Path) -> Path:
+    """Return where the weights that a run uses lie: in its own folder, or in what it keeps there of another run."""
+    kept = folder / SOURCE
+    return kept if kept.is_dir() else folder
+
+
 def kept_files(folder: Path, config: Config) -> list[str]:
     """Return the names of the files in a run's folder that its shared weights need, and of those of its finalists.
 
@@ -107,20 +117,12 @@ def take_over(source: Path, folder: Path) -> None:
         UsageError: as `kept_files`.
     """
     # A run on another one's weights trains no shared ones: what it took over is taken over again.
-    nested = source / SOURCE
-    origin = nested if nested.is_dir() else source
+    origin = trained_in(source)
     names = kept_files(origin, begun_with(origin))
     new = folder / f"{SOURCE}.new"
     copy_files(origin, new, names)
     os.replace(new, folder / SOURCE)
     write_artefact(folder, SOURCE, Source(source.resolve().name))
-
-
-def forget(folder: Path) -> None:
-    """Undo `take_over`."""
-    for name in (SOURCE, f"{SOURCE}.new"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / f"{SOURCE}.json").unlink(missing_ok=True)
 
 
 def inherited(task: Task, source: Task, trained: Problem, name: str, finalists: Mapping[Arch, Network]) -> Inherited:
@@ -186,7 +188,7 @@ def settings(source: Path, given: Mapping[str, Any]) -> Config:
     """
     before = begun_with(source)
     given = moved_settings(str(source), before, given, ABOUT)  # by what means it searches, the new run says
-    fixed = [name for name in given if name not in (*CHANGEABLE, "data", *ABOUT)]  # of these it has the places alone
+    fixed = [name for name in given if name not in (*CHANGEABLE, "data", *ABOUT)]
     if fixed:
         raise UsageError(f"{flag(fixed[0])}: it is that of {source}, whose weights are used; leave it out")
     values = {name: getattr(before, name) for name in (*TASK, *LIMITS)}

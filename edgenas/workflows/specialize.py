@@ -16,7 +16,7 @@ from edgenas.workflows.origin import keep_origin
 from edgenas.workflows.result import Result
 from edgenas.workflows.run_start import keep_config, roll_back_if_refused
 from edgenas.workflows.setup import checked_names, completed, output_path, run_in
-from edgenas.workflows.source_run import SOURCE, forget, take_over
+from edgenas.workflows.source_run import SOURCE, take_over
 from edgenas.workflows.stages.choice import deliver
 from edgenas.workflows.stages.explore import explore
 from edgenas.workflows.stages.pricing import profile
@@ -54,7 +54,7 @@ def specialize(
         config = checked_names(config, given)
     config = completed(config, given)
     with run_in(config, reporter, stop) as ctx:
-        with roll_back_if_refused(config, ctx, forget):
+        with roll_back_if_refused(config, ctx):
             # Before the configuration, which makes the folder a run: one that can be resumed has all that it needs.
             if source is not None and not config.resume:
                 take_over(source, ctx.folder.path)

@@ -67,7 +67,7 @@ def train(
         raise UsageError("say which architecture to train, by its code; `edgenas predict --samples 5` shows some")
     check_means(config)
     with run_in(config, reporter, stop) as ctx:
-        with roll_back_if_refused(config, ctx, lambda folder: None):
+        with roll_back_if_refused(config, ctx):
             distributed.first(lambda: keep_config(config, ctx))
             task = plain_task(config, given, ctx.reporter)
             keep_data(task, ctx)

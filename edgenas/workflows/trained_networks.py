@@ -48,7 +48,7 @@ def trained_networks(folder: Path, space: SearchSpace, trained: SearchSpace, dev
             if not is_allowed(trained, arch):
                 continue
             network = Network(space.graph(arch))
-            checkpoint.load_weights(network, network_state(payload["module"]), path)
+            checkpoint.load_weights(network, network_state(payload["module"]))
         found[arch] = network.to(device).to(memory_format=torch.channels_last)
     delivered = read_artefact(folder, "result", Result).arch
     # False sorts before True: the delivered one is first, and the others keep their order.
@@ -70,14 +70,14 @@ def trained_finalist(folder: Path, number: int, arch: Arch, task: Task) -> Netwo
     path = _checkpoint(folder, number, arch, task)
     payload = checkpoint.load_kept(path)
     checkpoint.check_identity(path, payload, {"arch": task.space.code(arch)})
-    with checkpoint.understood(path):
-        step = int(payload["step"])
-        steps = int(payload.get("steps", step))  # those of earlier versions do not say it
-    if step < steps:
-        raise CheckpointError(f"{path}: trained for {step} of {steps} steps; go on with --resume, and export it then")
     network = Network(task.space.graph(arch))
     with checkpoint.understood(path):
-        checkpoint.load_weights(network, network_state(payload["module"]), path)
+        step = int(payload["step"])
+        if step < (steps := int(payload.get("steps", step))):  # those of earlier versions do not say it
+            raise CheckpointError(
+                f"{path}: trained for {step} of {steps} steps; go on with --resume, and export it then"
+            )
+        checkpoint.load_weights(network, network_state(payload["module"]))
     return network.eval()
 
 
@@ -111,5 +111,5 @@ def trained_teacher(folder: Path, task: Task) -> Teacher | None:
     space = teacher_space(task.config, task.data.shape, len(task.data.classes)) or task.space
     with checkpoint.understood(path):
         network = Network(space.graph(space.parse(payload["identity"]["arch"])))
-        checkpoint.load_weights(network, payload["module"], path)
+        checkpoint.load_weights(network, payload["module"])
     return Teacher(network.to(task.torch_device).to(memory_format=torch.channels_last))

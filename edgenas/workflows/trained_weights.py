@@ -42,14 +42,12 @@ def _of_evaluator(priced: Priced, ctx: Context) -> tuple[Supernet, Problem]:
     payload = checkpoint.load_kept(path)
     checkpoint.check_identity(path, payload, priced.identity)
     images = len(priced.data.train)
-    with checkpoint.understood(path):
-        steps = steps_of(Settings(int(payload["identity"]["epochs"]), batch_size_for(images)), images)
-        step = int(payload["step"])
-    if step < steps:
-        raise unfinished(ctx.folder.path, f"its supernet is at step {step} of {steps}")
     supernet = Supernet(priced.space, torch.Generator().manual_seed(priced.config.seed)).to(priced.torch_device)
     with checkpoint.understood(path):
-        checkpoint.load_weights(supernet, payload["module"], path)
+        steps = steps_of(Settings(int(payload["identity"]["epochs"]), batch_size_for(images)), images)
+        if (step := int(payload["step"])) < steps:
+            raise unfinished(ctx.folder.path, f"its supernet is at step {step} of {steps}")
+        checkpoint.load_weights(supernet, payload["module"])
     # It is trained on all that any form of reward scores, so that a run may reuse it under another form.
     return supernet, _trained(priced, priced.problem, max(SCORED_UP_TO.values()))
 

@@ -244,7 +244,7 @@ def trained(task: Task, code: str, path: Path) -> tuple[Network, int]:
     """Return a trained network, and the side of the images that it takes."""
     own, arch = task_of(task, code)
     network = Network(own.space.graph(arch)).eval()
-    checkpoint.load_weights(network, checkpoint.load(path)["module"], path)
+    checkpoint.load_weights(network, checkpoint.load(path)["module"])
     return network, network.graph.input.shape[1]
 
 

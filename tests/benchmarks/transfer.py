@@ -91,7 +91,7 @@ def trained(arguments: argparse.Namespace, folder: Path, side: int, seed: int, r
     train(config, code, SilentReporter())
     minutes = (time.monotonic() - started) / 60
     network = Network(task.space.graph(task.space.parse(code)))
-    checkpoint.load_weights(network, checkpoint.load(run / "finalist-0.pt")["module"], run)
+    checkpoint.load_weights(network, checkpoint.load(run / "finalist-0.pt")["module"])
     splits = (task.data.validation, task.data.test())
     right = sum(correct(network, split.batches(64, size=side)) for split in splits)
     images = sum(map(len, splits))

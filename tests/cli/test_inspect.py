@@ -32,7 +32,7 @@ def test_what_a_search_would_use_is_printed(tmp_path, capsys):
     assert cli.main(["inspect", str(root), "--json", "--html", "page.html"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["classes"]["dog"] == {"train": 11, "validation": 1, "test": 3}
-    assert {"name": "cat/again.png", "reason": "copy of cat/00.png"} in found["left_out"]
+    assert {"name": "cat/again.png", "reason": "copy of cat/00.png"} in found["found"]["left_out"]
     page = (tmp_path / "work" / "page.html").read_text()
     assert "&lt;b&gt;.txt" in page and "<b>.txt" not in page and page.count("data:image/jpeg;base64,") == 1
     assert "http" not in page

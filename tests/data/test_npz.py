@@ -186,11 +186,11 @@ def test_lengths_are_integers_of_any_kind(tmp_path, kind):
 @pytest.mark.parametrize("bad", [b"", b"text", files_of(1)[0][:40]])
 def test_few_broken_blobs_are_skipped_and_named(tmp_path, bad):
     files = files_of(120)
-    files[7] = bad
+    files[7], files[11] = bad, files[8]
     path = write_blobs(tmp_path, files)
     data = build(path)
-    assert len(data.skipped) == 1 and data.skipped[0].startswith("image 7: ")
-    assert sum(sizes(data)) == 119
+    assert [one.name for one in data.found.left_out] == ["image 7", "image 11"]
+    assert sum(sizes(data)) == 118
     images = data.validation.images(range(len(data.validation)))
     originals = {noise(6, 7, 3, seed=i).transpose(2, 0, 1).tobytes(): i % 3 for i in range(120)}
     assert [originals[image.tobytes()] for image in images] == data.validation.labels.tolist()
@@ -240,7 +240,7 @@ def test_cifar10_as_jpeg(tmp_path):
     rest = {key: array[::100] for key, array in arrays.items() if len(array) == len(ends)}
     data = build(write_npz(tmp_path, images=None, **{**rest, "classes": arrays["classes"], **blobs(files)}))
     assert sizes(data) == (400, 100, 100)
-    assert data.shape == (3, 32, 32) and data.classes[0] == "airplane" and not data.skipped
+    assert data.shape == (3, 32, 32) and data.classes[0] == "airplane" and not data.found.left_out
     assert np.bincount(data.validation.labels).tolist() == [10] * 10
     assert data.mean == pytest.approx((0.491, 0.482, 0.447), abs=0.03)  # as published for CIFAR-10
 

@@ -14,7 +14,7 @@ import torch
 
 import edgenas
 from edgenas.errors import CheckpointError, DamagedRun, EnvironmentFault
-from edgenas.system.checkpoint import check_identity, load, load_kept, load_weights, previous, save
+from edgenas.system.checkpoint import check_identity, load, load_kept, load_weights, previous, save, understood
 
 
 def payload(value):
@@ -87,7 +87,8 @@ def test_what_is_no_file_is_damage(tmp_path, make):
 def test_weights_that_are_not_of_a_network_are_damage(tmp_path, state, reason):
     module = torch.nn.Linear(3, 2)
     with pytest.raises(DamagedRun, match=f"a.pt: it does not hold what belongs there .*{reason}") as caught:
-        load_weights(module, state(dict(module.state_dict())), tmp_path / "a.pt")
+        with understood(tmp_path / "a.pt"):
+            load_weights(module, state(dict(module.state_dict())))
     assert "\n" not in str(caught.value) and caught.value.exit_code == 3
 
 
@@ -106,7 +107,8 @@ def test_weights_of_other_names_or_shapes_are_another_versions(tmp_path, change,
     before = {name: value.clone() for name, value in module.state_dict().items()}
     state = {} if change is None else {**before, **change}
     with pytest.raises(CheckpointError, match=f"a.pt: weights of another version: {difference}") as caught:
-        load_weights(module, state, tmp_path / "a.pt")
+        with understood(tmp_path / "a.pt"):
+            load_weights(module, state)
     assert caught.value.exit_code == 2
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 

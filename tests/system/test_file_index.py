@@ -2,6 +2,8 @@
 
 import json
 import os
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -76,37 +78,36 @@ def test_what_the_run_did_not_write_is_not_its_file(folder):
     assert state_of(folder / "a.json") is State.WHOLE
 
 
-@pytest.mark.parametrize("killed_in", ["index", "file"])
-def test_killed_while_a_file_is_written_it_is_the_old_or_the_new_one(folder, monkeypatch, killed_in):
-    path = folder / "a.json"
-    write_kept(path, b"old")
-    write, left = file_index.write_atomically, iter([killed_in == "index", True])
+@contextmanager
+def killed_in(monkeypatch, number):
+    """A process that does not come beyond its first or its second write."""
+    write, numbers = file_index.write_atomically, count()
 
     def killed(path, content):
-        if next(left):
+        if next(numbers) == number:
             raise KeyboardInterrupt
         write(path, content)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(file_index, "write_atomically", killed)
+        yield
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["index", "file"])
+def test_killed_while_a_file_is_written_it_is_the_old_or_the_new_one(folder, monkeypatch, number):
+    path = folder / "a.json"
+    write_kept(path, b"old")
+    with killed_in(monkeypatch, number):
         write_kept(path, b"new")
     assert read_kept(path) == b"old"
     write_kept(path, b"new")
     assert read_kept(path) == b"new"
 
 
-@pytest.mark.parametrize("killed_in", ["file", "index"])
-def test_killed_while_it_is_written_first_a_file_is_new(folder, monkeypatch, killed_in):
+@pytest.mark.parametrize("number", [0, 1], ids=["file", "index"])
+def test_killed_while_it_is_written_first_a_file_is_new(folder, monkeypatch, number):
     path = folder / "a.json"
-    write, left = file_index.write_atomically, iter([killed_in == "file", True])
-
-    def killed(path, content):
-        if next(left):
-            raise KeyboardInterrupt
-        write(path, content)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(file_index, "write_atomically", killed)
+    with killed_in(monkeypatch, number):
         write_kept(path, b"1")
     assert state_of(path) is State.NEW
     write_kept(path, b"2")

@@ -182,4 +182,5 @@ def test_a_process_is_known_by_when_it_began():
         ended.stdin.close()
         os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
         assert started.started is not None and started.is_gone, "its parent has not asked for its end yet"
+    assert Owner(10**30, here.host, "1").is_gone, "no process has such a number"
     assert Owner(here.pid, here.host, "0").is_gone and not Owner(here.pid, here.host + "x", "0").is_gone

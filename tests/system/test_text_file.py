@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgenas.system.text_file import Unreadable, read_text, text_of
+from edgenas.system.text_file import read_text, text_of
 
 
 @pytest.mark.parametrize(
@@ -24,5 +24,5 @@ def test_what_an_editor_did_makes_no_difference(tmp_path, content):
     ],
 )
 def test_what_is_no_text_is_named_with_its_line(content, reason):
-    with pytest.raises(Unreadable, match=reason):
+    with pytest.raises(ValueError, match=reason):
         text_of(content, longest_line=100)

@@ -39,13 +39,12 @@ def test_a_refused_run_is_rolled_back_and_a_resumed_one_is_not(tmp_path):
     for resume in (False, True):
         folder = tmp_path / str(resume)
         config = make_config({"budget_ms": 1, "output": folder, "resume": resume})
-        forgotten = []
         with run_in(config, SilentReporter(), never) as ctx, pytest.raises(BudgetError):
-            with roll_back_if_refused(config, ctx, forgotten.append):
+            with roll_back_if_refused(config, ctx):
                 keep_config(config, ctx)
                 (folder / "device-1.csv").write_text("a table")
                 raise BudgetError("nothing fits")
-        assert folder.exists() is resume and bool(forgotten) is not resume
+        assert folder.exists() is resume
 
 
 @pytest.mark.parametrize(
@@ -62,7 +61,7 @@ def test_only_what_can_be_gone_on_with_stays(tmp_path, error, measured, goes_on)
     folder = tmp_path / "run"
     config = make_config({"budget_ms": 1, "output": folder})
     with pytest.raises(type(error)), run_in(config, SilentReporter(), never) as ctx:
-        with roll_back_if_refused(config, ctx, lambda folder: None):
+        with roll_back_if_refused(config, ctx):
             keep_config(config, ctx)
             if measured:
                 (folder / f"{SPREAD}.csv").write_text("a table")
@@ -74,7 +73,7 @@ def test_a_folder_that_was_there_stays(tmp_path):
     (tmp_path / "notes").write_text("mine")
     config = make_config({"budget_ms": 1, "output": tmp_path})
     with pytest.raises(BudgetError), run_in(config, SilentReporter(), never) as ctx:
-        with roll_back_if_refused(config, ctx, lambda folder: None):
+        with roll_back_if_refused(config, ctx):
             keep_config(config, ctx)
             raise BudgetError("nothing fits")
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
@@ -94,7 +93,7 @@ def test_a_run_is_not_begun_where_it_would_write_over_somebodys_file(tmp_path, n
     config = make_config({"budget_ms": 1, "output": tmp_path})
     with run_in(config, SilentReporter(), never) as ctx:
         with pytest.raises(UsageError, match=f"{name.partition('/')[0]} is there, which a run would write over"):
-            with roll_back_if_refused(config, ctx, lambda folder: None):
+            with roll_back_if_refused(config, ctx):
                 keep_config(config, ctx)
     assert contents(tmp_path) == before
 
@@ -113,7 +112,7 @@ def test_what_a_killed_start_has_left_goes_and_nothing_else(tmp_path):
         (tmp_path / name).write_text("of the killed one")
     config = make_config({"budget_ms": 1, "output": tmp_path})
     with pytest.raises(BudgetError), run_in(config, SilentReporter(), never) as ctx:
-        with roll_back_if_refused(config, ctx, lambda folder: None):
+        with roll_back_if_refused(config, ctx):
             assert {path.name for path in tmp_path.iterdir()} == {"notes.json", INDEX, "run.lock"}
             raise BudgetError("nothing fits")
     assert contents(tmp_path) == before
@@ -122,7 +121,7 @@ def test_what_a_killed_start_has_left_goes_and_nothing_else(tmp_path):
 def test_of_what_is_there_a_new_run_takes_over_what_it_reuses_alone(searched, tmp_path):
     (tmp_path / "notes.json").write_text("mine")
     config = make_config({"budget_ms": 1, "output": tmp_path, "reuse": searched})
-    with run_in(config, SilentReporter(), never) as ctx, roll_back_if_refused(config, ctx, lambda folder: None):
+    with run_in(config, SilentReporter(), never) as ctx, roll_back_if_refused(config, ctx):
         keep_config(config, ctx)
     copied = [name for name in REUSED if (searched / name).exists() and not name.endswith(GUARDED)]
     assert set(json.loads((tmp_path / INDEX).read_text())["files"]) == {*copied, CONFIG, "format.json"}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.data.base import Rows, stratified_split
+from edgenas.data.found import LeftOut
 from edgenas.data.storage.copies import later_copies
 from edgenas.errors import DataError, UsageError
 
@@ -24,14 +25,14 @@ class Splits:
         train: rows of the training images.
         validation: of those that choices are made on.
         test: of those that nothing is chosen on.
-        copies: rows that are in none of them, with the reason.
+        copies: images that are in none of them.
         drawn: splits that the source does not define.
     """
 
     train: Rows
     validation: Rows
     test: Rows
-    copies: Mapping[int, str] = field(default_factory=dict)
+    copies: tuple[LeftOut, ...] = ()
     drawn: tuple[str, ...] = ()
 
 
@@ -130,7 +131,8 @@ def split_rows(
         listed = given["validation"]
         given = {**given, "validation": listed[stratified_split(labels[listed], (1.0,), seed, classes)[0]]}
     rows = {**given, **{name: pool[piece] for name, piece in zip(("train", *drawn), pieces, strict=True)}}
-    return Splits(rows["train"], rows["validation"], rows["test"], copies, tuple(drawn))
+    left_out = tuple(LeftOut(name(row), reason) for row, reason in copies.items())
+    return Splits(rows["train"], rows["validation"], rows["test"], left_out, tuple(drawn))
 
 
 def _check_coverage(labels: Rows, given: Mapping[str, Rows], classes: Sequence[str], where: str) -> None:

@@ -92,7 +92,7 @@ def data_from_pixels(
     *,
     augment: Augment,
     device: str,
-    skipped: tuple[str, ...] = (),
+    left_out: Sequence[LeftOut] = (),
 ) -> Data:
     """Return a data set in memory; its mean and std are those of the training split.
 
@@ -104,7 +104,7 @@ def data_from_pixels(
         splits: rows of each split.
         augment: the changes that do not change a label.
         device: where the pixels are kept.
-        skipped: images left out, each with its reason.
+        left_out: images that are not among the pixels.
 
     Raises:
         DataError: all training images have one value in a channel.
@@ -120,11 +120,9 @@ def data_from_pixels(
         Split(store, rows, target[torch.from_numpy(rows)]) for rows in (splits.train, splits.validation, splits.test)
     )
     _, channels, height, width = pixels.shape
-    broken = [LeftOut(*text.split(": ", 1)) for text in skipped]
-    copies = [LeftOut(f"image {row}", reason) for row, reason in splits.copies.items()]
     return Data(
-        *(name, classes, (channels, height, width), mean, std, augment, train, validation, test, skipped),
-        found=Found((*broken, *copies), splits.drawn),
+        *(name, classes, (channels, height, width), mean, std, augment, train, validation, test),
+        found=Found((*left_out, *splits.copies), splits.drawn),
     )
 
 

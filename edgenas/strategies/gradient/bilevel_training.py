@@ -20,7 +20,7 @@ from edgenas.strategies.gradient.augmented_lagrangian import AugmentedLagrangian
 from edgenas.strategies.gradient.relaxations import Relaxation
 from edgenas.strategies.one_shot.parts import reopen, train_part
 from edgenas.system import distributed
-from edgenas.system.checkpoint import State, fill
+from edgenas.system.checkpoint import State, load_weights
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch_norm import Found, split_batch
 from edgenas.training.memory import fit
@@ -276,7 +276,7 @@ class BilevelTraining:
 
     def load(self, state: State) -> None:
         """Load what `state` returned."""
-        fill(self.supernet, state["supernet"])
+        load_weights(self.supernet, state["supernet"])
         self.alphas.load_state_dict(state["alphas"])
         self.alphas.refresh()
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
