@@ -11,7 +11,7 @@
     |   |   +-- DamagedTable     exit 3   they are damaged, or hold what no device measures
     |   +-- CheckpointError      exit 2   what a run keeps belongs to another run or version
     |   |   +-- DamagedRun       exit 3   it is damaged
-    +-- DataError                exit 3   images or labels are unusable
+    +-- DataError                exit 3   images, labels, or a file of any other kind are unusable
     +-- EnvironmentFault         exit 4   disk, device, or a machine too noisy to time on
     |   +-- NoisyMachine         exit 4   too few clean samples, or figures that do not repeat
     |   +-- TooLarge             exit 4   a training does not fit in memory, however few images are computed at once
@@ -92,7 +92,7 @@ class DamagedRun(CheckpointError):
 
 
 class DataError(EdgeNASError):
-    """Images or labels are unusable."""
+    """Images or labels are unusable, or a file of any other kind: a kit, a bundle, scores, an ONNX model."""
 
     exit_code = 3
 

@@ -30,6 +30,7 @@ from edgenas.data.storage.files import check_skipped, folders
 from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError, UsageError
+from edgenas.system.npz_file import read_npz
 
 SPLIT_NAMES = {name: split for split, names in FOLDERS.items() for name in names}
 # Mean size of a file from which threads pay: below, they slow decoding down, because Pillow holds the interpreter's
@@ -93,15 +94,9 @@ def _find(root: Path | None) -> Path:
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        # A pickled array could run code.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    # In a damaged file numpy, zipfile and zlib raise whatever they stumble over.
-    except Exception as error:
-        raise DataError(f"{path}: not a readable .npz of plain arrays ({error}); write it with numpy.savez") from error
-    if other := [key for key, array in arrays.items() if not isinstance(array, np.ndarray)]:
-        raise DataError(f"{path}: {other[0]} in it is no array; write it with numpy.savez")
-    return arrays
+        return read_npz(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}; write it with numpy.savez") from error
 
 
 def _one_of(arrays: dict[str, NDArray[Any]], keys: tuple[str, ...], path: Path) -> NDArray[Any]:

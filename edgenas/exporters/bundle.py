@@ -16,7 +16,6 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -34,6 +33,7 @@ from edgenas.exporters.model_card import model_card, one_line
 from edgenas.exporters.onnx import OUTPUT
 from edgenas.exporters.session import outputs
 from edgenas.system.file_index import forget, write_kept
+from edgenas.system.npz_file import read_npz
 from edgenas.system.records import Json, parsed_object
 
 Array = np.ndarray[Any, Any]
@@ -221,19 +221,18 @@ def _hash_problem(folder: Path, name: str, expected: str) -> str | None:
 
 def _picture_problem(folder: Path, manifest: Mapping[str, Any]) -> str | None:
     try:
-        with np.load(folder / PICTURES, allow_pickle=False) as pictures:
-            return differing_stage(dict(pictures), read_steps(manifest["input"]))
-    except (ValueError, TypeError, KeyError, BadZipFile) as error:
+        return differing_stage(read_npz(folder / PICTURES), read_steps(manifest["input"]))
+    except (OSError, ValueError, TypeError, KeyError) as error:
         return f"no golden pictures to compare ({error})"
 
 
 def _golden_problem(folder: Path, file: str, name: str, tolerance: float) -> str | None:
     """Return what is wrong with the outputs of model `name` for the inputs in `file`."""
     try:
-        with np.load(folder / file, allow_pickle=False) as golden:
-            inputs, expected = golden["input"], golden[GOLDEN_OUTPUTS[name]]
+        golden = read_npz(folder / file)
+        inputs, expected = golden["input"], golden[GOLDEN_OUTPUTS[name]]
         found = outputs((folder / name).read_bytes(), inputs)
-    except (EdgeNASError, ValueError, KeyError, BadZipFile) as error:
+    except (EdgeNASError, OSError, ValueError, KeyError) as error:
         return f"no golden output to compare ({error})"
     if found.shape != expected.shape:
         return f"gives {found.shape}, its golden output is {expected.shape}"

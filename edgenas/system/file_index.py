@@ -122,7 +122,8 @@ def write_atomically(path: Path, content: bytes) -> None:
         UsageError: something stands there that is no file, such as a device or a pipe.
         OSError: the file cannot be written.
     """
-    check_replaceable(path)
+    if path.exists() and not (path.is_file() or path.is_dir()):  # the rename itself refuses folders
+        raise UsageError(f"{path}: it is no file, but a device or a pipe; name a file to write")
     # With the process's number: two processes that write one file do not write into each other's.
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
@@ -135,16 +136,6 @@ def write_atomically(path: Path, content: bytes) -> None:
         with suppress(OSError):  # it may not have been made
             temporary.unlink()
         raise
-
-
-def check_replaceable(path: Path) -> None:
-    """Check that a file of that name takes the place of nothing that lasts, such as /dev/null.
-
-    Raises:
-        UsageError: a device or a pipe is there.
-    """
-    if path.exists() and not (path.is_file() or path.is_dir()):  # the rename itself refuses folders
-        raise UsageError(f"{path}: it is no file, but a device or a pipe; name a file to write")
 
 
 def _hash(content: bytes) -> str:

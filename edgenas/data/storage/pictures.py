@@ -23,6 +23,7 @@ from edgenas.data.storage.options import PhotoOptions, user_cache
 from edgenas.data.storage.order import Rows
 from edgenas.data.view import Pixels
 from edgenas.errors import EnvironmentFault
+from edgenas.system.npz_file import read_npz
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -202,12 +203,10 @@ def _open(folder: Path, identity: str) -> Pictures | None:
     """Return the cache in a folder; None if it is not whole, or of other files."""
     pixels = folder / PIXELS
     try:
-        with np.load(folder / INDEX, allow_pickle=False) as file:
-            index = {name: file[name] for name in file.files}
+        index = read_npz(folder / INDEX)
         size = pixels.stat().st_size
         same = str(index["identity"]) == identity and int(index["shapes"].prod(axis=1).sum()) * 3 == size
-    # A damaged file is no cache; numpy and zipfile raise whatever they stumble over.
-    except Exception:
+    except (OSError, ValueError, KeyError, TypeError):  # a damaged file is no cache
         return None
     if not same:
         return None
