@@ -27,10 +27,10 @@ from edgenas.data.storage.class_folders import FOLDERS
 from edgenas.data.storage.copies import equal_images
 from edgenas.data.storage.decode import Unreadable, decode, square
 from edgenas.data.storage.files import check_skipped, folders
+from edgenas.data.storage.npz_file import read_npz
 from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError, UsageError
-from edgenas.system.npz_file import read_npz
 
 SPLIT_NAMES = {name: split for split, names in FOLDERS.items() for name in names}
 # Mean size of a file from which threads pay: below, they slow decoding down, because Pillow holds the interpreter's

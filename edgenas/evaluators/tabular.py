@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.cost.lookup import LookupCost
+from edgenas.data.storage.npz_file import read_npz
 from edgenas.errors import DataError, UsageError
 from edgenas.exploration.objective import Metrics
 from edgenas.exploration.strategy import Context, Priced, Settings
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.system.metric import Metric
-from edgenas.system.npz_file import read_npz
 
 if TYPE_CHECKING:
     from edgenas.nn.network import Network

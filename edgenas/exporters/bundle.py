@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from edgenas.data.storage.npz_file import read_npz
 from edgenas.errors import EdgeNASError, EnvironmentFault
 from edgenas.exporters.golden_pictures import (
     INPUT_TOLERANCE,
@@ -33,7 +34,6 @@ from edgenas.exporters.model_card import model_card, one_line
 from edgenas.exporters.onnx import OUTPUT
 from edgenas.exporters.session import outputs
 from edgenas.system.file_index import forget, write_kept
-from edgenas.system.npz_file import read_npz
 from edgenas.system.records import Json, parsed_object
 
 Array = np.ndarray[Any, Any]

@@ -19,11 +19,11 @@ from torch.utils.data import Dataset
 from edgenas.data.storage.decode import WHITE, Unreadable, decode_deep, white_of
 from edgenas.data.storage.disk import MappedFile, amount, check_room, locked, make_folder, write_whole
 from edgenas.data.storage.loader import loaded
+from edgenas.data.storage.npz_file import read_npz
 from edgenas.data.storage.options import PhotoOptions, user_cache
 from edgenas.data.storage.order import Rows
 from edgenas.data.view import Pixels
 from edgenas.errors import EnvironmentFault
-from edgenas.system.npz_file import read_npz
 
 if TYPE_CHECKING:
     from PIL import Image
