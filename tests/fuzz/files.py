@@ -240,7 +240,10 @@ def _text(path: Path) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a character that no byte of the file stands for
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _written(path: Path, content: bytes, said: str) -> str:
