@@ -38,7 +38,9 @@ from edgenas.errors import (
     Interrupted,
     MissingOps,
     NoisyMachine,
+    OwnCode,
     TableError,
+    TooLarge,
     UnknownName,
     UsageError,
 )
@@ -66,11 +68,11 @@ if TYPE_CHECKING:
         read_table,
         run_search,
     )
-    from edgenas.api.devices import adapt, confirm, ingest, kit
+    from edgenas.api.devices import adapt, ingest, kit
     from edgenas.api.listing import list
     from edgenas.api.measure import bench, predict, profile
     from edgenas.api.search import search, specialize
-    from edgenas.api.trained import export, ranking, train
+    from edgenas.api.trained import confirm, export, ranking, train
 
     __version__: str
 
@@ -95,12 +97,14 @@ __all__ = [
     "MissingOps",
     "NoisyMachine",
     "Objective",
+    "OwnCode",
     "Problem",
     "Result",
     "SearchSpace",
     "Strategy",
     "Study",
     "TableError",
+    "TooLarge",
     "Trial",
     "UnknownName",
     "UsageError",
@@ -130,9 +134,9 @@ __all__ = [
 # the files that define them and not from `api.contracts`, which imports torch for the sake of a few.
 _LATE = {
     **dict.fromkeys(("search", "specialize"), "edgenas.api.search"),
-    **dict.fromkeys(("ranking", "train", "export"), "edgenas.api.trained"),
+    **dict.fromkeys(("confirm", "ranking", "train", "export"), "edgenas.api.trained"),
     **dict.fromkeys(("profile", "predict", "bench"), "edgenas.api.measure"),
-    **dict.fromkeys(("kit", "ingest", "confirm", "adapt"), "edgenas.api.devices"),
+    **dict.fromkeys(("kit", "ingest", "adapt"), "edgenas.api.devices"),
     "list": "edgenas.api.listing",
     "baseline": "edgenas.api.baseline",
     "Builder": "edgenas.graph.graph",

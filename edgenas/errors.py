@@ -5,14 +5,16 @@
     +-- ExportError              exit 1   an exported file differs from the network it came from
     +-- UsageError               exit 2   a flag, a configuration or a name is wrong
     |   +-- UnknownName          exit 2   no such space, strategy, data set, runtime, ...
+    |   +-- OwnCode              exit 2   a file names code that only a person may name
     |   +-- MissingOps           exit 2   a latency table has no row for an op
     |   +-- TableError           exit 2   a latency table, or results of a kit, are not those that are needed
     |   |   +-- DamagedTable     exit 3   they are damaged, or hold what no device measures
     |   +-- CheckpointError      exit 2   what a run keeps belongs to another run or version
     |   |   +-- DamagedRun       exit 3   it is damaged
-    +-- DataError                exit 3   images or labels are unusable
+    +-- DataError                exit 3   images, labels, or a file of any other kind are unusable
     +-- EnvironmentFault         exit 4   disk, device, or a machine too noisy to time on
     |   +-- NoisyMachine         exit 4   too few clean samples, or figures that do not repeat
+    |   +-- TooLarge             exit 4   a training does not fit in memory, however few images are computed at once
     +-- Ended                    as the process that ended first: another one of the same run, which has told why
     +-- Interrupted              exit 130 or 143, by a signal; `--resume` goes on
 
@@ -20,6 +22,11 @@ Each message names the thing and the next step, in one line.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class EdgeNASError(Exception):
@@ -44,6 +51,20 @@ class UsageError(EdgeNASError):
 
 class UnknownName(UsageError):
     """There is no plugin of that name."""
+
+
+class OwnCode(UsageError):
+    """A file names a plugin that does not come with edgenas; to run it, a person has to name it."""
+
+    def __init__(self, message: str, words: str = "") -> None:
+        """Say what is refused.
+
+        Args:
+            message: in one line.
+            words: of a command line, that name the plugin.
+        """
+        super().__init__(message)
+        self.words = words
 
 
 class MissingOps(UsageError):
@@ -71,9 +92,19 @@ class DamagedRun(CheckpointError):
 
 
 class DataError(EdgeNASError):
-    """Images or labels are unusable."""
+    """Images or labels are unusable, or a file of any other kind: a kit, a bundle, scores, an ONNX model."""
 
     exit_code = 3
+
+    def __init__(self, message: str, details: Sequence[str] = ()) -> None:
+        """Say what is wrong.
+
+        Args:
+            message: in one line.
+            details: all that is wrong, where a line has no room for it.
+        """
+        super().__init__(message)
+        self.details = tuple(details)
 
 
 class EnvironmentFault(EdgeNASError):
@@ -84,6 +115,10 @@ class EnvironmentFault(EdgeNASError):
 
 class NoisyMachine(EnvironmentFault):
     """There are too few clean timing samples, or figures do not repeat."""
+
+
+class TooLarge(EnvironmentFault):
+    """A training does not fit in memory, however few images are computed at once."""
 
 
 class Ended(EdgeNASError):

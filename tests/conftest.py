@@ -25,15 +25,35 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from edgenas.system import plugins
+
 settings.register_profile(
     "edgenas", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("edgenas")
 
+# Plugins of the tests, which they name as a person would.
+for kind, name in (
+    ("spaces", "tests._toys"),
+    ("data", "tests._few_digits"),
+    ("data", "tests.benchmarks._fashion_part"),
+    ("evaluators", "tests.benchmarks._by_size"),
+    ("runtimes", "tests._busy_runtime"),
+    ("pretrained", "tests.pretrained._networks:lite"),
+    ("pretrained", "tests.pretrained._networks:resnet"),
+):
+    plugins.name_own(kind, name)
+
 
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def any_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test loads, a person has named."""
+    monkeypatch.setattr(plugins, "check_named", lambda kind, name: None)
 
 
 @pytest.fixture

@@ -150,6 +150,7 @@ def test_examples_run_at_their_smallest_settings(example, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("any_plugin")
 def test_examples_are_plugins_too():
     space = plugins.load("spaces", str(ROOT / "docs" / "examples" / "own_space.py"))
     assert len(space.build((1, 32, 32), 10).choices) == 7

@@ -17,7 +17,7 @@ from edgenas.devices.kit import read_manifest
 from edgenas.evaluators.tabular import read_scores
 from edgenas.latency.table import read_table
 from edgenas.pretrained import own
-from edgenas.runtimes.bench import read_model
+from edgenas.runtimes.model_file import read_model
 from edgenas.system import plugins
 
 TREE = [

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
@@ -29,7 +30,8 @@ MAY_NEED_TORCH = (
     *("data", "nn", "pretrained", "training", "evaluators", "strategies", "testing", "system.checkpoint"),
     "api.contracts",
     *(f"workflows.{name}" for name in ("search", "specialize", "inherit", "ranking", "train", "export", "confirm")),
-    *("workflows.trained_run", "workflows.trained_networks", "workflows.trained_weights", "workflows.stages"),
+    *("workflows.inspect", "workflows.trained_run", "workflows.trained_networks", "workflows.trained_weights"),
+    "workflows.stages",
 )
 LIGHT_ALL_THE_SAME = (
     *("data", "nn", "evaluators", "strategies", "strategies.random", "strategies.evolution"),
@@ -165,3 +167,12 @@ print(json.dumps(loaded))
 def test_the_numbers_can_be_printed():
     found = structure.numbers(PACKAGE)
     assert found["cycles of modules"] == "0" and re.fullmatch(r"\d+ of \d+", found["public names with an example"])
+
+
+def test_time_is_measured_by_clocks_that_nobody_sets_back():
+    """The date alone is of the wall clock: it names runs and tables."""
+    for module in PACKAGE.modules.values():
+        calls = [node for node in ast.walk(ast.parse(module.path.read_text("utf-8"))) if isinstance(node, ast.Call)]
+        named = {ast.unparse(call.func) for call in calls}
+        assert not named & {"time.time", "time.time_ns"}, module.name
+        assert "datetime.datetime.now" not in named or module.name == own("workflows.setup"), module.name

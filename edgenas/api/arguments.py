@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from edgenas.errors import UsageError
 from edgenas.workflows.config import Config, resolve
+from edgenas.workflows.named import name_plugins
 
 if TYPE_CHECKING:
     from edgenas.workflows.given import Given
@@ -20,16 +20,11 @@ def beside_run(arguments: Mapping[str, Any], *others: str) -> tuple[Given, Mappi
     Args:
         arguments: by name, paths among them; None stands for what was not given.
         others: arguments that are no settings.
-
-    Raises:
-        UsageError: the space is a name; the run itself says it.
     """
     # A path of images is told from a name by its type, later.
     is_place = {name: isinstance(value, os.PathLike) and name != "data" for name, value in arguments.items()}
     texts = {name: os.fspath(value) if is_place[name] else value for name, value in arguments.items()}
     named, given = settings_of(texts, *others)
-    if "space" in named and given.space is None:
-        raise UsageError(f"space: {named['space']!r} is no object; what has a name, the run knows: leave it out")
     # The names of objects are only what a new run would keep of them.
     stands_for = [name for name in ("data", "space") if getattr(given, name) is not None]
     return given, {name: value for name, value in named.items() if name not in stands_for}
@@ -47,6 +42,8 @@ def resolved(named: Mapping[str, Any], given: Given) -> Config:
 def settings_of(arguments: Mapping[str, Any], *others: str) -> tuple[dict[str, Any], Given]:
     """Return the settings among a function's arguments, by name, and the objects that stand for some of them.
 
+    Plugins that are named may be loaded then.
+
     Args:
         arguments: by name; None stands for what was not given.
         others: arguments that are no settings.
@@ -61,4 +58,5 @@ def settings_of(arguments: Mapping[str, Any], *others: str) -> tuple[dict[str, A
     budgets: dict[str, Any] = ({} if here is None else {"budget_ms": here}) | (
         {"budgets_ms": further} if further else {}
     )
+    name_plugins(named)
     return split_given(named | budgets)

@@ -9,7 +9,7 @@ from edgenas.exploration.objective import Objective as Objective
 from edgenas.exploration.problem import Problem as Problem
 from edgenas.exploration.strategy import Strategy as Strategy
 from edgenas.exploration.study import Study as Study
-from edgenas.exploration.study import Trial as Trial
+from edgenas.exploration.trial import Trial as Trial
 from edgenas.graph.graph import Builder as Builder
 from edgenas.graph.graph import Choice as Choice
 from edgenas.latency.predictor import latency_interval as latency_interval

@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgenas.api.measure import config_and_space
+from edgenas.api.measure import config_and_space, config_of
 from edgenas.graph.ops import Shape
 from edgenas.spaces.build import build_space
 from edgenas.system.progress import make_reporter
-from edgenas.workflows.config import Config, make_config
+from edgenas.workflows.config import Config
 
 if TYPE_CHECKING:
     from edgenas.latency.table import LatencyTable
     from edgenas.system.records import Json
     from edgenas.workflows.given import SpaceLike
-    from edgenas.workflows.result import Result
 
 
 def kit(
@@ -138,36 +137,6 @@ def ingest(
     return run(Path(results), kit=_path(kit), out=_path(out), config=config)
 
 
-def confirm(
-    results: str | os.PathLike[str],
-    run: str | os.PathLike[str],
-    *,
-    kit: str | os.PathLike[str] | None = None,
-    progress: bool = False,
-) -> Result:
-    """Take what a kit measured of a run's finalists on its device, and deliver by it, as `edgenas ingest --bundle`.
-
-    Args:
-        results: what the kit wrote on the device.
-        run: folder of the run whose finalists they are.
-        kit: the kit, to check that nothing of it was changed.
-        progress: whether stderr shows what is under way.
-
-    Raises:
-        TableError: the results cannot be trusted, or are of other models, another device or runtime.
-        NoisyMachine: a figure repeats too badly; measure again.
-
-    >>> import edgenas
-    >>> edgenas.confirm("results.jsonl", "runs/nowhere")
-    Traceback (most recent call last):
-        ...
-    edgenas.errors.UsageError: --bundle runs/nowhere: there is no run of a search
-    """
-    from edgenas.workflows.confirm import confirm as confirm_run
-
-    return confirm_run(Path(results), Path(run), make_reporter(quiet=not progress), kit=_path(kit))
-
-
 def adapt(
     results: str | os.PathLike[str],
     *,
@@ -232,4 +201,4 @@ def _scope(space: SpaceLike | None, **named: Any) -> Config:
         config, maker, (shape, classes) = config_and_space(space, None, None, **named)
         build_space(maker, shape, classes)  # known by its name from here on
         return config
-    return make_config({name: value for name, value in {**named, "space": space}.items() if value is not None})
+    return config_of(space=space, **named)

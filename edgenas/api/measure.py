@@ -12,6 +12,7 @@ from edgenas.graph.graph import Arch
 from edgenas.graph.ops import Shape
 from edgenas.system.progress import make_reporter
 from edgenas.workflows.config import Config, make_config
+from edgenas.workflows.named import name_plugins
 from edgenas.workflows.values import checked_number
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def bench(
     Args:
         models: a file that anybody made, or several; or one run folder of a search.
         threads: of the runtime.
-        runtime: a name from `edgenas list runtimes`.
+        runtime: a name from `edgenas list runtimes`, or one of your own; a bundle's own must be named, too.
         seconds: of measuring, per file.
         wait_minutes: how long a busy machine is waited for, with a bundle.
         progress: whether stderr shows what is under way, with a bundle.
@@ -128,6 +129,7 @@ def bench(
     several = [models] if isinstance(models, str | os.PathLike) else models
     seconds = checked_number("seconds", seconds, float, 0.1, 3600)
     paths = [Path(model) for model in several]
+    name_plugins({"runtime": runtime})
     if len(paths) == 1 and paths[0].is_dir():
         wait_minutes = checked_number("wait_minutes", wait_minutes, float, 0.0, 10**4)
         reporter = make_reporter(quiet=not progress)
@@ -191,9 +193,11 @@ def profile(
     )
 
 
-def _given(**values: Any) -> dict[str, Any]:
-    """Return the settings that were given; those that are None have the defaults of `Config`."""
-    return {name: value for name, value in values.items() if value is not None}
+def config_of(**values: Any) -> Config:
+    """Return the configuration of the settings that were given; those that are None have the defaults of `Config`."""
+    given = {name: value for name, value in values.items() if value is not None}
+    name_plugins(given)
+    return make_config(given)
 
 
 def config_and_space(
@@ -211,7 +215,7 @@ def config_and_space(
 
     # Where there is something that builds the space, nobody reads the name that the configuration keeps.
     named = {"space": space} if isinstance(space, str) else {}
-    config = make_config(_given(**named, **values))
+    config = config_of(**named, **values)
     size = input_of(config, shape, classes, (DIGITS_SHAPE, DIGITS_CLASSES))
     source = space_source(config) if isinstance(space, str) else space
     return config, None if isinstance(source, str) else source, size

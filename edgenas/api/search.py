@@ -95,7 +95,8 @@ def search(
         fit: how a photo becomes a square: crop (its middle), squash (all of it, distorted) or pad (all of it, between
             grey bars); default: crop, or squash where a crop would hide more than 30 % of the photos.
         flip: mirror photos left to right in training; default: yes, unless classes are named left and right.
-        cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder.
+        cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder, or
+            ~/.cache/edgenas where that would be among the photos.
         cache_size: short side of decoded photos in pixels; default: 5/3 of the image size.
         preset: known system: its strategy, evaluator and reward, where they are not given.
         evaluator: how architectures are scored: supernet (shared weights), scratch or tabular; default: the strategy's
@@ -210,7 +211,8 @@ def specialize(
         max_memory_mb: memory for activations, in 10^6 bytes.
         max_file_mb: size of the model's file, in 10^6 bytes.
         data_root: folder or file of the data set, where `data` is a name.
-        cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder.
+        cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder, or
+            ~/.cache/edgenas where that would be among the photos.
         image_size, pretrained: if given, those of the search.
         weights: where the file of a network of your own is now.
         options: values of the strategy's options by name; `edgenas list strategies` shows them.

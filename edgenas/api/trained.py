@@ -1,4 +1,4 @@
-"""What follows a search: rank, train, export."""
+"""What follows a search: rank, train, export, confirm on its device."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from edgenas.system.progress import make_reporter
 from edgenas.system.threads import configure_threads
 
 if TYPE_CHECKING:
-    from edgenas.workflows.given import DataLike, SpaceLike
+    from edgenas.workflows.given import DataLike, SpaceLike, StrategyLike
     from edgenas.workflows.ranking import Ranking
+    from edgenas.workflows.result import Result
     from edgenas.workflows.train import Trained
 
 
@@ -30,6 +31,9 @@ def ranking(
     weights: str | os.PathLike[str] | None = None,
     download: bool | None = None,
     train_device: str | None = None,
+    strategy: StrategyLike | None = None,
+    evaluator: str | None = None,
+    runtime: str | None = None,
     progress: bool = False,
 ) -> Ranking:
     """Check how a run's shared weights rank, beside networks that are trained by themselves.
@@ -45,9 +49,11 @@ def ranking(
         weights: where the file of a network of your own is now.
         download: allow the data set to be downloaded.
         train_device: auto, cpu or cuda.
+        strategy, evaluator, runtime: if given, those of the search; ones of your own must be named.
         progress: whether stderr shows what is under way.
 
     Raises:
+        OwnCode: the run is of a plugin of your own that is not named.
         UsageError: the folder holds no run with trained shared weights.
         BudgetError: fewer than three networks are within the budget.
 
@@ -103,7 +109,8 @@ def train(
         fit: how a photo becomes a square: crop (its middle), squash (all of it, distorted) or pad (all of it, between
             grey bars); default: crop, or squash where a crop would hide more than 30 % of the photos.
         flip: mirror photos left to right in training; default: yes, unless classes are named left and right.
-        cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder.
+        cache: folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder, or
+            ~/.cache/edgenas where that would be among the photos.
         cache_size: short side of decoded photos in pixels; default: 5/3 of the image size.
         seed: seed of everything random.
         output: run folder; default: runs/<date>-<time>.
@@ -149,6 +156,9 @@ def export(
     weights: str | os.PathLike[str] | None = None,
     download: bool | None = None,
     train_device: str | None = None,
+    strategy: StrategyLike | None = None,
+    evaluator: str | None = None,
+    runtime: str | None = None,
     progress: bool = False,
 ) -> Path:
     """Write a trained network of a run as one ONNX file; return its path.
@@ -160,6 +170,7 @@ def export(
         dynamic_batch: whether the model takes any number of images at once, rather than one.
         data, space: the objects that the run was given, if it was given objects; or where its images are now.
         data_root, cache, image_size, pretrained, weights, download, train_device: as of `ranking`.
+        strategy, evaluator, runtime: as of `ranking`.
         progress: whether stderr shows what is under way.
 
     Raises:
@@ -179,4 +190,54 @@ def export(
 
     return run_export(
         Path(run), reporter, arch=arch, out=Path(out), dynamic_batch=dynamic_batch, given=given, moved=moved
+    )
+
+
+def confirm(
+    results: str | os.PathLike[str],
+    run: str | os.PathLike[str],
+    *,
+    kit: str | os.PathLike[str] | None = None,
+    data: DataLike | None = None,
+    space: SpaceLike | None = None,
+    data_root: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    pretrained: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    download: bool | None = None,
+    train_device: str | None = None,
+    strategy: StrategyLike | None = None,
+    evaluator: str | None = None,
+    runtime: str | None = None,
+    progress: bool = False,
+) -> Result:
+    """Take what a kit measured of a run's finalists on its device, and deliver by it, as `edgenas ingest --bundle`.
+
+    Args:
+        results: what the kit wrote on the device.
+        run: folder of the run whose finalists they are.
+        kit: the kit, to check that nothing of it was changed.
+        data, space: the objects that the run was given, if it was given objects; or where its images are now.
+        data_root, cache, image_size, pretrained, weights, download, train_device: as of `ranking`.
+        strategy, evaluator, runtime: as of `ranking`.
+        progress: whether stderr shows what is under way.
+
+    Raises:
+        OwnCode: the run is of a plugin of your own that is not named.
+        TableError: the results cannot be trusted, or are of other models, another device or runtime.
+        NoisyMachine: a figure repeats too badly; measure again.
+
+    >>> import edgenas
+    >>> edgenas.confirm("results.jsonl", "runs/nowhere")
+    Traceback (most recent call last):
+        ...
+    edgenas.errors.UsageError: --bundle runs/nowhere: there is no run of a search
+    """
+    given, moved = beside_run(locals(), "results", "run", "kit")  # while `locals` holds the arguments alone
+    from edgenas.workflows.confirm import confirm as confirm_run
+
+    reporter = make_reporter(quiet=not progress)
+    return confirm_run(
+        Path(results), Path(run), reporter, kit=None if kit is None else Path(kit), given=given, moved=moved
     )

@@ -14,6 +14,7 @@ from edgenas.system import text
 
 if TYPE_CHECKING:
     from edgenas.runtimes.bench import Bench
+    from edgenas.workflows.config import Config
 
 EXAMPLE = """\
 edgenas bench model.onnx
@@ -48,7 +49,7 @@ def run(arguments: Namespace) -> int:
     if folders and len(arguments.models) > 1:
         raise UsageError(f"{folders[0]} is a folder, which is measured alone; give files, or one folder")
     if folders:
-        return _bundle(folders[0], arguments)
+        return _bundle(folders[0], config, arguments)
     from edgenas.workflows.bench import bench
 
     reporter = output.reporter(arguments)
@@ -64,16 +65,13 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
-def _bundle(folder: Path, arguments: Namespace) -> int:
-    """Measure a bundle as its manifest says."""
-    for name in OF_FILES:
-        if name in flags.given(arguments):
-            raise UsageError(f"--{name}: a bundle is measured as its manifest says; leave it out, or give the file")
+def _bundle(folder: Path, config: Config, arguments: Namespace) -> int:
+    """Measure a bundle as its manifest says; what is said again must be the same."""
     from edgenas.workflows.bench import bench_bundle
 
-    wait_minutes = flags.settings(arguments).wait_minutes
+    said = {name: getattr(config, name) for name in OF_FILES if name in flags.given(arguments)}
     reporter = output.reporter(arguments)
-    benches = bench_bundle(folder, reporter, seconds=arguments.seconds, wait_minutes=wait_minutes)
+    benches = bench_bundle(folder, reporter, seconds=arguments.seconds, wait_minutes=config.wait_minutes, said=said)
     _show(benches, arguments)
     is_met = next((row.met_budget for row in benches if row.met_budget is not None), None)
     if is_met is not None and not arguments.json:

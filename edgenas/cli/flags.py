@@ -11,7 +11,8 @@ from typing import Any, get_args, get_type_hints
 
 from edgenas.errors import UsageError
 from edgenas.graph.ops import Shape
-from edgenas.workflows.config import HERE, Config, flag, resolve
+from edgenas.workflows.config import ABOUT, HERE, MEANS, MOVABLE, Config, flag, resolve
+from edgenas.workflows.named import name_plugins
 from edgenas.workflows.values import number, pairs
 
 PLACEHOLDERS = {
@@ -44,8 +45,8 @@ PHOTO_SETTINGS = ("fit", "flip", "cache", "cache_size")
 # Of Config: what says the space, and the images that it is for.
 SPACE_SETTINGS = ("space", "pretrained", "weights", "data", "data_root", "image_size", "download")
 # Of Config: what may be said beside a run folder. The run is about what it was begun with, and no default counts.
-BESIDE_RUN = ("data", "data_root", "cache", "image_size", "pretrained", "weights", "download", "train_device")
-UNSAID: Mapping[str, Any] = MappingProxyType({"data": None, "train_device": None})
+BESIDE_RUN = ("data", *MOVABLE, *ABOUT)
+UNSAID: Mapping[str, Any] = MappingProxyType(dict.fromkeys((*BESIDE_RUN, *MEANS)))
 
 
 def add_settings(
@@ -86,8 +87,11 @@ def add_settings(
 
 
 def add_beside_run(parser: ArgumentParser | _ArgumentGroup) -> None:
-    """Add what may be said beside a run folder: where its images and weights are now, and what it must be about."""
-    add_settings(parser, BESIDE_RUN, UNSAID)
+    """Add what may be said beside a run folder: where its images and weights are now, and what it must be about.
+
+    What of it is not of edgenas must be said: a folder does not choose what code runs.
+    """
+    add_settings(parser, (*BESIDE_RUN, *MEANS), UNSAID)
 
 
 def add_config_file(parser: ArgumentParser | _ArgumentGroup) -> None:
@@ -107,7 +111,7 @@ def settings(arguments: Namespace) -> Config:
 
 
 def given(arguments: Namespace) -> dict[str, Any]:
-    """Return the settings that a command line names, as written there.
+    """Return the settings that a command line names, as written there; plugins among them may be loaded then.
 
     Raises:
         UsageError: two budgets without a name, or a mapping that is not NAME=VALUE.
@@ -116,6 +120,7 @@ def given(arguments: Namespace) -> dict[str, Any]:
     found = {name: value for name, value in vars(arguments).items() if name in names}
     if "options" in found:
         found["options"] = pairs("--options", found["options"], "NAME=VALUE", "guards=off")
+    name_plugins(found)
     return found | _budgets(found.pop("budget_ms", []))
 
 
@@ -147,10 +152,15 @@ def add_input(parser: ArgumentParser) -> None:
     )
 
 
-def add_kit_scope(parser: ArgumentParser) -> None:
-    """Add what a kit's results may be checked against: the space, and the images that it is for."""
+def add_kit_scope(parser: ArgumentParser, *, of_run: bool = False) -> None:
+    """Add what a kit's results may be checked against: the space, and the images that it is for.
+
+    Args:
+        parser: of a command.
+        of_run: whether they may be of a run's finalists.
+    """
     group = parser.add_argument_group("what the kit is of; a network or a space of your own must be named")
-    add_settings(group, SPACE_SETTINGS, {**UNSAID, "space": None})
+    add_settings(group, (*SPACE_SETTINGS, "teacher", *MEANS) if of_run else SPACE_SETTINGS, UNSAID)
 
 
 def input_of(arguments: Namespace, config: Config) -> tuple[Shape, int]:

@@ -6,8 +6,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from edgenas.cli import flags, output, tables
-from edgenas.errors import UsageError
-from edgenas.workflows.config import flag
 
 EXAMPLE = """\
 edgenas ingest results-pi5-1t.jsonl
@@ -23,7 +21,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--bundle", type=Path, metavar="RUN", help="take what a kit of a run's finalists measured into that run"
     )
-    flags.add_kit_scope(parser)
+    flags.add_kit_scope(parser, of_run=True)
     flags.add_json(parser)
 
 
@@ -31,11 +29,10 @@ def run(arguments: Namespace) -> int:
     """Write one table for each precision in the file; for a run's finalists, print the result of the run."""
     named = flags.given(arguments)
     if arguments.bundle:
-        if named:
-            raise UsageError(f"{flag(next(iter(named)))}: with --bundle the run says it; leave it out")
         from edgenas.workflows.confirm import confirm
 
-        result = confirm(arguments.results, arguments.bundle, output.reporter(arguments), kit=arguments.kit)
+        reporter = output.reporter(arguments)
+        result = confirm(arguments.results, arguments.bundle, reporter, kit=arguments.kit, moved=named)
         return output.show_result(result, arguments)
     from edgenas.workflows.ingest import ingest
 

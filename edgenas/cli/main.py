@@ -9,6 +9,7 @@ import argparse
 import errno
 import importlib
 import re
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -19,16 +20,17 @@ from typing import NoReturn
 
 from edgenas.cli.output import write
 from edgenas.cli.signals import Stopper
-from edgenas.errors import EdgeNASError, Ended, EnvironmentFault, UsageError
+from edgenas.errors import EdgeNASError, Ended, EnvironmentFault, Interrupted, OwnCode, UsageError
 from edgenas.system import distributed
 from edgenas.system.progress import LastingStream
-from edgenas.system.text import printable
+from edgenas.system.text import LONGEST, printable, shortened
 
 # What each command does, in a line: here, so that `edgenas --help` imports none of them.
 COMMANDS = {
     "search": "find, train, measure and bundle a model",
     "specialize": "from the weights of a search, a model for another budget or device",
     "ranking": "check how a run's shared weights rank, beside networks trained alone",
+    "inspect": "what a data set holds: classes, splits, copies, what is left out and why",
     "baseline": "what trained networks take as they are, which fit; fine-tune the best",
     "profile": "measure this machine's latency table for a space, or over ssh another's",
     "predict": "predict latency and size of architectures, or the latency of ONNX files",
@@ -63,6 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             if {"-v", "--verbose"} & set(arguments):
                 LastingStream(sys.stderr).write("".join(traceback.format_exception(error)))
             code, text = _explain(error, stop.signum)
+            if not isinstance(error, Interrupted):  # its line is typed, and must stay whole
+                text = shortened(_cut(text, arguments))
+            if isinstance(error, OwnCode) and error.words:
+                text += f": edgenas {shlex.join(arguments)} {error.words}"
             if not isinstance(error, Ended):  # else the process that ended first has printed the cause
                 LastingStream(sys.stderr).write(f"edgenas: {printable(text)}\n")
             return code
@@ -173,13 +179,22 @@ def _check_flags(parser: Parser, words: Sequence[str]) -> None:
             raise UsageError(f"{parser.prog} has no flag {name!r}; {hint}")
 
 
+def _cut(message: str, arguments: Sequence[str]) -> str:
+    """Return a message that repeats no more than 200 characters of one argument; `shortened` sees no blanks in it."""
+    for value in (argument.rpartition("=")[2] for argument in arguments):
+        for form in {value, repr(value)[1:-1]} if len(value) > LONGEST else ():
+            message = message.replace(form, f"{form[:LONGEST]}...")
+    return message
+
+
 def _explain(error: BaseException, signum: int | None) -> tuple[int, str]:
     """Return exit code and message of what ended a command."""
     if isinstance(error, EdgeNASError):
         return error.exit_code, str(error)
     if isinstance(error, KeyboardInterrupt):
         return 128 + (signum or 2), "interrupted"  # as shells count signals; 2 is SIGINT
-    if isinstance(error, MemoryError):  # often without a text of its own
+    # Often without a text of its own; torch has an error of that name for GPUs, and is not imported for its sake.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return EnvironmentFault.exit_code, "out of memory; close other programs, or try smaller images or networks"
     if isinstance(error, OSError):
         path = f"{PurePath(error.filename)}: " if isinstance(error.filename, str) else ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edgenas.cli import flags, forecast, output
 from edgenas.errors import UsageError
 from edgenas.system import text
+from edgenas.system.text_file import read_text
 from edgenas.workflows.config import Config
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _codes(arguments: Namespace) -> list[str] | None:
     if arguments.file is None:
         return list(arguments.archs) or None
     try:
-        content = sys.stdin.read() if arguments.file == "-" else Path(arguments.file).read_text(encoding="utf-8")
+        content = sys.stdin.read() if arguments.file == "-" else read_text(Path(arguments.file))
     except (OSError, ValueError) as error:
         raise UsageError(f"--archs {arguments.file}: cannot be read ({error})") from error
     codes = [line.strip() for line in content.splitlines() if line.strip()]

@@ -6,17 +6,19 @@ import shlex
 import signal
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TypeVar
 
 from edgenas.cli import flags, output
 from edgenas.cli.signals import Stopper
-from edgenas.errors import Interrupted
+from edgenas.errors import EdgeNASError, Interrupted
+from edgenas.system import plugins
 from edgenas.system.progress import Reporter
-from edgenas.workflows.config import Config
+from edgenas.workflows.config import Config, flag, resolve_data
+from edgenas.workflows.named import KINDS
 from edgenas.workflows.result import Result
 
 EXAMPLE = """\
@@ -124,11 +126,22 @@ def _search(config: Config, reporter: Reporter, stop: Stopper) -> Result:
     return search(config, reporter, stop)
 
 
+def _own_code(config: Config) -> Iterator[str]:
+    """Yield the flags that name what is one's own: a run's folder does not choose what code runs."""
+    for setting, kind in KINDS.items():
+        with suppress(EdgeNASError):  # the folder of images may be gone, and what nobody named was not used
+            name = getattr(resolve_data(config) if setting == "data" else config, setting)
+            if name is not None and name.partition(":")[0] not in plugins.names(kind):
+                plugins.check_named(kind, name)
+                yield from (flag(setting), name)
+
+
 def _interrupted(config: Config, signum: int, command: str = "search") -> Interrupted:
     """Return the error that says how to go on after a signal, whatever the run made of it."""
     name, folder = signal.Signals(signum).name, str(config.output)
     if (Path(folder) / "config.toml").exists():
         words = ["edgenas", command, "--output", folder, "--resume"]
+        words += _own_code(config)
         # The folder does not keep these two, as a run may go on with others.
         words += ["--workers", str(config.workers)] if config.workers > 1 else []
         words += ["--ray", config.ray] if config.ray else []

@@ -37,7 +37,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.usage = "edgenas specialize RUN --budget-ms MS [options]"
     parser.add_argument("source", metavar="RUN", nargs="?", type=Path, help="folder of a search; it is only read")
     for title, names in GROUPS.items():
-        flags.add_settings(parser.add_argument_group(title), names, {**DEFAULTS, **flags.UNSAID})
+        flags.add_settings(parser.add_argument_group(title), names, {**flags.UNSAID, **DEFAULTS})
     flags.add_json(parser)
 
 

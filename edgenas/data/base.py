@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgenas.data.found import Found
 from edgenas.data.storage.order import AUGMENT_STREAM as AUGMENT_STREAM
 from edgenas.data.storage.order import CUTOUT_STREAM, balanced, permutation
 from edgenas.data.storage.order import Rows as Rows
@@ -193,9 +194,9 @@ class Data:
     train: Split
     validation: Split
     held_out: Split = field(repr=False)  # read it through `test()`, which counts
-    skipped: tuple[str, ...] = ()  # images left out, each with its reason
     view: View = field(default_factory=View)  # how a picture of any shape becomes one of them
     notices: tuple[str, ...] = ()  # what was decided about the images, in whole sentences
+    found: Found = field(default_factory=Found)  # what else a report of the data says
     _reads: list[str] = field(default_factory=list, init=False, repr=False)  # a list can grow in a frozen record
 
     def test(self) -> Split:

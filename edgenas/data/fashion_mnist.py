@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edgenas.data.base import Augment, Data, Pixels
+from edgenas.data.storage.copies import equal_images
 from edgenas.data.storage.files import fetch, folders
 from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
@@ -54,8 +55,17 @@ def build(
     target, classes = check_labels(np.concatenate([labels, test_labels]), CLASSES, "fashion-mnist")
     rows = np.arange(len(target))
     given = {"train": rows[: len(labels)], "test": rows[len(labels) :]}
-    splits = split_rows(target, given, classes, validation_share=validation_share, seed=seed, where="fashion-mnist")
     pixels = np.concatenate([images, test_images])[:, None]
+    splits = split_rows(
+        target,
+        given,
+        classes,
+        validation_share=validation_share,
+        seed=seed,
+        where="fashion-mnist",
+        equal=equal_images(pixels),
+        is_published=True,
+    )
     return data_from_pixels("fashion-mnist", classes, pixels, target, splits, augment=AUGMENT, device=device)
 
 

@@ -1,13 +1,11 @@
 """Class folders of photographs, decoded once into a cache: root/<class>/*, or root/train/<class>/* and so on.
 
-Folders `validation` (`val`, `valid`) and `test` beside `train` are kept; missing splits are drawn from train, seeded.
+Folders of validation and test pictures beside `train` are kept; missing splits are drawn from train, seeded.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +13,10 @@ import numpy as np
 import torch
 
 from edgenas.data.base import Augment, Data, Rows, Split
-from edgenas.data.storage.class_folders import Entry, are_mirrored, layout, list_pictures
+from edgenas.data.found import Found, LeftOut
+from edgenas.data.storage.class_folders import Listing, are_mirrored, list_pictures
 from edgenas.data.storage.class_folders import class_names as class_names
+from edgenas.data.storage.copies import equal_files
 from edgenas.data.storage.files import check_skipped
 from edgenas.data.storage.filestore import FileStore
 from edgenas.data.storage.options import PhotoOptions
@@ -25,7 +25,7 @@ from edgenas.data.storage.pictures import Pictures, cached_pictures
 from edgenas.data.storage.splits import Splits, check_labels, split_rows
 from edgenas.data.storage.squares import Squares
 from edgenas.data.view import View
-from edgenas.errors import DataError, UsageError
+from edgenas.errors import UsageError
 
 SIDE = 96  # pixels; photographs stay recognisable, and a search on a CPU takes minutes
 # ImageNet's statistics fit most photographs closely enough, and save a second pass over the files.
@@ -33,8 +33,6 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 AUGMENT = Augment(flip=True, scale=0.4)
 # Share of a picture that a crop may hide, on average: of 4:3 it is a quarter, mostly background. Of 16:9 it is 44 %.
 MOST_HIDDEN = 0.3
-BEGINNING = 4096  # bytes: of photos of one size, hardly two begin alike
-NAMED = 3  # unreadable files that a notice names
 
 
 def build(
@@ -56,16 +54,14 @@ def build(
     """
     if root is None or not root.is_dir():
         raise UsageError(f"folder: no folder {root or 'named'}; give one with a folder per class as --data")
-    classes = class_names(root)
-    found, left_out = list_pictures(root, classes)
-    files = tuple(file for *_, file in found)
-    repeated = _repeated(found)
+    listing = list_pictures(root)
+    files, classes = tuple(file for *_, file in listing.entries), listing.classes
     side = image_size or SIDE
     pictures = cached_pictures(root, files, side, photos)
-    bad = {**{row: repeated[file] for row, file in enumerate(files) if file in repeated}, **pictures.unreadable}
-    listed = [f"{files[row].relative_to(root)}: {bad[row]}" for row in sorted(bad)]
-    skipped = check_skipped(listed, len(files), strict=strict, where=str(root))
-    rows, labels, splits = _splits(root, found, bad, classes, validation_share, seed)
+    bad = pictures.unreadable
+    unreadable = [LeftOut(str(files[row].relative_to(root)), bad[row]) for row in sorted(bad)]
+    check_skipped(unreadable, len(files), strict=strict, where=str(root))
+    rows, labels, splits = _splits(root, listing, bad, validation_share, seed)
     view, seen = _view(pictures, photos)
     augment, mirrored = _augment(classes, photos)
     store = FileStore(
@@ -73,6 +69,8 @@ def build(
         *(view, pictures, Squares(pictures.folder, files, view)),
     )
     ratio = imbalance(labels[splits.train])
+    others = [LeftOut(str(file.relative_to(root)), reason) for file, reason in listing.left_out]
+    left_out = (*unreadable, *sorted(splits.copies), *others)
 
     def part(chosen: Rows, balance: bool = False) -> Split:
         return Split(store, rows[chosen], torch.from_numpy(labels[chosen]), balance)
@@ -87,24 +85,34 @@ def build(
         part(splits.train, ratio > MOST_IMBALANCE),
         part(splits.validation),
         part(splits.test),
-        skipped,
         view,
-        (*left_out, *_unread(skipped), *seen, *mirrored, *_balance(ratio)),
+        (*listing.notices, *seen, *mirrored, *_balance(ratio)),
+        Found(left_out, splits.drawn, pictures.sizes(), pictures.hidden(), *pictures.depth()),
     )
 
 
-def _splits(
-    root: Path, found: Sequence[Entry], bad: Mapping[int, str], classes: Sequence[str], share: float, seed: int
-) -> tuple[Rows, Rows, Splits]:
+def _splits(root: Path, listing: Listing, bad: Mapping[int, str], share: float, seed: int) -> tuple[Rows, Rows, Splits]:
     """Return the rows of the good pictures, their labels, and the splits as positions among them."""
-    rows = np.array([row for row in range(len(found)) if row not in bad], dtype=np.int64)
-    kept = [found[row] for row in rows]
-    labels, _ = check_labels(np.array([label for _, label, _ in kept], dtype=np.int64), classes, str(root))
+    rows = np.array([row for row in range(len(listing.entries)) if row not in bad], dtype=np.int64)
+    kept = [listing.entries[row] for row in rows]
+    where = str(root)
+    labels, _ = check_labels(np.array([label for _, label, _ in kept], dtype=np.int64), listing.classes, where)
     given = {
         split: np.array([i for i, entry in enumerate(kept) if entry[0] == split], dtype=np.int64)
-        for split in layout(root)
+        for split in listing.splits
     }
-    return rows, labels, split_rows(labels, given, classes, validation_share=share, seed=seed, where=str(root))
+    files = [file for *_, file in kept]
+    splits = split_rows(
+        labels,
+        given,
+        listing.classes,
+        validation_share=share,
+        seed=seed,
+        where=where,
+        equal=equal_files(files),
+        name=lambda row: str(files[row].relative_to(root)),
+    )
+    return rows, labels, splits
 
 
 def _view(pictures: Pictures, photos: PhotoOptions) -> tuple[View, tuple[str, ...]]:
@@ -133,45 +141,3 @@ def _balance(ratio: float) -> tuple[str, ...]:
         f"the largest class has {ratio:.0f} times as many training images as the smallest: training draws small "
         "classes more often, each in proportion to the square root of its images",
     )
-
-
-def _unread(skipped: Sequence[str]) -> tuple[str, ...]:
-    if not skipped:
-        return ()
-    more = f"; and {len(skipped) - NAMED} more" if len(skipped) > NAMED else ""
-    return (f"{len(skipped)} images are left out: {'; '.join(skipped[:NAMED])}{more}",)
-
-
-def _repeated(found: Iterable[Entry]) -> dict[Path, str]:
-    """Return later copies of a file within one split, which a random split could spread over two.
-
-    Raises:
-        DataError: two splits or two classes hold the same file content.
-    """
-    seen: dict[bytes, Entry] = {}
-    repeated: dict[Path, str] = {}
-    for split, label, file in _alike(_alike(found, lambda file: file.stat().st_size or None), _beginning):
-        first = seen.setdefault(hashlib.blake2b(file.read_bytes()).digest(), (split, label, file))
-        if first[0] != split:
-            raise DataError(f"{file}: the same image is {first[2]}, in {first[0]} and {split}; keep it in one split")
-        if first[1] != label:
-            raise DataError(f"{file}: the same image is {first[2]}, of another class; keep it in one class")
-        if first[2] != file:
-            repeated[file] = f"copy of {first[2].name}"
-    return repeated
-
-
-def _alike(found: Iterable[Entry], key: Callable[[Path], Hashable | None]) -> Iterator[Entry]:
-    """Yield the files that share their key with another, so that few are read whole; those without a key are left out.
-
-    Empty files have none: they are told apart later, as files that are no images.
-    """
-    groups: Mapping[Hashable | None, list[Entry]] = defaultdict(list)
-    for entry in found:
-        groups[key(entry[2])].append(entry)
-    return (entry for value, group in groups.items() if value is not None and len(group) > 1 for entry in group)
-
-
-def _beginning(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        return opened.read(BEGINNING)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgenas.data.base import Augment, Data
 from edgenas.data.storage.arrays import AUGMENT, channels_first, check_counts
+from edgenas.data.storage.copies import equal_images
 from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError
@@ -39,7 +40,8 @@ def from_arrays(
         augment: the changes that do not change a label; switch `flip` off where left and right matter.
 
     Raises:
-        DataError: another type or shape, labels out of range, or a class with fewer than three images.
+        DataError: another type or shape, labels out of range, a class with fewer than three images, or one image in
+            two classes.
         UsageError: a validation share that leaves nothing to train on.
 
     >>> import numpy as np
@@ -53,9 +55,9 @@ def from_arrays(
     if labels.ndim == 1:  # any other shape is refused by `check_labels`
         check_counts(len(pixels), len(labels), name)
     target, names = check_labels(labels, classes, name)
-    splits = split_rows(
-        target, {"train": np.arange(len(target))}, names, validation_share=validation_share, seed=seed, where=name
-    )
+    given = {"train": np.arange(len(target))}
+    equal = equal_images(pixels)
+    splits = split_rows(target, given, names, validation_share=validation_share, seed=seed, where=name, equal=equal)
     return data_from_pixels(name, names, pixels, target, splits, augment=augment, device=device)
 
 

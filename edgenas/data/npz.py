@@ -3,7 +3,7 @@
 images | x         uint8 (N, H, W), (N, H, W, C) or (N, C, H, W), where C is 1 or 3
 blob, length       instead of images: uint8 bytes of all files end to end, and the length of each file
 label | labels | y integers (N,)
-is_train           optional: bool (N,); or `split`, strings train, val | validation, test
+is_train           optional: bool (N,), or 0 and 1; or `split`, strings train, val | validation, test
 classes            optional: names
 
 Splits that the file does not mark are drawn from its training images, seeded.
@@ -21,14 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.data.base import Data, Pixels, Rows
+from edgenas.data.found import LeftOut
 from edgenas.data.storage.arrays import AUGMENT, channels_first, check_counts
+from edgenas.data.storage.class_folders import FOLDERS
+from edgenas.data.storage.copies import equal_images
 from edgenas.data.storage.decode import Unreadable, decode, square
 from edgenas.data.storage.files import check_skipped, folders
+from edgenas.data.storage.npz_file import read_npz
 from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
 from edgenas.errors import DataError, UsageError
 
-SPLIT_NAMES = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation", "test": "test"}
+SPLIT_NAMES = {name: split for split, names in FOLDERS.items() for name in names}
 # Mean size of a file from which threads pay: below, they slow decoding down, because Pillow holds the interpreter's
 # lock while it parses a header.
 _WORTH_THREADS_BYTES = 8_000
@@ -52,20 +56,30 @@ def build(
     path = _find(root)
     arrays = _load(path)
     labels = np.atleast_1d(_one_of(arrays, ("label", "labels", "y"), path))
-    names = [str(name) for name in arrays["classes"]] if "classes" in arrays else None
+    names = _texts(arrays["classes"], "classes", path) if "classes" in arrays else None
     if "blob" in arrays:
         pixels, bad = _decode_blobs(arrays, image_size, path)
     else:
         pixels, bad = channels_first(_one_of(arrays, ("images", "x"), path), str(path)), {}
-    skipped = check_skipped(
-        [f"image {row}: {reason}" for row, reason in bad.items()], len(labels), strict=strict, where=str(path)
-    )
+    left_out = [LeftOut(f"image {row}", reason) for row, reason in bad.items()]
+    check_skipped(left_out, len(labels), strict=strict, where=str(path))
     check_counts(len(pixels) + len(bad), len(labels), str(path))
     keep = np.setdiff1d(np.arange(len(labels)), list(bad)).astype(np.int64)
     target, classes = check_labels(labels[keep], names, str(path))
     given = _given_splits(arrays, len(labels), keep, path)
-    splits = split_rows(target, given, classes, validation_share=validation_share, seed=seed, where=str(path))
-    return data_from_pixels(path.stem, classes, pixels, target, splits, augment=AUGMENT, device=device, skipped=skipped)
+    splits = split_rows(
+        target,
+        given,
+        classes,
+        validation_share=validation_share,
+        seed=seed,
+        where=str(path),
+        equal=equal_images(pixels),
+        name=lambda row: f"image {keep[row]}",
+    )
+    return data_from_pixels(
+        path.stem, classes, pixels, target, splits, augment=AUGMENT, device=device, left_out=left_out
+    )
 
 
 def _find(root: Path | None) -> Path:
@@ -80,12 +94,9 @@ def _find(root: Path | None) -> Path:
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        # A pickled array could run code.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    # In a damaged file numpy, zipfile and zlib raise whatever they stumble over.
-    except Exception as error:
-        raise DataError(f"{path}: not a readable .npz of plain arrays ({error}); write it with numpy.savez") from error
+        return read_npz(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: {error}; write it with numpy.savez") from error
 
 
 def _one_of(arrays: dict[str, NDArray[Any]], keys: tuple[str, ...], path: Path) -> NDArray[Any]:
@@ -93,6 +104,21 @@ def _one_of(arrays: dict[str, NDArray[Any]], keys: tuple[str, ...], path: Path) 
         if key in arrays:
             return arrays[key]
     raise DataError(f"{path}: no array {' or '.join(keys)}, only {', '.join(arrays)}; add it")
+
+
+def _list(array: NDArray[Any], name: str, path: Path) -> NDArray[Any]:
+    if array.ndim != 1:
+        raise DataError(f"{path}: {name} has shape {array.shape}; give a list, (N,)")
+    return array
+
+
+def _texts(array: NDArray[Any], name: str, path: Path) -> list[str]:
+    """Return a list of texts; byte strings are read as UTF-8."""
+    try:
+        items = _list(array, name, path).tolist()
+        return [item.decode() if isinstance(item, bytes) else str(item) for item in items]
+    except (ValueError, SystemError) as error:  # not UTF-8, or numbers that are no characters
+        raise DataError(f"{path}: {name} holds what is no text ({error}); write texts, or bytes of UTF-8") from error
 
 
 def _decode_blobs(arrays: dict[str, NDArray[Any]], size: int | None, path: Path) -> tuple[Pixels, dict[int, str]]:
@@ -129,16 +155,19 @@ def _decode_blobs(arrays: dict[str, NDArray[Any]], size: int | None, path: Path)
 def _given_splits(arrays: dict[str, NDArray[Any]], total: int, keep: Rows, path: Path) -> dict[str, Rows]:
     """Return the rows of each split that the file marks; rows count the readable images only."""
     if "is_train" in arrays:
-        names = np.where(arrays["is_train"].astype(bool), "train", "test")
+        marks = _list(arrays["is_train"], "is_train", path)
+        if marks.dtype != bool and not (np.issubdtype(marks.dtype, np.integer) and np.isin(marks, (0, 1)).all()):
+            raise DataError(f"{path}: is_train is {marks.dtype}; give true or false, or 1 or 0, for each image")
+        names = ["train" if mark else "test" for mark in marks.tolist()]
     elif "split" in arrays:
-        names = arrays["split"].astype(str)
+        names = [name.lower() for name in _texts(arrays["split"], "split", path)]
     else:
-        names = np.full(total, "train")
-    unknown = sorted(set(names.tolist()) - SPLIT_NAMES.keys())
-    if unknown or names.shape != (total,):
-        named = f"unknown split {unknown[0]!r}" if unknown else f"{names.size} split marks for {total} images"
+        names = ["train"] * total
+    unknown = sorted(set(names) - SPLIT_NAMES.keys())
+    if unknown or len(names) != total:
+        named = f"unknown split {unknown[0]!r}" if unknown else f"{len(names)} split marks for {total} images"
         raise DataError(f"{path}: {named}; mark each image as train, validation or test")
-    plain = np.array([SPLIT_NAMES[name] for name in names.tolist()])[keep]
+    plain = np.array([SPLIT_NAMES[name] for name in names])[keep]
     if "train" not in plain:
         raise DataError(f"{path}: no training images; mark some as train")
     return {str(name): np.flatnonzero(plain == name) for name in np.unique(plain)}

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from edgenas.devices.manifest_check import MOST, check_entries, is_number
 from edgenas.devices.runner import CONDITIONS, kit_hash
 from edgenas.devices.table_check import check_header
 from edgenas.errors import DamagedTable, NoisyMachine, TableError
-from edgenas.latency.table import LARGEST_MS, LatencyTable, NetRow, OpRow, hidden, net_of
+from edgenas.latency.table import (
+    LARGEST_MS,
+    NANOSECOND_MS,
+    LatencyTable,
+    NetRow,
+    OpRow,
+    check_fields,
+    hidden,
+    net_of,
+)
 from edgenas.runtimes.base import Round
 from edgenas.runtimes.summary import Timing, repeat_error_of_table, summarise_rounds
 from edgenas.runtimes.timing import MIN_CLEAN_SHARE
-from edgenas.system.records import Json
+from edgenas.system.records import Json, parsed_object
+from edgenas.system.text_file import read_text
 
 # Fewer rounds leave no repeat error to speak of: of six, three even ones stand against three odd ones.
 FEWEST_ROUNDS = 6
 # What the predictor itself promises; above, the rows say more of other programs than of the device.
 WORST_REPEAT_ERROR = 0.1
+LONGEST_LINE = 1 << 26  # characters: the first line holds the kit's manifest
 # The number of the first probe of every kit.
 REFERENCE = 0
 # What a part of a table's path may be: it must not lead out of the folder of tables.
@@ -52,15 +64,18 @@ def read_results(path: Path, manifest: Json | None = None) -> Results:
         DamagedTable: it is damaged, or holds a figure that is none, with its line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path, LONGEST_LINE).split("\n")
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({error.strerror}); give the file that a kit wrote") from error
-    except UnicodeDecodeError as error:
-        raise DamagedTable(f"{path}: not results of a kit ({error}); copy the file again") from error
+    except ValueError as error:
+        raise DamagedTable(f"{path}: not results of a kit: {error}; or copy the file again") from error
+    torn = lines[-1] != ""  # each line is written with its end, so that a power cut shows
+    if not torn:
+        lines.pop()
     results: Results | None = None
     for number, text in enumerate(lines, start=1):
         where = f"{path}: line {number}"
-        line = _parsed(where, text, last=number == len(lines))
+        line = _parsed(where, text, torn=torn and number == len(lines))
         if line is None:
             break
         if "kit" in line:
@@ -71,36 +86,53 @@ def read_results(path: Path, manifest: Json | None = None) -> Results:
             _add(where, line, results)
     if results is None or not results.rounds:
         raise DamagedTable(f"{path}: no results in it; let run.py come to its end")
+    _warn_of_missing(path, results)
     return results
 
 
-def _parsed(where: str, text: str, last: bool) -> Json | None:
+def _warn_of_missing(path: Path, results: Results) -> None:
+    """Say that rounds, or probes in some, are missing: a file that was cut at the end of a line looks whole else."""
+    planned = results.header.get("rounds", 0)  # files of earlier versions do not say it
+    held = [frozenset(row) for row in results.rounds.values()]
+    short = sum(any(row < other for other in held) for row in held)
+    if isinstance(planned, int) and FEWEST_ROUNDS <= len(held) < planned:
+        what = f"{len(held)} of {planned} rounds"
+    elif short:
+        what = f"{short} of {len(held)} rounds lack probes"
+    else:
+        return
+    warnings.warn(f"{path}: {what}; it is cut off, or run.py was stopped", stacklevel=3)
+
+
+def _parsed(where: str, text: str, torn: bool) -> Json | None:
     """Return a line's object; None for a last line that a power cut has torn."""
     try:
-        # Python reads NaN and Infinity, which are no JSON: as nan they fail the check of the figure, with its line.
-        line = json.loads(text, parse_constant=lambda name: math.nan)
-        if isinstance(line, dict):
-            return line
-    except ValueError:
-        if last:
+        return parsed_object(text)
+    except ValueError as error:
+        if torn:
             return None
-    raise DamagedTable(f"{where}: not a line of results; copy the file again")
+        raise DamagedTable(f"{where}: not a line of results ({error}); copy the file again") from error
 
 
 def _begun(where: str, line: Json, before: Results | None, manifest: Json | None) -> Results:
     """Read a header line: the first, or that of a file appended to it, which must be of the same device and kit."""
     try:
         found = Results(dict(line["header"]), dict(manifest or line["manifest"]))
+        check_entries(where, found.manifest)
         spoiled = kit_hash(found.manifest) != found.manifest["kit"]
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedTable(f"{where}: a header without {error}; pass the kit with --kit, or measure again") from error
-    if spoiled or line["kit"] != found.manifest["kit"]:
+    is_other = line["kit"] != found.manifest["kit"]
+    if spoiled or (is_other and manifest is None):
+        raise DamagedTable(f"{where}: the kit's manifest is not as it was made; copy the file, or the kit, again")
+    if is_other:
         raise TableError(f"{where}: measured with another kit than this; ingest it with its own, by --kit")
-    for name in ("device", "runtime", "threads"):  # parts of the table's path
+    for name in ("device", "runtime"):  # parts of the table's path
         if not _NAME.fullmatch(str(found.header.get(name, ""))):
             raise DamagedTable(f"{where}: {name} {found.header.get(name)!r} is no name; measure again with another")
     if found.header.get("unit") != "ms":
         raise DamagedTable(f"{where}: unit is {found.header.get('unit')!r}, expected ms")
+    check_fields(where, {name: str(value) for name, value in found.header.items()})
     if before is None:
         return found
     for name in ("kit", *CONDITIONS):
@@ -115,15 +147,19 @@ def _begun(where: str, line: Json, before: Results | None, manifest: Json | None
 def _add(where: str, line: Json, results: Results) -> None:
     """Add the figure of one probe in one round."""
     try:
-        probe, number = int(line["probe"]), int(line["slot"])
+        probe, number = line["probe"], line["slot"]
+        if not (isinstance(probe, int) and isinstance(number, int)):
+            raise TypeError("probe and slot are whole numbers")
         in_kit = 0 <= probe < len(results.manifest["probes"])
         # A probe that does not run on the device is no fault of the file.
         if "error" in line:
             results.failed[probe] = str(line["error"])
             return
         ms, runs, share = line["ms"], line["runs"], line["clean_share"]
-        figure = Round(math.nan if ms is None else float(ms), int(runs), float(share))
-        plausible = in_kit and 0 <= number and runs > 0 and 0 <= share <= 1 and (ms is None or 0 < figure <= LARGEST_MS)
+        if not all(map(is_number, (runs, share, 0 if ms is None else ms))):
+            raise TypeError("its figures are not all numbers")
+        in_range = ms is None or NANOSECOND_MS <= ms <= LARGEST_MS  # a nanosecond is the least that a table holds
+        plausible = in_kit and 0 <= number and 0 < runs <= MOST and 0 <= share <= 1 and in_range
     except (KeyError, TypeError, ValueError) as error:
         raise DamagedTable(f"{where}: not a round of a probe ({error}); measure again") from error
     if not plausible:
@@ -131,7 +167,7 @@ def _add(where: str, line: Json, results: Results) -> None:
     row = results.rounds.setdefault(number, {})
     if probe in row:  # a runner that goes on measures nothing twice
         raise DamagedTable(f"{where}: probe {probe} has round {number} twice: two measurements in one file?")
-    row[probe] = figure
+    row[probe] = Round(math.nan if ms is None else float(ms), int(runs), float(share))
 
 
 def tables(results: Results) -> list[LatencyTable]:

@@ -6,15 +6,18 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from edgenas.devices.ingest import LONGEST_LINE
 from edgenas.devices.probes import Probe
 from edgenas.devices.runner import MANIFEST, kit_hash
 from edgenas.errors import DataError, EnvironmentFault, UsageError
 from edgenas.system import plugins
-from edgenas.system.records import Json
-from edgenas.system.run_folder import write_atomically
+from edgenas.system.file_index import write_atomically
+from edgenas.system.records import Json, parsed_object
+from edgenas.system.text_file import read_text, text_of
 
 # Runs on the device as it stands here; a test holds these files to Python 3.9 and to numpy and onnxruntime.
 SOURCES = (
@@ -102,14 +105,16 @@ def read_manifest(path: Path) -> Json:
     """
     try:
         if path.is_dir():
-            text = (path / MANIFEST).read_text(encoding="utf-8")
+            text = read_text(path / MANIFEST, LONGEST_LINE)
         else:
             with zipfile.ZipFile(path) as archive:
-                text = archive.read(MANIFEST).decode()
-        return dict(json.loads(text))
+                if (size := archive.getinfo(MANIFEST).file_size) > LONGEST_LINE:  # some bytes can unpack to all memory
+                    raise DataError(f"{path}: its {MANIFEST} has {size:,} bytes, which no kit's has; make it again")
+                text = text_of(archive.read(MANIFEST), LONGEST_LINE)
+        return parsed_object(text)
     except OSError as error:
         raise UsageError(f"{path}: no device kit ({error.strerror}); make one with `edgenas kit`") from error
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path}: no device kit, or a damaged one ({error}); make one with `edgenas kit`") from error
 
 

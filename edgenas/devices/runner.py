@@ -90,17 +90,18 @@ def measure(kit: Path, options: argparse.Namespace, log: TextIO) -> Path:
         log: where progress and advice are written.
 
     Raises:
-        EnvironmentFault: the kit is damaged, or the file cannot be written.
+        DataError: the kit, or what the file holds, is damaged.
+        EnvironmentFault: the file cannot be written.
         UsageError: the file belongs to another device or kit.
         NoisyMachine: a round had under 20 % of clean samples again and again; what was measured before stays.
     """
     manifest = _manifest(kit)
-    header = _header(manifest, options)
+    rounds = options.rounds or int(manifest.get("slots", ROUNDS))
+    header = _header(manifest, options) | {"rounds": rounds}
     out = options.out or Path(f"results-{header['device']}-{header['threads']}t.jsonl")
-    measured = _read_measured(out, manifest["kit"], header)
-    rounds = options.rounds or manifest.get("slots", ROUNDS)
     chosen = [i for i, probe in enumerate(manifest["probes"]) if _wanted(probe, options.precision)]
     try:
+        measured = _read_measured(out, manifest["kit"], header)
         with out.open("a", encoding="utf-8") as file:
             if not file.tell():
                 _append(file, [{"kit": manifest["kit"], "header": header, "manifest": manifest}])
@@ -213,10 +214,10 @@ def _manifest(kit: Path) -> Json:
             for probe in manifest["probes"]
             if hashlib.sha256((kit / probe["file"]).read_bytes()).hexdigest() != probe["sha256"]
         ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EnvironmentFault(f"{kit}: not a whole device kit ({error}); unpack it again") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"{kit}: not a whole device kit ({error}); unpack it again") from error
     if damaged or kit_hash(manifest) != manifest["kit"]:
-        raise EnvironmentFault(f"{kit}: {', '.join(damaged[:1]) or MANIFEST} is damaged; unpack the kit again")
+        raise DataError(f"{kit}: {', '.join(damaged[:1]) or MANIFEST} is damaged; unpack the kit again")
     return dict(manifest)
 
 
@@ -252,16 +253,19 @@ def _read_measured(out: Path, kit: str, header: Json) -> Measured:
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
         out.write_bytes(whole)
-    lines = [json.loads(line) for line in whole.splitlines()]
-    if not lines or lines[0].get("kit") != kit:
+    try:
+        begun, *lines = [json.loads(line) for line in whole.splitlines()] or [{}]
+        known, conditions = begun.get("kit"), {name: begun.get("header", {}).get(name) for name in CONDITIONS}
+        measured: Measured = {}
+        for line in lines:
+            measured.setdefault(line["slot"], {})[line["probe"]] = _figure(line)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{out}: not results of a kit, or damaged ({error}); give another file with --out") from error
+    if known != kit:
         raise UsageError(f"{out}: results of another kit; give another file with --out")
-    for name in CONDITIONS:
-        before, now = lines[0]["header"].get(name), header.get(name)
-        if before != now:
+    for name, before in conditions.items():
+        if before != (now := header.get(name)):
             raise UsageError(f"{out}: begun with {name} {before}, this is {now}; give another file with --out")
-    measured: Measured = {}
-    for line in lines[1:]:
-        measured.setdefault(line["slot"], {})[line["probe"]] = _figure(line)
     return measured
 
 

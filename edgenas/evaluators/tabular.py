@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.cost.lookup import LookupCost
+from edgenas.data.storage.npz_file import read_npz
 from edgenas.errors import DataError, UsageError
 from edgenas.exploration.objective import Metrics
 from edgenas.exploration.strategy import Context, Priced, Settings
@@ -83,24 +84,22 @@ def read_scores(path: Path) -> ScoreTable:
         DataError: it cannot be read, or is not of the form above.
     """
     try:
-        # Without pickles: a file that somebody passed on must not run code.
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            codes = file["op_codes"]
-            accuracy = {n.removeprefix(PREFIX): _column(file[n], codes) / 100 for n in file if n.startswith(PREFIX)}
-            devices = file["lat_names"].tolist() if "lat_names" in file else []
-            table = file["lat_ms"] if devices else np.empty((len(codes), 0))
-            latency_ms = {str(d): _column(column, codes) for d, column in zip(devices, table.T, strict=True)}
-            archs = _archs(codes)
-            if any(((column < 0) | (column > 1)).any() for column in accuracy.values()):
-                raise ValueError("an accuracy outside of 0 to 100 %")
-            if any((column <= 0).any() for column in latency_ms.values()):
-                raise ValueError("a latency that is not above 0 ms")
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        file = read_npz(path)
+        codes = file["op_codes"]
+        archs = _archs(codes)
+        accuracy = {n.removeprefix(PREFIX): _column(file[n], codes) / 100 for n in file if n.startswith(PREFIX)}
+        devices = file["lat_names"].tolist() if "lat_names" in file else []
+        table = file["lat_ms"] if devices else np.empty((len(codes), 0))
+        latency_ms = {str(d): _column(column, codes) for d, column in zip(devices, table.T, strict=True)}
+        if any(((column < 0) | (column > 1)).any() for column in accuracy.values()):
+            raise ValueError("an accuracy outside of 0 to 100 %")
+        if any((column <= 0).any() for column in latency_ms.values()):
+            raise ValueError("a latency that is not above 0 ms")
+    except OSError as error:
         raise UsageError(
             f"--scores {path}: cannot be read ({error.strerror}); give a file of known accuracies"
         ) from error
-    # In a damaged file numpy, zipfile and zlib raise whatever they stumble over; the checks above raise ValueError.
-    except Exception as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} holds no scores: {error}; see edgenas/evaluators/tabular.py for its form") from error
     if not archs or not accuracy:
         raise DataError(f"{path} holds no scores: no architectures, or no `{PREFIX}...` of them")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.cost.base import CostModel, many_metrics
-from edgenas.errors import DataError, EdgeNASError, EnvironmentFault, Interrupted, UsageError
+from edgenas.errors import DataError, EdgeNASError, EnvironmentFault, Interrupted, TooLarge, UsageError
 from edgenas.exploration.objective import Metrics, Objective
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
@@ -102,9 +102,9 @@ class Problem:
         started = time.monotonic()
         try:
             metrics, error = self.evaluate(arch), None
-        # These are errors of edgenas, too, so they come before the clause that makes a failed trial of one.
-        except (UsageError, DataError, EnvironmentFault, Interrupted):
-            raise
         except (EdgeNASError, RuntimeError, ArithmeticError, MemoryError) as fault:  # out of memory, diverged, killed
+            hits_all = isinstance(fault, UsageError | DataError | EnvironmentFault | Interrupted)
+            if hits_all and not isinstance(fault, TooLarge):  # another architecture may be smaller
+                raise
             metrics, error = self.preview([arch])[0], f"{type(fault).__name__}: {fault}"
         return Outcome(metrics, time.monotonic() - started, error)

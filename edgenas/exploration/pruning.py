@@ -18,7 +18,8 @@ from edgenas.exploration.feasible import network_keys, uniform
 from edgenas.exploration.pareto import non_dominated
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 

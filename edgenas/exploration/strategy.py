@@ -11,7 +11,8 @@ from numpy.random import Generator
 
 from edgenas.exploration.evaluator import Evaluator
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.training.context import TrainingContext

@@ -7,57 +7,24 @@ always agree, and the search runs on as if it had never stopped.
 
 from __future__ import annotations
 
-import json
+import hashlib
 import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from edgenas.errors import DamagedRun
-from edgenas.exploration.objective import Metrics, Objective
+from edgenas.exploration.objective import Objective
 from edgenas.exploration.pareto import non_dominated
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 
 if TYPE_CHECKING:
     from edgenas.system.checkpoint import State
 
 TRIALS, CHECKPOINT = "trials.jsonl", "search.pt"
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One architecture and what is known of it.
-
-    Qualities are comparable within one `weights_version` only. `error` is the cause if the evaluation failed; such a
-    trial is never feasible and may lack the quality. `seconds` is what it took to evaluate.
-
-    >>> trial = Trial(0, (0, 1), {"macs": 9e5, "accuracy": 0.8}, reward=0.8, feasible=True)
-    >>> Trial.parse(trial.line().encode()) == trial
-    True
-    """
-
-    number: int
-    arch: Arch
-    metrics: Metrics
-    reward: float
-    feasible: bool
-    weights_version: int = 0
-    error: str | None = None
-    seconds: float = 0.0
-
-    def line(self) -> str:
-        """Return the trial as a line of JSON."""
-        # JSON has no NaN; `Study.add` leaves out such metrics, and this raises if another caller does not.
-        return json.dumps(asdict(self), allow_nan=False) + "\n"
-
-    @classmethod
-    def parse(cls, line: bytes) -> Trial:
-        """Return the trial that `line` wrote. Raises ValueError, KeyError or TypeError for anything else."""
-        fields = json.loads(line)
-        return cls(**(fields | {"arch": tuple(fields["arch"])}))
 
 
 def _save(path: Path, state: State) -> None:
@@ -198,14 +165,17 @@ class Study:
         path.touch()
         with path.open("rb") as file:  # lines beyond the last checkpoint are expendable: this is when they must be safe
             os.fsync(file.fileno())
-        counts = {"trials": len(self.trials), "seconds": self.seconds}
+        counts = {"trials": len(self.trials), "sha256": _hash(path.read_bytes()), "seconds": self.seconds}
         self._save(self.folder / CHECKPOINT, {**counts, "strategy": strategy.state_dict()})
         self._saved_at = self._clock()
 
     def restore(self, strategy: Stateful) -> None:
         """Bring a fresh strategy to the checkpoint this folder had when it was opened; without one, do nothing."""
         if self._state is not None:
-            strategy.load_state_dict(self._state)
+            from edgenas.system.checkpoint import understood
+
+            with understood(self.folder / CHECKPOINT):
+                strategy.load_state_dict(self._state)
 
     # Reading
 
@@ -247,16 +217,19 @@ class Study:
 
     def _open(self) -> None:
         """Read the checkpoint and the trials it counts, and cut the rest."""
-        count = 0
+        count, sha256 = 0, None
         try:
             payload = self._load(self.folder / CHECKPOINT)
-            count, self._state = payload["trials"], payload["strategy"]
-            # Checkpoints from before it was counted do not have it.
-            self.seconds = payload.get("seconds", 0.0)
+            from edgenas.system.checkpoint import understood
+
+            with understood(self.folder / CHECKPOINT):
+                count, self._state = int(payload["trials"]), dict(payload["strategy"])
+                # Checkpoints of earlier versions do not have these.
+                self.seconds, sha256 = float(payload.get("seconds", 0.0)), payload.get("sha256")
         except FileNotFoundError:
             pass
         path = self.folder / TRIALS
-        content = path.read_bytes() if path.exists() else b""
+        content = _content(path)
         *lines, torn = content.split(b"\n")
         if torn:
             self.notices.append(f"{TRIALS}: the last line is torn and was dropped")
@@ -264,6 +237,10 @@ class Study:
             self.notices.append(f"{TRIALS}: {len(lines) - count} trials beyond the checkpoint are searched again")
         self.trials = _parsed(path, lines[:count], count)
         kept = sum(len(line) + 1 for line in lines[:count])
+        if sha256 not in (None, _hash(content[:kept])):
+            raise DamagedRun(
+                f"{path} is damaged: its trials are not those of the checkpoint; start with a new --output"
+            )
         # Last of all, so that a folder whose trials are damaged is left as it was found.
         if len(content) > kept:
             os.truncate(path, kept)
@@ -275,8 +252,22 @@ def read_trials(folder: Path) -> list[Trial]:
     Raises:
         CheckpointError: a line is damaged.
     """
-    *lines, _ = (folder / TRIALS).read_bytes().split(b"\n")
+    *lines, _ = _content(folder / TRIALS).split(b"\n")
     return _parsed(folder / TRIALS, lines, len(lines))
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; none where there is no such file."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise DamagedRun(f"{path} is no file any more ({error.strerror}); start with a new --output") from error
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _parsed(path: Path, lines: list[bytes], expected: int) -> list[Trial]:

@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -32,6 +32,8 @@ RETRIES = 2  # of a trial whose process died: a network that runs out of memory 
 ANSWERS_S = 10.0  # until a cluster's address is taken to be dead
 # A trial hangs that takes this many times as long as the longest so far, and at least these seconds.
 HANGING, HANGING_S = 20.0, 600.0
+HANGING_FIRST_S = 6 * 3600.0  # of the first trials, while none of them has ended
+LOOKS_S = 5.0  # between two looks at the first trials
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_task_oom_retries": str(RETRIES),  # by itself Ray retries for ever what runs out of memory
@@ -63,7 +65,7 @@ def trial_map(workers: int, address: str | None, log: Callable[[str], None]) -> 
     if distributed.world() > 1:
         yield distributed.shared_out
         return
-    used = workers if address else min(workers, host.usable_cores())
+    used = capped(workers, address)
     if used < workers:
         log(f"--workers {workers}: capped at {used}, the cores that there are here")
     if used == 1 and address is None:
@@ -79,6 +81,11 @@ def trial_map(workers: int, address: str | None, log: Callable[[str], None]) -> 
     finally:
         if not there:
             ray.shutdown()
+
+
+def capped(workers: int, address: str | None) -> int:
+    """Return how many trials run at once: on this machine no more than it has cores; a cluster decides itself."""
+    return workers if address else min(workers, host.usable_cores())
 
 
 def check_ray(address: str | None) -> None:
@@ -141,10 +148,31 @@ class RayMap:
             if arch in self._done:
                 yield replace(self._done[arch], seconds=0.0)
                 continue
+            if limit_s is None:
+                self._await_first(tasks[arch], list(tasks.values()))
             outcome = self._outcome(tasks[arch], limit_s)
             if outcome.error is None:
                 self._done[arch] = outcome
             yield outcome
+
+    def _await_first(self, task: Any, tasks: Sequence[Any]) -> None:
+        """Wait for one of the first trials, whose usual length nobody knows; end it where others ended long ago."""
+        begun, known = time.monotonic(), 0
+        while not self._ray.wait([task], timeout=LOOKS_S)[0]:
+            ended = self._ray.wait(list(tasks), num_returns=len(tasks), timeout=0)[0]
+            if len(ended) > known:  # a worker is free, which may have begun this one
+                begun, known = time.monotonic(), len(ended)
+            if time.monotonic() - begun > self._patience_s(ended):
+                self._ray.cancel(task, force=True)
+                return
+
+    def _patience_s(self, ended: Sequence[Any]) -> float:
+        """How long a trial may take, by those that have ended."""
+        longest_s = 0.0
+        for task in ended:
+            with suppress(self._ray.exceptions.RayError):  # it failed, which is told where its own turn comes
+                longest_s = max(longest_s, self._ray.get(task).seconds)
+        return max(HANGING_S, HANGING * longest_s) if longest_s else HANGING_FIRST_S
 
     def _outcome(self, task: Any, limit_s: float | None) -> Outcome:
         """Wait for a task and return what became of it; one that hangs or dies is an outcome with an error."""
@@ -155,6 +183,8 @@ class RayMap:
             return outcome
         except faults.RayTaskError as fault:
             raise fault.cause from fault
+        except faults.TaskCancelledError:
+            return Outcome({}, time.monotonic() - begun, "it hung: other trials ended long before")
         except (faults.WorkerCrashedError, faults.OutOfMemoryError, faults.NodeDiedError) as fault:
             hung = "" if limit_s is None else f", or took over {limit_s:.0f} s,"
             cause = (
@@ -192,9 +222,10 @@ def _connect(ray: Any, workers: int, address: str | None) -> None:
     """Join a cluster, or start one of this process's own, which ends with it, however it ends."""
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is None:
-        # A secret of this process: Ray's ports are open to the network, and its own one would go to the user's home.
+        # A secret of this process: others on this machine reach Ray's ports, and its own one would go to the user's
+        # home. By this address Ray listens on no other interface.
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        options |= {"num_cpus": workers, "num_gpus": 0, "include_dashboard": False}
+        options |= {"num_cpus": workers, "num_gpus": 0, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     check_ray(address)
     try:
         with _own_sigterm():

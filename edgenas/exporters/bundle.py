@@ -16,10 +16,10 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
+from edgenas.data.storage.npz_file import read_npz
 from edgenas.errors import EdgeNASError, EnvironmentFault
 from edgenas.exporters.golden_pictures import (
     INPUT_TOLERANCE,
@@ -33,8 +33,8 @@ from edgenas.exporters.metadata import MODELS, ModelMetadata, Precision
 from edgenas.exporters.model_card import model_card, one_line
 from edgenas.exporters.onnx import OUTPUT
 from edgenas.exporters.session import outputs
-from edgenas.system.records import Json
-from edgenas.system.run_folder import write_atomically
+from edgenas.system.file_index import forget, write_kept
+from edgenas.system.records import Json, parsed_object
 
 Array = np.ndarray[Any, Any]
 
@@ -91,9 +91,9 @@ def write_bundle(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in {"model.int8.onnx", PICTURES} - files.keys():
-            (folder / name).unlink(missing_ok=True)  # of an earlier bundle here
+            forget(folder / name)  # of an earlier bundle here
         for name, data in files.items():
-            write_atomically(folder / name, data)
+            write_kept(folder / name, data)
     except OSError as error:
         raise EnvironmentFault(f"cannot write the bundle {folder} ({error}); make room or choose another") from error
 
@@ -191,7 +191,7 @@ def verify_bundle(folder: Path) -> list[str]:
     No model is loaded before all hashes agree.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        manifest = parsed_object((folder / MANIFEST).read_bytes())
         hashes = {str(name): str(expected) for name, expected in manifest["sha256"].items()}
         tolerances = {str(name): float(model["golden_tolerance"]) for name, model in manifest["models"].items()}
         needed = {GOLDEN, str(manifest["default"]["file"]), *tolerances}
@@ -221,19 +221,18 @@ def _hash_problem(folder: Path, name: str, expected: str) -> str | None:
 
 def _picture_problem(folder: Path, manifest: Mapping[str, Any]) -> str | None:
     try:
-        with np.load(folder / PICTURES, allow_pickle=False) as pictures:
-            return differing_stage(dict(pictures), read_steps(manifest["input"]))
-    except (ValueError, TypeError, KeyError, BadZipFile) as error:
+        return differing_stage(read_npz(folder / PICTURES), read_steps(manifest["input"]))
+    except (OSError, ValueError, TypeError, KeyError) as error:
         return f"no golden pictures to compare ({error})"
 
 
 def _golden_problem(folder: Path, file: str, name: str, tolerance: float) -> str | None:
     """Return what is wrong with the outputs of model `name` for the inputs in `file`."""
     try:
-        with np.load(folder / file, allow_pickle=False) as golden:
-            inputs, expected = golden["input"], golden[GOLDEN_OUTPUTS[name]]
+        golden = read_npz(folder / file)
+        inputs, expected = golden["input"], golden[GOLDEN_OUTPUTS[name]]
         found = outputs((folder / name).read_bytes(), inputs)
-    except (EdgeNASError, ValueError, KeyError, BadZipFile) as error:
+    except (EdgeNASError, OSError, ValueError, KeyError) as error:
         return f"no golden output to compare ({error})"
     if found.shape != expected.shape:
         return f"gives {found.shape}, its golden output is {expected.shape}"

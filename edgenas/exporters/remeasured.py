@@ -9,14 +9,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from edgenas.errors import DataError, UsageError
 from edgenas.exporters.bundle import MANIFEST
 from edgenas.exporters.metadata import Measured
 from edgenas.exporters.model_card import latency_cells, measured_latency
-from edgenas.system.records import Json
-from edgenas.system.run_folder import write_atomically
+from edgenas.system.file_index import check, write_kept
+from edgenas.system.records import Json, parsed_object
 
 CARD = "MODEL_CARD.md"
 # Before it is measured on its device, a bundle keeps the conditions under the second name.
@@ -44,20 +43,22 @@ class KeptBundle:
 
 
 def read_kept(folder: Path) -> KeptBundle:
-    """Return what a bundle says of its models, whose files must be those of the manifest.
+    """Return what a bundle says of its models, whose files must be those of the manifest, as must the card.
 
     Raises:
         UsageError: there is no manifest.
-        DataError: it is none of a bundle, or a model was altered.
+        DamagedRun: it is not as the run wrote it.
+        DataError: it is none of a bundle, or a model or the card was altered.
     """
+    check(folder / MANIFEST)
     manifest = _manifest(folder)
     try:
         models = {str(name): _measured(row) for name, row in manifest["models"].items()}
         conditions = next(manifest[name] for name in CONDITIONS if name in manifest)
-        for name in models:
+        for name in (*models, CARD):
             data = (folder / Path(name).name).read_bytes()  # a manifest of somebody else may name a path elsewhere
             if hashlib.sha256(data).hexdigest() != manifest["sha256"][name]:
-                raise DataError(f"{folder}: {name} is not the model of the manifest; export it again")
+                raise DataError(f"{folder}: {name} is not that of the manifest; copy the bundle, or export, again")
         return KeptBundle(
             folder,
             models,
@@ -93,10 +94,8 @@ def write_latencies(bundle: KeptBundle, found: Mapping[str, Measured], version: 
     conditions = next(manifest.pop(name) for name in CONDITIONS if name in manifest)
     manifest |= {"measured_on": {**conditions, "runtime_version": version}, "met_budget": met_budget}
     manifest["sha256"][CARD] = hashlib.sha256(card.encode()).hexdigest()
-    write_atomically(folder / CARD, card.encode())
-    write_atomically(
-        folder / MANIFEST, (json.dumps(manifest, allow_nan=False, indent=2, sort_keys=True) + "\n").encode()
-    )
+    write_kept(folder / CARD, card.encode())
+    write_kept(folder / MANIFEST, (json.dumps(manifest, allow_nan=False, indent=2, sort_keys=True) + "\n").encode())
 
 
 def remeasured(before: Measured, ms: float, p90_ms: float, repeat_error: float) -> Measured:
@@ -112,11 +111,8 @@ def _measured(row: Json) -> Measured:
 
 def _manifest(folder: Path) -> Json:
     try:
-        found = json.loads((folder / MANIFEST).read_bytes())
+        return parsed_object((folder / MANIFEST).read_bytes())
     except OSError as error:
         raise UsageError(f"{folder}: no bundle, as it has no {MANIFEST}; give a run folder or an ONNX file") from error
     except ValueError as error:
         raise DataError(f"{folder}: its {MANIFEST} is damaged ({error}); search again, with a new --output") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{folder}: {MANIFEST} is not that of a bundle; give the folder of a search")
-    return cast(Json, found)

@@ -150,12 +150,8 @@ def knows_all_blocks(table: LatencyTable) -> bool:
 
 def _networks(prices: Prices) -> tuple[list[np.ndarray], list[float]]:
     """Return features and measured ms of the networks of all usual blocks, or, where those are few, of all networks."""
-    names = sorted({net.spec.split()[0] for net in prices.table.nets})
-    found = {name: training_rows(prices, name) for name in names}
-    general = found.get(NAME, ([], []))
-    if len(general[1]) >= ENOUGH_NETS:
-        return general
-    return [row for rows, _ in found.values() for row in rows], [ms for _, times in found.values() for ms in times]
+    general = training_rows(prices, NAME)
+    return general if len(general[1]) >= ENOUGH_NETS else training_rows(prices, None)
 
 
 def ms_per_mac(table: LatencyTable, correction: Correction) -> float:

@@ -99,7 +99,7 @@ def _values(model: onnx.ModelProto) -> dict[str, Value]:
 
 def _answer(request: Json, send: Send) -> None:
     """Serve one request of `read_kernels`."""
-    from edgenas.runtimes.bench import read_model
+    from edgenas.runtimes.model_file import read_model
 
     path = Path(request["path"])
     send(file=os.fspath(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from edgenas.cost.base import AdditiveCost
 from edgenas.cost.counts import Counts, count_ops
-from edgenas.errors import MissingOps, UsageError
+from edgenas.errors import MissingOps, OwnCode, UsageError
 from edgenas.graph.graph import Graph, Node
 from edgenas.latency.correction import Correction, features, fit_correction, network_features
 from edgenas.latency.missing_ops import Estimator, fit_estimator
@@ -17,8 +18,9 @@ from edgenas.latency.table import LatencyTable, NetRow, OpRow
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import parse_spec
 from edgenas.system.metric import Metric
+from edgenas.system.text import printable
 
-MOST_NAMED = 3  # spaces of a table that a message names
+MOST_NAMED = 3  # spaces or networks of a table that a message names
 # Networks of one trained network at one image size, measured together, that need no others beside them.
 ENOUGH_ALIKE = 24
 
@@ -159,18 +161,23 @@ def latency_interval(
     return Latency(prices, correction), Latency(prices, correction, -1), Latency(prices, correction, 1)
 
 
-def training_rows(prices: Prices, space_name: str, *, by_size: bool = False) -> tuple[list[np.ndarray], list[float]]:
+def training_rows(
+    prices: Prices, space_name: str | None, *, by_size: bool = False
+) -> tuple[list[np.ndarray], list[float]]:
     """Return features and measured ms of the table's networks of a space, as far as their ops can be priced.
 
     Where estimates are allowed they count here too: the correction and its interval then answer for their errors.
 
     Args:
         prices: of a table's ops.
-        space_name: networks of any size and number of classes of this space count.
+        space_name: networks of any size and number of classes of this space count; None: of all spaces.
         by_size: whether large ops are summed by themselves, see `network_features`.
+
+    Raises:
+        OwnCode: as `net_graphs`.
     """
     rows, ms = [], []
-    for net, graph in net_graphs(net for net in prices.table.nets if net.spec.split()[0] == space_name):
+    for net, graph in net_graphs(_of_space(prices.table, space_name)):
         if prices.estimate_missing or all(node.key in prices.table.ops for node in graph.priced):
             nodes = prices.features(graph.priced)
             rows.append(network_features(nodes) if by_size else nodes.sum(axis=0))
@@ -190,7 +197,7 @@ def _alike(table: LatencyTable, spec: str) -> LatencyTable:
 def _estimated_share(prices: Prices, space_name: str) -> float:
     """Return the part of the time alone of the table's networks of a space that is of estimated rows."""
     estimated, total = 0.0, 0.0
-    for _, graph in net_graphs(net for net in prices.table.nets if net.spec.split()[0] == space_name):
+    for _, graph in net_graphs(_of_space(prices.table, space_name)):
         for key in (node.key for node in graph.priced):
             row = prices.estimated.get(key)
             total += (row or prices.table.ops[key]).ms
@@ -199,13 +206,42 @@ def _estimated_share(prices: Prices, space_name: str) -> float:
 
 
 def net_graphs(nets: Iterable[NetRow]) -> Iterator[tuple[NetRow, Graph]]:
-    """Yield a table's networks with their programs; those that another version of their space wrote are left out."""
+    """Yield a table's networks with their programs; those that cannot be rebuilt are left out, with a warning.
+
+    Raises:
+        OwnCode: none can be rebuilt, as their space is from outside, and nobody has named it.
+    """
     spaces: dict[str, SearchSpace] = {}
+    lost: list[tuple[NetRow, UsageError]] = []
+    count = 0
     for net in nets:
         try:
             if net.spec not in spaces:
                 spaces[net.spec] = parse_spec(net.spec)
             space = spaces[net.spec]
-            yield net, space.graph(space.parse(net.code))
-        except UsageError:
+            graph = space.graph(space.parse(net.code))
+        except UsageError as error:  # of a space that is not here, or written by another version of it
+            lost.append((net, error))
             continue
+        count += 1
+        yield net, graph
+    if lost:
+        _tell(lost, count)
+
+
+def _tell(lost: Sequence[tuple[NetRow, UsageError]], count: int) -> None:
+    """Warn of networks that are not used, beside `count` that are; raise OwnCode if there are none of these."""
+    for _, error in lost:
+        if isinstance(error, OwnCode) and not count:
+            raise error
+    few = ", ".join(f"{net.spec} {net.code}" for net, _ in lost[:MOST_NAMED])
+    more = ", ..." if len(lost) > MOST_NAMED else ""
+    reasons = "; ".join(dict.fromkeys(str(error) for _, error in lost[:MOST_NAMED]))
+    text = f"{len(lost)} of {len(lost) + count} networks of the table are not used: {few}{more} ({reasons})"
+    warnings.warn(printable(text), stacklevel=3)
+
+
+def _of_space(table: LatencyTable, name: str | None) -> list[NetRow]:
+    """A table's networks of one space; of all, space by space, if there is no name."""
+    by_space = sorted(table.nets, key=lambda net: net.spec.split()[0])
+    return [net for net in by_space if name in (None, net.spec.split()[0])]

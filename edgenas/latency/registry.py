@@ -58,6 +58,7 @@ def device_table(name: str, *, runtime: str, threads: int, precision: str = "fp3
         precision: fp32 or int8.
 
     Raises:
+        DamagedTable: there is one, which cannot be read.
         UnknownName: there is none; what there is for the device, or devices of like names, are listed.
     """
     device, _, conditions = name.partition("/")
@@ -67,6 +68,9 @@ def device_table(name: str, *, runtime: str, threads: int, precision: str = "fp3
     if fitting:
         # `max` takes the first of several, and the user's own tables come first.
         return max(fitting, key=lambda table: len(table.ops))
+    for file in table_files():
+        if file.parent.name == device and (file.stem == wanted or not tables):
+            read_table(file)  # it says what is wrong with it
     if tables:
         there = ", ".join(sorted({table_name(table) for table in tables}))
         raise UnknownName(f"device {device}: no table {wanted}; there are {there}")

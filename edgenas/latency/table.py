@@ -6,21 +6,31 @@ net of the time of an empty session; `net` rows are whole networks, `<space spec
 
 from __future__ import annotations
 
-import contextlib
 import csv
+import io
 import math
-import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgenas.errors import DamagedTable, EnvironmentFault, TableError
 from edgenas.runtimes.summary import Timing
+from edgenas.system.file_index import write_atomically
+from edgenas.system.text_file import text_of
 
 COLUMNS = ("kind", "key", "ms", "p90_ms", "runs", "macs", "params", "bytes")
 REQUIRED = ("unit", "device", "runtime", "threads", "precision")
+# Numbers in a header, from zero on; a table need not have them.
+FIGURES = ("repeat_error", "reference_ms", "adapted_margin", "unclean_margin", "empty_call_ms")
+MAY_BE_INFINITE = ("repeat_error", "reference_ms")  # where there were too few rounds to tell
+ROWS = "rows"  # of the header: how many there are, so that a file that was cut off is known
 # A larger figure is a slip of units, or of a damaged file.
 LARGEST_MS = 60_000.0
+# Of a space, as its `spec` has it: name, shape, classes.
+_SPEC = re.compile(r"\S+ \d{1,6}x\d{1,6}x\d{1,6} \d{1,6}", re.ASCII)
+_THREADS = re.compile(r"[1-9]\d{0,4}", re.ASCII)
+NANOSECOND_MS = 1e-6  # the least that a table's figures tell apart
 # The price of an op that an empty session hides: never free.
 LEAST_MS = 1e-4
 
@@ -137,7 +147,8 @@ def read_table(path: Path) -> LatencyTable:
 
     Raises:
         TableError: there is no such file.
-        DamagedTable: unit missing or not ms, a number that is no plausible time, a row twice, with line and key.
+        DamagedTable: unit missing or not ms, a number that is no plausible time or none at all, in the header or in a
+            row, a row twice, with line and key.
 
     >>> from edgenas.latency.registry import shipped_tables
     >>> table = read_table(shipped_tables() / "amd-epyc-zen4" / "onnxruntime-1t-fp32.csv")
@@ -145,11 +156,74 @@ def read_table(path: Path) -> LatencyTable:
     ('amd-epyc-zen4', 372)
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        return _parsed(path, path.read_bytes())
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({error.strerror}); give the file of a latency table") from error
-    except UnicodeDecodeError as error:
-        raise DamagedTable(f"{path}: not a latency table ({error}); measure again with `edgenas profile`") from error
+
+
+def write_table(path: Path, table: LatencyTable) -> None:
+    """Write atomically: a reader sees the old file or the new one, and none that cannot be read back.
+
+    Raises:
+        DamagedTable: a name or a value is of no table.
+        UsageError: something stands there that is no file.
+        EnvironmentFault: the file cannot be written.
+    """
+    check_fields(str(path), table.header)
+    content = _content(table)
+    _parsed(path, content)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    except OSError as error:
+        raise EnvironmentFault(f"{path}: cannot write the latency table ({error})") from error
+
+
+def check_fields(where: str, header: Mapping[str, str]) -> None:
+    """Check that a header can be written: names and values in one line each, and the numbers among them in range.
+
+    Args:
+        where: the file, for the message.
+        header: texts by name.
+
+    Raises:
+        DamagedTable: a field cannot; it is named.
+    """
+    for name, value in header.items():
+        if not f"{name}{value}".isprintable():
+            raise DamagedTable(f"{where}: the header's {name!r} is {value!r}, which is no line of text")
+    _check_numbers(where, header)
+
+
+def _check_numbers(where: str, header: Mapping[str, str]) -> None:
+    if not _THREADS.fullmatch(threads := header.get("threads", "")):
+        raise DamagedTable(f"{where}: threads: {threads!r} is no number of threads; measure again")
+    for name in FIGURES:
+        if name in header and not (name in MAY_BE_INFINITE and header[name] == "inf"):
+            _count(f"{where}: {name}", header[name])
+
+
+def _content(table: LatencyTable) -> bytes:
+    file = io.StringIO()
+    for name, value in {**table.header, ROWS: f"{len(table.ops) + len(table.nets)}"}.items():
+        file.write(f"# {name}: {value}\n")
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    # Times end at the nanosecond: LEAST_MS, the smallest there is, keeps three digits.
+    for key, op in table.ops.items():
+        counts = (f"{count:.0f}" for count in (op.macs, op.params, op.bytes))
+        writer.writerow(("op", key, f"{op.ms:.6f}", f"{op.p90_ms:.6f}", op.runs, *counts))
+    for net in table.nets:
+        key = f"{net.spec} {net.code}"
+        writer.writerow(("net", key, f"{net.ms:.6f}", f"{net.p90_ms:.6f}", net.runs, "", "", ""))
+    return file.getvalue().encode()
+
+
+def _parsed(path: Path, content: bytes) -> LatencyTable:
+    try:
+        lines = text_of(content).splitlines()
+    except ValueError as error:
+        raise DamagedTable(f"{path}: not a latency table: {error}; or measure again with `edgenas profile`") from error
     header = {}
     for line in lines:
         if not line.startswith("#"):
@@ -161,10 +235,7 @@ def read_table(path: Path) -> LatencyTable:
             raise DamagedTable(f"{path}: the header has no {name!r}; measure again with `edgenas profile`")
     if header["unit"] != "ms":
         raise DamagedTable(f"{path}: unit is {header['unit']!r}, expected ms; convert the rows and the header")
-    for name in ("adapted_margin", "unclean_margin"):
-        _count(f"{path}: {name}", header.get(name, "0"))
-    if (reference_ms := header.get("reference_ms", "inf")) != "inf":  # what it is where none was timed
-        _count(f"{path}: reference_ms", reference_ms)
+    _check_numbers(str(path), header)
     ops: dict[str, OpRow] = {}
     nets: dict[tuple[str, str], NetRow] = {}
     reader = csv.reader(lines[len(header) :])
@@ -175,35 +246,10 @@ def read_table(path: Path) -> LatencyTable:
             _read_row(f"{path}: line {number}", cells, ops, nets)
     except csv.Error as error:
         raise DamagedTable(f"{path}: line {len(header) + reader.line_num}: {error}") from error
+    found = len(ops) + len(nets)
+    if ROWS in header and _count(f"{path}: {ROWS}", header.pop(ROWS)) != found:
+        raise DamagedTable(f"{path}: {found} rows, and its header tells of another number: copy the whole file again")
     return LatencyTable(header, ops, tuple(nets.values()))
-
-
-def write_table(path: Path, table: LatencyTable) -> None:
-    """Write atomically: a reader sees the old file or the new one."""
-    # Named by process, so that two which write one table do not share it.
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            for name, value in table.header.items():
-                file.write(f"# {name}: {value}\n")
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            # Times end at the nanosecond: LEAST_MS, the smallest there is, keeps three digits.
-            for key, op in table.ops.items():
-                counts = (f"{count:.0f}" for count in (op.macs, op.params, op.bytes))
-                writer.writerow(("op", key, f"{op.ms:.6f}", f"{op.p90_ms:.6f}", op.runs, *counts))
-            for net in table.nets:
-                key = f"{net.spec} {net.code}"
-                writer.writerow(("net", key, f"{net.ms:.6f}", f"{net.p90_ms:.6f}", net.runs, "", "", ""))
-            # Else the new name may outlive a power cut, and what is in the file may not.
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise EnvironmentFault(f"{path}: cannot write the latency table ({error})") from error
 
 
 def _read_row(where: str, cells: list[str], ops: dict[str, OpRow], nets: dict[tuple[str, str], NetRow]) -> None:
@@ -220,7 +266,7 @@ def _read_row(where: str, cells: list[str], ops: dict[str, OpRow], nets: dict[tu
     elif kind == "net":
         # A spec has spaces in it, a code has none.
         spec, _, code = key.rpartition(" ")
-        if not spec.strip():
+        if not _SPEC.fullmatch(spec):
             raise DamagedTable(f"{where}: a net is named by its space and its architecture's code")
         if (spec, code) in nets:
             raise DamagedTable(f"{where}: the row stands twice; keep one")

@@ -15,6 +15,7 @@ from torch import nn
 
 from edgenas.errors import DataError, EnvironmentFault, UnknownName, UsageError
 from edgenas.pretrained.base import Pretrained, Weights
+from edgenas.system import plugins
 
 SIDE = 224  # pixels, unless the network says otherwise
 # ImageNet's, unless the network says otherwise.
@@ -41,6 +42,7 @@ def build(variant: str, *, download: bool = False, weights: Path | None = None) 
 
     Raises:
         UnknownName: there is no such function.
+        OwnCode: only data have named it.
         UsageError: it makes no network, or what the network says of its input is no size or no normalisation.
     """
     make = _function(variant)
@@ -65,6 +67,7 @@ def build(variant: str, *, download: bool = False, weights: Path | None = None) 
 
 
 def _function(variant: str) -> Callable[[], Any]:
+    plugins.check_named("pretrained", variant)
     module_name, _, name = variant.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # a package beside the working directory

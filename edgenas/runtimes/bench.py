@@ -12,9 +12,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from edgenas.errors import DataError, NoisyMachine, UsageError
+from edgenas.errors import DataError, NoisyMachine
 from edgenas.runtimes.base import Port, Ports, Runtime, Session
 from edgenas.runtimes.gaps import measure_in_gaps
+from edgenas.runtimes.model_file import read_model
 from edgenas.runtimes.reference import NAME, reference_model
 from edgenas.runtimes.summary import MAX_REPEAT_ERROR, Timing
 from edgenas.runtimes.timing import ATTEMPTS, TooNoisy, measure
@@ -24,8 +25,6 @@ from edgenas.system.subprocesses import Progress, Send, run_worker, serve_reques
 
 # Longer rounds than a table's, as whole networks take longer than single ops.
 ROUND_MS = 10.0
-# The most that one protobuf message holds; a larger model keeps its weights in other files.
-MAX_FILE_BYTES = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -148,8 +147,11 @@ def bench_in_fresh_process(
     Raises:
         EnvironmentFault: the process ran out of time, or could not work.
         DataError: as `bench`, or a model crashes the process.
+        OwnCode: the runtime is not of edgenas, and only data have named it.
         UnknownName, UsageError, NoisyMachine: as `bench`.
     """
+    plugins.check("runtimes", runtime)
+    plugins.check_named("runtimes", runtime)
     request = {
         "models": [os.fspath(path) for path in models],
         "threads": threads,
@@ -164,49 +166,6 @@ def bench_in_fresh_process(
     limit_s = 60 + 20 * seconds * tries * len(models) + (wait_s or 0.0) if timeout_s is None else timeout_s
     reply = run_worker("edgenas.runtimes.bench", request, limit_s=limit_s, done="timed", progress=progress)
     return [_from_json(fields) for fields in reply["benches"]]
-
-
-def read_model(path: Path) -> bytes:
-    """Read a single-file ONNX model, checked as far as that needs no runtime.
-
-    Raises:
-        UsageError: there is no such file, or it cannot be read.
-        DataError: empty, not ONNX, without an input, or with weights in other files.
-    """
-    import onnx
-
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise DataError(f"{path}: larger than 2 GB, which no ONNX file can be")
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be read ({error.strerror}); give the path of an ONNX file") from error
-    if not content:
-        raise DataError(f"{path}: the file is empty; export the model again")
-    try:
-        model = onnx.load_model_from_string(content)
-    except Exception as error:  # protobuf's own DecodeError, or UnicodeDecodeError, or ValueError
-        raise DataError(f"{path}: not an ONNX model, or cut short; export or copy it again") from error
-    # Some other files parse as a protobuf message as well, and have none of these fields.
-    if not model.ir_version or not model.graph.node:
-        raise DataError(f"{path}: not an ONNX model, or one without a node; export it again")
-    if _keeps_data_elsewhere(model):
-        raise DataError(f"{path}: keeps weights in other files; save it as one file (onnx.save without external data)")
-    return content
-
-
-def _keeps_data_elsewhere(message: Any) -> bool:
-    """Tell whether any tensor inside a protobuf message, however nested, is stored outside the file."""
-    from onnx import TensorProto
-
-    if isinstance(message, TensorProto):
-        return bool(message.data_location == TensorProto.EXTERNAL)
-    for field, value in message.ListFields():
-        if field.message_type is not None:
-            parts = value if field.is_repeated else [value]
-            if any(_keeps_data_elsewhere(part) for part in parts):
-                return True
-    return False
 
 
 def _open(plugin: Runtime, content: bytes, threads: int, stack: ExitStack) -> Session:
@@ -284,7 +243,8 @@ def _from_json(fields: Mapping[str, Any]) -> Bench:
 
 
 def _answer(request: Json, send: Send) -> None:
-    """Serve one request of `bench_in_fresh_process`."""
+    """Serve one request of `bench_in_fresh_process`, which has checked that a person named the runtime."""
+    plugins.name_own("runtimes", request["runtime"])
     models = [Path(path) for path in request.pop("models")]
     benches = bench(
         models,

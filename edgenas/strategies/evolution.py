@@ -11,7 +11,7 @@ from numpy.random import Generator
 from edgenas.exploration.feasible import ATTEMPTS, Archive, child, initial_individual, maybe_filled
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
-from edgenas.exploration.study import Trial
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 
 if TYPE_CHECKING:

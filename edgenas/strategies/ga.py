@@ -14,7 +14,7 @@ from edgenas.exploration.objective import Metrics
 from edgenas.exploration.pareto import crowding, fronts
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
-from edgenas.exploration.study import Trial
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.strategies.predictors.interface import normal_scores
 from edgenas.strategies.predictors.pairs import Pairs

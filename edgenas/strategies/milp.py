@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from edgenas.exploration.feasible import Archive, feasible_samples, new_samples
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.sampling import one_hot
 from edgenas.strategies.integer_program.network_flow import OptionScores

@@ -10,7 +10,7 @@ from numpy.random import Generator
 from edgenas.exploration.feasible import Archive, new_samples
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
-from edgenas.exploration.study import Trial
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 
 if TYPE_CHECKING:

@@ -17,14 +17,16 @@ import importlib
 import importlib.util
 import inspect
 import os
+import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from edgenas.errors import UnknownName, UsageError
+from edgenas.errors import OwnCode, UnknownName, UsageError
+from edgenas.system.contracts import ONE, check_contract
 
 PACKAGE = Path(__file__).parents[1]
 OWN = "own"  # the source of trained networks that is a function of the user's
@@ -36,36 +38,22 @@ MOVED = {"edgenas.spaces._general": "edgenas.latency.general_space"}
 PARTS = {
     "spaces": ("base", "build", "images", "sampling"),
     "pretrained": ("base",),
-    "data": ("base", "from_arrays", "view"),
-    "runtimes": ("base", "bench", "decide", "gaps", "host", "reference", "rounds", "summary", "timing", "waiting"),
+    "data": ("base", "found", "from_arrays", "report", "view"),
+    "runtimes": (
+        *("base", "bench", "decide", "gaps", "host", "model_file", "reference", "rounds", "summary", "timing"),
+        "waiting",
+    ),
 }
-# What a data set is built with, all by keyword.
-DATA_SETTINGS = ("root", "seed", "image_size", "validation_share", "download", "strict", "device")
-# Functions of each kind, with what they are called with: by position, by name.
-FUNCTIONS: dict[str, dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "spaces": {"build": (("shape", "classes"), ())},
-    "pretrained": {"build": (("variant",), ("download", "weights")), "variants": ((), ())},
-    "strategies": {
-        "build": (("priced", "ctx", "options"), ()),
-        "ask": (("self", "n"), ()),
-        "tell": (("self", "trials"), ()),
-        "state_dict": (("self",), ()),
-        "load_state_dict": (("self", "state"), ()),
-    },
-    "evaluators": {"build": (("priced", "ctx"), ())},
-    "data": {"build": ((), DATA_SETTINGS)},
-    "runtimes": {"open": (("model", "threads"), ()), "host": (("threads",), ()), "version": ((), ())},
-}
-# What a class of each kind must carry beside its functions.
-ATTRIBUTES = {"strategies": ("reward_form", "options", "trains_weights")}
-# One plugin of each kind, in words.
-ONE = {
-    "spaces": "space",
-    "pretrained": "source of trained networks",
-    "strategies": "strategy",
-    "evaluators": "evaluator",
-    "data": "data set",
-    "runtimes": "runtime",
+# Plugins from outside that a person has named in this process; of a file, where it is.
+_NAMED: set[tuple[str, str]] = set()
+# The flag that names one.
+FLAGS = {
+    "spaces": "--space",
+    "pretrained": "--pretrained",
+    "strategies": "--strategy",
+    "evaluators": "--evaluator",
+    "data": "--data",
+    "runtimes": "--runtime",
 }
 
 
@@ -88,7 +76,7 @@ def check(kind: str, name: str) -> None:
     known = names(kind)
     if name in known or _is_module(name) or _file(name) is not None:
         return
-    if _is_path(name):
+    if is_path(name):
         raise UnknownName(f"{kind}: no file {name!r}; give the path of a Python file, or one of {', '.join(known)}")
     near = get_close_matches(name, known, n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}, or a file {name}.py here"
@@ -115,8 +103,46 @@ def pretrained(name: str) -> tuple[str, str]:
     raise UnknownName(f"--pretrained: no network {name!r}; {hint}, and one of your own is package.module:function")
 
 
+def name_own(kind: str, name: str) -> None:
+    """Let a plugin from outside be loaded from here on: a person has named it, on a command line or in Python.
+
+    Args:
+        kind: one of `KINDS`.
+        name: as `load` takes it.
+    """
+    _NAMED.add((kind, _place(name)))
+
+
+def check_named(kind: str, name: str) -> None:
+    """Check that a plugin is one of edgenas, or that a person has named it.
+
+    Tables, results of kits, runs and files of settings name plugins, too. They may come from anywhere, and must not
+    choose what code runs here.
+
+    Args:
+        kind: one of `KINDS`.
+        name: as `load` takes it; of kind `pretrained` also `package.module:function`.
+
+    Raises:
+        OwnCode: it is from outside, and nobody has named it.
+    """
+    if name in names(kind) or (kind, _place(name)) in _NAMED:
+        return
+    # A trained network is a function, and most functions of edgenas make none.
+    if kind != "pretrained" and _is_module(name) and (name in MOVED or name.startswith("edgenas.")):
+        return
+    words = f"{FLAGS[kind]} {shlex.quote(name)}"
+    raise OwnCode(
+        f"the {ONE[kind]} {name!r} is not of edgenas, and a file may not choose what code runs; if it is yours, name "
+        f"it again: {words}",
+        words,
+    )
+
+
 def load(kind: str, name: str) -> Any:
     """Import a plugin and check its contract: a class for `strategies`, a module for all other kinds.
+
+    One from outside must have been named by a person, as `check_named` has it.
 
     Args:
         kind: one of `KINDS`.
@@ -125,9 +151,11 @@ def load(kind: str, name: str) -> Any:
 
     Raises:
         UnknownName: there is none, or it cannot be imported.
+        OwnCode: it is from outside, and only data have named it.
         UsageError: it does not keep the contract of its kind; what is missing is named.
     """
     check(kind, name)
+    check_named(kind, name)
     if name in names(kind):
         module = importlib.import_module(f"edgenas.{kind}.{name.replace('-', '_')}")
     else:
@@ -137,30 +165,6 @@ def load(kind: str, name: str) -> Any:
     return plugin
 
 
-def check_contract(kind: str, plugin: object, name: str) -> None:
-    """Check that a plugin has all that its kind must have.
-
-    Args:
-        kind: one of `KINDS`.
-        plugin: a module, a class or an object.
-        name: of the plugin, for the message.
-
-    Raises:
-        UsageError: something is missing, or a function cannot be called as it will be; all of it is named.
-    """
-    lacking = [attribute for attribute in ATTRIBUTES.get(kind, ()) if not hasattr(plugin, attribute)]
-    for function, (positional, keywords) in FUNCTIONS[kind].items():
-        found = getattr(plugin, function, None)
-        if not callable(found) or getattr(found, "__isabstractmethod__", False):
-            lacking.append(
-                f"{function}({', '.join((*positional, *keywords))})".replace("(self, ", "(").replace("self", "")
-            )
-        elif problem := _unfit(found, positional, keywords):
-            lacking.append(f"{function} {problem}")
-    if lacking:
-        raise UsageError(f"{name} is no {ONE[kind]} of edgenas, it lacks: {'; '.join(lacking)}")
-
-
 def file_name(kind: str, name: str) -> str:
     """Return the name that tables and run folders keep: a file's stem, any other name as it is.
 
@@ -168,29 +172,7 @@ def file_name(kind: str, name: str) -> str:
         kind: one of `KINDS`.
         name: as `load` takes it.
     """
-    return name if name in names(kind) or not _is_path(name) else Path(name).stem
-
-
-def _unfit(function: Callable[..., Any], positional: tuple[str, ...], keywords: tuple[str, ...]) -> str:
-    """Return what is wrong with a function's signature; nothing if it can be called so.
-
-    Args:
-        function: of a module, a class or an object.
-        positional: names of what it gets by position; `self` is one, unless the function is bound.
-        keywords: names of what it gets by keyword.
-    """
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # built in: it cannot be looked into
-        return ""
-    wanted = [p for p in positional if p != "self" or not inspect.ismethod(function)]
-    if inspect.ismethod(function) and inspect.isclass(function.__self__):
-        wanted = list(positional)
-    try:
-        signature.bind(*wanted, **dict.fromkeys(keywords))
-    except TypeError as error:
-        return f"cannot be called with ({', '.join(p for p in (*wanted, *keywords) if p != 'self')}): {error}"
-    return ""
+    return name if name in names(kind) or not is_path(name) else Path(name).stem
 
 
 def _strategy(module: ModuleType, name: str) -> type:
@@ -254,18 +236,24 @@ def _from_file(file: Path) -> ModuleType:
     return module
 
 
+def _place(name: str) -> str:
+    file = _file(name)
+    return name if file is None else str(file)
+
+
 def _file(name: str) -> Path | None:
     """Return the file that a name means: a path, or `<name>.py` in the working directory; None if there is none."""
-    if not _is_path(name) and not name.isidentifier():
+    if not is_path(name) and not name.isidentifier():
         return None
-    path = Path(name).expanduser() if _is_path(name) else Path(f"{name}.py")
+    path = Path(name).expanduser() if is_path(name) else Path(f"{name}.py")
     return path.resolve() if path.is_file() else None
 
 
-def _is_path(name: str) -> bool:
+def is_path(name: str) -> bool:
+    """Return whether a name is the path of a plugin's file."""
     return name.endswith(".py") or "/" in name or os.sep in name
 
 
 def _is_module(name: str) -> bool:
     """Tell whether the name is `package.module`."""
-    return not _is_path(name) and "." in name and all(part.isidentifier() for part in name.split("."))
+    return not is_path(name) and "." in name and all(part.isidentifier() for part in name.split("."))

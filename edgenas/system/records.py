@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, fields, is_dataclass
@@ -17,11 +18,36 @@ def to_json(record: Any) -> Json:
     return asdict(record)
 
 
+def parsed(content: str | bytes) -> Any:
+    """Return what a text of JSON holds, in UTF-8.
+
+    Raises:
+        ValueError: it is none, or one within another so deep that no file of edgenas is.
+    """
+    try:
+        return json.loads(content if isinstance(content, str) else content.decode("utf-8"))
+    except RecursionError as error:
+        raise ValueError("lists or objects are nested too deep") from error
+
+
+def parsed_object(content: str | bytes) -> Json:
+    """Return the object that a text of JSON holds, in UTF-8.
+
+    Raises:
+        ValueError: as `parsed`, or it holds something else.
+    """
+    found = parsed(content)
+    if not isinstance(found, dict):
+        raise ValueError(f"it holds a {type(found).__name__}, expected an object")
+    return found
+
+
 def from_json(kind: type[Record], value: Any) -> Record:
     """Return the record that `to_json` described.
 
     Args:
-        kind: a dataclass of numbers, texts, None, other dataclasses, and lists, tuples or mappings of these.
+        kind: a dataclass of numbers, texts, None, other dataclasses, and lists, tuples or mappings of these; or such a
+            mapping itself.
         value: what JSON gave.
 
     Raises:
@@ -96,7 +122,10 @@ def _read_literal(known: Sequence[Any], value: Any, where: str) -> Any:
 def _read_scalar(kind: Any, value: Any, where: str) -> Any:
     # A whole number may stand for a float. A truth value is an int to Python, and no number here.
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:
+            raise ValueError(f"{where}: an integer of {len(str(value))} digits is out of range") from error
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ValueError(f"{where}: {value!r} is no {kind.__name__}")
     return value

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-import platform
+import shutil
 import tempfile
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from edgenas.errors import DamagedRun, EnvironmentFault, UsageError
 from edgenas.system import distributed, records
+from edgenas.system.file_index import (
+    INDEX,
+    State,
+    adopt,
+    check,
+    read_kept,
+    state_of,
+    write_atomically,
+    write_kept,
+)
+from edgenas.system.folder_lock import FolderLock
 
-CONFIG, LOCK, SECONDS, FORMAT_FILE = "config.toml", "run.lock", "seconds.json", "format.json"
+CONFIG, SECONDS, FORMAT_FILE = "config.toml", "seconds.json", "format.json"
 FORMAT = 2  # of run folders; 1 had no file that says so
 FIRST_VERSION = "0.1.0"  # which wrote all folders of format 1
 
@@ -47,40 +59,77 @@ class RunFolder:
             return
         if path.exists() and not path.is_dir():
             raise EnvironmentFault(f"{path} is a file; choose another --output")
-        if (path / CONFIG).exists() and not resume:
-            raise UsageError(f"{path} already holds a run; add --resume to go on with it, or choose another --output")
-        # A disk that is full or read-only is found here, before anything is computed.
+        if not resume:
+            self._check_new()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            write_atomically(path / ".probe", b"x" * 4096)
-            (path / ".probe").unlink()
         except OSError as error:
-            raise EnvironmentFault(f"{path}: cannot be written ({error.strerror}); choose another --output") from error
-        self.notice = self._lock()
-        if (path / SECONDS).exists():
-            self.seconds = json.loads((path / SECONDS).read_text(encoding="utf-8"))
+            raise self._not_written(error) from error
+        self._lock = FolderLock(path)
+        self.notice = self._lock.notice
+        try:
+            if not resume:
+                self._check_new()  # another process may have begun one since
+            self._probe()
+            if (path / CONFIG).exists():
+                adopt(path)
+            self.seconds = self._read_seconds()
+        except BaseException:
+            self.unlock()
+            raise
 
-    def artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
+    def __enter__(self) -> Self:
+        """Return the folder, which is locked until the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Unlock the folder."""
+        self.unlock()
+
+    def artefact(
+        self,
+        stage: str,
+        kind: type[Record],
+        make: Callable[[], Record],
+        *,
+        again: bool = False,
+        files: Callable[[Record], Iterable[Path]] = lambda record: (),
+    ) -> Record:
         """Return what a stage left: read if it is there, else made and written, by the first process alone.
 
         Args:
             stage: name of the file, without `.json`.
             kind: the dataclass that the file holds.
             make: called if there is no such file.
+            again: whether it is called, too, where the file is damaged or gone: nothing else was made from it that
+                would not be as it is.
+            files: those that the stage wrote beside it, which must be whole, too.
 
         Raises:
-            DamagedRun: the file is damaged.
+            DamagedRun: the file is damaged or gone, and not to be made again.
         """
-        return distributed.first(partial(self._artefact, stage, kind, make))
 
-    def _artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
-        if not (self.path / f"{stage}.json").exists():
+        def read_or_make() -> Record:
+            path = self.path / f"{stage}.json"
+            state = state_of(path)
+            if state is State.WHOLE:
+                found = read_artefact(self.path, stage, kind)
+                lost = [file for file in files(found) if state_of(file) is not State.WHOLE]
+                if not lost:
+                    return found
+                path = lost[0]
+            elif not again:
+                check(path)
+            if state is not State.NEW:
+                warnings.warn(f"{path.name} is not as it was written: it is made again", stacklevel=2)
             write_artefact(self.path, stage, make())
-        return read_artefact(self.path, stage, kind)
+            return read_artefact(self.path, stage, kind)
+
+        return distributed.first(read_or_make)
 
     def joint_artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
         """Return what a stage left, as `artefact` does, but made by all processes together, as a training is."""
-        if distributed.first((self.path / f"{stage}.json").exists):
+        if distributed.first(partial(is_kept, self.path, stage)):
             return self.artefact(stage, kind, make)
         made = make()
         return self.artefact(stage, kind, lambda: made)
@@ -90,34 +139,51 @@ class RunFolder:
         if not self.writes:
             return
         self.seconds[stage] = round(self.seconds.get(stage, 0.0) + seconds, 2)
-        write_atomically(self.path / SECONDS, json.dumps(self.seconds).encode())
+        write_kept(self.path / SECONDS, json.dumps(self.seconds).encode())
 
     def unlock(self) -> None:
         """Let other processes in; of a run that left nothing, the folder goes too."""
-        if self.writes:
-            (self.path / LOCK).unlink(missing_ok=True)
-        if self.writes and self.is_new:
+        if not self.writes:
+            return
+        self._lock.release()
+        if self.is_new:
             with suppress(OSError):  # it is not empty
                 self.path.rmdir()
 
-    def _lock(self) -> str | None:
-        """Take the lock, and return a notice if a dead process had left it."""
-        lock, notice = self.path / LOCK, None
-        mine = {"pid": os.getpid(), "host": platform.node(), "started": _start_ticks(os.getpid())}
+    def _read_seconds(self) -> dict[str, float]:
+        """The time that was spent before; it is lost with its file, and nothing else is."""
+        path = self.path / SECONDS
         try:
-            other = json.loads(lock.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            other = None
-        if other and other.get("pid") != os.getpid():
-            # Nobody can look into another host. Here a process with that number is the same only if it began then.
-            if other.get("host") != mine["host"] or _start_ticks(other["pid"]) == other.get("started") is not None:
-                raise UsageError(
-                    f"{self.path}: process {other['pid']} on {other['host']} works in it; "
-                    f"wait for it, or remove {LOCK} if it is gone"
-                )
-            notice = f"{LOCK} of process {other['pid']}, which is gone, was taken over"
-        write_atomically(lock, json.dumps(mine).encode())
-        return notice
+            return records.from_json(dict[str, float], records.parsed(read_kept(path)))
+        except FileNotFoundError:
+            return {}
+        except (DamagedRun, ValueError):
+            warnings.warn(f"{SECONDS} is not as it was written: time is counted from here on", stacklevel=2)
+            return {}
+
+    def _probe(self) -> None:
+        """Find here, before anything is computed, that the disk is full or read-only."""
+        probe = self.path / ".probe"
+        try:
+            write_atomically(probe, b"x" * 4096)
+            probe.unlink()
+        except OSError as error:
+            raise self._not_written(error) from error
+
+    def _not_written(self, error: OSError) -> EnvironmentFault:
+        return EnvironmentFault(f"{self.path}: cannot be written ({error.strerror}); choose another --output")
+
+    def _check_new(self) -> None:
+        try:
+            there = is_run(self.path)
+        except DamagedRun:
+            if (self.path / CONFIG).exists():
+                raise
+            raise UsageError(f"{self.path / INDEX} is there, and is not a run's; choose another --output") from None
+        if there:
+            raise UsageError(
+                f"{self.path} already holds a run; add --resume to go on with it, or choose another --output"
+            )
 
 
 class KeptFolder(RunFolder):
@@ -127,11 +193,21 @@ class KeptFolder(RunFolder):
         """Open the folder as it is."""
         self.path, self.writes, self.is_new, self.seconds, self.notice = path, False, False, {}, None
 
-    def artefact(self, stage: str, kind: type[Record], make: Callable[[], Record]) -> Record:
+    def artefact(self, stage: str, kind: type[Record], *_: object, **__: object) -> Record:
         """Return what a stage left, which must be there."""
         return read_artefact(self.path, stage, kind)
 
     joint_artefact = artefact
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder holds a run, whole or damaged."""
+    return state_of(folder / CONFIG) is not State.NEW
+
+
+def is_kept(folder: Path, stage: str) -> bool:
+    """Return whether a stage has left its record in a folder, whole or damaged."""
+    return state_of(folder / f"{stage}.json") is not State.NEW
 
 
 def read_artefact(folder: Path, stage: str, kind: type[Record]) -> Record:
@@ -142,20 +218,38 @@ def read_artefact(folder: Path, stage: str, kind: type[Record]) -> Record:
     """
     path = folder / f"{stage}.json"
     try:
-        return records.from_json(kind, json.loads(path.read_text(encoding="utf-8")))
+        return records.from_json(kind, records.parsed(read_kept(path)))
     except ValueError as error:
-        raise DamagedRun(f"{path} is damaged ({error}); delete it and resume, or use a new --output") from error
+        raise DamagedRun(f"{path} is damaged ({error}); put back a copy of it, or use a new --output") from error
 
 
 def write_artefact(folder: Path, stage: str, record: object) -> None:
     """Write the record of a stage, whole or not at all."""
     text = json.dumps(records.to_json(record), indent=1, allow_nan=False) + "\n"
-    write_atomically(folder / f"{stage}.json", text.encode())
+    write_kept(folder / f"{stage}.json", text.encode())
+
+
+def copy_files(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Copy files of a run into a new folder, which has an index of its own.
+
+    Args:
+        source: folder of the run.
+        target: the folder; it is made.
+        names: of the files.
+
+    Raises:
+        DamagedRun: one is not as the run wrote it.
+    """
+    target.mkdir()
+    for name in names:
+        check(source / name)
+        shutil.copyfile(source / name, target / name)
+    adopt(target)
 
 
 def write_format(folder: Path, version: str) -> None:
     """Note the format of a new run folder, and the version of edgenas that writes it."""
-    write_atomically(folder / FORMAT_FILE, json.dumps({"format": FORMAT, "version": version}).encode())
+    write_kept(folder / FORMAT_FILE, json.dumps({"format": FORMAT, "version": version}).encode())
 
 
 def check_format(folder: Path) -> None:
@@ -167,7 +261,7 @@ def check_format(folder: Path) -> None:
     """
     path = folder / FORMAT_FILE
     try:
-        noted = json.loads(path.read_text(encoding="utf-8"))
+        noted = records.parsed_object(read_kept(path))
         found, version = int(noted["format"]), str(noted["version"])
     except FileNotFoundError:
         found, version = 1, FIRST_VERSION
@@ -178,40 +272,6 @@ def check_format(folder: Path) -> None:
             f"{folder}: its format is {found}, written by edgenas {version}, and this version reads format {FORMAT}; "
             f"search again with a new --output, or install edgenas {version}"
         )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write aside, flush, rename: a reader sees the old content or the new, and nothing is left of a failure."""
-    # With the process's number: two processes that write one file do not write into each other's.
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):  # it may not have been made
-            temporary.unlink()
-        raise
-
-
-def _start_ticks(pid: int) -> str | None:
-    """Return when a process began, in the kernel's ticks, or None if it is gone.
-
-    It tells the process from a later one with the same number.
-    """
-    # The second field, the command in brackets, may hold blanks; the start is field 22, the 20th behind it.
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        pass
-    # Without /proc: signal 0 is not sent, and only tells whether the process exists.
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return None
-    return "running"
 
 
 def cache_folder(*parts: str) -> Path | None:

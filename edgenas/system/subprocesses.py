@@ -99,6 +99,8 @@ def serve_request(answer: Callable[[Json, Send], None]) -> None:
             send(done=True)
         except EdgeNASError as error:
             send(error=[type(error).__name__, str(error)])
+        except MemoryError:
+            send(too_large=True)
 
 
 def _converse(worker: subprocess.Popen[str], request: Mapping[str, object], progress: Progress | None) -> Json:
@@ -126,6 +128,8 @@ def _check(reply: Json, returncode: int, last_words: Sequence[str]) -> None:
     """Raise the worker's error as ours, unless it came to its end."""
     if "done" in reply:
         return
+    if "too_large" in reply:
+        raise DataError(f"{reply['file']}: it needs more memory than there is; the file is damaged or too large")
     if "error" in reply:
         kind, message = reply["error"]
         raise cast(type[EdgeNASError], getattr(errors, kind))(message)

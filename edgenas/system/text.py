@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from edgenas.system.metric import Metric
 
 UNKNOWN = "unknown"
+LONGEST = 200  # characters of one piece of input that a message repeats
 # The word behind the figure of a limited metric: `1.2 M of 2 M parameters`.
 WHAT = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "for the file"}
 
@@ -16,6 +18,22 @@ WHAT = {"params": "parameters", "peak_bytes": "of activations", "file_bytes": "f
 def printable(text: str) -> str:
     """Return `text` as one line: line breaks, terminal codes and other characters that do not print are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+# A quoted piece, from one quote to the next of its kind; one in the middle of a word is an apostrophe. A piece without
+# an end takes the rest of the text, so that no part of it is looked at again.
+_QUOTED = re.compile(r"(?:(?<!\w)|(?<=\bb))(['\"])((?:\\.|(?!\1)[^\\])*)(\1|\\?\Z)", re.DOTALL)
+
+
+def shortened(text: str) -> str:
+    """Return a message that repeats no more than 200 characters of one quoted or unbroken piece of input."""
+    cut = _QUOTED.sub(_shortened_piece, text)
+    return re.sub(rf"(\S{{{LONGEST}}})\S{{100,}}", r"\1...", cut)
+
+
+def _shortened_piece(match: re.Match[str]) -> str:
+    quote, piece, end = match.groups()
+    return f"{quote}{piece[:LONGEST]}...{quote}" if end == quote and len(piece) > LONGEST else match.group()
 
 
 def duration(seconds: float) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
 LARGEST_BLOCK = 1 << 30  # bytes: above any tensor of an edge network
@@ -27,6 +28,18 @@ def configure_threads() -> None:
         mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK)
         mallopt(M_TRIM_THRESHOLD, LARGEST_BLOCK)
         mallopt(M_ARENA_MAX, 1)
+
+
+@contextmanager
+def threads_of_its_own() -> Iterator[None]:
+    """Put the number of torch's threads back to what it was, if torch was there."""
+    torch = sys.modules.get("torch")  # its import takes a second
+    before = torch and torch.get_num_threads()
+    try:
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(before)
 
 
 def of_glibc(name: str) -> Callable[..., int] | None:

@@ -17,10 +17,11 @@ from edgenas.exploration.feasible import network_keys
 from edgenas.exploration.objective import FORMS, Objective
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.sampling import is_allowed
-from edgenas.system.plugins import check_contract
+from edgenas.system.contracts import check_contract
 from edgenas.testing.toy import (
     COSTS,
     GATE,
@@ -59,9 +60,6 @@ class Candidate:
     def require(self, condition: object, sentence: str) -> None:
         """Raise AssertionError, naming the strategy, unless the condition holds."""
         require(condition, f"{self.cls.__name__}: {sentence}")
-
-
-Check = Callable[[Candidate], None]
 
 
 def strategy_contract(strategy: type[Strategy], options: Mapping[str, str] | None = None) -> None:
@@ -283,7 +281,7 @@ def ends_when_all_is_known(c: Candidate) -> None:
     c.require(c.cls.trains_weights or len(study.trials) == distinct == 6, f"of six networks it finds {distinct}")
 
 
-CHECKS: tuple[Check, ...] = (
+CHECKS: tuple[Callable[[Candidate], None], ...] = (
     declares_what_it_is,
     asks_for_one_to_n,
     proposes_valid_scored_and_new,

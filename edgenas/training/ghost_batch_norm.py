@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -41,6 +42,11 @@ class GhostBatches:
     def count(self) -> int:
         """The number of ghost batches of all processes."""
         return len(self.edges) - 1
+
+    @property
+    def largest(self) -> int:
+        """The number of images in the largest ghost batch."""
+        return max(end - start for start, end in pairwise(self.edges))
 
     def mean(self, compute: Callable[[Tensor, Tensor], Found], x: Tensor, y: Tensor) -> Found:
         """Return the means over all ghost batches, on all processes, of what `compute` finds.

@@ -12,17 +12,17 @@ import os
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
-from edgenas.errors import EnvironmentFault
+from edgenas.errors import TooLarge
 from edgenas.system import distributed
 from edgenas.system.free_memory import free_bytes, give_back, resident_bytes
-from edgenas.system.run_folder import read_artefact, write_artefact
+from edgenas.system.run_folder import is_kept, read_artefact, write_artefact
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch_norm import GhostBatches, split_batch
 
@@ -46,6 +46,15 @@ class MicroBatch:
     images: int
     needed_bytes: int
     usable_bytes: int
+    step: StepMemory | None = None  # what it is computed from; records of earlier versions do not say it
+    parts: int = 1
+
+    def of(self, images: int) -> MicroBatch:
+        """Return the record of the same step in smaller micro-batches."""
+        if self.step is None:
+            return replace(self, images=images)
+        parts = self.parts * -(-self.images // images)
+        return replace(self, images=images, needed_bytes=self.step.of(images, parts), parts=parts)
 
 
 def fit(ghosts: GhostBatches, module: nn.Module, step: Step, shape: Shape, context: TrainingContext) -> GhostBatches:
@@ -61,12 +70,12 @@ def fit(ghosts: GhostBatches, module: nn.Module, step: Step, shape: Shape, conte
         context: keeps the record, and logs what was found.
 
     Raises:
-        EnvironmentFault: not even the smallest micro-batch fits.
+        TooLarge: not even the smallest micro-batch fits.
     """
     device = next(module.parameters()).device
     if device.type not in ("cpu", "cuda"):
         return ghosts
-    whole = max(end - start for start, end in zip(ghosts.edges, ghosts.edges[1:], strict=False))
+    whole = ghosts.largest
     record = distributed.first(partial(_kept, context))
     give_back()  # what stages before have freed counts as held, and would leave less room than there is
     free = min(distributed.gather(_free(device)))
@@ -81,6 +90,45 @@ def fit(ghosts: GhostBatches, module: nn.Module, step: Step, shape: Shape, conte
         _check(record, free, f"{context.name} was begun with {record.images} images at once, which need")
     context.log(f"{context.name}: {described(record, whole)}")
     return ghosts if record.images >= whole else split_batch(ghosts.edges[-1], record.images)
+
+
+def step_in_halves(
+    ghosts: GhostBatches, compute: Callable[[GhostBatches], Tensor], context: TrainingContext
+) -> tuple[GhostBatches, Tensor]:
+    """Compute a step; where a GPU has no memory for it after all, its micro-batches are halved, once, from then on.
+
+    Args:
+        ghosts: micro-batches of the step.
+        compute: computes the step's gradients anew, in these micro-batches, and returns its loss.
+        context: keeps the new size, and logs it.
+
+    Returns:
+        the micro-batches that fitted, and the loss.
+
+    Raises:
+        TooLarge: not even half of each fits.
+    """
+    try:
+        return ghosts, compute(ghosts)
+    except torch.cuda.OutOfMemoryError:
+        if distributed.world() > 1:  # the others wait for this step's sums
+            raise
+    torch.cuda.empty_cache()  # it does nothing where there is no GPU
+    images = -(-ghosts.largest // 2)
+    context.log(
+        f"{context.name}: the GPU has no memory for {ghosts.largest} images at once; {images} are computed from here on"
+    )
+    record = _kept(context)
+    if record is not None:
+        _keep(context, record.of(images))
+    smaller = split_batch(ghosts.edges[-1], images)
+    try:
+        return smaller, compute(smaller)
+    except torch.cuda.OutOfMemoryError as error:
+        raise TooLarge(
+            f"{context.name}: the GPU has no memory for {images} images at once; end other programs, or choose smaller "
+            "images (--image-size) or a smaller space"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -112,9 +160,9 @@ def choose(memory: StepMemory, whole: int, parts: int, usable: int) -> MicroBatc
         usable: bytes that may be used.
     """
     sizes = [whole >> halvings for halvings in range(whole.bit_length())]
-    needed = {size: memory.of(size, parts * -(-whole // size)) for size in sizes if size >= min(SMALLEST, whole)}
-    images = next((size for size, count in needed.items() if count <= usable), min(needed))
-    return MicroBatch(images, needed[images], usable)
+    whole_batch = MicroBatch(whole, memory.of(whole, parts), usable, memory, parts)
+    records = [whole_batch.of(size) for size in sizes if size >= min(SMALLEST, whole)]
+    return next((record for record in records if record.needed_bytes <= usable), records[-1])
 
 
 def measure(module: nn.Module, step: Step, shape: Shape) -> StepMemory:
@@ -216,9 +264,9 @@ def _free(device: torch.device) -> int:
 
 
 def _check(record: MicroBatch, bound: int, text: str) -> None:
-    """Raise EnvironmentFault if this does not fit."""
+    """Raise TooLarge if this does not fit."""
     if record.needed_bytes > bound:
-        raise EnvironmentFault(
+        raise TooLarge(
             f"{text} about {_gigabytes(record.needed_bytes)} of memory, and {_gigabytes(bound)} may be used; "
             "end other programs, or choose smaller images (--image-size) or a smaller space"
         )
@@ -226,7 +274,7 @@ def _check(record: MicroBatch, bound: int, text: str) -> None:
 
 def _kept(context: TrainingContext) -> MicroBatch | None:
     path = context.checkpoint
-    if path is None or not path.with_name(f"{_stage(context)}.json").exists():
+    if path is None or not is_kept(path.parent, _stage(context)):
         return None
     return read_artefact(path.parent, _stage(context), MicroBatch)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from edgenas.runtimes import host
 from edgenas.training.memory import SMALLEST, Shape, unchanged
 from edgenas.training.settings import Settings, steps_of
 
@@ -16,14 +18,17 @@ from edgenas.training.settings import Settings, steps_of
 # are timed, too, as half of what a few of them take may be the step's own.
 FEW, MORE, PIXELS = SMALLEST, 16, 16 * 160**2
 STEPS = 3  # that are timed; the first one, which takes longest, is not
+BUSY = 0.85  # of the cores' time: with less, others take a part of it, or a step has little for many threads
+WORTH = 1.25  # times as fast, for fewer threads to be taken
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Epochs of a training, and the seconds that they will take."""
+    """Epochs of a training, the seconds that they will take, and its threads on a CPU, where they were chosen."""
 
     epochs: int
     seconds: float
+    threads: int | None = None
 
 
 def plan(settings: Settings, images: int, seconds_per_step: float, available_s: float) -> Plan:
@@ -38,6 +43,35 @@ def plan(settings: Settings, images: int, seconds_per_step: float, available_s: 
     per_epoch = steps_of(settings, images) // settings.epochs * seconds_per_step
     epochs = settings.epochs if settings.epochs * per_epoch <= available_s else max(1, int(available_s / per_epoch))
     return Plan(epochs, epochs * per_epoch)
+
+
+def choose_threads(step_seconds: Callable[[], float]) -> tuple[int | None, float]:
+    """Set the threads of a training: all cores, or fewer where other programs take so much that these are faster.
+
+    Results are equal for equal threads, and no others: fewer are taken only where they save a good part of the time.
+    What the user says by `OMP_NUM_THREADS` stays.
+
+    Args:
+        step_seconds: times a step, by the threads that are set then.
+
+    Returns:
+        the threads, None where they are not to be chosen, and the seconds of a step.
+    """
+    full = host.usable_cores()
+    if "OMP_NUM_THREADS" in os.environ or torch.cuda.is_available() or full == 1:
+        return None, step_seconds()
+    torch.set_num_threads(full)
+    started, used = time.monotonic(), time.process_time()
+    best = full, step_seconds()
+    # Threads that wait for one that another program keeps from its core do not compute.
+    if time.process_time() - used < BUSY * full * (time.monotonic() - started):
+        threads = full
+        while threads := threads // 2:
+            torch.set_num_threads(threads)
+            seconds = step_seconds()
+            best = (threads, seconds) if WORTH * seconds < best[1] else best
+    torch.set_num_threads(best[0])
+    return best
 
 
 def step_seconds(

@@ -16,10 +16,10 @@ from edgenas.data.base import Split
 from edgenas.errors import EdgeNASError, Interrupted
 from edgenas.nn.auxiliary import TrainedNetwork
 from edgenas.system import distributed
-from edgenas.system.checkpoint import check_identity, load, save
+from edgenas.system.checkpoint import check_identity, load, load_weights, save, understood
 from edgenas.training.context import TrainingContext
-from edgenas.training.ghost_batch_norm import split_batch
-from edgenas.training.memory import fit
+from edgenas.training.ghost_batch_norm import GhostBatches, split_batch
+from edgenas.training.memory import fit, step_in_halves
 from edgenas.training.settings import Settings, rate, steps_of
 
 BAD_STEPS_IN_A_ROW = 20  # without a finite gradient: one is bad luck, twenty are a training that has diverged
@@ -82,7 +82,7 @@ def train(
         image, _ = next(data.batches(1, size=size))
         last = partial(_last_step, gradients, steps)
         ghosts = fit(ghosts, module, last, (image.shape[1], size, size), context)
-    keep = partial(_save, module, optimizer, context)
+    keep = partial(_save, module, optimizer, context, steps)
     per_epoch = steps // max(1, settings.epochs)
     first = done // per_epoch if steps else 0
     batches = partial(data.batches, settings.batch_size, size=size, seed=seed, augment=True, part=ghosts.rows)
@@ -92,9 +92,13 @@ def train(
         for x, y in batches(epoch=epoch, start=start, cutout=settings.cutout):
             for group in optimizer.param_groups:
                 group["lr"] = rate(settings, done, steps)
-            optimizer.zero_grad()
-            with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
-                loss = ghosts.step(module, gradients, x, y, done)
+
+            def compute(ghosts: GhostBatches, x: Tensor = x, y: Tensor = y, step: int = done) -> Tensor:
+                optimizer.zero_grad()
+                with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
+                    return ghosts.step(module, gradients, x, y, step)
+
+            ghosts, loss = step_in_halves(ghosts, compute, context)
             stepper.step()
             done += 1
             if done % READ_EVERY == 0 or done == steps:
@@ -235,13 +239,14 @@ def _restore(module: nn.Module, optimizer: torch.optim.Optimizer, context: Train
     except FileNotFoundError:
         return 0
     check_identity(context.checkpoint, payload, context.identity)
-    module.load_state_dict(payload["module"])
-    optimizer.load_state_dict(payload["optimizer"])
-    return int(payload["step"])
+    with understood(context.checkpoint):
+        load_weights(module, payload["module"])
+        optimizer.load_state_dict(payload["optimizer"])
+        return int(payload["step"])
 
 
-def _save(module: nn.Module, optimizer: torch.optim.Optimizer, context: TrainingContext, step: int) -> None:
+def _save(module: nn.Module, optimizer: torch.optim.Optimizer, context: TrainingContext, steps: int, step: int) -> None:
     if context.checkpoint is None:
         return
-    state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+    state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "step": step, "steps": steps}
     save(context.checkpoint, {**state, "identity": context.identity})

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from edgenas.devices.timed_files import time_files
 from edgenas.errors import NoisyMachine, UsageError
 from edgenas.exporters.metadata import MODELS
 from edgenas.exporters.remeasured import KeptBundle, read_kept, remeasured, write_latencies
-from edgenas.latency.table import read_table
 from edgenas.runtimes.bench import Bench, bench_in_fresh_process
 from edgenas.runtimes.decide import keeps
 from edgenas.runtimes.host import host_name
+from edgenas.system.file_index import check
 from edgenas.system.progress import Reporter
-from edgenas.system.run_folder import CONFIG, RunFolder, write_artefact
+from edgenas.system.run_folder import CONFIG, RunFolder, read_artefact, write_artefact
 from edgenas.workflows.context import waiting_for
+from edgenas.workflows.kept_table import read_kept_table
+from edgenas.workflows.moved import check_same
 from edgenas.workflows.result import Result
 
-RESULT = "result"  # artefact
+RESULT, TABLE = "result", "table.csv"  # an artefact, and a file
 
 
 def bench(
@@ -48,7 +51,14 @@ def bench(
     return bench_in_fresh_process(models, threads=threads, runtime=runtime, seconds=seconds, progress=progress)
 
 
-def bench_bundle(folder: Path, reporter: Reporter, *, seconds: float = 3.0, wait_minutes: float = 2.0) -> list[Bench]:
+def bench_bundle(
+    folder: Path,
+    reporter: Reporter,
+    *,
+    seconds: float = 3.0,
+    wait_minutes: float = 2.0,
+    said: Mapping[str, object] = MappingProxyType({}),
+) -> list[Bench]:
     """Time the models of a bundle as its manifest says, and write what was found into result, card and manifest.
 
     The model that the budget is for comes back with `met_budget`.
@@ -58,9 +68,12 @@ def bench_bundle(folder: Path, reporter: Reporter, *, seconds: float = 3.0, wait
         reporter: who is told of the measurement.
         seconds: of measuring, per file.
         wait_minutes: how long a busy machine is waited for.
+        said: `threads` and `runtime` that must be the manifest's.
 
     Raises:
         DataError: it is no whole bundle.
+        OwnCode: its runtime is not of edgenas, and nobody has named it.
+        DamagedRun: a file that is to change, or that decides, is not as the run wrote it.
         UsageError: it is for another device, or a run is under way in it.
         NoisyMachine: the machine stays too busy to tell; nothing is written.
     """
@@ -70,22 +83,23 @@ def bench_bundle(folder: Path, reporter: Reporter, *, seconds: float = 3.0, wait
             f"{folder}: its latency counts on {bundle.device}, this is {host_name()}; measure there, or give the file "
             f"{folder / bundle.default} alone"
         )
-    if not (folder / CONFIG).exists():
+    for name, value in said.items():
+        check_same(str(folder), name, getattr(bundle, name), value, "give a file of it")
+    if not (folder / CONFIG).exists():  # a copy of some files, perhaps with the index of all of them
         return _remeasure(bundle, reporter, seconds, wait_minutes)
-    run = RunFolder(folder, resume=True)
-    try:
+    with RunFolder(folder, resume=True):
+        for name in (TABLE, f"{RESULT}.json"):
+            check(folder / name)
         return _remeasure(bundle, reporter, seconds, wait_minutes)
-    finally:
-        run.unlock()
 
 
 def _remeasure(bundle: KeptBundle, reporter: Reporter, seconds: float, wait_minutes: float) -> list[Bench]:
     folder = bundle.folder
-    table, path = folder / "table.csv", folder / f"{RESULT}.json"
-    before = Result.from_json(path.read_bytes()) if path.exists() else None
+    before = read_artefact(folder, RESULT, Result) if (folder / f"{RESULT}.json").exists() else None
     # A copy of the files alone does not say which precision the budget is for.
     judged = bundle.default if before is None else MODELS["int8" if before.precision == "int8" else "fp32"]
-    quiet_ms = read_table(table).reference_ms if table.exists() else math.inf
+    table = folder / TABLE
+    quiet_ms = read_kept_table(table).reference_ms if table.exists() else math.inf
     with reporter.stage("time " + ", ".join(bundle.models)) as progress:
         benches = time_files(
             [folder / name for name in bundle.models],

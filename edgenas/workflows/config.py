@@ -13,13 +13,22 @@ from typing import Any, get_type_hints
 from edgenas.errors import DamagedRun, UsageError
 from edgenas.exploration.objective import FORMS
 from edgenas.system.data_source import resolve as resolve_source
-from edgenas.system.run_folder import CONFIG, check_format
+from edgenas.system.file_index import check
+from edgenas.system.run_folder import CONFIG, check_format, is_run
+from edgenas.system.text_file import read_text
 from edgenas.training.settings import RECIPES
 from edgenas.workflows import values
 from edgenas.workflows.presets import CUTS, defaults_of, preset_settings
 
 HERE = "here"  # stands for this machine, or the one of `device`, among budgets
 FITS = ("crop", "squash", "pad")  # as in data/view.py, whose import `--help` does not wait for
+# Where a run lives and works is not what it is: a resumed run may differ in these, and keeps none of them.
+OF_START = ("output", "resume", "reuse", "workers", "ray", "wait_minutes")
+# The place of images, weights and training may differ from machine to machine; what they are may not.
+MOVABLE = ("data_root", "cache", "weights", "download", "train_device")
+# What a run is about, and by what means it searches, may be said again beside its folder, and must then be the same.
+# What of it is one's own has to be said: a run's folder does not choose what code runs.
+ABOUT, MEANS = ("image_size", "pretrained", "teacher", "space"), ("strategy", "evaluator", "runtime")
 # Old names of settings, which the files and calls of earlier versions may still use, and the new ones.
 RENAMED = {"size": "image_size", "statics": "shape_choices"}
 # An IPv6 address is in brackets. Ray itself would try for minutes to reach an address that is none.
@@ -86,7 +95,9 @@ class Config:
         None, "mirror photos left to right in training; default: yes, unless classes are named left and right"
     )
     cache: str | None = _setting(
-        None, "folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder"
+        None,
+        "folder for decoded photos, which later runs use too; default: edgenas-cache beside the run folder, or "
+        "~/.cache/edgenas where that would be among the photos",
     )
     cache_size: int | None = _setting(
         None, "short side of decoded photos in pixels; default: 5/3 of the image size", low=1, high=4096
@@ -228,7 +239,7 @@ def resolve(given: Mapping[str, Any], file: Path | None = None) -> Config:
     if config.output is None:
         raise UsageError("--resume: say which run, with --output and its folder")
     folder = Path(config.output).expanduser()
-    if not (folder / CONFIG).is_file():
+    if not is_run(folder):
         raise UsageError(f"--resume: {config.output} holds no run; check --output, or leave --resume out to begin one")
     if "data" in named:  # a path stands for two settings of the run
         source = resolve_source(config.data, config.data_root)
@@ -243,10 +254,12 @@ def read_run(folder: Path) -> dict[str, Any]:
         UsageError: it holds no run, or one of another format.
         DamagedRun: its settings cannot be read.
     """
-    if not (folder / CONFIG).is_file():
+    if not is_run(folder):
         raise UsageError(f"{folder} holds no run; give the folder that `edgenas search` wrote, its --output")
     check_format(folder)
-    return read_toml(folder / CONFIG, DamagedRun)
+    check(folder / CONFIG)
+    # No run keeps those of its start: in a folder of others they could name a cluster.
+    return {name: value for name, value in read_toml(folder / CONFIG, DamagedRun).items() if name not in OF_START}
 
 
 def read_toml(path: Path, damaged: type[UsageError] = UsageError) -> dict[str, Any]:
@@ -256,37 +269,13 @@ def read_toml(path: Path, damaged: type[UsageError] = UsageError) -> dict[str, A
         UsageError: a name or a value is none of a setting; `damaged`, if the file is no TOML.
     """
     try:
-        found = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
+        found = tomllib.loads(read_text(path))
         make_config(found)
     except (OSError, ValueError, RecursionError) as error:  # unreadable, no TOML or no UTF-8, nested too deep
         raise damaged(f"{path}: cannot be read as a configuration ({error})") from error
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
     return found
-
-
-def to_toml(config: Config) -> str:
-    """Return the effective configuration as TOML; what is None or empty is left out, tables come last."""
-    lines, tables = [], []
-    for item in fields(config):
-        value = getattr(config, item.name)
-        # In TOML, what follows a table's heading belongs to the table: so tables come last.
-        if isinstance(value, Mapping):
-            if value:
-                rows = [f"{_toml(name)} = {_toml(entry)}" for name, entry in value.items()]
-                tables += ["", f"[{item.name}]", *rows]
-        elif value is not None:
-            lines.append(f"{item.name} = {_toml(value)}")
-    return "\n".join(lines + tables) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        escaped = "".join(c if c >= " " and c not in '"\\\x7f' else f"\\u{ord(c):04x}" for c in value)
-        return f'"{escaped}"'
-    return repr(value)  # the shortest text that reads back as the same number, and TOML takes it
 
 
 def resolve_data(config: Config) -> Config:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.random import Generator
 
 from edgenas.errors import Interrupted
+from edgenas.runtimes.host import usable_cores
 from edgenas.runtimes.waiting import Waiting, no_waiting
 from edgenas.system import distributed
 from edgenas.system.progress import ProgressCallback, Reporter, SilentReporter
@@ -88,7 +89,7 @@ class Context:
     ) -> Settings:
         """Return settings with the epochs that there is time for, and say how long the training will take.
 
-        A resumed training keeps the epochs that it began with.
+        Threads are chosen here, too. A resumed training keeps the epochs and the threads that it began with.
 
         Args:
             name: of the training.
@@ -97,15 +98,23 @@ class Context:
             step_seconds: measures what a step takes.
             share: of the time that is left.
         """
-        from edgenas.training.plan import Plan, plan
+        import torch  # it takes a second
+
+        from edgenas.training.plan import Plan, choose_threads, plan
 
         if not settings.epochs:
             return settings
 
         def make() -> Plan:
-            return plan(settings, images, distributed.broadcast(step_seconds()), share * self.left_s())
+            threads, seconds = choose_threads(step_seconds) if distributed.world() == 1 else (None, step_seconds())
+            found = plan(settings, images, distributed.broadcast(seconds), share * self.left_s())
+            return replace(found, threads=threads)
 
         found = self.folder.artefact(f"{name}-plan", Plan, make)
+        if found.threads is not None:
+            torch.set_num_threads(found.threads)
+            if found.threads < usable_cores():
+                self.reporter.log(f"{name}: on {found.threads} of {usable_cores()} cores, as others are busy")
         fewer = f", not {settings.epochs}: there is no time for more" if found.epochs < settings.epochs else ""
         epochs = f"{found.epochs} epoch" + "s" * (found.epochs > 1)
         self.reporter.log(f"{name}: {epochs} over {images:,} images{fewer}, about {duration(found.seconds)}")

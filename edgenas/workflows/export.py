@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from edgenas.errors import UsageError
-from edgenas.nn.auxiliary import network_state
-from edgenas.nn.network import Network
-from edgenas.system.checkpoint import load
+from edgenas.system.file_index import write_atomically
 from edgenas.system.progress import Reporter
-from edgenas.system.run_folder import read_artefact, write_atomically
-from edgenas.workflows.config import read_run, resolve
+from edgenas.system.run_folder import is_kept, read_artefact
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, objects_again
-from edgenas.workflows.moved import moved_settings
 from edgenas.workflows.result import Result
 from edgenas.workflows.setup import plain_task, run_in
+from edgenas.workflows.source_run import reopened
 from edgenas.workflows.stages.codes import BEHIND, task_of, trained_codes
 from edgenas.workflows.stages.files import onnx_file
-from edgenas.workflows.trained_networks import load_weights
+from edgenas.workflows.trained_networks import trained_finalist
 
 
 def export(
@@ -49,9 +45,10 @@ def export(
     Raises:
         UsageError: the run has no such trained architecture, or is about something else than `moved` says.
         ExportError: the file differs from the network; it is kept as `finalist-N.onnx.rejected` in the run folder.
-        CheckpointError: the weights are damaged, or another version's.
+        CheckpointError: the weights are damaged, another version's, or not yet those of the end of a training.
     """
-    read_run(run_folder)
+    # A folder that holds a run is only opened to resume it; so it is locked meanwhile.
+    config = reopened(run_folder, moved)
     if out.is_dir():
         raise UsageError(f"--out {out} is a folder; give the file to write, for example {out / 'model.onnx'}")
     codes = trained_codes(run_folder)
@@ -59,9 +56,6 @@ def export(
         raise UsageError(
             f"{run_folder} has no trained network; run `edgenas search` or `edgenas train` to its end first"
         )
-    # A folder that holds a run is only opened to resume it; so it is locked meanwhile.
-    config = resolve({"resume": True, "output": str(run_folder)})
-    config = replace(config, **moved_settings(str(run_folder), config, moved))
     with run_in(config, reporter, never) as ctx:
         chosen = arch if arch is not None else _winner(run_folder, codes)
         if chosen not in codes:
@@ -71,11 +65,9 @@ def export(
             with objects_again():
                 task = plain_task(config, given or Given(), ctx.reporter, run_folder)
             task, trained = task_of(task, chosen)
-            network = Network(task.space.graph(trained))
-            path = run_folder / f"finalist-{number}.pt"
-            load_weights(network, network_state(load(path)["module"]), path)
+            network = trained_finalist(run_folder, number, trained, task)
             rejected = run_folder / f"finalist-{number}.onnx.rejected"
-            model = onnx_file(task.data, network.eval(), rejected, dynamic_batch=dynamic_batch)
+            model = onnx_file(task.data, network, rejected, dynamic_batch=dynamic_batch)
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, model)
     return out
@@ -83,7 +75,7 @@ def export(
 
 def _winner(run_folder: Path, codes: Sequence[str]) -> str:
     """The architecture of the result; before there is one, the only finalist."""
-    if (run_folder / "result.json").exists():
+    if is_kept(run_folder, "result"):
         result = read_artefact(run_folder, "result", Result)
         member = f"{result.space}{BEHIND}{result.arch}"
         return member if member in codes else result.arch

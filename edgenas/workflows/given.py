@@ -19,6 +19,7 @@ from edgenas.graph.ops import Shape
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.build import build_space
 from edgenas.system import plugins
+from edgenas.system.contracts import check_contract
 from edgenas.workflows.config import Config
 from edgenas.workflows.pretrained import space_source
 
@@ -152,7 +153,7 @@ def options_of(config: Config, strategy: type[Strategy] | StrategyBuilder) -> di
 def _builder(strategy: Any) -> Any:
     """A class as it is, a function wrapped. Raises UsageError for anything else."""
     if inspect.isclass(strategy) and issubclass(strategy, Strategy):
-        plugins.check_contract("strategies", strategy, strategy.__name__)
+        check_contract("strategies", strategy, strategy.__name__)
         return strategy
     if not callable(strategy):
         raise UsageError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from edgenas.cost.base import CostModel
@@ -14,11 +15,12 @@ from edgenas.exploration.objective import Limit
 from edgenas.exporters.metadata import Precision
 from edgenas.latency.predictor import latency_interval
 from edgenas.latency.registry import device_table, table_name
-from edgenas.latency.table import LatencyTable, read_table, write_table
+from edgenas.latency.table import LatencyTable
 from edgenas.runtimes.host import host_name
 from edgenas.spaces.base import SearchSpace
 from edgenas.system.metric import Metric
 from edgenas.workflows.config import HERE, Config
+from edgenas.workflows.kept_table import keep_table, read_kept_table
 from edgenas.workflows.task import Device
 
 MB = 1e6  # bytes: `--max-memory-mb` and `--max-file-mb` count in powers of ten
@@ -30,7 +32,8 @@ def with_devices(config: Config) -> Config:
     Raises:
         UsageError: two different budgets for one table, or none for the main device.
     """
-    recorded = recorded_devices(config)
+    scores = scores_of(config)
+    recorded = scores.latency_ms if scores else ()
     # Budgets for other devices alone: the first of them that has a table is the one to search for.
     tabled = [name for name in config.budgets_ms if name not in recorded]
     if config.budget_ms is None and config.device is None and tabled:
@@ -50,9 +53,9 @@ def with_devices(config: Config) -> Config:
     return replace(config, budget_ms=budget_ms, budgets_ms=budgets)
 
 
-def recorded_devices(config: Config) -> Collection[str]:
-    """Return the devices whose latencies `--scores` holds; their budgets are checked by look-up."""
-    return read_scores(Path(config.scores).expanduser()).latency_ms.keys() if config.scores else ()
+def scores_of(config: Config) -> ScoreTable | None:
+    """Return what `--scores` holds, if it is given; budgets for its devices are checked by look-up."""
+    return read_scores(Path(config.scores).expanduser()) if config.scores else None
 
 
 def _for_device(config: Config) -> Config:
@@ -131,9 +134,8 @@ def further_tables(config: Config, folder: Path, recorded: Collection[str]) -> d
         if name in recorded:
             continue
         path = folder / f"device-{i}.csv"  # by number, as a whole name has a slash
-        if not path.exists():
-            write_table(path, device_table(name, runtime=config.runtime, threads=config.threads))
-        tables[name] = read_table(path)
+        keep_table(path, partial(device_table, name, runtime=config.runtime, threads=config.threads))
+        tables[name] = read_kept_table(path)
     return tables
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,14 +35,18 @@ def load_data(config: Config, given: Given, device: str, reporter: Reporter) -> 
         UsageError: it does not come in the size that was asked for, or is no set of photographs where one is needed.
         DataError: it cannot be used.
     """
+    from edgenas.data.found import listed
+    from edgenas.data.report import report_of  # torch comes with it
+
     data = _read_data(config, given, device, reporter)
     _, height, width = data.shape
     if config.image_size not in (None, height):
         raise UsageError(
             f"--image-size {config.image_size}: {data.name} comes in {height} x {width} pixels; leave it out"
         )
-    for notice in data.notices:
-        reporter.log(f"{data.name}: {notice}")
+    left_out = data.found.left_out
+    for line in (report_of(data).line(), *([listed(left_out)] if left_out else []), *data.notices):
+        reporter.log(f"{data.name}: {line}")
     return data
 
 
@@ -94,11 +99,16 @@ def _photo_options(config: Config, build: Callable[..., Data], reporter: Reporte
 
 
 def _cache(config: Config) -> Path:
-    """Return where decoded pictures are kept: where the user says, else beside the run."""
+    """Return where decoded pictures are kept: where the user says, else beside the run, or in the user's cache."""
+    from edgenas.data.storage.options import user_cache
+
     if config.cache is not None:
         return Path(config.cache).expanduser()
     # Absolute, or the current folder as --output would have no parent. Runs without a name lie in `runs`.
-    return Path(config.output or "runs/unnamed").expanduser().absolute().parent / CACHE
+    beside = Path(config.output or "runs/unnamed").expanduser().absolute().parent / CACHE
+    root = os.path.realpath(Path(config.data_root).expanduser()) if config.data_root else None
+    # Among the pictures it would be taken for one of their classes.
+    return user_cache() if root and Path(os.path.realpath(beside)).is_relative_to(root) else beside
 
 
 def _refuse_photo_settings(config: Config, what: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from edgenas.errors import CheckpointError, DamagedRun, DataError
 from edgenas.exporters.bundle import MANIFEST
 from edgenas.exporters.input_steps import read_steps
 from edgenas.runtimes.onnxruntime import open as open_session
+from edgenas.system.records import parsed_object
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Model:
         """
         folder = Path(bundle)
         try:
-            manifest = json.loads((folder / MANIFEST).read_bytes())
+            manifest = parsed_object((folder / MANIFEST).read_bytes())
             image, file = manifest["input"], manifest["default"]["file"]
             self.classes = tuple(map(str, manifest["labels"]))
             self._steps = read_steps(image)

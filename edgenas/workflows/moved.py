@@ -2,43 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgenas.errors import UsageError
 from edgenas.system.data_source import resolve as resolve_source
-from edgenas.workflows.config import Config, flag
+from edgenas.workflows.config import ABOUT, MEANS, Config, flag
+from edgenas.workflows.named import is_same
 from edgenas.workflows.origin import check_weights
 
-# The place of images, weights and training may differ from machine to machine; what they are may not.
-MOVABLE = ("data_root", "cache", "weights", "download", "train_device")
-# What a run is about may be said again, and must then be the same.
-REPEATED = ("data", "image_size", "pretrained")
 
-
-def moved_settings(run: str, before: Config, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the given settings without those of `REPEATED`, which are the run's; the place of its data may differ.
+def moved_settings(
+    run: str, before: Config, given: Mapping[str, Any], repeated: Sequence[str] = (*ABOUT, *MEANS)
+) -> Mapping[str, Any]:
+    """Return the given settings, checked: where a run's data and one's own files are may differ, and not what they are.
 
     Args:
         run: its folder, for messages.
         before: the settings that the run was begun with.
         given: settings by name, as the command line or Python gives them.
+        repeated: those that must be the run's.
 
     Raises:
-        UsageError: a setting of `REPEATED` is another one than the run's, or the file of weights holds others.
+        UsageError: one of these is another one than the run's, or the file of weights holds others.
     """
     moved = dict(given)
     if "data" in moved:
-        source = resolve_source(moved.pop("data"), moved.get("data_root"))
+        source = resolve_source(moved["data"], moved.get("data_root"))
         check_same(run, "data", before.data, source.plugin)
-        moved |= {} if source.root is None else {"data_root": str(source.root)}
-    for name in ("image_size", "pretrained"):
+        moved |= {"data": source.plugin} | ({} if source.root is None else {"data_root": str(source.root)})
+    for name in repeated:
         if name in moved:
             # By `Config`, which reads the texts of a command line.
-            value = getattr(replace(before, **{name: moved.pop(name)}), name)
-            check_same(run, name, getattr(before, name), value)
+            moved[name] = getattr(replace(before, **{name: moved[name]}), name)
+            check_same(run, name, getattr(before, name), moved[name])
     if moved.get("weights") is not None:
         if before.pretrained is None:
             raise UsageError(f"--weights: the space of {run} is {before.space}, no trained network; leave it out")
@@ -62,7 +61,7 @@ def check_same(run: str, name: str, before: object, now: object, otherwise: str 
     Raises:
         UsageError: the values differ; both are named.
     """
-    if now != before:
+    if not is_same(name, before, now):
         was = "was begun without one" if before is None else f"was begun with {_shown(before)}"
         raise UsageError(f"{flag(name)} {_shown(now)}: {run} {was}; leave it out, or {otherwise}")
 

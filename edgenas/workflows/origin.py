@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgenas.errors import UsageError
-from edgenas.system.run_folder import read_artefact, write_artefact
+from edgenas.system.run_folder import is_kept, read_artefact, write_artefact
 from edgenas.workflows.config import Config
 from edgenas.workflows.pretrained import open_pretrained
 
@@ -46,7 +46,7 @@ def keep_origin(folder: Path, task: Task) -> None:
         check_classes(run, task.data)
         if has_weights:
             check_weights(run, config)
-    if not _is_kept(folder):
+    if not is_kept(folder, ORIGIN):
         sha256 = _network_sha256(config) if has_weights else None
         write_artefact(folder, ORIGIN, Origin(tuple(task.data.classes), sha256))
 
@@ -57,7 +57,7 @@ def check_classes(folder: Path, data: Data) -> None:
     Raises:
         UsageError: they are others, or in another order; the difference is named.
     """
-    if not _is_kept(folder):
+    if not is_kept(folder, ORIGIN):
         return
     before, now = read_artefact(folder, ORIGIN, Origin).classes, tuple(data.classes)
     if before != now:
@@ -79,7 +79,7 @@ def check_weights(folder: Path, config: Config, named: str | None = None) -> Non
         UsageError: it holds others, or is not there.
         DataError: it is damaged.
     """
-    kept = read_artefact(folder, ORIGIN, Origin).weights_sha256 if _is_kept(folder) else None
+    kept = read_artefact(folder, ORIGIN, Origin).weights_sha256 if is_kept(folder, ORIGIN) else None
     found = _network_sha256(config)
     if kept not in (None, found):
         was = f", those of {named}" if named else ""
@@ -87,10 +87,6 @@ def check_weights(folder: Path, config: Config, named: str | None = None) -> Non
             f"--weights {config.weights}: not the weights that {folder} was begun with{was}; give these, or begin "
             "another run"
         )
-
-
-def _is_kept(folder: Path) -> bool:
-    return (folder / f"{ORIGIN}.json").exists()
 
 
 def _network_sha256(config: Config) -> str | None:

@@ -22,6 +22,7 @@ from edgenas.spaces.build import read_spec
 from edgenas.spaces.sampling import sample
 from edgenas.workflows.config import Config
 from edgenas.workflows.limits import named_table
+from edgenas.workflows.scope import name_space
 
 CHUNK = 2000  # architectures priced at a time: fast by numpy, and the first lines come soon
 
@@ -140,15 +141,17 @@ def predict_files(
     """Predict ONNX files that anybody made; return the table that they are predicted from, too.
 
     Args:
-        config: names the device, or the conditions here.
+        config: names the device, or the conditions here; and the space of the table's networks, if it is your own.
         models: the files.
         table: file of a latency table, instead of a device.
 
     Raises:
         DataError: not an ONNX model that onnxruntime can load and run.
         MissingOps: the table is empty.
+        OwnCode: all its networks are of a space that is not of edgenas, and is not named.
     """
     prices = table_of(config, table)
+    name_space(config, prices)
     forecaster = Forecaster(prices)
     return prices, [forecaster(read_kernels(model)) for model in models]
 

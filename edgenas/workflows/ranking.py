@@ -21,8 +21,9 @@ from edgenas.exploration.feasible import Archive, new_samples, repaired_samples
 from edgenas.exploration.problem import Problem
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
+from edgenas.system.file_index import State, state_of
 from edgenas.system.progress import Reporter
-from edgenas.system.run_folder import read_artefact, write_artefact
+from edgenas.system.run_folder import RunFolder, is_kept, read_artefact, write_artefact
 from edgenas.workflows.given import Given
 from edgenas.workflows.stages.alone import alone_settings, trained_alone
 from edgenas.workflows.stages.artefacts import Losses
@@ -90,7 +91,7 @@ def ranking(
         moved: settings that may have changed since: where the data is, where networks are trained.
 
     Raises:
-        UsageError: the folder holds no run with trained shared weights.
+        UsageError: the folder holds no run with trained shared weights, or another process works in it.
         BudgetError: fewer than three networks are within the budget.
     """
     with reporter.stage("open the run"):
@@ -103,7 +104,8 @@ def ranking(
     if len(archs) < LEAST:
         raise BudgetError(f"{folder}: {len(archs)} networks are within its budget; there is nothing to rank")
     trainer = trained_alone(priced, evaluator, settings)
-    with reporter.stage(f"train {len(archs)} networks by themselves") as progress:
+    # What is found is written into the folder.
+    with RunFolder(folder, resume=True), reporter.stage(f"train {len(archs)} networks by themselves") as progress:
         alone = []
         for i, arch in enumerate(archs):
             alone.append(_stand_alone_accuracy(folder, trainer, priced.space.code(arch), arch, settings.epochs))
@@ -165,7 +167,7 @@ def _cosine(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 def _replacement_losses(folder: Path, space: SearchSpace, archs: Sequence[Arch]) -> list[float]:
     """The sum of the replacement losses of each architecture; [] if none are kept."""
-    if not (folder / f"{REPLACEMENT}.json").exists():
+    if not is_kept(folder, REPLACEMENT):
         return []
     options = read_artefact(folder, REPLACEMENT, Losses).options
     rows = [[0.0 if x is None else x for x in options[choice.name]] for choice in space.choices]
@@ -173,10 +175,13 @@ def _replacement_losses(folder: Path, space: SearchSpace, archs: Sequence[Arch])
 
 
 def _stand_alone_accuracy(folder: Path, trainer: Callable[[Arch], float], code: str, arch: Arch, epochs: int) -> float:
-    """The accuracy of one network trained by itself: from the run's folder, or trained now and written there."""
+    """The accuracy of one network trained by itself: from the run's folder, or trained now and written there.
+
+    Nothing else is made from the file: one that is damaged or gone is begun again.
+    """
     name = f"ranking-{epochs}-epochs"
-    is_there = (folder / f"{name}.json").exists()
-    known = dict(read_artefact(folder, name, StandAlone).accuracy) if is_there else {}
+    is_whole = state_of(folder / f"{name}.json") is State.WHOLE
+    known = dict(read_artefact(folder, name, StandAlone).accuracy) if is_whole else {}
     if code not in known:
         known[code] = trainer(arch)
         write_artefact(folder, name, StandAlone(known))  # after each, as the next one may be interrupted

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgenas.errors import UsageError
+from edgenas.system import records
 
 if TYPE_CHECKING:
     from edgenas.workflows.model import Model
@@ -125,16 +126,9 @@ class Result:
     def from_json(cls, content: str | bytes) -> Result:
         """Return the result that `to_json` wrote. Raises UsageError for anything else."""
         try:
-            values = json.loads(content)
+            return records.from_json(cls, records.parsed(content))
         except ValueError as error:
             raise UsageError(f"not a result of edgenas: {error}") from error
-        names = {item.name for item in fields(cls)}
-        # Those with a default came with later versions.
-        needed = {item.name for item in fields(cls) if item.default is MISSING and item.default_factory is MISSING}
-        found = set(values) if isinstance(values, dict) else set()
-        if wrong := (found - names) | (needed - found):
-            raise UsageError(f"not a result of edgenas: {', '.join(sorted(wrong))} missing or too many")
-        return cls(**values)
 
 
 def plain(value: Any) -> Any:

@@ -10,9 +10,8 @@ from edgenas.system.progress import Reporter
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import never
 from edgenas.workflows.given import Given, options_of, strategy_of
-from edgenas.workflows.origin import keep_origin
 from edgenas.workflows.result import Result
-from edgenas.workflows.run_start import keep_config, roll_back_if_refused
+from edgenas.workflows.run_start import keep_config, keep_data, roll_back_if_refused
 from edgenas.workflows.setup import check_means, completed, make_task, output_path, plain_task, run_in
 from edgenas.workflows.source_run import SOURCE
 from edgenas.workflows.stages.choice import deliver
@@ -47,11 +46,11 @@ def search(config: Config, reporter: Reporter, stop: Callable[[], bool] = never,
     check_means(config)
     with run_in(config, reporter, stop) as ctx:
         # Until the strategy is built nothing was trained, and a refusal leaves the folder as it was found.
-        with roll_back_if_refused(config, ctx, lambda folder: None):
+        with roll_back_if_refused(config, ctx):
             check_workers(config)
             distributed.first(lambda: keep_config(config, ctx))
             plain = plain_task(config, given, ctx.reporter)
-            distributed.first(lambda: keep_origin(ctx.folder.path, plain))
+            keep_data(plain, ctx)
             priced = profile(make_task(plain, given, ctx), ctx)
             strategy = strategy_class.build(priced, ctx, options)
         taught = teach(priced, ctx)

@@ -11,14 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgenas.errors import EnvironmentFault, UsageError
-from edgenas.evaluators.tabular import read_scores
 from edgenas.system import distributed, plugins
 from edgenas.system.progress import Reporter, SilentReporter
 from edgenas.system.run_folder import RunFolder
+from edgenas.system.threads import threads_of_its_own
 from edgenas.workflows.config import Config, resolve_data
 from edgenas.workflows.context import Context, waiting_for
 from edgenas.workflows.given import Given, build_given_space, strategy_of
-from edgenas.workflows.limits import device_of, further_costs, further_tables, limits_of, recorded_devices, with_devices
+from edgenas.workflows.limits import device_of, further_costs, further_tables, limits_of, scores_of, with_devices
 from edgenas.workflows.load_data import load_data
 from edgenas.workflows.origin import check_classes
 from edgenas.workflows.pretrained import check_pretrained, open_pretrained
@@ -36,8 +36,9 @@ def completed(config: Config, given: Given) -> Config:
     if config.budget_ms is None and not config.budgets_ms:
         raise UsageError("--budget-ms: say how many milliseconds the model may take, for example --budget-ms 20")
     config = _with_evaluator(config, given)
-    if given.strategy is not None and config.reward is None:  # whoever opens the run later has only the name
-        config = replace(config, reward=given.strategy.reward_form)
+    # Whoever opens the run later has only the name, and need not load a strategy of one's own for its reward.
+    if config.reward is None and config.strategy not in plugins.names("strategies"):
+        config = replace(config, reward=strategy_of(config, given).reward_form)
     config = checked_names(config, given)
     _check_scores(config)
     return with_devices(config)  # last, as it reads the devices in the file of scores
@@ -115,7 +116,7 @@ def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iter
     # The first process makes the folder before the others open it.
     folder = distributed.in_turn(lambda: RunFolder(path, resume=config.resume, writes=writes))
     reporter = reporter if writes else SilentReporter()
-    try:
+    with folder, threads_of_its_own():
         if folder.notice:
             reporter.log(folder.notice)
         waiting = waiting_for(config.wait_minutes, reporter)
@@ -123,8 +124,6 @@ def run_in(config: Config, reporter: Reporter, stop: Callable[[], bool]) -> Iter
         yield Context(
             folder, config.seed, reporter, lambda: distributed.agree(stop()), waiting=waiting, minutes=minutes
         )
-    finally:
-        folder.unlock()
 
 
 def make_task(plain: Task, given: Given, ctx: Context) -> Task:
@@ -139,11 +138,11 @@ def make_task(plain: Task, given: Given, ctx: Context) -> Task:
         UsageError: the scores are of another space.
     """
     config = plain.config
-    scores = None if config.scores is None else read_scores(Path(config.scores).expanduser())
+    scores = scores_of(config)
     if scores is not None:
         scores.check(plain.space)
     # The file of scores may hold many devices; only those with a budget are costs.
-    recorded = frozenset(config.budgets_ms) & frozenset(recorded_devices(config))
+    recorded = frozenset(config.budgets_ms) & frozenset(scores.latency_ms if scores else ())
     tables = further_tables(config, ctx.folder.path, recorded)
     return replace(
         plain,

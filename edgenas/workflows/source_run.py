@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,9 @@ from edgenas.exploration.study import CHECKPOINT, TRIALS
 from edgenas.graph.graph import Arch
 from edgenas.runtimes.host import host_name
 from edgenas.system.metric import TRAINED, Metric
-from edgenas.system.run_folder import CONFIG, FORMAT_FILE, write_artefact
-from edgenas.workflows.config import Config, flag, make_config, read_run
-from edgenas.workflows.moved import MOVABLE, moved_settings
+from edgenas.system.run_folder import CONFIG, FORMAT_FILE, copy_files, write_artefact
+from edgenas.workflows.config import ABOUT, MOVABLE, Config, flag, make_config, read_run
+from edgenas.workflows.moved import moved_settings
 from edgenas.workflows.origin import ORIGIN
 from edgenas.workflows.presets import defaults_of
 from edgenas.workflows.stages.artefacts import IMPORTANCE, Source
@@ -60,6 +59,17 @@ def begun_with(folder: Path, moved: Mapping[str, Any] = MappingProxyType({})) ->
     """
     before = make_config(read_run(folder))
     return replace(before, **moved_settings(str(folder), before, moved))
+
+
+def reopened(folder: Path, moved: Mapping[str, Any]) -> Config:
+    """Return what `begun_with` does, to go on with the run."""
+    return replace(begun_with(folder, moved), resume=True, output=str(folder))
+
+
+def trained_in(folder: Path) -> Path:
+    """Return where the weights that a run uses lie: in its own folder, or in what it keeps there of another run."""
+    kept = folder / SOURCE
+    return kept if kept.is_dir() else folder
 
 
 def kept_files(folder: Path, config: Config) -> list[str]:
@@ -107,23 +117,12 @@ def take_over(source: Path, folder: Path) -> None:
         UsageError: as `kept_files`.
     """
     # A run on another one's weights trains no shared ones: what it took over is taken over again.
-    nested = source / SOURCE
-    origin = nested if nested.is_dir() else source
+    origin = trained_in(source)
     names = kept_files(origin, begun_with(origin))
     new = folder / f"{SOURCE}.new"
-    forget(folder)  # of an attempt that was killed here
-    new.mkdir()
-    for name in names:
-        shutil.copyfile(origin / name, new / name)
+    copy_files(origin, new, names)
     os.replace(new, folder / SOURCE)
     write_artefact(folder, SOURCE, Source(source.resolve().name))
-
-
-def forget(folder: Path) -> None:
-    """Undo `take_over`."""
-    for name in (SOURCE, f"{SOURCE}.new"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / f"{SOURCE}.json").unlink(missing_ok=True)
 
 
 def inherited(task: Task, source: Task, trained: Problem, name: str, finalists: Mapping[Arch, Network]) -> Inherited:
@@ -188,8 +187,8 @@ def settings(source: Path, given: Mapping[str, Any]) -> Config:
         UsageError: there is no such run, or a setting cannot change.
     """
     before = begun_with(source)
-    given = moved_settings(str(source), before, given)
-    fixed = [name for name in given if name not in CHANGEABLE]
+    given = moved_settings(str(source), before, given, ABOUT)  # by what means it searches, the new run says
+    fixed = [name for name in given if name not in (*CHANGEABLE, "data", *ABOUT)]
     if fixed:
         raise UsageError(f"{flag(fixed[0])}: it is that of {source}, whose weights are used; leave it out")
     values = {name: getattr(before, name) for name in (*TASK, *LIMITS)}

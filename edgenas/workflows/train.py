@@ -12,8 +12,7 @@ from edgenas.system.progress import Reporter
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context, never
 from edgenas.workflows.given import Given
-from edgenas.workflows.origin import keep_origin
-from edgenas.workflows.run_start import ARCH, keep_config, roll_back_if_refused
+from edgenas.workflows.run_start import ARCH, keep_config, keep_data, roll_back_if_refused
 from edgenas.workflows.setup import check_means, checked_names, plain_task, run_in
 from edgenas.workflows.stages.artefacts import Selection, Single
 from edgenas.workflows.stages.files import network_by_class
@@ -68,10 +67,10 @@ def train(
         raise UsageError("say which architecture to train, by its code; `edgenas predict --samples 5` shows some")
     check_means(config)
     with run_in(config, reporter, stop) as ctx:
-        with roll_back_if_refused(config, ctx, lambda folder: None):
+        with roll_back_if_refused(config, ctx):
             distributed.first(lambda: keep_config(config, ctx))
             task = plain_task(config, given, ctx.reporter)
-            distributed.first(lambda: keep_origin(ctx.folder.path, task))
+            keep_data(task, ctx)
             code = _kept_code(arch, task, ctx)
         chosen = task.space.parse(code)
         evaluator = ScratchEvaluator(task.space, task.data, final_settings(task), task.torch_device, config.seed)

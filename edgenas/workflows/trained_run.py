@@ -10,15 +10,15 @@ from typing import Any
 
 from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.exploration.problem import Problem
-from edgenas.latency.table import read_table
 from edgenas.nn.supernet import Supernet
 from edgenas.system.progress import Reporter
 from edgenas.system.run_folder import KeptFolder, read_artefact
 from edgenas.workflows.config import Config
 from edgenas.workflows.context import Context
 from edgenas.workflows.given import Given, objects_again
+from edgenas.workflows.kept_table import read_kept_table
 from edgenas.workflows.setup import make_task, plain_task
-from edgenas.workflows.source_run import SOURCE, begun_with, kept_files
+from edgenas.workflows.source_run import begun_with, kept_files, trained_in
 from edgenas.workflows.stages.artefacts import Narrowing
 from edgenas.workflows.task import Priced, narrowed, price
 from edgenas.workflows.trained_networks import Networks, trained_networks, trained_teacher
@@ -76,14 +76,14 @@ def open_trained_run(
     """
     given = given or Given()
     # A specialised run trains no shared weights; those that it uses lie in its folder.
-    run, folder = folder, folder / SOURCE if (folder / SOURCE).is_dir() else folder
-    kept_files(folder, begun_with(folder))  # called for its errors: it names what is missing
+    run, folder = folder, trained_in(folder)
     config = replace(begun_with(folder, moved), output=str(run))  # decoded pictures lie beside it
+    kept_files(folder, config)  # called for its errors: it names what is missing
     ctx = Context(KeptFolder(folder), config.seed, reporter)
     with objects_again():
         task = make_task(plain_task(config, given, reporter, folder), given, ctx)
     # Only the shape choices that the run kept have weights.
     task = replace(task, teacher=trained_teacher(folder, task))
     task = narrowed(task, read_artefact(folder, "narrow", Narrowing).allowed)
-    priced = price(task, read_table(folder / "table.csv"))
+    priced = price(task, read_kept_table(folder / "table.csv"))
     return TrainedRun(priced, ctx, *trained_weights(priced, given, ctx))

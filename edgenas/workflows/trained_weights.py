@@ -19,7 +19,6 @@ from edgenas.workflows.context import Context
 from edgenas.workflows.given import Given, options_of, strategy_of
 from edgenas.workflows.source_run import unfinished
 from edgenas.workflows.task import Priced
-from edgenas.workflows.trained_networks import foreign_weights, load_weights
 
 
 def trained_weights(priced: Priced, given: Given, ctx: Context) -> tuple[Supernet, Problem]:
@@ -40,14 +39,15 @@ def trained_weights(priced: Priced, given: Given, ctx: Context) -> tuple[Superne
 def _of_evaluator(priced: Priced, ctx: Context) -> tuple[Supernet, Problem]:
     """The supernet that was trained before the search, on what any reward form scores."""
     path = ctx.folder.path / "supernet.pt"
-    payload = checkpoint.load(path)
+    payload = checkpoint.load_kept(path)
     checkpoint.check_identity(path, payload, priced.identity)
     images = len(priced.data.train)
-    steps = steps_of(Settings(int(payload["identity"]["epochs"]), batch_size_for(images)), images)
-    if payload["step"] < steps:
-        raise unfinished(ctx.folder.path, f"its supernet is at step {payload['step']} of {steps}")
     supernet = Supernet(priced.space, torch.Generator().manual_seed(priced.config.seed)).to(priced.torch_device)
-    load_weights(supernet, payload["module"], path)
+    with checkpoint.understood(path):
+        steps = steps_of(Settings(int(payload["identity"]["epochs"]), batch_size_for(images)), images)
+        if (step := int(payload["step"])) < steps:
+            raise unfinished(ctx.folder.path, f"its supernet is at step {step} of {steps}")
+        checkpoint.load_weights(supernet, payload["module"])
     # It is trained on all that any form of reward scores, so that a run may reuse it under another form.
     return supernet, _trained(priced, priced.problem, max(SCORED_UP_TO.values()))
 
@@ -57,15 +57,13 @@ def _of_strategy(priced: Priced, given: Given, ctx: Context) -> tuple[Supernet, 
     config, path = priced.config, ctx.folder.path
     kind = strategy_of(config, given)
     strategy = kind.build(priced, ctx, options_of(config, kind))
-    payload = checkpoint.load(path / CHECKPOINT)
+    payload = checkpoint.load_kept(path / CHECKPOINT)
     # By the trials that the state has seen: a strategy is narrowed first, and then loads a state from after that.
     if config.prune:
         pruning = Pruning(priced.problem, strategy, config.trials, ctx.rng("pruning"), lambda line: None)
         pruning.advance(read_trials(path)[: payload["trials"]])
-    try:
+    with checkpoint.understood(path / CHECKPOINT):
         strategy.load_state_dict(payload["strategy"])
-    except (KeyError, RuntimeError) as error:
-        raise foreign_weights(path / CHECKPOINT) from error
     widest = SCORED_UP_TO[priced.problem.objective.form]
     return _supernet(strategy), _trained(priced, strategy.problem, widest)
 

@@ -12,6 +12,7 @@ import pytest
 import edgenas
 from edgenas.testing import Tiny
 from edgenas.workflows.config import Config, make_config
+from edgenas.workflows.given import Given
 from edgenas.workflows.kit_content import KitOptions
 
 
@@ -83,7 +84,10 @@ def test_confirm_gives_the_result_of_the_run(fake, found):
     confirming = fake("confirm", answer=found)
     assert edgenas.confirm("r.jsonl", "runs/pi5") is found
     ((results, run, _), how), *_ = confirming.calls
-    assert (results, run, how) == (Path("r.jsonl"), Path("runs/pi5"), dict(kit=None))
+    assert (results, run) == (Path("r.jsonl"), Path("runs/pi5")) and how == dict(kit=None, given=Given(), moved={})
+    edgenas.confirm("r.jsonl", "runs/pi5", space=Tiny, runtime="onnxruntime", weights=Path("w.pt"))
+    (_, how) = confirming.calls[-1]
+    assert how["given"] == Given(space=Tiny) and how["moved"] == {"runtime": "onnxruntime", "weights": "w.pt"}
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,6 @@ from edgenas.cli.train import SETTINGS as TRAIN_SETTINGS
 from edgenas.data.from_arrays import from_arrays
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.config import Config
-from edgenas.workflows.moved import REPEATED
 from edgenas.workflows.source_run import CHANGEABLE
 from tests._toys import Shared
 
@@ -45,7 +44,7 @@ def parameters(function) -> dict[str, inspect.Parameter]:
     "function, others, settings",
     [
         (edgenas.search, set(), set(FIELDS)),
-        (edgenas.specialize, {"run", "space", *REPEATED}, set(CHANGEABLE) - {"budgets_ms"}),
+        (edgenas.specialize, {"run", "data", "space", "image_size", "pretrained"}, set(CHANGEABLE) - {"budgets_ms"}),
         (edgenas.train, {"arch"}, set(TRAIN_SETTINGS)),
     ],
 )

@@ -53,7 +53,8 @@ def test_export_takes_the_places_that_the_command_takes(fake):
 
 
 @pytest.mark.parametrize("function", [edgenas.ranking, lambda run, **how: edgenas.export(run, "m.onnx", **how)])
-def test_what_has_a_name_the_run_knows(fake, function):
-    fake("export"), fake("ranking")
-    with pytest.raises(edgenas.UsageError, match="leave it out"):
-        function("runs/one", space="mbconv")
+def test_what_the_run_is_about_may_be_said_again(fake, function):
+    workflows = fake("export"), fake("ranking")
+    function("runs/one", space="mbconv", strategy="random", runtime="onnxruntime")
+    (call,) = (call for workflow in workflows for call in workflow.calls)
+    assert call[1]["moved"] == {"space": "mbconv", "strategy": "random", "runtime": "onnxruntime"}

@@ -54,7 +54,6 @@ from edgenas.workflows.source_run import settings
 from edgenas.workflows.specialize import specialize
 from edgenas.workflows.stages.codes import task_of, trained_codes
 from edgenas.workflows.task import Task
-from edgenas.workflows.trained_networks import load_weights
 from tests.benchmarks._common import record, result_of
 
 DELIVERED, NOTHING = "delivered", "mbconv"
@@ -245,7 +244,7 @@ def trained(task: Task, code: str, path: Path) -> tuple[Network, int]:
     """Return a trained network, and the side of the images that it takes."""
     own, arch = task_of(task, code)
     network = Network(own.space.graph(arch)).eval()
-    load_weights(network, checkpoint.load(path)["module"], path)
+    checkpoint.load_weights(network, checkpoint.load(path)["module"])
     return network, network.graph.input.shape[1]
 
 

@@ -27,7 +27,8 @@ from edgenas.exploration.feasible import uniform
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.latency.predictor import latency_interval
 from edgenas.spaces.base import SearchSpace

@@ -24,13 +24,14 @@ from edgenas.data import digits
 from edgenas.spaces.build import build_space
 from edgenas.training.settings import Settings
 from tests.benchmarks._common import record
-from tests.benchmarks.resume import MEASURED, _trials
+from tests.benchmarks.resume import contents
 from tests.training.trainings import Task, write
 
 LAUNCHER = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
 ALONE = [sys.executable]
 LEAST_STEPS, LARGEST = 50, 1e-5
 BATCH, GHOST = 64, 16
+MEASURED = {"measured_ms", "measured_p90_ms", "repeat_error", "largest_ms", "smallest_ms"}
 
 
 def main() -> None:
@@ -109,15 +110,16 @@ def _searches(arguments: argparse.Namespace) -> None:
     whole = runs.pop("by one")
     lines = ["| search | equals that by one process |", "|---|---|"]
     for name, run in runs.items():
-        different = [*_different(whole, run), *([] if _trials(whole) == _trials(run) else ["trials"])]
+        different = _different(whole, run)
         lines.append(f"| {name} | {'yes' if not different else 'NO: ' + ', '.join(different)} |")
     record(f"Searches by one process and by two, {arguments.space}, {arguments.strategy}", lines)
 
 
 def _different(one: Path, other: Path) -> list[str]:
-    """Fields of the result that differ, but for what was measured."""
-    a, b = (json.loads((run / "result.json").read_text()) for run in (one, other))
-    return sorted(key for key in a if key not in {*MEASURED, "bundle"} and a[key] != b[key])
+    """Fields of the result that differ, but for what was measured; and `trials`, if these do."""
+    a, b = (contents(run) for run in (one, other))
+    fields = [key for key, value in a["result.json"].items() if key not in MEASURED and value != b["result.json"][key]]
+    return sorted(fields) + ["trials"] * (a["trials.jsonl"] != b["trials.jsonl"])
 
 
 def _kill_one(command: list[str], run: Path) -> None:

@@ -27,7 +27,7 @@ from scipy.stats import ttest_rel
 
 from edgenas.errors import UsageError
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.study import Trial
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from tests.benchmarks._common import record
 from tests.benchmarks._optuna import SAMPLERS, optuna_module, optuna_searched

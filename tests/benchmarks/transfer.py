@@ -30,7 +30,6 @@ from edgenas.workflows.given import Given
 from edgenas.workflows.setup import checked_names, plain_task
 from edgenas.workflows.stages.finalists import final_settings
 from edgenas.workflows.train import train
-from edgenas.workflows.trained_networks import load_weights
 from tests.benchmarks._common import accuracy, record
 
 SPLITS = ("validation", "test")
@@ -92,7 +91,7 @@ def trained(arguments: argparse.Namespace, folder: Path, side: int, seed: int, r
     train(config, code, SilentReporter())
     minutes = (time.monotonic() - started) / 60
     network = Network(task.space.graph(task.space.parse(code)))
-    load_weights(network, checkpoint.load(run / "finalist-0.pt")["module"], run)
+    checkpoint.load_weights(network, checkpoint.load(run / "finalist-0.pt")["module"])
     splits = (task.data.validation, task.data.test())
     right = sum(correct(network, split.batches(64, size=side)) for split in splits)
     images = sum(map(len, splits))

@@ -206,8 +206,9 @@ def compare_runs(name: str, before: Path, today: Path) -> Iterator[Compared]:
     yield compared(name, "values of the result", *(leaves(_result(run)) for run in (before, today)))
     yield compared(name, "values of the manifest", *(leaves(_json(run / "manifest.json")) for run in (before, today)))
     yield compared(name, "tensors of checkpoints", *(_tensors(run) for run in (before, today)))
-    files = ("model.onnx", "model.int8.onnx", "labels.txt", "golden.npz", "table.csv")
+    files = ("model.onnx", "model.int8.onnx", "labels.txt", "golden.npz")
     yield compared(name, "files, byte by byte", *({f: _bytes(run / f) for f in files} for run in (before, today)))
+    yield compared(name, "lines of the table", *(_fields_and_rows(run / "table.csv") for run in (before, today)))
 
 
 def compare_predictions(before: Side, today: Side) -> Iterator[Compared]:
@@ -280,6 +281,15 @@ def _lines(path: Path) -> list[Any]:
 
 def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _fields_and_rows(path: Path) -> dict[str, str]:
+    """Return the header of a table by field, and its rows by their place."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    fields = [line for line in lines if line.startswith("#")]
+    return {line.partition(":")[0]: line for line in fields} | {
+        str(place): line for place, line in enumerate(lines[len(fields) :])
+    }
 
 
 def _bytes(path: Path) -> bytes | None:

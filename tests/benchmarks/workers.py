@@ -27,7 +27,8 @@ from edgenas.evaluators.scratch import ScratchEvaluator
 from edgenas.exploration.driver import Map, run_search
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Outcome, Problem
-from edgenas.exploration.study import Study, Trial, read_trials
+from edgenas.exploration.study import Study, read_trials
+from edgenas.exploration.trial import Trial
 from edgenas.exploration.workers import trial_map
 from edgenas.graph.graph import Arch
 from edgenas.spaces.build import build_space

@@ -9,6 +9,7 @@ import pytest
 
 from edgenas.cli import main as cli
 from edgenas.cli.baseline import TRAIN_SETTINGS
+from edgenas.system.file_index import write_kept
 from edgenas.system.run_folder import write_format
 from edgenas.workflows.baseline_train import OF_A_RUN
 from edgenas.workflows.config import Config
@@ -109,7 +110,7 @@ def test_training_ends_with_the_result_of_a_run(fake, found, capsys, as_json):
 
 def test_a_run_that_is_resumed_prices_nothing_again(fake, found, tmp_path, capsys):
     write_format(tmp_path, version("edgenas"))
-    (tmp_path / "config.toml").write_text('budget_ms = 2\npretrained = "mine"\n')
+    write_kept(tmp_path / "config.toml", b'budget_ms = 2\npretrained = "mine"\n')
     asked, training = fake("baseline"), fake("baseline_train", "train_baseline", answer=found)
     assert cli.main(["baseline", "--train", "--resume", "--output", str(tmp_path)]) == 0
     assert not asked.calls and training.calls[0][0][0].pretrained == "mine"

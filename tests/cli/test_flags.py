@@ -12,7 +12,8 @@ from edgenas import errors
 from edgenas.cli import flags
 from edgenas.cli import main as cli
 from edgenas.workflows import kit_content
-from edgenas.workflows.config import Config, flag, to_toml
+from edgenas.workflows.config import Config, flag
+from edgenas.workflows.toml import to_toml
 from tests.cli.fakes import one_line
 
 SAMPLES = {bool: True, int: "3", float: "0.25", str: "cpu"}

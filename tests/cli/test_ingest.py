@@ -5,7 +5,6 @@ from pathlib import Path
 from edgenas.cli import main as cli
 from edgenas.workflows.config import Config, make_config
 from tests.cli.conftest import written
-from tests.cli.fakes import one_line
 
 
 def test_tables_of_a_device(fake, capsys):
@@ -22,15 +21,13 @@ def test_what_the_kit_is_of_may_be_named(fake):
     assert ingesting.calls[0][1]["config"] == make_config({"pretrained": "mine:network", "image_size": 96})
 
 
-def test_beside_a_run_nothing_is_named(fake, capsys):
-    fake("confirm", answer=None)
-    assert cli.main(["ingest", "r.jsonl", "--bundle", "runs/pi5", "--data", "photos"]) == 2
-    assert one_line(capsys.readouterr()) == "edgenas: --data: with --bundle the run says it; leave it out"
-
-
 def test_finalists_of_a_run_give_its_result(fake, found, capsys):
     confirming = fake("confirm", answer=found)
-    assert cli.main(["ingest", "confirmed.jsonl", "--bundle", "runs/pi5"]) == 0
+    assert cli.main(["ingest", "confirmed.jsonl", "--bundle", "runs/pi5", "--strategy", "my.strategy"]) == 0
     assert capsys.readouterr().out.startswith("Budget met: 18.42 ms")
     ((results, run, _), how), *_ = confirming.calls
-    assert (results, run, how) == (Path("confirmed.jsonl"), Path("runs/pi5"), dict(kit=None))
+    assert (results, run, how) == (
+        Path("confirmed.jsonl"),
+        Path("runs/pi5"),
+        dict(kit=None, moved={"strategy": "my.strategy"}),
+    )

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 
 import pytest
 
@@ -9,6 +11,7 @@ from edgenas.cli import main as cli
 from edgenas.latency.table import LatencyTable, OpRow, write_table
 from edgenas.system import plugins
 from edgenas.workflows.list import KINDS
+from tests.cli.fakes import python
 
 
 def test_list_describes_every_plugin(capsys):
@@ -49,3 +52,12 @@ def test_list_shows_this_machines_tables_and_what_is_wrong_with_them(own_tables,
 
 def test_without_tables_it_says_what_makes_one(capsys):
     assert "edgenas profile" in command._block("devices", [], named=True)
+
+
+@pytest.mark.parametrize("home", [None, os.devnull, "/proc/none"])
+def test_without_a_usable_home_devices_are_listed_all_the_same(tmp_path, home):
+    kept = {name: value for name, value in os.environ.items() if name not in ("HOME", "XDG_CACHE_HOME")}
+    script = "import sys; from edgenas.cli.main import main; sys.exit(main(['list', 'devices']))"
+    where = {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = python(script, env=kept | where | ({} if home is None else {"HOME": home}), cwd=tmp_path)
+    assert done.returncode == 0 and "amd-epyc-zen4" in done.stdout and done.stderr == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pkgutil
+import shlex
 from dataclasses import fields
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import edgenas.cli
 from edgenas import errors
 from edgenas.cli import main as cli
+from edgenas.system import plugins
 from edgenas.workflows.config import Config, flag
 from tests.cli.fakes import HEAVY, one_line, python
 
@@ -144,8 +146,27 @@ def test_each_failure_has_its_exit_code_and_one_line(fake, capsys, failure, code
     assert one_line(captured := capsys.readouterr()).startswith("edgenas: ") and says in captured.err
 
 
+def test_a_line_to_type_stays_whole(fake, capsys):
+    with pytest.raises(errors.OwnCode) as caught:
+        plugins.check_named("spaces", "s" * 300 + ".inner")
+    fake("export").failure = caught.value
+    words = ["export", "r" * 300, "--out", "a 'b' " * 100]
+    assert cli.main(words) == 2
+    line = capsys.readouterr().err.partition("edgenas export")[2]
+    assert shlex.split(f"export{line}") == [*words, "--space", "s" * 300 + ".inner"]
+    fake("export").failure = errors.Interrupted(f"stopped; to go on: edgenas search --output {'r' * 300}")
+    assert cli.main(words) == 130
+    assert capsys.readouterr().err.endswith(f"--output {'r' * 300}\n")
+
+
 def test_verbose_adds_the_traceback(fake, capsys):
     fake("export").failure = errors.DataError("broken")
     assert cli.main(["export", "runs/one", "--out", "m.onnx", "-v"]) == 3
     shown = capsys.readouterr().err
     assert "Traceback" in shown and shown.endswith("edgenas: broken\n")
+
+
+def test_a_path_that_is_too_long_is_one_line_and_exit_code_4(tmp_path, capsys):
+    output = tmp_path / ("x" * 300)
+    assert cli.main(["search", "--budget-ms", "20", "--device", "amd-epyc-zen4", "--output", str(output)]) == 4
+    assert one_line(capsys.readouterr()).endswith("File name too long")

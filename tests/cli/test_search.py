@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 from dataclasses import fields, replace
 
@@ -9,8 +10,10 @@ import pytest
 from edgenas.cli import main as cli
 from edgenas.cli import search as command
 from edgenas.errors import DataError
+from edgenas.system import plugins
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.config import Config
+from edgenas.workflows.named import name_plugins
 
 
 def test_search_prints_the_summary_and_nothing_that_libraries_print(searching, capsys):
@@ -65,6 +68,32 @@ def test_the_line_to_go_on_with_says_where_trials_run(tmp_path, where):
     error = command._interrupted(Config(output=str(tmp_path), **where), signal.SIGTERM)
     (name, value), *_ = where.items()
     assert str(error).endswith(f"--resume --{name} {value}")
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"space": "./tiny.py"}, "--space ./tiny.py"),
+        ({"pretrained": "package.module:function"}, "--pretrained package.module:function"),
+        ({"strategy": "my.search", "evaluator": "a b.py"}, "--strategy my.search --evaluator 'a b.py'"),
+        ({"runtime": "my.runtime", "workers": 2}, "--runtime my.runtime --workers 2"),
+        ({"data": "my.data", "data_root": "photos"}, "--data my.data"),
+        ({"data": "photos", "pretrained": "torchvision:resnet18", "teacher": "efficientnet-lite2"}, ""),
+        ({"data": "gone", "space": "my.space"}, "--space my.space"),
+    ],
+)
+def test_the_line_to_go_on_with_names_ones_own_code(tmp_path, monkeypatch, settings, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "config.toml").write_text("")
+    monkeypatch.setattr(plugins, "_NAMED", set())
+    config = Config(output=str(tmp_path), **settings)
+    assert not list(command._own_code(config)), "a file of settings has named it, and nothing of it was run"
+    name_plugins(settings)
+    error = command._interrupted(config, signal.SIGTERM)
+    line = shlex.split(str(error).partition("to go on: edgenas ")[2])
+    assert line == ["search", "--output", str(tmp_path), "--resume", *shlex.split(words)]
+    cli._parser("search", command).parse_args(line[1:])
 
 
 def test_without_anything_kept_there_is_nothing_to_resume(tmp_path):

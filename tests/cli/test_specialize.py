@@ -7,8 +7,7 @@ import pytest
 from edgenas.cli import main as cli
 from edgenas.cli import specialize as command
 from edgenas.workflows import source_run
-from edgenas.workflows.config import Config
-from edgenas.workflows.moved import REPEATED
+from edgenas.workflows.config import ABOUT, Config
 
 
 @pytest.fixture
@@ -32,8 +31,11 @@ def test_interrupted_it_goes_on_as_itself(specialising, tmp_path, monkeypatch, c
 
 def test_help_names_every_setting_that_may_change():
     flags = {name for group in command.GROUPS.values() for name in group}
-    assert flags == {*source_run.CHANGEABLE, *REPEATED}
+    assert flags == {*source_run.CHANGEABLE, *ABOUT, "data"}
 
 
-def test_defaults_are_those_of_the_workflow():
+def test_defaults_are_those_of_the_workflow(capsys):
     assert command.DEFAULTS == {name: source_run.DEFAULTS[name] for name in command.DEFAULTS}
+    cli.main(["specialize", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert all(f"(default: {value})" in shown for value in command.DEFAULTS.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,14 @@ from edgenas.exploration.driver import run_search
 from edgenas.exploration.study import Study
 from edgenas.spaces.build import build_space
 from edgenas.system import plugins
-from edgenas.testing.strategies import CHECKS, Candidate, Check
+from edgenas.testing.strategies import CHECKS, Candidate
 from edgenas.testing.toy import toy_problem
 
 pytestmark = pytest.mark.parametrize("name", plugins.names("strategies"))
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_keeps_the_contract(name: str, check: Check):
+def test_keeps_the_contract(name: str, check: Callable[[Candidate], None]):
     check(Candidate(plugins.load("strategies", name)))
 
 

@@ -1,11 +1,17 @@
+import json
+import os
 import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from edgenas.data import folder
+from edgenas.data.found import LeftOut
+from edgenas.data.report import DataReport, report_of
 from edgenas.data.storage.options import PhotoOptions
 from edgenas.errors import DataError, UsageError
+from edgenas.system.records import from_json, to_json
 from tests.data.writers import encoded, noise, write_folder
 
 
@@ -50,11 +56,13 @@ def test_other_files_are_left_out_with_a_word(tmp_path):
     (tmp_path / ".thumbnails").mkdir()
     (tmp_path / "cat" / "notes.txt").write_text("x")
     (tmp_path / "cat" / ".hidden.jpg").write_text("x")
-    (tmp_path / "cat" / "summer").mkdir()
-    (tmp_path / "cat" / "summer" / "One More.JPG").write_bytes(encoded(noise(9, 9, 3, seed=9), "JPEG"))
+    (tmp_path / "cat" / "One More.JPG").write_bytes(encoded(noise(9, 9, 3, seed=9), "JPEG"))
     data = build(tmp_path)
-    assert sum(sizes(data)) == 31 and data.skipped == ()
-    assert [notice for notice in data.notices if ".txt" in notice]
+    assert sum(sizes(data)) == 31
+    assert {one.name: one.reason for one in data.found.left_out} == {
+        "cat/notes.txt": "no picture by its name (.txt)",
+        "cat/.hidden.jpg": "left by another program",
+    }
 
 
 def spoil(root, *, of: int = 100):
@@ -66,7 +74,7 @@ def spoil(root, *, of: int = 100):
 def test_few_broken_files_are_skipped_and_named(tmp_path, content):
     spoil(tmp_path).write_bytes(content)
     data = build(tmp_path)
-    assert len(data.skipped) == 1 and data.skipped[0].startswith("cat/00.png: ")
+    assert [one.name for one in data.found.left_out] == ["cat/00.png"]
     assert sum(sizes(data)) == 99
     with pytest.raises(DataError, match="1 of 100 images unusable, strict.*cat/00.png"):
         build(tmp_path, strict=True)
@@ -75,7 +83,43 @@ def test_few_broken_files_are_skipped_and_named(tmp_path, content):
 def test_copies_within_one_pool_are_left_out(tmp_path):
     shutil.copy(spoil(tmp_path), tmp_path / "cat" / "copy.png")
     data = build(tmp_path)
-    assert data.skipped == ("cat/copy.png: copy of 00.png",) and sum(sizes(data)) == 100
+    assert data.found.left_out == (LeftOut("cat/copy.png", "copy of cat/00.png"),) and sum(sizes(data)) == 100
+    report = report_of(data)
+    assert from_json(DataReport, json.loads(json.dumps(to_json(report)))) == report, "as a run's data.json holds it"
+    assert sum(sizes(build(tmp_path, strict=True))) == 100, "a copy is no broken image"
+
+
+def test_many_copies_are_left_out_and_conflicts_are_all_listed(tmp_path):
+    write_folder(tmp_path, each=20)
+    for i in range(8):
+        shutil.copy(tmp_path / "cat" / f"{i:02}.{('png', 'jpg')[i % 2]}", tmp_path / "cat" / f"again {i}.jpg")
+    assert sum(sizes(build(tmp_path))) == 40
+    for i in range(8):
+        shutil.copy(tmp_path / "cat" / f"{i + 8:02}.{('png', 'jpg')[i % 2]}", tmp_path / "dog" / f"same {i}.jpg")
+    with pytest.raises(DataError, match="and 3 more, which `edgenas inspect` lists") as caught:
+        build(tmp_path)
+    assert len(caught.value.details) == 8 and all("same" in line for line in caught.value.details)
+
+
+def test_what_was_found_is_told(tmp_path):
+    write_folder(tmp_path)
+    found = build(tmp_path).found
+    assert found.drawn == ("validation", "test") and found.left_out == ()
+    assert found.sizes == ((20, 30), (27, 30), (34, 30)) and 0 < found.hidden < 0.34
+    assert found.white is None and found.grey_levels is None
+    for i in range(2):
+        deep = Image.fromarray((np.arange(900).reshape(30, 30) * (i + 1)).astype(np.uint16))
+        deep.save(tmp_path / "cat" / f"deep {i}.png")
+    found = build(tmp_path).found
+    assert found.white == 2047 and found.grey_levels == 899 * 255 // 2047 + 1
+
+
+def test_a_test_split_without_pictures_is_refused(tmp_path):
+    write_folder(tmp_path / "train")
+    for name in ("cat", "dog"):
+        (tmp_path / "test" / name).mkdir(parents=True)
+    with pytest.raises(DataError, match="test split has no images"):
+        build(tmp_path)
 
 
 def one_class(root):
@@ -133,16 +177,21 @@ def loose_files(root):
     (root / "cat.png").write_bytes(encoded(noise(9, 9, 3)))
 
 
+def name_in_another_encoding(root):
+    write_folder(root, ("cat", os.fsdecode("caf\u00e9".encode("latin1"))))
+
+
 @pytest.mark.parametrize(
     "make, reason",
     [
+        (name_in_another_encoding, r"class 'caf\\udce9' is not in UTF-8; rename it, or its folder"),
         (one_class, "only one class"),
         (empty_class, "class 'eel' has no images"),
         (two_images_of_a_class, "'eel' has 2 images for 3 splits"),
         (class_only_in_validation, "'eel' is only in validation, not in train"),
         (class_without_validation, "'dog' has no validation images"),
-        (shared_by_splits, r"val/dog/other name.jpg: the same image is .*train/dog/03.jpg, in train and validation"),
-        (shared_by_classes, r"of another class"),
+        (shared_by_splits, r"train/dog/03.jpg in train and val/dog/other name.jpg in validation"),
+        (shared_by_classes, r"cat/other name.jpg of cat and dog/03.jpg of dog"),
         (two_validations, "both val and valid"),
         (broken, r"4 of 34 images unusable.*broken 0.jpg: .*broken 2.jpg: [^;]*; \.\.\.$"),
         (nothing, "no images found; put pictures"),

@@ -60,12 +60,17 @@ def test_arrays_are_read_as_an_npz_file_of_them_is(tmp_path):
         (X, np.array(["cat"] * 60), "labels are <U3; give class numbers"),
         (X, Y + 1, "class 0 has no images"),
         (X, Y * 0, "only one class"),
-        (X * 0, Y, "channel 0 has one value"),
+        (X * 0, Y, "same picture is in two classes"),
     ],
 )
 def test_unusable_arrays(x, y, reason):
     with pytest.raises(DataError, match=reason):
         from_arrays(x, y)
+
+
+def test_names_that_no_file_can_hold_are_refused():
+    with pytest.raises(DataError, match=r"arrays: the name of class 'caf\\udce9' is not in UTF-8"):
+        from_arrays(X, Y, classes=("cat", "caf\udce9", "dog")[: Y.max() + 1])
 
 
 def test_a_share_that_leaves_nothing_is_refused():

@@ -1,4 +1,6 @@
+import io
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +37,7 @@ def sizes(data):
         (noise(60, 9, 8, 3), (3, 9, 8)),
         (noise(60, 3, 9, 8), (3, 9, 8)),
         (noise(60, 1, 9, 8), (1, 9, 8)),
-        (noise(60, 1, 1), (1, 1, 1)),
+        (np.arange(60, dtype=np.uint8).reshape(60, 1, 1), (1, 1, 1)),
     ],
 )
 @pytest.mark.parametrize("key", ["images", "x"])
@@ -61,6 +63,7 @@ PARTS = np.tile(["train", "train", "train", "val", "test"], 12)
     [
         ({}, (36, 12, 12)),
         ({"is_train": PARTS != "test"}, (39, 9, 12)),
+        ({"is_train": (PARTS != "test").astype(np.uint8)}, (39, 9, 12)),
         ({"split": PARTS}, (36, 12, 12)),
         ({"split": PARTS.astype("S")}, (36, 12, 12)),
         ({"split": np.where(PARTS == "val", "validation", "train")}, (39, 12, 9)),
@@ -75,6 +78,8 @@ def test_splits(tmp_path, changes, expected):
 
 def test_class_names(tmp_path):
     assert build(write_npz(tmp_path, classes=["ant", "bee", "cow"])).classes == ("ant", "bee", "cow")
+    names = ("ant", "b\u00e9e", "cow")
+    assert build(write_npz(tmp_path, classes=[name.encode() for name in names])).classes == names
     assert build(write_npz(tmp_path)).classes == ("0", "1", "2")
 
 
@@ -101,6 +106,17 @@ def test_class_names(tmp_path):
         ({"split": np.full(60, "night")}, "unknown split 'night'"),
         ({"split": np.full(59, "train")}, "59 split marks for 60 images"),
         ({"is_train": np.zeros(60, dtype=bool)}, "no training images"),
+        ({"is_train": np.full(60, "False")}, "is_train is <U5; give true or false"),
+        ({"is_train": np.full(60, np.nan)}, "is_train is float64; give true or false"),
+        ({"is_train": np.full(60, 2)}, "is_train is int64; give true or false"),
+        ({"is_train": np.ones((60, 2), dtype=bool)}, r"is_train has shape \(60, 2\); give a list"),
+        ({"split": np.full((60, 1), "train")}, r"split has shape \(60, 1\); give a list"),
+        ({"label": LABELS, "classes": "ant"}, r"classes has shape \(\); give a list"),
+        ({"label": LABELS, "classes": ["ant", "bee", "ant"]}, "two classes are named 'ant'"),
+        ({"label": LABELS, "classes": [b"ant", b"b\xe9e", b"cow"]}, "classes holds what is no text .*bytes of UTF-8"),
+        ({"label": LABELS, "classes": np.full(3, 2**21).view("U1")}, "classes holds what is no text"),
+        ({"label": LABELS, "classes": ["ant", "b\udce9e", "cow"]}, r"class 'b\\udce9e' is not in UTF-8"),
+        ({"label": LABELS, "split": [b"tr\xe9in"] * 60}, "split holds what is no text"),
         ({"is_train": LABELS != 2}, "class '2' is only in test, not in train"),
         ({"split": np.where(LABELS == 2, "val", "train")}, "no validation images|only in validation"),
     ],
@@ -115,6 +131,14 @@ def test_other_files_named_npz(tmp_path, content):
     path = tmp_path / "toys.npz"
     path.write_bytes(content)
     with pytest.raises(DataError, match="not a readable .npz"):
+        build(path)
+
+
+def test_a_member_that_is_no_array_is_named(tmp_path):
+    path = write_npz(tmp_path, label=None)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("label.npy", b"/etc/hostname")
+    with pytest.raises(DataError, match="label in it is no array"):
         build(path)
 
 
@@ -162,11 +186,11 @@ def test_lengths_are_integers_of_any_kind(tmp_path, kind):
 @pytest.mark.parametrize("bad", [b"", b"text", files_of(1)[0][:40]])
 def test_few_broken_blobs_are_skipped_and_named(tmp_path, bad):
     files = files_of(120)
-    files[7] = bad
+    files[7], files[11] = bad, files[8]
     path = write_blobs(tmp_path, files)
     data = build(path)
-    assert len(data.skipped) == 1 and data.skipped[0].startswith("image 7: ")
-    assert sum(sizes(data)) == 119
+    assert [one.name for one in data.found.left_out] == ["image 7", "image 11"]
+    assert sum(sizes(data)) == 118
     images = data.validation.images(range(len(data.validation)))
     originals = {noise(6, 7, 3, seed=i).transpose(2, 0, 1).tobytes(): i % 3 for i in range(120)}
     assert [originals[image.tobytes()] for image in images] == data.validation.labels.tolist()
@@ -216,6 +240,18 @@ def test_cifar10_as_jpeg(tmp_path):
     rest = {key: array[::100] for key, array in arrays.items() if len(array) == len(ends)}
     data = build(write_npz(tmp_path, images=None, **{**rest, "classes": arrays["classes"], **blobs(files)}))
     assert sizes(data) == (400, 100, 100)
-    assert data.shape == (3, 32, 32) and data.classes[0] == "airplane" and not data.skipped
+    assert data.shape == (3, 32, 32) and data.classes[0] == "airplane" and not data.found.left_out
     assert np.bincount(data.validation.labels).tolist() == [10] * 10
     assert data.mean == pytest.approx((0.491, 0.482, 0.447), abs=0.03)  # as published for CIFAR-10
+
+
+def test_an_array_that_promises_more_than_anybody_has_room_for_is_refused(tmp_path):
+    """A bomb: some hundred bytes whose header says 60 TB."""
+    header = io.BytesIO()
+    shape = (60, 10**6, 10**6)
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    path = write_npz(tmp_path, images=None)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("images.npy", header.getvalue())
+    with pytest.raises(DataError, match="not a readable .npz"):
+        build(path)

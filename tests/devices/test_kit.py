@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
@@ -61,3 +62,11 @@ def test_what_is_no_kit_is_named(tmp_path):
     for path in (tmp_path, tmp_path / "absent.zip"):
         with pytest.raises(UsageError, match="no device kit .*make one with `edgenas kit`"):
             read_manifest(path)
+
+
+def test_a_manifest_that_unpacks_to_more_than_any_has_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("edgenas.devices.kit.LONGEST_LINE", 1000)
+    with zipfile.ZipFile(tmp_path / "kit.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", b" " * 1_000_000 + b"{}")
+    with pytest.raises(DataError, match="its manifest.json has 1,000,002 bytes, which no kit's has"):
+        read_manifest(tmp_path / "kit.zip")

@@ -35,7 +35,9 @@ def test_a_table_of_a_profile_is_read_and_predicts_as_before(name, tmp_path):
         assert [cost(space.graph(arch)) for cost in costs] == pytest.approx(predicted)
     assert dict(Forecaster(table).correction.describe()) == pytest.approx(expected["correction"])
     write_table(tmp_path / "again.csv", table)
-    assert (tmp_path / "again.csv").read_bytes() == (FOLDER / f"{name}.csv").read_bytes()
+    counted = f"# rows: {len(table.ops) + len(table.nets)}\nkind,"  # what later versions write beside it
+    again = (tmp_path / "again.csv").read_text().replace(counted, "kind,")
+    assert again == (FOLDER / f"{name}.csv").read_text()
 
 
 @pytest.mark.parametrize("with_kit", [False, True])

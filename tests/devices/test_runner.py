@@ -12,7 +12,7 @@ import pytest
 
 from edgenas.devices import runner
 from edgenas.devices.kit import read_manifest
-from edgenas.errors import NoisyMachine
+from edgenas.errors import EnvironmentFault, NoisyMachine, UsageError
 from edgenas.runtimes.base import Round
 from edgenas.workflows.ingest import ingest as to_tables
 from tests.devices.conftest import ROUNDS, command, lines_of, write
@@ -84,7 +84,7 @@ def test_a_damaged_kit_is_not_measured(kit_folder, tmp_path, spoil):
     content = (copy / spoil).read_bytes()
     (copy / spoil).write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
     done = subprocess.run(command(copy, tmp_path / "out.jsonl"), capture_output=True, text=True)
-    assert done.returncode == 4 and "unpack" in done.stderr and "Traceback" not in done.stderr
+    assert done.returncode == 3 and "unpack" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_results_of_another_device_are_not_added_to(kit_folder, kit_results, tmp_path):
@@ -124,3 +124,24 @@ def test_the_last_pause_is_followed_by_a_last_try(tmp_path, monkeypatch):
     work = runner._Work(tmp_path, [], 1, io.StringIO(), {})
     work.sessions = {0: Clearing()}
     assert work._clean_round([0])[0]["clean_share"] == 1.0 and len(tries) == 3
+
+
+@pytest.mark.parametrize("condition", ["version", "runtime", "processor"])
+def test_results_under_another_version_of_the_runtime_are_not_added_to(kit_folder, kit_results, tmp_path, condition):
+    head, *lines = lines_of(kit_results)
+    head["header"][condition] = "0.0"
+    out = write(tmp_path / "results.jsonl", [head, *lines[:4]])
+    options = Namespace(threads=1, precision="all", name="board", out=out, rounds=ROUNDS, patience=1)
+    before = out.read_bytes()
+    with pytest.raises(UsageError, match=f"begun with {condition} 0.0, this is .*--out"):
+        runner.measure(kit_folder, options, io.StringIO())
+    assert out.read_bytes() == before
+
+
+def test_a_place_that_cannot_be_written_is_named_before_anything_is_measured(kit_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner.runtime, "open", lambda *_: pytest.fail("it was measured"))
+    (tmp_path / "locked").write_text("")
+    for out in (tmp_path / "locked" / "results.jsonl", tmp_path):
+        options = Namespace(threads=1, precision="all", name="board", out=out, rounds=ROUNDS, patience=1)
+        with pytest.raises(EnvironmentFault, match="cannot be written .*--out"):
+            runner.measure(kit_folder, options, io.StringIO())

@@ -2,6 +2,7 @@
 
 import io
 import signal
+import stat
 import subprocess
 import sys
 import zipfile
@@ -50,3 +51,18 @@ def test_it_can_be_read_by_a_python_that_is_too_old():
         text=True,
     )
     assert checked.returncode == 0, checked.stdout
+
+
+def test_no_name_in_an_archive_leads_out_of_its_folder(tmp_path):
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as kit:
+        kit.writestr("probes/0.onnx", "model")
+        for name in ("../up.txt", "probes/../../../far.txt", f"{tmp_path}/absolute.txt"):
+            kit.writestr(name, "out")
+        link = zipfile.ZipInfo("link")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        kit.writestr(link, str(tmp_path))
+    subprocess.run(remote("unpack", tmp_path / "home/kit", "a", 1), input=archive.getvalue(), check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["kit"]
+    assert not any(path.is_symlink() for path in tmp_path.rglob("*"))

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from edgenas.errors import EdgeNASError
 from edgenas.exploration.driver import FAILURES_IN_A_ROW, run_search
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
-from edgenas.exploration.study import Study
+from edgenas.exploration.study import Study, read_trials
+from edgenas.strategies.evolution import Evolution
 from edgenas.strategies.random import Random
 from tests.strategies._synthetic import Toy, load_json, save_json, synthetic
 
@@ -146,3 +155,38 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path, problem, archs, kille
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "killed", Problem(problem.space, problem.costs, problem.objective, dying))
     assert run(tmp_path / "killed", problem) == run(tmp_path / "whole", problem)
+
+
+def evolved(folder, pause_s=0.0, progress=lambda study: None):
+    """A search that keeps a checkpoint after each batch; what it found."""
+
+    def slow(arch):
+        time.sleep(pause_s)
+        return toys.evaluator(arch)
+
+    toys = synthetic(SPACE, 0.5)
+    study, strategy = Study(folder, toys.objective, every_s=0.0), Evolution(toys, np.random.default_rng(0))
+    study.restore(strategy)
+    run_search(replace(toys, evaluator=slow), strategy, study, max_trials=120, batch=3, progress=progress)
+    return [(trial.number, trial.arch, trial.metrics, trial.reward) for trial in study.trials]
+
+
+KILLED = """
+import pathlib, sys
+from tests.exploration.test_driver import evolved
+evolved(pathlib.Path(sys.argv[1]), 0.01, lambda study: print(len(study.trials), flush=True))
+"""
+
+
+def test_killed_by_the_kernel_at_any_moment_and_resumed_equals_uninterrupted(tmp_path, rng):
+    """SIGKILL, twice, each time somewhere in a batch or in the checkpoint behind it."""
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "killed")]
+    for _ in range(2):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as child:
+            for _ in range(rng.integers(2, 6)):
+                child.stdout.readline()
+            time.sleep(rng.uniform(0.0, 0.03))
+            child.kill()
+        assert child.returncode == -signal.SIGKILL
+    assert 0 < len(read_trials(tmp_path / "killed")) < 120
+    assert evolved(tmp_path / "killed") == evolved(tmp_path / "whole")

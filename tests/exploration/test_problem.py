@@ -4,10 +4,12 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 from edgenas.errors import DataError, EdgeNASError, EnvironmentFault, UsageError
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
+from edgenas.exploration.study import Study
 from edgenas.spaces.sampling import sample
 from tests.strategies._synthetic import COSTS, GATE, Toy, synthetic
 
@@ -77,3 +79,21 @@ def test_a_budget_without_a_cost_is_named():
 def test_outcomes_travel_between_processes():
     outcome = problem(lambda arch: {"accuracy": 0.5}).attempt(SMALLEST)
     assert pickle.loads(pickle.dumps(outcome)) == outcome
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")], ids=["CPU", "GPU"])
+def test_what_does_not_fit_in_memory_is_infeasible_and_ends_nothing(tmp_path, error):
+    asked = []
+
+    def evaluator(arch):
+        asked.append(arch)
+        if len(asked) == 1:
+            raise error
+        return {"accuracy": 0.5}
+
+    p, study = problem(evaluator), Study(tmp_path, problem(evaluator).objective)
+    for _ in range(2):
+        outcome = p.attempt(SMALLEST)
+        study.add(SMALLEST, outcome.metrics, error=outcome.error)
+    assert [trial.feasible for trial in study.trials] == [False, True]
+    assert type(error).__name__ in study.trials[0].error

@@ -15,7 +15,8 @@ from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.pruning import Pruning, absences, best_of, comparable
 from edgenas.exploration.strategy import Strategy
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.evolution import Evolution
 from edgenas.strategies.random import Random

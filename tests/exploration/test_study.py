@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 
@@ -7,7 +8,8 @@ import pytest
 
 from edgenas.errors import CheckpointError
 from edgenas.exploration.objective import Objective
-from edgenas.exploration.study import CHECKPOINT, TRIALS, Study, Trial, read_trials
+from edgenas.exploration.study import CHECKPOINT, TRIALS, Study, read_trials
+from edgenas.exploration.trial import Trial
 from tests.strategies._synthetic import load_json, save_json
 
 MS = "latency_ms@test"
@@ -141,7 +143,9 @@ def test_checkpoints_are_a_minute_apart_unless_forced(tmp_path):
 
 def test_a_checkpoint_names_its_trial_count(tmp_path):
     filled(tmp_path, 4, checkpoint_at=4)
-    assert load_json(tmp_path / CHECKPOINT) == {"trials": 4, "seconds": 0.0, "strategy": {"told": 4}}
+    sha256 = hashlib.sha256((tmp_path / TRIALS).read_bytes()).hexdigest()
+    kept = {"trials": 4, "sha256": sha256, "seconds": 0.0, "strategy": {"told": 4}}
+    assert load_json(tmp_path / CHECKPOINT) == kept
 
 
 RECORD = [  # arch, latency, accuracy, weights version

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from edgenas.errors import DataError, EnvironmentFault, Interrupted, UsageError
 from edgenas.evaluators.scratch import ScratchEvaluator
 from edgenas.exploration import workers
 from edgenas.exploration.driver import run_search
-from edgenas.exploration.problem import Problem
+from edgenas.exploration.problem import Outcome, Problem
 from edgenas.exploration.study import Study
 from edgenas.strategies.random import Random
 from edgenas.system.progress import SilentReporter
@@ -208,3 +210,45 @@ def test_sigterm_stays_with_whoever_had_it_and_is_handed_on_if_it_comes_while_ra
         assert caught == ["mine"]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_worker_that_runs_out_of_memory_is_a_failed_trial_with_its_cause():
+    """Ray ends such a worker, and tries again as often as `SETTINGS` says; made up, as nobody's memory is to fill."""
+    faults = SimpleNamespace(**{name: type(name, (Exception,), {}) for name in FAULTS})
+
+    def get(task):
+        raise faults.OutOfMemoryError("the node is low on memory\nand a long table of processes")
+
+    ray = SimpleNamespace(exceptions=faults, get=get, put=lambda function: function)
+    ray.wait = lambda tasks, timeout: (tasks, [])
+    ray.remote = lambda **options: lambda function: SimpleNamespace(remote=lambda *task: task)
+    (lost,) = workers.RayMap(ray)(refuses, ARCHS[:1])
+    assert lost.metrics == {} and "\n" not in lost.error
+    assert lost.error.endswith("in each of 3 tries: OutOfMemoryError, the node is low on memory")
+    assert workers.SETTINGS["RAY_task_oom_retries"] == str(workers.RETRIES)
+
+
+FAULTS = ("TaskCancelledError", "RayTaskError", "WorkerCrashedError", "OutOfMemoryError", "NodeDiedError", "RayError")
+
+
+def test_a_first_trial_that_hangs_is_ended_where_others_ended_long_ago(monkeypatch):
+    """On a simulated Ray of two workers, where one second passes at each look."""
+    faults, now, cancelled = SimpleNamespace(**{name: type(name, (Exception,), {}) for name in FAULTS}), [0.0], []
+    monkeypatch.setattr(workers.time, "monotonic", lambda: now[0])
+    lasting = dict(zip(ARCHS[:3], (3.0, math.inf, 4.0), strict=True))
+
+    def wait(tasks, *, timeout, num_returns=1):
+        now[0] += 100 * timeout
+        return [task for task in tasks if lasting[task] <= now[0]], []
+
+    def get(task):
+        if task in cancelled:
+            raise faults.TaskCancelledError
+        return Outcome({"accuracy": 0.5}, lasting[task])
+
+    ray = SimpleNamespace(exceptions=faults, get=get, put=lambda function: function, wait=wait)
+    ray.cancel = lambda task, force: cancelled.append(task)
+    ray.remote = lambda **options: lambda function: SimpleNamespace(remote=lambda sent, arch, limit_s: arch)
+    found = list(workers.RayMap(ray)(refuses, ARCHS[:3]))
+    assert cancelled == [ARCHS[1]] and now[0] > workers.HANGING_S
+    assert [outcome.error for outcome in found] == [None, "it hung: other trials ended long before", None]

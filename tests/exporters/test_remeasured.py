@@ -69,7 +69,9 @@ def test_a_bundle_that_was_never_measured_is_now(write, metadata, tmp_path):
     assert "Latency is the 10 %" in (folder / "MODEL_CARD.md").read_text() and verify_bundle(folder) == []
 
 
-@pytest.mark.parametrize("damage", ["altered", "missing", "no manifest", "list", "no models"])
+@pytest.mark.parametrize(
+    "damage", ["altered", "missing", "another card", "no card", "no manifest", "list", "no models"]
+)
 def test_what_is_no_whole_bundle_is_refused(write, tmp_path, damage):
     folder = write(tmp_path / "run")
     path = folder / MANIFEST
@@ -77,6 +79,10 @@ def test_what_is_no_whole_bundle_is_refused(write, tmp_path, damage):
         (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes() + b"x")
     elif damage == "missing":
         (folder / "model.onnx").unlink()
+    elif damage == "another card":
+        (folder / "MODEL_CARD.md").write_text("# Mine")
+    elif damage == "no card":
+        (folder / "MODEL_CARD.md").unlink()
     elif damage == "no manifest":
         path.unlink()
     else:

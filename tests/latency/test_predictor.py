@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgenas.errors import MissingOps
+from edgenas.errors import MissingOps, OwnCode
 from edgenas.graph.graph import Graph
 from edgenas.latency.correction import PRIOR, Correction, fit_correction
 from edgenas.latency.predictor import EstimatedMs, Latency, Prices, latency_interval, training_rows
@@ -122,7 +122,8 @@ def test_training_rows_are_the_networks_of_the_space_that_can_be_priced(space, t
     assert training_rows(Prices(table), "chain") == ([], [])
     strange = [NetRow(spec, "0" * 46, 1, 1, 1) for spec in ("mbconv 3x32 10", "mbconv 3x500x500 10", "other 1x1x1 1")]
     strange.append(NetRow("mbconv 3x32x32 10", "zz", 1, 1, 1))  # of another version of the space
-    assert len(training_rows(Prices(replace(table, nets=(*table.nets, *strange))), "mbconv")[1]) == 100
+    with pytest.warns(UserWarning, match=r"3 of 103 networks of the table are not used: mbconv 3x32 10 000.*zz"):
+        assert len(training_rows(Prices(replace(table, nets=(*table.nets, *strange))), "mbconv")[1]) == 100
     key = space.graph(space.parse(table.nets[0].code)).output.key
     assert 0 < len(training_rows(Prices(without(table, key)), "mbconv")[1]) < 100
 
@@ -152,6 +153,25 @@ def test_networks_of_a_space_from_outside_are_rebuilt():
     nets = net_rows(SHARED, all_archs(SHARED), np.random.default_rng(0))
     rows, ms = training_rows(Prices(replace(table, nets=tuple(nets))), SHARED.name)
     assert len(rows) == 16 and ms == [net.ms for net in nets]
+
+
+def own_rows(name: str) -> tuple[NetRow, ...]:
+    return tuple(NetRow(f"{name} 3x32x32 10", code, 1, 1, 1) for code in ("0", "1"))
+
+
+def test_networks_of_a_space_that_nobody_named_are_told_of_and_refused_if_there_are_no_others(table):
+    some = replace(table, nets=(*table.nets, *own_rows("somebodys.space")))
+    with pytest.warns(UserWarning, match=r"2 of 102 .*somebodys.space 3x32x32 10 1 \(the space 'somebodys.space' is"):
+        rows, _ = training_rows(Prices(some), None)
+    assert len(rows) == 100
+    with pytest.raises(OwnCode, match="somebodys.space"):
+        training_rows(Prices(replace(table, nets=own_rows("somebodys.space"))), None)
+
+
+def test_the_names_of_networks_are_no_codes_of_a_terminal(table):
+    with pytest.warns(UserWarning) as warned:
+        training_rows(Prices(replace(table, nets=own_rows("\x1b[2J"))), None)
+    assert str(warned[0].message).isprintable()
 
 
 def test_a_table_of_few_ops_answers_for_its_estimates_by_its_networks(table):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgenas.errors import UnknownName
+from edgenas.errors import DamagedTable, UnknownName
 from edgenas.latency.registry import device_table, own_tables, table_files
 from edgenas.latency.table import LatencyTable, OpRow, write_table
 
@@ -29,6 +29,13 @@ def test_the_table_of_a_device_fits_the_conditions(tables):
     assert len(device_table("pi5", runtime="onnxruntime", threads=1).ops) == 3
     assert len(device_table("pi5", runtime="onnxruntime", threads=2).ops) == 1
     assert len(device_table("pi5/onnxruntime-2t-fp32", runtime="onnxruntime", threads=1).ops) == 1
+
+
+def test_a_damaged_table_is_named_where_no_other_does(tables):
+    (tables.parent / "pi4").mkdir()
+    (tables.parent / "pi4" / "onnxruntime-1t-fp32.csv").write_text("# unit: ms\nop,")
+    with pytest.raises(DamagedTable, match="pi4/onnxruntime-1t-fp32.csv: the header has no 'device'"):
+        device_table("pi4", runtime="onnxruntime", threads=1)
 
 
 @pytest.mark.parametrize(

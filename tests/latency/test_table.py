@@ -1,14 +1,25 @@
 from __future__ import annotations
 
+import itertools
 import math
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.errors import EnvironmentFault, TableError
-from edgenas.latency.table import COLUMNS, LatencyTable, NetRow, OpRow, read_table, write_table
+from edgenas.errors import DamagedTable, EnvironmentFault, TableError, UsageError
+from edgenas.latency.table import (
+    COLUMNS,
+    FIGURES,
+    MAY_BE_INFINITE,
+    LatencyTable,
+    NetRow,
+    OpRow,
+    read_table,
+    write_table,
+)
 from tests.latency.tables import HEADER
 
 KEY = "conv k3 s2 g1 relu6 16 | 3x224x224"
@@ -84,6 +95,9 @@ def test_reads_rows(path):
         (f"layer,{KEY},1.5,1.6,100,10,20,30", "not 'layer'"),
         (f"net,{NET},nan,9.5,50,,,", "'nan' is not a number"),
         ("net,000,9.0,9.5,50,,,", "named by its space"),
+        (f"net,{NET.replace('3x32x32', '3x32xx32')},9.0,9.5,50,,,", "named by its space"),
+        (f"net,{NET.replace('3x32x32', '3x32x-32')},9.0,9.5,50,,,", "named by its space"),
+        (f"net,{NET.replace('3x32x32', '3x32x9999999')},9.0,9.5,50,,,", "named by its space"),
         (",,,,,,,", "is not a number"),
         ("", "0 cells"),
     ],
@@ -106,6 +120,10 @@ def test_a_row_stands_once(path, row):
         read_table(path)
 
 
+def with_field(name: str, value: str) -> str:
+    return TEXT.replace("# threads: 1\n", f"# threads: 1\n# {name}: {value}\n")
+
+
 @pytest.mark.parametrize(
     "text, reason",
     [
@@ -120,6 +138,15 @@ def test_a_row_stands_once(path, row):
             TEXT.replace("# threads: 1\n", "# threads: 1\n# reference_ms: 0.0x\n"),
             "reference_ms: '0.0x' is not a number",
         ),
+        *(
+            (TEXT.replace("# threads: 1", f"# threads: {count}"), "threads: .* is no number of threads")
+            for count in ("two", "0", "1_0", "-1", "1.0", "\u0663")
+        ),
+        *(
+            (with_field(name, figure), f"{name}: '?{figure}")
+            for name, figure in itertools.product(FIGURES, ("low", "nan", "-inf", "-1", "1_0"))
+        ),
+        (with_field("adapted_margin", "inf"), "adapted_margin: 'inf' is not a number"),
         (HEAD, "must name the columns"),
         (HEAD + GOOD, f"line {len(HEADER) + 1} must name the columns"),
         (TEXT.replace("p90_ms", "p99_ms"), "must name the columns"),
@@ -132,6 +159,11 @@ def test_faulty_files_are_refused(path, text, reason):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", MAY_BE_INFINITE)
+def test_a_figure_of_the_header_may_be_unknown(path, name):
+    assert read_table(write(path, with_field(name, "inf"))).header[name] == "inf"
+
+
 def test_unreadable_files_are_refused(path):
     with pytest.raises(TableError, match="cannot be read") as missing:
         read_table(path)
@@ -141,6 +173,21 @@ def test_unreadable_files_are_refused(path):
     with pytest.raises(TableError, match="not a latency table") as damaged:
         read_table(path)
     assert damaged.value.exit_code == 3
+
+
+def test_a_table_that_is_cut_off_at_the_end_of_a_line_is_noticed(path):
+    write_table(path, read_table(write(path, TEXT)))
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]))
+    with pytest.raises(DamagedTable, match=f"{len(lines) - len(HEADER) - 3} rows, and its header tells of another"):
+        read_table(path)
+
+
+def test_a_table_takes_the_place_of_a_file_only(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="pipe: it is no file, but a device or a pipe"):
+        write_table(tmp_path / "pipe", read_table(write(tmp_path / "t.csv", TEXT)))
+    assert [file.name for file in sorted(tmp_path.iterdir())] == ["pipe", "t.csv"]
 
 
 @pytest.mark.parametrize("block", ["file", "folder"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from edgenas.nn.network import fresh_network
 from edgenas.pretrained import own
 from edgenas.system import plugins
 from tests.pretrained._networks import lite, stirred
+
+pytestmark = pytest.mark.usefixtures("any_plugin")
 
 NAME = "tests.pretrained._networks:lite"
 
@@ -195,3 +198,15 @@ def test_a_spec_of_a_network_of_one_s_own_runs_nothing():
     with pytest.raises(EdgeNASError):
         parse_spec("this:build 3x64x64 10")
     assert "this" not in set(sys.modules) - before
+
+
+def test_a_file_that_holds_code_runs_none_of_it(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/owned",)
+
+    path = tmp_path / "mine.pt"
+    torch.save({"body.0.weight": Evil()}, path)
+    with pytest.raises(DataError, match="torch cannot read it as weights alone"):
+        _ = space_of(path).trained
+    assert not (tmp_path / "owned").exists()

@@ -35,5 +35,6 @@ def test_a_runtime_that_lacks_something_is_refused_when_it_is_loaded(tmp_path, m
     name = f"runtime_{abs(hash(source))}"
     (tmp_path / f"{name}.py").write_text(source)
     monkeypatch.chdir(tmp_path)
+    plugins.name_own("runtimes", f"./{name}.py")
     with pytest.raises(UsageError, match=missing):
         plugins.load("runtimes", f"./{name}.py")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +12,15 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edgenas.errors import DataError, EnvironmentFault, NoisyMachine, UnknownName, UsageError
+from edgenas.errors import DataError, EnvironmentFault, NoisyMachine, OwnCode, UnknownName, UsageError
 from edgenas.runtimes import bench as bench_module
 from edgenas.runtimes.base import Port
-from edgenas.runtimes.bench import Bench, bench, bench_in_fresh_process, read_model
+from edgenas.runtimes.bench import Bench, bench, bench_in_fresh_process
+from edgenas.runtimes.model_file import read_model
 from edgenas.runtimes.reference import reference_model
 from edgenas.runtimes.summary import Timing
 from edgenas.runtimes.timing import TooNoisy
+from edgenas.system import plugins
 
 QUICK = {"seconds": 0.05, "sessions": 1, "tries": 1}
 
@@ -168,10 +171,18 @@ def test_a_child_that_dies_is_reported_in_one_line(tmp_path, monkeypatch, model,
     source += f"def open(model, threads):\n    {body}\n"
     (package / "bad_runtime.py").write_text(source)
     monkeypatch.syspath_prepend(tmp_path)
+    plugins.name_own("runtimes", "outside.bad_runtime")
     limit_s = 1.4 if "sleep" in body else 60.0
     with pytest.raises(error, match=words) as caught:
         bench_in_fresh_process([model], runtime="outside.bad_runtime", timeout_s=limit_s)
     assert "\n" not in str(caught.value)
+
+
+def test_a_runtime_that_only_data_name_is_refused(model):
+    with pytest.raises(OwnCode, match="a file may not choose what code runs") as caught:
+        bench_in_fresh_process([model], runtime="foreign.runtime")
+    assert caught.value.words == "--runtime foreign.runtime"
+    assert pickle.loads(pickle.dumps(caught.value)).words == caught.value.words  # as processes hand it on
 
 
 def fake_measure(monkeypatch, plans):

@@ -29,6 +29,8 @@ def test_text_that_is_no_spec_is_refused(spec):
         parse_spec(spec)
 
 
+pytestmark = pytest.mark.usefixtures("any_plugin")
+
 TINY = """
 from edgenas.graph.graph import Choice
 from edgenas.spaces.base import SearchSpace

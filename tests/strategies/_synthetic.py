@@ -13,7 +13,8 @@ from numpy.random import Generator
 from edgenas.exploration.driver import run_search
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.random import Random

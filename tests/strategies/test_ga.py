@@ -11,7 +11,8 @@ from edgenas.exploration.objective import Objective
 from edgenas.exploration.pareto import hypervolume
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.spaces.sampling import sample
 from edgenas.strategies.ga import GA, _order
 from edgenas.strategies.random import Random

@@ -11,7 +11,8 @@ from edgenas.errors import UsageError
 from edgenas.exploration.feasible import network_keys
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.strategies.milp import Milp
 from tests._toys import Cell, all_archs

@@ -1,3 +1,5 @@
+import ast
+import errno
 import hashlib
 import io
 import os
@@ -5,12 +7,14 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
 
-from edgenas.errors import CheckpointError, EnvironmentFault
-from edgenas.system.checkpoint import check_identity, load, previous, save
+import edgenas
+from edgenas.errors import CheckpointError, DamagedRun, EnvironmentFault
+from edgenas.system.checkpoint import check_identity, load, load_kept, load_weights, previous, save, understood
 
 
 def payload(value):
@@ -48,6 +52,71 @@ def test_two_damaged_generations_are_refused(tmp_path):
         generation.write_bytes(b"x")
     with pytest.raises(CheckpointError, match="no intact generation"):
         load(path)
+
+
+def test_checkpoints_that_changed_places_are_named(tmp_path):
+    for name in ("a.pt", "b.pt"):
+        save(tmp_path / name, payload(0))
+    os.replace(tmp_path / "b.pt", tmp_path / "a.pt")
+    with pytest.raises(DamagedRun, match="a.pt: it was written as b.pt"):
+        load(tmp_path / "a.pt")
+
+
+def test_a_file_of_an_earlier_version_has_no_name_and_is_read(tmp_path):
+    save(tmp_path / "a.pt", payload(1))
+    head, _, content = (tmp_path / "a.pt").read_bytes().partition(b"\n")
+    (tmp_path / "a.pt").write_bytes(head.rpartition(b" ")[0] + b"\n" + content)
+    assert load(tmp_path / "a.pt")["x"][0] == 1
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path)], ids=["folder", "loop"])
+def test_what_is_no_file_is_damage(tmp_path, make):
+    make(tmp_path / "a.pt")
+    with pytest.raises(DamagedRun, match="a.pt"):
+        load_kept(tmp_path / "a.pt")
+
+
+@pytest.mark.parametrize(
+    "state, reason",
+    [
+        (lambda state: {**state, "weight": torch.full((2, 3), torch.nan)}, "weight has values that are not finite"),
+        (lambda state: 0.5, "float"),
+        (lambda state: {**state, "weight": "text"}, "str"),
+    ],
+)
+def test_weights_that_are_not_of_a_network_are_damage(tmp_path, state, reason):
+    module = torch.nn.Linear(3, 2)
+    with pytest.raises(DamagedRun, match=f"a.pt: it does not hold what belongs there .*{reason}") as caught:
+        with understood(tmp_path / "a.pt"):
+            load_weights(module, state(dict(module.state_dict())))
+    assert "\n" not in str(caught.value) and caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    "change, difference",
+    [
+        ({"weight": torch.zeros(1)}, r"weight has shape \(1,\), and here shape \(2, 3\)"),
+        ({"other": torch.zeros(1)}, r"other has shape \(1,\), and here none"),
+        ({3: torch.zeros(1)}, r"3 has shape \(1,\), and here none"),
+        ({"x" * 500: torch.zeros(1)}, r"x{200}\.\.\. has"),
+        (None, r"weight has none, and here shape \(2, 3\)"),
+    ],
+)
+def test_weights_of_other_names_or_shapes_are_another_versions(tmp_path, change, difference):
+    module = torch.nn.Linear(3, 2)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    state = {} if change is None else {**before, **change}
+    with pytest.raises(CheckpointError, match=f"a.pt: weights of another version: {difference}") as caught:
+        with understood(tmp_path / "a.pt"):
+            load_weights(module, state)
+    assert caught.value.exit_code == 2
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+@pytest.mark.parametrize("identity", [None, "text", 3, [1]])
+def test_an_identity_of_another_kind_is_damage(tmp_path, identity):
+    with pytest.raises(CheckpointError):
+        check_identity(tmp_path / "a.pt", {"identity": identity}, {"seed": 0})
 
 
 def test_nothing_there(tmp_path):
@@ -105,3 +174,29 @@ def test_killed_while_writing_leaves_an_intact_generation(tmp_path):
     child.wait()
     child.stdout.close()
     assert load(tmp_path / "a.pt")["x"].min() >= written
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_disk_that_is_full_leaves_the_last_checkpoint_intact(tmp_path, monkeypatch, call):
+    path = tmp_path / "a.pt"
+    save(path, payload(1))
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(EnvironmentFault, match="No space left.*free space and resume"):
+        patch.setattr(os, call, full)
+        save(path, payload(2))
+    assert load(path)["x"][0] == 1 and [file.name for file in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_nothing_in_the_package_loads_more_than_weights():
+    """`torch.load` runs what a file says, and so does pickle, unless they are told not to."""
+    calls = []
+    for file in Path(edgenas.__file__).parent.rglob("*.py"):
+        calls += [node for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    named = [(ast.unparse(call.func), {k.arg: ast.unparse(k.value) for k in call.keywords}) for call in calls]
+    loads = [given for name, given in named if name == "torch.load"]
+    assert loads and all(given.get("weights_only") == "True" for given in loads)
+    assert not {name for name, _ in named} & {"pickle.load", "pickle.loads", "pickle.Unpickler"}
+    assert not [given for name, given in named if name == "np.load" and given.get("allow_pickle", "False") != "False"]

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from edgenas.errors import UnknownName, UsageError
+from edgenas.errors import OwnCode, UnknownName, UsageError
 from edgenas.system import plugins
 
 SPACE = """
@@ -59,6 +59,12 @@ def write(path, text):
 # Names
 
 
+def load(kind, name):
+    """Load a plugin that a person has named."""
+    plugins.name_own(kind, name)
+    return plugins.load(kind, name)
+
+
 @pytest.mark.parametrize("kind", plugins.KINDS)
 def test_every_file_is_a_plugin_or_named_as_a_part(kind):
     folder = plugins.PACKAGE / kind
@@ -72,51 +78,51 @@ def test_every_file_is_a_plugin_or_named_as_a_part(kind):
 def test_every_plugin_keeps_its_contract_and_strategies_are_classes():
     for kind in plugins.KINDS:
         for name in plugins.names(kind):
-            assert isinstance(plugins.load(kind, name), type) == (kind == "strategies"), name
+            assert isinstance(load(kind, name), type) == (kind == "strategies"), name
 
 
 def test_load_by_name():
-    assert plugins.load("spaces", "mbconv").__name__ == "edgenas.spaces.mbconv"
+    assert load("spaces", "mbconv").__name__ == "edgenas.spaces.mbconv"
 
 
 def test_dashes_become_underscores():
     assert "fashion-mnist" in plugins.names("data")
-    assert plugins.load("data", "fashion-mnist").__name__ == "edgenas.data.fashion_mnist"
+    assert load("data", "fashion-mnist").__name__ == "edgenas.data.fashion_mnist"
 
 
 def test_load_an_installed_module():
-    assert plugins.load("spaces", "tests._toys").__name__ == "tests._toys"
+    assert load("spaces", "tests._toys").__name__ == "tests._toys"
 
 
 def test_tables_of_before_name_the_general_space_by_its_old_module():
-    assert plugins.load("spaces", "edgenas.spaces._general").__name__ == "edgenas.latency.general_space"
+    assert load("spaces", "edgenas.spaces._general").__name__ == "edgenas.latency.general_space"
 
 
 @pytest.mark.parametrize("name", ["./tiny.py", "tiny.py", "tiny"])
 def test_a_file_in_the_working_directory(here, name):
     write(here / "tiny.py", SPACE)
     plugins.check("spaces", name)
-    assert plugins.load("spaces", name).__file__ == str(here / "tiny.py")
-    assert plugins.load("spaces", name) is plugins.load("spaces", "./tiny.py")
+    assert load("spaces", name).__file__ == str(here / "tiny.py")
+    assert load("spaces", name) is load("spaces", "./tiny.py")
     assert plugins.file_name("spaces", name) == "tiny"
 
 
 def test_a_file_elsewhere_is_known_by_its_stem(here, tmp_path):
     write(here / "spaces" / "my-net.py", SPACE)
     path = str(here / "spaces" / "my-net.py")
-    assert plugins.load("spaces", path).__name__ == plugins.file_name("spaces", path) == "my-net"
+    assert load("spaces", path).__name__ == plugins.file_name("spaces", path) == "my-net"
 
 
 def test_a_module_of_a_package_beside_the_working_directory(here):
     write(here / "ours" / "__init__.py", "")
     write(here / "ours" / "tiny.py", SPACE)
-    assert plugins.load("spaces", "ours.tiny").__name__ == "ours.tiny"
+    assert load("spaces", "ours.tiny").__name__ == "ours.tiny"
 
 
 def test_own_plugins_win_over_files_of_their_name(here):
     write(here / "mbconv.py", SPACE)
-    assert plugins.load("spaces", "mbconv").__name__ == "edgenas.spaces.mbconv"
-    assert plugins.load("spaces", "./mbconv.py").__name__ == "mbconv"
+    assert load("spaces", "mbconv").__name__ == "edgenas.spaces.mbconv"
+    assert load("spaces", "./mbconv.py").__name__ == "mbconv"
 
 
 @pytest.mark.parametrize(
@@ -136,7 +142,7 @@ def test_own_plugins_win_over_files_of_their_name(here):
 )
 def test_unknown_names(here, name, message):
     with pytest.raises(UnknownName, match=message) as caught:
-        plugins.load("spaces", name)
+        load("spaces", name)
     assert "\n" not in str(caught.value)
 
 
@@ -153,16 +159,37 @@ def test_unknown_names(here, name, message):
 def test_files_that_cannot_be_loaded(here, file, text, message):
     write(here / file, text)
     with pytest.raises(UnknownName, match=message):
-        plugins.load("spaces", f"./{file}")
+        load("spaces", f"./{file}")
     assert "tiny" not in sys.modules
 
 
 def test_a_file_that_failed_may_be_mended(here):
     write(here / "tiny.py", "raise RuntimeError('half done')")
     with pytest.raises(UnknownName, match=r"cannot import 'tiny' \(RuntimeError: half done\)"):
-        plugins.load("spaces", "tiny")
+        load("spaces", "tiny")
     write(here / "tiny.py", SPACE)
-    assert plugins.load("spaces", "tiny").Tiny
+    assert load("spaces", "tiny").Tiny
+
+
+def test_what_only_a_file_names_is_not_run(here):
+    (here / "edgenas.d").mkdir()
+    for place in ("tiny.py", "edgenas.d/tiny.py", "edgenas.py"):
+        write(here / place, "raise SystemExit('it ran')")
+    for kind in plugins.KINDS:
+        for name in ("./tiny.py", "tiny", "tests.outside", "edgenas.d/tiny.py", "./edgenas.py"):
+            with pytest.raises(OwnCode, match="a file may not choose what code runs"):
+                plugins.load(kind, name)
+    assert "tests.outside" not in sys.modules
+    plugins.name_own("spaces", "tiny")
+    with pytest.raises(SystemExit, match="it ran"):
+        plugins.load("spaces", "./tiny.py")  # the same file
+    with pytest.raises(OwnCode):
+        plugins.load("strategies", "./tiny.py")  # named as a space alone
+
+
+def test_a_function_of_edgenas_is_no_trained_network():
+    with pytest.raises(OwnCode):
+        plugins.check_named("pretrained", "edgenas.cli.main:main")
 
 
 # Contracts
@@ -194,7 +221,7 @@ def test_a_file_that_failed_may_be_mended(here):
 def test_one_error_names_all_that_a_plugin_lacks(here, kind, text, lacking):
     write(here / "mine.py", text)
     with pytest.raises(UsageError, match=r"^./mine.py is no .* of edgenas, it lacks: ") as caught:
-        plugins.load(kind, "./mine.py")
+        load(kind, "./mine.py")
     for each in lacking:
         assert each in str(caught.value)
     assert str(caught.value).count("; ") == len(lacking) - 1
@@ -203,30 +230,22 @@ def test_one_error_names_all_that_a_plugin_lacks(here, kind, text, lacking):
 def test_a_strategy_without_its_reward_form(here):
     write(here / "mine.py", STRATEGY.format(name="Mine").replace('reward_form = "hard"', ""))
     with pytest.raises(UsageError, match="it lacks: reward_form$"):
-        plugins.load("strategies", "mine")
+        load("strategies", "mine")
 
 
 def test_a_strategy_that_leaves_a_method_of_its_base_abstract(here):
     write(here / "mine.py", STRATEGY.format(name="Mine").replace("def tell(self, trials): pass", ""))
     with pytest.raises(UsageError, match=r"it lacks: tell\(trials\)$"):
-        plugins.load("strategies", "mine")
+        load("strategies", "mine")
 
 
 def test_a_strategy_is_the_one_public_class_of_its_module(here):
     one, two = STRATEGY.format(name="One"), STRATEGY.format(name="Two")
     write(here / "one.py", one + STRATEGY.format(name="_Helper"))
-    assert plugins.load("strategies", "one").__name__ == "One"
+    assert load("strategies", "one").__name__ == "One"
     write(here / "two.py", one + two)
     with pytest.raises(UsageError, match="expected one public class in two; it has One, Two"):
-        plugins.load("strategies", "two")
+        load("strategies", "two")
     write(here / "none.py", "from edgenas.exploration.strategy import Strategy")
     with pytest.raises(UsageError, match="expected one public class in none; it has none with `ask` and `tell`"):
-        plugins.load("strategies", "none")
-
-
-def test_objects_are_checked_as_classes_are(here):
-    write(here / "mine.py", STRATEGY.format(name="Mine"))
-    strategy = plugins.load("strategies", "mine")
-    plugins.check_contract("strategies", strategy, "Mine")
-    with pytest.raises(UsageError, match="Mine is no strategy of edgenas, it lacks: .*ask"):
-        plugins.check_contract("strategies", object(), "Mine")
+        load("strategies", "none")

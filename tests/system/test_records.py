@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgenas.system.records import from_json, to_json
+from edgenas.system.records import from_json, parsed_object, to_json
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,18 @@ def test_whole_numbers_are_floats_where_floats_are_due():
         ({"figures": {"a": {"ms": 1.0, "runs": 1.5}}}, "Report.figures.a.runs: 1.5 is no int"),
         ({"figures": {"a": 3}}, "Report.figures.a: 3 is no record"),
         ({"more": 1}, "Report: more missing or too many"),
+        ({"figures": {"a": {"ms": 10**400, "runs": 1}}}, "Report.figures.a.ms: an integer of 401 digits is out of"),
     ],
 )
 def test_what_does_not_fit_is_named(change, message):
     with pytest.raises(ValueError, match=message):
         from_json(Report, to_json(REPORT) | change)
+
+
+@pytest.mark.parametrize("content", ["[" * 200_000, '{"a":' * 200_000, "[1]", "3", "null", "{", b"\xff", ""])
+def test_what_is_no_object_of_json_is_refused(content):
+    with pytest.raises(ValueError):
+        parsed_object(content)
 
 
 @pytest.mark.parametrize("name", ["name", "archs"])

@@ -1,19 +1,17 @@
+import errno
 import json
-import os
-import platform
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 
 import pytest
 
-from edgenas.errors import CheckpointError, EnvironmentFault, UsageError
+from edgenas.errors import CheckpointError, DamagedRun, EnvironmentFault, UsageError
+from edgenas.system import run_folder
+from edgenas.system.file_index import INDEX, write_kept
 from edgenas.system.run_folder import (
     CONFIG,
     FORMAT,
     FORMAT_FILE,
-    LOCK,
     KeptFolder,
     RunFolder,
     cache_folder,
@@ -55,7 +53,7 @@ def test_a_damaged_artefact_is_named(tmp_path):
     with pytest.raises(CheckpointError, match="a.json is damaged"):
         folder.artefact("a", Figure, lambda: Figure(1.0))
     (tmp_path / "a.json").write_text('{"x": "1"}')
-    with pytest.raises(CheckpointError, match=r"a.json is damaged \(Figure.x: '1' is no float\); delete it"):
+    with pytest.raises(CheckpointError, match=r"a.json is damaged \(Figure.x: '1' is no float\); put back a copy"):
         read_artefact(tmp_path, "a", Figure)
 
 
@@ -83,7 +81,7 @@ def test_the_format_of_a_folder_is_checked(tmp_path):
     write_format(tmp_path, "0.2.0")
     check_format(tmp_path)
     noted = json.loads((tmp_path / FORMAT_FILE).read_text())
-    (tmp_path / FORMAT_FILE).write_text(json.dumps(noted | {"format": FORMAT + 1, "version": "9.9"}))
+    write_kept(tmp_path / FORMAT_FILE, json.dumps(noted | {"format": FORMAT + 1, "version": "9.9"}).encode())
     with pytest.raises(UsageError, match=f"written by edgenas 9.9, and this version reads format {FORMAT}"):
         check_format(tmp_path)
     (tmp_path / FORMAT_FILE).write_text("{}")
@@ -98,40 +96,39 @@ def test_a_run_is_not_begun_over_another(tmp_path):
     RunFolder(tmp_path, resume=True)
 
 
+def test_an_index_that_is_no_runs_is_somebodys_own(tmp_path):
+    (tmp_path / INDEX).write_text("[]")
+    with pytest.raises(UsageError, match=f"{INDEX} is there, and is not a run's; choose another --output") as caught:
+        RunFolder(tmp_path, resume=False)
+    assert caught.value.exit_code == 2 and [path.name for path in tmp_path.iterdir()] == [INDEX]
+    (tmp_path / CONFIG).write_text("")
+    with pytest.raises(DamagedRun, match=f"{INDEX} is damaged"):
+        RunFolder(tmp_path, resume=False)
+
+
 def test_a_file_in_the_way(tmp_path):
     (tmp_path / "run").write_text("")
     with pytest.raises(EnvironmentFault, match="is a file"):
         RunFolder(tmp_path / "run", resume=False)
 
 
-def test_a_living_process_keeps_its_folder(tmp_path):
-    script = (
-        "import pathlib, edgenas.system.run_folder as f;"
-        f"f.RunFolder(pathlib.Path({str(tmp_path)!r}), resume=True); input()"
-    )
-    child = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
-    try:
-        while not (tmp_path / LOCK).exists():
-            assert child.poll() is None
-        with pytest.raises(UsageError, match=rf"process {child.pid} on "):
-            RunFolder(tmp_path, resume=True)
-    finally:
-        child.communicate(b"\n")
-    folder = RunFolder(tmp_path, resume=True)  # it is gone: taken over
-    assert folder.notice is not None and str(child.pid) in folder.notice
-    assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
-
-
-def test_a_lock_of_another_host_is_respected(tmp_path):
-    (tmp_path / LOCK).write_text(json.dumps({"pid": 1, "host": platform.node() + "x", "started": "1"}))
+def test_a_folder_that_is_worked_in_is_refused(tmp_path):
+    folder = RunFolder(tmp_path, resume=False)
     with pytest.raises(UsageError, match="works in it"):
         RunFolder(tmp_path, resume=True)
-
-
-def test_a_torn_lock_is_no_obstacle(tmp_path):
-    (tmp_path / LOCK).write_text("{")
+    folder.unlock()
     RunFolder(tmp_path, resume=True).unlock()
-    assert not (tmp_path / LOCK).exists()
+
+
+def test_a_refusal_leaves_no_folder_locked(tmp_path, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_folder, "write_atomically", full)
+        with pytest.raises(EnvironmentFault, match=r"run: cannot be written \(No space left"):
+            RunFolder(tmp_path / "run", resume=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_cache_is_the_users_or_else_a_temporary_one(tmp_path, monkeypatch):
@@ -143,3 +140,26 @@ def test_the_cache_is_the_users_or_else_a_temporary_one(tmp_path, monkeypatch):
     assert cache_folder("a") == tmp_path / "temporary/edgenas/a"
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
     assert cache_folder("a") is None
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES], ids=errno.errorcode.get)
+def test_a_disk_that_cannot_be_written_is_found_before_anything_is_begun(tmp_path, monkeypatch, code):
+    def refuse(path, content):
+        raise OSError(code, "cannot")
+
+    with monkeypatch.context() as patch, pytest.raises(EnvironmentFault, match=r"\(cannot\); choose another") as caught:
+        patch.setattr(run_folder, "write_atomically", refuse)
+        RunFolder(tmp_path, resume=False)
+    assert caught.value.exit_code == 4 and not list(tmp_path.iterdir())
+    RunFolder(tmp_path, resume=False).unlock()
+
+
+def test_a_path_may_hold_blanks_letters_of_any_script_and_line_breaks(tmp_path):
+    path = tmp_path / "a b" / "ü日\nrun's"
+    folder = RunFolder(path, resume=False)
+    write_kept(path / CONFIG, b"")
+    assert folder.artefact("a", Figure, lambda: Figure(1.0)) == Figure(1.0)
+    folder.unlock()
+    again = RunFolder(path, resume=True)
+    assert again.artefact("a", Figure, lambda: Figure(2.0)) == Figure(1.0)
+    again.unlock()

@@ -25,6 +25,8 @@ def answer(request, send):
             raise BudgetError("too little")
         case "fail":
             raise ValueError("unforeseen")
+        case "swell":
+            raise MemoryError
         case "crash":
             os.abort()
         case "exit":
@@ -51,6 +53,7 @@ def test_what_is_sent_last_under_each_key_is_returned():
     [
         ("raise", BudgetError, "^too little$"),
         ("fail", EnvironmentFault, "it.onnx: its process failed: ValueError: unforeseen"),
+        ("swell", DataError, "it.onnx: it needs more memory than there is; the file is damaged or too large"),
         ("exit", EnvironmentFault, "it.onnx: its process failed: exit code 3"),
         ("crash", DataError, r"it.onnx: killed the process that ran it \(SIGABRT\); the file is damaged or too large"),
     ],

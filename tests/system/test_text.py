@@ -72,3 +72,24 @@ def test_columns_are_aligned():
 
 def test_ascii_only():
     assert text.ascii_only("1 ± 2 █░ é") == "1 +- 2 #. \\xe9"
+
+
+@pytest.mark.parametrize(
+    "message, shown",
+    [
+        ("plain 'words' stay", "plain 'words' stay"),
+        (f"no space {'x' * 500!r}; see", f"no space '{'x' * 200}...'; see"),
+        (f"no {'a b ' * 100!r}", f"no '{'a b ' * 50}...'"),
+        (f"file /{'d' * 400}: gone", f"file /{'d' * 199}... gone"),
+        (f"no 'a'; {'see it ' * 40}or 'b'", f"no 'a'; {'see it ' * 40}or 'b'"),
+        (f"the run's {'way ' * 60}is 'b'", f"the run's {'way ' * 60}is 'b'"),
+        (f"no {'it' + chr(39) + 's ' * 200!r} or 'b'", f"no {('it' + chr(39) + 's ' * 200)[:200] + '...'!r} or 'b'"),
+        (f"no {b'a b ' * 100!r} or 'b'", f"no b'{'a b ' * 50}...' or 'b'"),
+        (f"no {chr(34) * 2 + chr(39) + 'a ' * 200!r} or 'b'", None),
+        (f"an open ' {'and ' * 60}", f"an open ' {'and ' * 60}"),
+        ("'\\" * 200_000, None),
+    ],
+)
+def test_messages_repeat_no_more_than_a_little_input(message, shown):
+    found = text.shortened(message)
+    assert found == shown if shown is not None else len(found) < 250

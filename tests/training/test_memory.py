@@ -10,7 +10,7 @@ from torch import nn
 from edgenas.data.base import Augment
 from edgenas.data.storage.splits import split_rows
 from edgenas.data.storage.tensor import data_from_pixels
-from edgenas.errors import EnvironmentFault, Interrupted
+from edgenas.errors import EnvironmentFault, Interrupted, TooLarge
 from edgenas.nn.network import Network
 from edgenas.nn.supernet import Supernet
 from edgenas.strategies.gradient.bilevel_training import BilevelSettings, BilevelTraining
@@ -111,6 +111,14 @@ def test_sums_of_gradients_need_memory_too():
     assert choose(step, 16, 2, step.of(8)).images == 4
 
 
+@pytest.mark.parametrize("images", [32, 16, 5])
+def test_the_record_of_smaller_micro_batches_says_what_those_need(images):
+    step = StepMemory(10**6, 10**8)
+    record = choose(step, 64, 2, step.of(64, 2))
+    assert record.of(images).needed_bytes == step.of(images, 2 * -(-64 // images)) < record.needed_bytes
+    assert MicroBatch(64, 10**9, 10**9).of(32) == MicroBatch(32, 10**9, 10**9), "an earlier version's"
+
+
 def test_where_memory_suffices_nothing_changes(free):
     ghosts = split_batch(16, None)
     module = plain()
@@ -179,6 +187,39 @@ def test_a_refusal_comes_before_anything_is_trained(free, images, tmp_path):
     with pytest.raises(EnvironmentFault, match=r"a: even 4 images at once need about .* GB .*--image-size"):
         fitted(images, context)
     assert not steps and not list(tmp_path.iterdir())
+
+
+def of_a_gpu_with_room_for(most, module, settings):
+    inner = supervised(module, settings)
+
+    def gradients(x, y, step):
+        if len(x) > most:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return inner(x, y, step)
+
+    return gradients
+
+
+def test_a_gpu_that_runs_out_of_memory_computes_half_of_each_batch_at_once(images, tmp_path):
+    settings, lines = Settings(epochs=2, batch_size=16), []
+    found = []
+    for most in (16, 8):
+        torch.manual_seed(0)
+        module = plain()
+        context = TrainingContext(tmp_path / f"{most}.pt", log=lines.append)
+        gradients = of_a_gpu_with_room_for(most, module, settings)
+        train(module, gradients, images, settings, size=8, seed=0, context=context)
+        found.append(module.state_dict())
+    for a, b in zip(*(state.values() for state in found), strict=True):
+        torch.testing.assert_close(a, b)
+    assert any("8: the GPU has no memory for 16 images at once; 8 are computed" in line for line in lines)
+    record = memory.read_artefact(tmp_path, "8-memory", MicroBatch)
+    assert record.images == 8 and record.parts == 2
+    assert record.needed_bytes == record.step.of(8, 2) == choose(record.step, 16, 1, record.step.of(8, 2)).needed_bytes
+    module = plain()
+    with pytest.raises(TooLarge, match="no memory for 8 images at once"):
+        gradients = of_a_gpu_with_room_for(4, module, settings)
+        train(module, gradients, images, settings, size=8, seed=0, context=TrainingContext())
 
 
 def test_micro_batches_are_logged_and_kept_by_a_resumed_training(free, images, tmp_path):

@@ -9,7 +9,7 @@ import torch
 
 from edgenas.nn.network import fresh_network
 from edgenas.testing.toy import ToySpace
-from edgenas.training.plan import plan, step_seconds
+from edgenas.training.plan import choose_threads, plan, step_seconds
 from edgenas.training.settings import Settings, steps_of
 from edgenas.training.train import supervised
 
@@ -51,3 +51,37 @@ def test_a_step_takes_a_time_of_its_own_and_one_for_each_image(monkeypatch, side
 
     found = step_seconds(torch.nn.Linear(1, 1), gradients, (1, side, side), batch_size)
     assert found == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "used", "chosen"),
+    [
+        ({4: 1.0}, 3.9, 4),  # cores compute all the time: nothing else is tried
+        ({4: 1.0, 2: 0.9, 1: 2.0}, 2.0, 4),  # hardly faster
+        ({4: 2.2, 2: 1.2, 1: 1.0}, 2.0, 2),  # one is hardly faster than two
+        ({4: 2.2, 2: 1.9, 1: 1.0}, 2.0, 1),
+    ],
+)
+def test_fewer_threads_are_taken_where_others_keep_the_cores(monkeypatch, seconds, used, chosen):
+    monkeypatch.delenv("OMP_NUM_THREADS")
+    monkeypatch.setattr("edgenas.training.plan.host.usable_cores", lambda: 4)
+    now = {"wall": 0.0, "cpu": 0.0}
+    monkeypatch.setattr("edgenas.training.plan.time.monotonic", lambda: now["wall"])
+    monkeypatch.setattr("edgenas.training.plan.time.process_time", lambda: now["cpu"])
+
+    def step():
+        now["wall"] += 1.0
+        now["cpu"] += used
+        return seconds[torch.get_num_threads()]
+
+    before = torch.get_num_threads()
+    try:
+        assert choose_threads(step) == (chosen, seconds[chosen])
+        assert torch.get_num_threads() == chosen
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_threads_that_the_user_names_stay(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert choose_threads(lambda: 3.0) == (None, 3.0)

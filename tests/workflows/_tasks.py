@@ -38,8 +38,15 @@ def toy_task(**settings: Any) -> Task:
     return Task(config, images(), SPACE, device, "cpu", limits=limits_of(config, device, ()))
 
 
+_OPEN: dict[Path, RunFolder] = {}
+
+
 def context(folder: Path, seed: int = 0) -> Context:
-    return Context(RunFolder(folder, resume=True), seed, SilentReporter())
+    """The run in a folder, in which an earlier context works no more."""
+    if folder in _OPEN:
+        _OPEN.pop(folder).unlock()
+    _OPEN[folder] = RunFolder(folder, resume=True)
+    return Context(_OPEN[folder], seed, SilentReporter())
 
 
 ARCHS = all_archs(SPACE)

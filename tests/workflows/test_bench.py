@@ -3,14 +3,16 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from edgenas.errors import NoisyMachine, UsageError
+from edgenas.errors import DamagedRun, EdgeNASError, NoisyMachine, UsageError
 from edgenas.exporters.bundle import verify_bundle
 from edgenas.runtimes.base import Port
 from edgenas.runtimes.bench import Bench
 from edgenas.runtimes.host import host_name
+from edgenas.system.file_index import INDEX, forget, write_kept
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows import bench as module
 from edgenas.workflows.bench import bench, bench_bundle
@@ -35,10 +37,10 @@ def run(searched, tmp_path):
     shutil.copytree(searched, folder)
     manifest = json.loads((folder / "manifest.json").read_text())
     conditions = manifest.pop("not_measured_on") | {"device": host_name()}
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"measured_on": conditions}))
-    result = json.loads((folder / "result.json").read_text())
-    (folder / "result.json").write_text(json.dumps(result | {"device": host_name(), "measurement": "unclean"}))
-    (folder / "table.csv").unlink()
+    write_kept(folder / "manifest.json", json.dumps(manifest | {"measured_on": conditions}).encode())
+    result = json.loads((folder / "result.json").read_text()) | {"device": host_name(), "measurement": "unclean"}
+    write_kept(folder / "result.json", json.dumps(result).encode())
+    forget(folder / "table.csv")
     return folder
 
 
@@ -54,6 +56,14 @@ def timed(monkeypatch, ms, repeat_error=0.01, clean=True):
         return [replace(row, model=path.name) for path in paths]
 
     monkeypatch.setattr(module, "time_files", time_files)
+
+
+def test_what_is_said_of_a_bundle_is_what_its_manifest_says(monkeypatch, run):
+    timed(monkeypatch, 1.0)
+    with pytest.raises(UsageError, match=r"--threads 9: .* was begun with 1; leave it out"):
+        bench_bundle(run, SilentReporter(), said={"threads": 9, "runtime": "onnxruntime"})
+    (row,) = bench_bundle(run, SilentReporter(), said={"threads": 1, "runtime": "onnxruntime"})
+    assert row.threads == 1
 
 
 @pytest.mark.parametrize("factor, is_met", [(0.9, True), (1.2, False)])
@@ -90,15 +100,38 @@ def test_on_a_machine_that_stays_busy_nothing_is_written(monkeypatch, run, facto
     assert files(run) == before
 
 
-def test_a_copy_of_the_bundle_alone_is_measured_too(monkeypatch, run, tmp_path):
+@pytest.mark.parametrize("more", [(), (INDEX,), (INDEX, "result.json")], ids=" ".join)
+def test_a_copy_of_the_bundle_alone_is_measured_too(monkeypatch, run, tmp_path, more):
+    """Whatever else was copied with it: what is not there is not missed."""
     copy = tmp_path / "app"
     copy.mkdir()
-    manifest = json.loads((run / "manifest.json").read_text())
-    for name in ("manifest.json", *manifest["sha256"]):
+    names = {"manifest.json", *json.loads((run / "manifest.json").read_text())["sha256"], *more}
+    for name in names:
         shutil.copyfile(run / name, copy / name)
     timed(monkeypatch, 1e-4)
     assert bench_bundle(copy, SilentReporter())[0].met_budget is True
-    assert {path.name for path in copy.iterdir()} == {"manifest.json", *manifest["sha256"]}
+    assert {path.name for path in copy.iterdir()} == names
+    assert verify_bundle(copy) == []
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_text(path.read_text() + " "), Path.unlink])
+@pytest.mark.parametrize("name", ["result.json", "manifest.json", "MODEL_CARD.md", "table.csv"])
+def test_what_is_damaged_is_not_made_whole(monkeypatch, run, searched, name, damage):
+    write_kept(run / "table.csv", (searched / "table.csv").read_bytes())
+    damage(run / name)
+    before = files(run)
+    timed(monkeypatch, 1e-4)
+    with pytest.raises(EdgeNASError, match=name) as caught:
+        bench_bundle(run, SilentReporter())
+    assert caught.value.exit_code == 3 and files(run) == before
+
+
+def test_a_copied_result_is_not_made_whole_either(monkeypatch, run):
+    forget(run / "config.toml")
+    (run / "result.json").write_text((run / "result.json").read_text() + " ")
+    timed(monkeypatch, 1e-4)
+    with pytest.raises(DamagedRun, match=r"result\.json is damaged"):
+        bench_bundle(run, SilentReporter())
 
 
 def test_another_device_s_bundle_is_refused(searched, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 from edgenas.cli.main import main
 from edgenas.devices.this_host import cached_table_path
 from edgenas.exporters.bundle import verify_bundle
+from edgenas.system.file_index import forget, write_kept
 from edgenas.workflows.result import Result
 from tests import _busy_runtime as runtime
 from tests._searched import FEW
@@ -41,7 +42,7 @@ def test_a_search_beside_other_programs_delivers_and_is_settled_later(tmp_path, 
     assert not cached_table_path(runtime.name, 1).exists()
 
     monkeypatch.setenv(runtime.BUSY, "never")
-    (folder / "result.json").unlink()  # as if it had been killed before the end: what was measured keeps its mark
+    forget(folder / "result.json")  # as if it had been killed before the end: what was measured keeps its mark
     assert main(["search", "--output", str(folder), "--resume", "--quiet", "--json"]) == 0
     again = capsys.readouterr()
     assert json.loads(again.out)["measurement"] == "unclean"
@@ -49,7 +50,7 @@ def test_a_search_beside_other_programs_delivers_and_is_settled_later(tmp_path, 
     for budget_ms, code in ((result.budget_ms, 0), (1e-4, 1)):
         manifest = json.loads((folder / "manifest.json").read_text())
         manifest["measured_on"]["budget_ms"] = budget_ms
-        (folder / "manifest.json").write_text(json.dumps(manifest))
+        write_kept(folder / "manifest.json", json.dumps(manifest).encode())
         assert main(["bench", str(folder), "--seconds", "0.2", "--quiet"]) == code
         settled = Result.from_json((folder / "result.json").read_bytes())
         assert (settled.met_budget, settled.measurement) == (code == 0, "clean") and verify_bundle(folder) == []

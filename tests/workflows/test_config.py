@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from edgenas.errors import UnknownName, UsageError
 from edgenas.system import plugins
+from edgenas.system.file_index import write_kept
 from edgenas.system.run_folder import write_format
-from edgenas.workflows.config import Config, flag, make_config, read_toml, resolve, to_toml
+from edgenas.workflows.config import Config, flag, make_config, read_run, read_toml, resolve
 from edgenas.workflows.presets import PRESETS
+from edgenas.workflows.toml import to_toml
 from edgenas.workflows.values import number
 
 BAD_BUDGETS = [0, -1, -0.0, math.nan, math.inf, -math.inf, 1e400, 10**400, 60_001, True]
@@ -190,6 +192,12 @@ def test_what_is_given_wins_over_the_file_and_both_over_the_run_to_resume(tmp_pa
 def test_without_resume_an_earlier_run_decides_nothing(tmp_path):
     (tmp_path / "config.toml").write_text(to_toml(Config(seed=1)))
     assert resolve({"output": str(tmp_path)}).seed == Config().seed
+
+
+def test_a_run_folder_does_not_say_where_a_run_works(tmp_path):
+    write_format(tmp_path, "1")
+    write_kept(tmp_path / "config.toml", b'budget_ms = 5.0\nray = "foreign.example:10001"\nwait_minutes = 9\n')
+    assert read_run(tmp_path) == {"budget_ms": 5.0}
 
 
 def test_resuming_needs_a_run(tmp_path):

@@ -36,6 +36,17 @@ def test_what_was_decided_about_photos_is_said_with_their_cache(tmp_path):
     assert not [line for line in told.lines if "takes about" in line]
 
 
+@pytest.mark.parametrize("output", ["pets/run", "link/runs/a", None])
+def test_decoded_photos_are_never_kept_among_the_photos(tmp_path, monkeypatch, output):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    config = photos(tmp_path, output=None if output is None else str(tmp_path / output))
+    (tmp_path / "link").symlink_to("pets")
+    monkeypatch.chdir(tmp_path / "pets")
+    load_data(config, Given(), "cpu", SilentReporter())
+    assert list((tmp_path / "cache" / "edgenas").iterdir())
+    assert sorted(path.name for path in (tmp_path / "pets").iterdir()) == ["cat", "dog"]
+
+
 def test_settings_of_photos_reach_them(tmp_path):
     settings = {"fit": "pad", "flip": False, "cache": str(tmp_path / "there"), "cache_size": 18}
     data = load_data(photos(tmp_path, **settings), Given(), "cpu", SilentReporter())

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from edgenas.errors import UsageError
-from edgenas.workflows.config import make_config
-from edgenas.workflows.moved import MOVABLE, moved_settings
+from edgenas.workflows.config import MOVABLE, make_config
+from edgenas.workflows.moved import moved_settings
 from tests.pretrained._networks import lite
 
 BEFORE = make_config(
@@ -35,7 +35,21 @@ def test_weights_are_where_they_are_said_to_be_and_of_the_network():
 
 def test_what_the_run_is_about_may_be_said_again(tmp_path):
     given = {"data": str(tmp_path), "image_size": "96", "pretrained": "efficientnet-lite0", "budget_ms": "5"}
-    assert moved_settings("runs/a", BEFORE, given) == {"data_root": str(tmp_path), "budget_ms": "5"}
+    found = moved_settings("runs/a", BEFORE, given)
+    assert found == {**given, "data": "folder", "data_root": str(tmp_path), "image_size": 96}
+
+
+def test_a_file_of_ones_own_may_be_elsewhere(tmp_path):
+    before = make_config({"space": "./tiny.py", "data": "./pets.py"})
+    for name in ("tiny.py", "pets.py"):
+        (tmp_path / name).touch()
+    given = {"space": f"{tmp_path}/tiny.py", "data": f"{tmp_path}/pets.py"}
+    assert moved_settings("runs/a", before, given) == given
+
+
+def test_a_file_named_as_a_plugin_of_edgenas_is_another():
+    with pytest.raises(UsageError, match=r"--space \./mbconv.py: runs/a was begun with mbconv"):
+        moved_settings("runs/a", make_config({"space": "mbconv"}), {"space": "./mbconv.py"})
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from edgenas.devices.probes import random_model
 from edgenas.errors import MissingOps, UsageError
 from edgenas.latency.table import LatencyTable, NetRow, write_table
+from edgenas.system import plugins
 from edgenas.workflows.config import make_config
-from edgenas.workflows.predict import estimates, predict, predict_ops, table_of
+from edgenas.workflows.predict import estimates, predict, predict_files, predict_ops, table_of
 from tests.workflows._tasks import ARCHS, SPACE, table
 
 
@@ -39,6 +42,24 @@ def test_a_table_that_lacks_ops_is_not_guessed_from_unless_allowed(tmp_path):
         list(predict(config, SPACE, archs=codes, table=tmp_path / "part.csv"))
     (row,) = predict(config, SPACE, archs=codes, table=tmp_path / "part.csv", estimate_missing=True)
     assert 0 < row.estimated_share <= 1
+
+
+def test_files_are_corrected_by_networks_of_ones_own_space_once_it_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "predicted_own.py").write_text(
+        "from edgenas.testing.tiny import Tiny\n\ndef build(shape, classes):\n    return Tiny(shape, classes)\n"
+    )
+    nets = tuple(NetRow("predicted_own 3x8x8 4", f"1{i}0", 0.1 + 0.01 * i, 0.2, 9) for i in range(3))
+    write_table(tmp_path / "own.csv", replace(table(), nets=nets))
+    model = tmp_path / "model.onnx"
+    model.write_bytes(random_model(SPACE.graph(ARCHS[0]), "fp32", np.random.default_rng(0)))
+    config = make_config({"space": "deep/predicted_own.py"})
+    with pytest.warns(UserWarning, match="3 of 3 networks of the table are not used: predicted_own 3x8x8 4 100"):
+        _, (before,) = predict_files(make_config({}), [model], table=tmp_path / "own.csv")
+    plugins.name_own("spaces", config.space)
+    _, (after,) = predict_files(config, [model], table=tmp_path / "own.csv")
+    assert (before.nets, after.nets) == (0, 3)
 
 
 def test_one_table_is_named(file):

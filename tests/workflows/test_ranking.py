@@ -2,13 +2,16 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgenas.cli.main import main
 from edgenas.errors import BudgetError, UsageError
+from edgenas.system.file_index import INDEX
 from edgenas.system.progress import SilentReporter
+from edgenas.system.run_folder import RunFolder
 from edgenas.workflows.ranking import correlations, ranking, stratified
 from edgenas.workflows.trained_run import open_trained_run
 from tests._searched import hashes
@@ -48,16 +51,32 @@ def copied(searched, tmp_path):
 
 
 def test_networks_trained_before_are_not_trained_again(copied, monkeypatch):
-    before = hashes(copied)
+    before = {name: hash_ for name, hash_ in hashes(copied).items() if name != INDEX}
     first = ranking(copied, SilentReporter(), networks=3, epochs=1)
     written = hashes(copied)
-    assert written.items() >= before.items() and len(written) == len(before) + 1
+    kept = "ranking-1-epochs.json"
+    assert written.items() >= before.items() and set(written) == {*before, INDEX, kept}
     evaluate = open_trained_run(copied, SilentReporter()).evaluator()
     space = open_trained_run(copied, SilentReporter()).priced.space
     for row in first.networks:
         assert row.shared == evaluate.final(space.parse(row.arch))["accuracy"]
     monkeypatch.setattr("edgenas.evaluators.scratch.train", None)
     assert repr(ranking(copied, SilentReporter(), networks=3, epochs=1)) == repr(first)  # nan equals nan there
+    monkeypatch.undo()
+    # What is damaged or gone is begun again.
+    for damage in (lambda path: path.write_text(path.read_text().replace("1", "2")), Path.unlink):
+        damage(copied / kept)
+        assert repr(ranking(copied, SilentReporter(), networks=3, epochs=1)) == repr(first)
+        assert hashes(copied) == written
+
+
+def test_a_run_that_is_under_way_is_not_written_into(copied):
+    run = RunFolder(copied, resume=True)
+    before = hashes(copied)
+    with pytest.raises(UsageError, match="works in it"):
+        ranking(copied, SilentReporter(), networks=3)
+    assert hashes(copied) == before
+    run.unlock()
 
 
 def test_the_command_prints_each_network_and_how_they_agree(copied, capsys):

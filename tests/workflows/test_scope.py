@@ -2,8 +2,9 @@
 
 import pytest
 
-from edgenas.errors import TableError, UsageError
+from edgenas.errors import DamagedTable, UsageError
 from edgenas.spaces.build import parse_spec
+from edgenas.system import plugins
 from edgenas.workflows.config import Config, make_config
 from edgenas.workflows.scope import check_scope, scope_of
 
@@ -18,16 +19,28 @@ def test_a_space_narrowed_as_the_manifest_says():
 
 
 @pytest.mark.parametrize(
-    "manifest", [{}, {"general": False}, {"general": False, "space": 3, "only": {}}, {"general": True}]
+    "manifest",
+    [
+        *({}, {"general": False}, {"general": True}, {"general": True, "seed": -1}, {"general": True, "seed": None}),
+        *({**KIT, "space": space} for space in (3, None, "", "mbconv", "mbconv 3x32 10", "mbconv 3xAx32 10")),
+        *({**KIT, "space": "chain 3x32x32 10", "only": only} for only in (None, 3, {"l1.op": 3}, {"l1.op": [[]]})),
+    ],
 )
 def test_a_manifest_that_does_not_say(manifest):
-    with pytest.raises(TableError, match="does not say what it is of"):
+    with pytest.raises(DamagedTable, match="does not say what it is of"):
         scope_of(manifest)
+
+
+@pytest.mark.parametrize("space", [3, "mbconv", "mbconv 3xAx32 10"])
+def test_a_manifest_that_names_no_space_is_damaged_whatever_it_is_checked_against(space):
+    with pytest.raises(DamagedTable, match="does not say what it is of"):
+        check_scope(make_config({"image_size": 96}), {**KIT, "space": space})
 
 
 def test_a_network_of_ones_own_is_known_once_it_is_named():
     with pytest.raises(UsageError):
         parse_spec(KIT["space"])
+    plugins.name_own("pretrained", OWN)
     check_scope(make_config({"pretrained": OWN, "image_size": 64}), KIT)
     assert parse_spec(KIT["space"]).spec == KIT["space"]
 

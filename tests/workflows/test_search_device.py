@@ -3,6 +3,8 @@
 import html
 import itertools
 import json
+import shutil
+import socket
 import subprocess
 import sys
 import zipfile
@@ -25,7 +27,9 @@ from edgenas.workflows.confirm import confirm
 from edgenas.workflows.ingest import ingest
 from edgenas.workflows.kit import finalists_kit
 from edgenas.workflows.limits import with_devices
+from edgenas.workflows.result import Result
 from edgenas.workflows.search import search as run_workflow
+from tests._searched import search as search_toy
 from tests.workflows.test_search import TINY
 
 DEVICE, BUDGET_MS = "amd-epyc-zen4", 0.15
@@ -182,7 +186,7 @@ def test_unfinished_times_are_refused(finished, results, any_noise, tmp_path):
     head, *lines = results.read_text().splitlines()
     path = tmp_path / "begun.jsonl"
     path.write_text("\n".join([head, *(line for line in lines if json.loads(line)["slot"] < 20)]) + "\n")
-    with pytest.raises(TableError, match="not finished"):
+    with pytest.warns(UserWarning, match="20 of 24 rounds"), pytest.raises(TableError, match="not finished"):
         confirm(path, finished[0], SilentReporter())
 
 
@@ -394,3 +398,21 @@ def test_under_a_budget_for_int8_the_int8_model_is_delivered(tmp_path):
     result = search(tmp_path / "run", device=f"{DEVICE}/onnxruntime-1t-int8")
     assert (result.precision, result.file, result.met_budget) == ("int8", "model.int8.onnx", None)
     assert result.predicted_high_ms <= BUDGET_MS and result.int8_test_accuracy is not None
+
+
+def test_a_search_on_local_data_opens_no_socket(searched, tmp_path, monkeypatch):
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, lambda *args, **how: pytest.fail("a socket was opened"))
+    assert search_toy(tmp_path / "run", reuse=searched).met_budget is None
+
+
+def test_a_run_that_was_moved_is_gone_on_with_where_it_is(searched, tmp_path):
+    moved = shutil.copytree(searched, tmp_path / "moved")
+    (moved / "result.json").unlink()
+    names = [name.encode() for name in (str(searched), str(searched.parent))]
+    assert not [path.name for path in moved.rglob("*") if any(name in path.read_bytes() for name in names)]
+    before = Result.from_json((searched / "result.json").read_bytes())
+    with pytest.warns(UserWarning, match="result.json is not as it was written: it is made again"):
+        again = search_toy(moved, resume=True)
+    assert (again.arch, again.test_accuracy, again.test_reads) == (before.arch, before.test_accuracy, 1)
+    assert verify_bundle(moved) == []

@@ -3,17 +3,16 @@
 import pytest
 
 from edgenas.errors import UsageError
-from edgenas.workflows.source_run import SOURCE, begun_with, forget, kept_files, same_table, take_over
+from edgenas.system.file_index import INDEX
+from edgenas.workflows.source_run import SOURCE, begun_with, kept_files, same_table, take_over
 from edgenas.workflows.task import Device
 
 
 def test_all_of_it_or_nothing(searched, tmp_path):
     take_over(searched, tmp_path)
     kept = {path.name for path in (tmp_path / SOURCE).iterdir()}
-    assert kept == set(kept_files(searched, begun_with(searched)))
-    assert (tmp_path / f"{SOURCE}.json").exists()
-    forget(tmp_path)
-    assert not list(tmp_path.iterdir())
+    assert kept == {*kept_files(searched, begun_with(searched)), INDEX}
+    assert {path.name for path in tmp_path.iterdir()} == {SOURCE, f"{SOURCE}.json"}
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

@@ -15,6 +15,8 @@ from edgenas.cli.main import main
 from edgenas.errors import BudgetError, Interrupted, UsageError
 from edgenas.exploration.study import read_trials
 from edgenas.exporters.bundle import verify_bundle
+from edgenas.system import plugins
+from edgenas.system.file_index import INDEX
 from edgenas.system.progress import SilentReporter
 from edgenas.system.run_folder import read_artefact, write_format
 from edgenas.training.train import Scores
@@ -63,6 +65,7 @@ def test_the_weights_stay_as_they_are(searched, tmp_path, given):
     result = specialized(searched, tmp_path / "run", **given)
     assert hashes(searched) == before
     kept = hashes(tmp_path / "run" / "source")
+    del kept[INDEX]  # of fewer files
     assert kept.items() <= before.items() and "supernet.pt" in kept
     assert not (tmp_path / "run" / "supernet.pt").exists()
     assert result.source == searched.name and verify_bundle(tmp_path / "run") == []
@@ -153,6 +156,24 @@ def test_interrupted_and_resumed_it_finds_the_same(searched, larger, tmp_path, c
     }
 
 
+@pytest.mark.slow
+def test_on_weights_that_a_strategy_of_ones_own_trained(tmp_path, monkeypatch, capsys):
+    """It is named to open the weights, and is not the strategy that searches on them."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text("from edgenas.strategies.tunas import Tunas\n\n\nclass Mine(Tunas):\n    pass\n")
+    own = ["--data", "tests._few_digits", "--space", "tests._toys", "--quiet"]
+    few = ["--budget-ms", str(BUDGET_MS), "--trials", "4", "--finalists", "1", "--final-epochs", "1", "--no-int8"]
+    assert main(["search", *own, *few, "--strategy", "./mine.py", "--device", "amd-epyc-zen4", "--output", "run"]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(plugins, "_NAMED", plugins._NAMED - {("strategies", str(Path("mine.py").resolve()))})
+    again = ["specialize", "run", *own, *few, "--output", "new"]
+    assert main(again) == 2
+    assert capsys.readouterr().err.rstrip().endswith(f"edgenas {' '.join(again)} --strategy ./mine.py")
+    assert main([*again, "--strategy", "./mine.py", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["strategy"] == "predictor"
+    assert main(["specialize", *own, "--output", "new", "--resume", "--strategy", "./mine.py"]) == 0
+
+
 def test_the_summary_names_the_source(larger, capsys):
     assert main(["specialize", "--output", str(larger[0]), "--resume", "--quiet"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
@@ -214,7 +235,8 @@ def test_bad_command_lines(searched, tmp_path, words, message, capsys):
 
 
 @pytest.mark.parametrize(
-    "given, message", [({"seed": 1}, "--seed: it is that of"), ({"space": "mbconv"}, "--space: it")]
+    "given, message",
+    [({"seed": 1}, "--seed: it is that of"), ({"space": "mbconv"}, "--space mbconv: .* was begun with tests._toys")],
 )
 def test_what_the_weights_were_trained_for_cannot_differ(searched, given, message):
     with pytest.raises(UsageError, match=message):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from edgenas.errors import CheckpointError
-from edgenas.workflows.trained_networks import load_weights, trained_networks
+from edgenas.system.checkpoint import load_weights, understood
+from edgenas.workflows.trained_networks import trained_networks
 from tests._toys import Shared
 
 
@@ -20,4 +21,5 @@ def test_before_there_is_a_result_there_is_none(tmp_path):
 
 def test_weights_of_other_shapes_are_another_version_s(tmp_path):
     with pytest.raises(CheckpointError, match="weights of another version"):
-        load_weights(torch.nn.Linear(2, 2), torch.nn.Linear(3, 2).state_dict(), tmp_path / "a.pt")
+        with understood(tmp_path / "a.pt"):
+            load_weights(torch.nn.Linear(2, 2), torch.nn.Linear(3, 2).state_dict())

@@ -8,6 +8,7 @@ import torch
 from edgenas.errors import CheckpointError, UsageError
 from edgenas.exploration.study import read_trials
 from edgenas.system import checkpoint
+from edgenas.system.file_index import forget, write_kept
 from edgenas.system.progress import SilentReporter
 from edgenas.workflows.trained_run import open_trained_run
 from tests import _toys
@@ -85,7 +86,7 @@ def test_what_has_moved_since_can_be_said(searched):
     ],
 )
 def test_a_run_that_did_not_come_so_far(copied, lost, message):
-    (copied / lost).unlink()
+    forget(copied / lost)
     with pytest.raises(UsageError, match=message):
         opened(copied)
 
@@ -109,7 +110,7 @@ def test_a_supernet_that_is_half_trained(copied):
 )
 def test_runs_without_shared_weights(copied, setting, message):
     config = copied / "config.toml"
-    config.write_text(config.read_text().replace('evaluator = "supernet"', setting))
+    write_kept(config, config.read_text().replace('evaluator = "supernet"', setting).encode())
     with pytest.raises(UsageError, match=message):
         opened(copied)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgenas.data.base import Augment, Data, Pixels
+from edgenas.data.storage.copies import equal_images
 from edgenas.data.storage.files import fetch, folders
 from edgenas.data.storage.splits import check_labels, split_rows
 from edgenas.data.storage.tensor import data_from_pixels
@@ -94,6 +95,8 @@ def build_cifar(
         validation_share=validation_share,
         seed=seed,
         where=layout.name,
+        equal=equal_images(pixels),
+        is_published=True,
     )
     return data_from_pixels(layout.name, classes, pixels, labels, splits, augment=AUGMENT, device=device)
 

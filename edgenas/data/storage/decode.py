@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def decode(source: Path | bytes, side: int | None = None, white: int = WHITE) ->
         Unreadable: the file is empty, corrupt, of no format that is read, or exceeds Pillow's limit of 179 million
             pixels.
     """
-    return decode_deep(source, side, white)[0]
+    return decode_deep(source, side, white).image
 
 
 def to_rgb(image: Image.Image, white: int = WHITE) -> Image.Image:
@@ -60,8 +60,16 @@ def to_rgb(image: Image.Image, white: int = WHITE) -> Image.Image:
     return _rgb(ImageOps.exif_transpose(image), white)[0]
 
 
-def decode_deep(source: Path | bytes, side: int | None = None, white: int = WHITE) -> tuple[Image.Image, int]:
-    """Return what `decode` does, and the largest value of a grey image of 16 bits; 0 for any other image.
+class Decoded(NamedTuple):
+    """An image, the height and width of the file, and the largest value of a grey image of 16 bits; 0 of any other."""
+
+    image: Image.Image
+    original: tuple[int, int]
+    largest: int
+
+
+def decode_deep(source: Path | bytes, side: int | None = None, white: int = WHITE) -> Decoded:
+    """Return what `decode` does, and what is known of the file.
 
     Args:
         source: a file, or its bytes.
@@ -75,9 +83,11 @@ def decode_deep(source: Path | bytes, side: int | None = None, white: int = WHIT
 
     try:
         with Image.open(source if isinstance(source, Path) else io.BytesIO(source), formats=_formats()) as image:
+            original = (image.height, image.width)
             if side is not None:
                 image.draft(None, (2 * side, 2 * side))
-            return _rgb(ImageOps.exif_transpose(image), white)
+            upright, largest = _rgb(ImageOps.exif_transpose(image), white)
+            return Decoded(upright, original, largest)
     # Decoders of hostile files raise whatever they stumble over; each is a reason to leave the image out.
     except Exception as error:
         reason = str(error)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgenas.data.found import LeftOut
 from edgenas.errors import DataError, EnvironmentFault, UsageError
 
 # Largest share of unreadable images: photo collections hold a few, and more than 1 % points to a broken copy.
@@ -59,11 +60,11 @@ def fetch(dataset: str, root: Path | None) -> Path:
     return root
 
 
-def check_skipped(skipped: Sequence[str], total: int, *, strict: bool, where: str) -> tuple[str, ...]:
-    """Return the skipped images if they are few enough to go on without them.
+def check_skipped(skipped: Sequence[LeftOut], total: int, *, strict: bool, where: str) -> None:
+    """Check that skipped images are few enough to go on without them.
 
     Args:
-        skipped: each image with its reason.
+        skipped: images that cannot be read.
         total: number of all images.
         strict: whether none may be skipped.
         where: the file or the folder, for the message.
@@ -72,10 +73,9 @@ def check_skipped(skipped: Sequence[str], total: int, *, strict: bool, where: st
         DataError: more than 1 % of all images are skipped, or any if `strict`.
     """
     if skipped and (strict or len(skipped) > MAX_SKIPPED * total):
-        listed = "; ".join(skipped[:3]) + ("; ..." if len(skipped) > 3 else "")
+        listed = "; ".join(map(str, skipped[:3])) + ("; ..." if len(skipped) > 3 else "")
         limit = "strict allows none" if strict else f"at most {MAX_SKIPPED:.0%} are left out"
         raise DataError(f"{where}: {len(skipped)} of {total} images unusable, {limit}; repair or remove: {listed}")
-    return tuple(skipped)
 
 
 def _version(package: str) -> str:

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 from edgenas.data.storage.decode import WHITE, Unreadable, decode_deep, white_of
 from edgenas.data.storage.disk import MappedFile, amount, check_room, locked, make_folder, write_whole
 from edgenas.data.storage.loader import loaded
+from edgenas.data.storage.npz_file import read_npz
 from edgenas.data.storage.options import PhotoOptions, user_cache
 from edgenas.data.storage.order import Rows
 from edgenas.data.view import Pixels
@@ -27,7 +28,7 @@ from edgenas.errors import EnvironmentFault
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMAT = 2  # of the files; a cache of another one is made again
+FORMAT = 3  # of the files; a cache of another one is made again
 INDEX, PIXELS = "index.npz", "pixels.bin"
 # Random parts have 3/5 of a picture's sides at least: with this much more than the network's side, none is enlarged,
 # which would blur what the network is to learn from.
@@ -44,6 +45,8 @@ class Pictures:
         folder: that holds the cache, and what else is made of these files.
         starts: (N,) where each picture begins in the file, in bytes.
         shapes: (N, 2) height and width; zero for a file that cannot be decoded.
+        originals: (N, 2) height and width of the pictures themselves.
+        largest: (N,) largest value of each picture of 16 bits; 0 for any other.
         white: of the set's 16-bit pictures.
         unreadable: the reason by row.
     """
@@ -51,6 +54,8 @@ class Pictures:
     folder: Path
     starts: Rows = field(repr=False)
     shapes: Rows = field(repr=False)
+    originals: Rows = field(repr=False)
+    largest: Rows = field(repr=False)
     white: int
     unreadable: dict[int, str]
     pixels: MappedFile = field(repr=False)
@@ -64,6 +69,18 @@ class Pictures:
         """Return the share of its pixels, on average, that a centred square hides of a picture."""
         shapes = self.shapes[self.shapes.min(axis=1) > 0]
         return float(np.mean(1 - shapes.min(axis=1) / shapes.max(axis=1))) if len(shapes) else 0.0
+
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Return height and width of the smallest, the median and the largest picture, by area."""
+        areas = self.originals.prod(axis=1)
+        order = np.argsort(areas, kind="stable")[int((areas == 0).sum()) :]
+        picked = order[[0, len(order) // 2, -1]] if len(order) else order
+        return tuple((int(height), int(width)) for height, width in self.originals[picked])
+
+    def depth(self) -> tuple[int | None, int | None]:
+        """Return what is white in pictures of 16 bits, and how many of 256 levels the darkest has; None without any."""
+        deep = self.largest[self.largest > 0]
+        return (self.white, int(deep.min() * 255 // self.white) + 1) if len(deep) else (None, None)
 
 
 def cached_pictures(root: Path, files: Sequence[Path], image_size: int, options: PhotoOptions) -> Pictures:
@@ -104,6 +121,7 @@ class _Made(NamedTuple):
 
     pixels: Tensor
     shapes: list[tuple[int, int]]
+    originals: list[tuple[int, int]]
     largest: list[int]
     reasons: list[str]
 
@@ -114,20 +132,20 @@ class _Decoder(Dataset[Any]):
     def __init__(self, files: Sequence[Path], side: int, white: int = WHITE) -> None:
         self.files, self.side, self.white = tuple(files), side, white
 
-    def __getitem__(self, row: int) -> tuple[Pixels, int, str]:
+    def __getitem__(self, row: int) -> tuple[Pixels, tuple[int, int], int, str]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata and large images
-                image, largest = decode_deep(self.files[row], self.side, self.white)
+                image, original, largest = decode_deep(self.files[row], self.side, self.white)
         except Unreadable as error:
-            return np.zeros((0, 0, 3), np.uint8), 0, str(error)
-        return np.asarray(_reduced(image, self.side)), largest, ""
+            return np.zeros((0, 0, 3), np.uint8), (0, 0), 0, str(error)
+        return np.asarray(_reduced(image, self.side)), original, largest, ""
 
 
-def _collate(items: list[tuple[Pixels, int, str]]) -> _Made:
-    pixels = torch.from_numpy(np.concatenate([image.reshape(-1) for image, *_ in items]))
-    shapes = [(image.shape[0], image.shape[1]) for image, *_ in items]
-    return _Made(pixels, shapes, [largest for _, largest, _ in items], [reason for *_, reason in items])
+def _collate(items: list[tuple[Pixels, tuple[int, int], int, str]]) -> _Made:
+    images, originals, largest, reasons = map(list, zip(*items, strict=True))
+    pixels = torch.from_numpy(np.concatenate([image.reshape(-1) for image in images]))
+    return _Made(pixels, [image.shape[:2] for image in images], originals, largest, reasons)
 
 
 def _make(folder: Path, identity: str, files: Sequence[Path], side: int, options: PhotoOptions) -> None:
@@ -146,6 +164,7 @@ def _make(folder: Path, identity: str, files: Sequence[Path], side: int, options
         with path.open("wb") as file:
             made = list(_written(file.write, files, side, options))
             shapes = np.array([shape for chunk in made for shape in chunk.shapes], dtype=np.int64).reshape(-1, 2)
+            originals = np.array([size for chunk in made for size in chunk.originals], dtype=np.int64).reshape(-1, 2)
             largest = np.array([value for chunk in made for value in chunk.largest], dtype=np.int64)
             sizes = shapes.prod(axis=1) * 3
             starts = np.cumsum(sizes) - sizes
@@ -156,7 +175,8 @@ def _make(folder: Path, identity: str, files: Sequence[Path], side: int, options
                 file.seek(starts[row])
                 file.write(again[int(row)][0].tobytes())
         reasons = np.array([reason for chunk in made for reason in chunk.reasons], dtype=np.str_)
-        index.update(starts=starts, shapes=shapes, reasons=reasons, white=np.array(white), identity=np.array(identity))
+        index.update(starts=starts, shapes=shapes, originals=originals, largest=largest, reasons=reasons)
+        index.update(white=np.array(white), identity=np.array(identity))
 
     try:
         write_whole(folder / PIXELS, fill)
@@ -183,18 +203,16 @@ def _open(folder: Path, identity: str) -> Pictures | None:
     """Return the cache in a folder; None if it is not whole, or of other files."""
     pixels = folder / PIXELS
     try:
-        with np.load(folder / INDEX, allow_pickle=False) as file:
-            index = {name: file[name] for name in file.files}
+        index = read_npz(folder / INDEX)
         size = pixels.stat().st_size
         same = str(index["identity"]) == identity and int(index["shapes"].prod(axis=1).sum()) * 3 == size
-    # A damaged file is no cache; numpy and zipfile raise whatever they stumble over.
-    except Exception:
+    except (OSError, ValueError, KeyError, TypeError):  # a damaged file is no cache
         return None
     if not same:
         return None
     unreadable = {int(row): str(index["reasons"][row]) for row in np.flatnonzero(index["reasons"] != "")}
-    white = int(index["white"])
-    return Pictures(folder, index["starts"], index["shapes"], white, unreadable, MappedFile(pixels))
+    starts, shapes, originals, largest = (index[name] for name in ("starts", "shapes", "originals", "largest"))
+    return Pictures(folder, starts, shapes, originals, largest, int(index["white"]), unreadable, MappedFile(pixels))
 
 
 def _identity(root: Path, files: Sequence[Path], side: int) -> str:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgenas.data.base import AUGMENT_STREAM, Augment, Data, Pixels, Rows, Split, Step, preprocess
+from edgenas.data.found import Found, LeftOut
 from edgenas.data.storage.splits import Splits
 from edgenas.errors import DataError
 
@@ -91,7 +92,7 @@ def data_from_pixels(
     *,
     augment: Augment,
     device: str,
-    skipped: tuple[str, ...] = (),
+    left_out: Sequence[LeftOut] = (),
 ) -> Data:
     """Return a data set in memory; its mean and std are those of the training split.
 
@@ -103,7 +104,7 @@ def data_from_pixels(
         splits: rows of each split.
         augment: the changes that do not change a label.
         device: where the pixels are kept.
-        skipped: images left out, each with its reason.
+        left_out: images that are not among the pixels.
 
     Raises:
         DataError: all training images have one value in a channel.
@@ -119,7 +120,10 @@ def data_from_pixels(
         Split(store, rows, target[torch.from_numpy(rows)]) for rows in (splits.train, splits.validation, splits.test)
     )
     _, channels, height, width = pixels.shape
-    return Data(name, classes, (channels, height, width), mean, std, augment, train, validation, test, skipped)
+    return Data(
+        *(name, classes, (channels, height, width), mean, std, augment, train, validation, test),
+        found=Found((*left_out, *splits.copies), splits.drawn),
+    )
 
 
 def statistics(pixels: Pixels, rows: Rows) -> tuple[tuple[float, ...], tuple[float, ...]]:

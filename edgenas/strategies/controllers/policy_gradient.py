@@ -14,7 +14,8 @@ from torch import Tensor
 from edgenas.exploration.feasible import Archive, network_keys, random_feasible, repair
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import is_allowed

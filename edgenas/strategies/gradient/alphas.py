@@ -48,6 +48,17 @@ class Alphas(nn.Module):
         probabilities: Tensor = (logits * _inverse_temperature(logits.detach(), floor)).softmax(1)
         return probabilities
 
+    def step(self, optimizer: torch.optim.Optimizer, gradient: Tensor) -> None:
+        """Make a step of an optimiser of the logits; they stay as they are where the gradient is not finite.
+
+        Only the device knows of it, and it is not waited for.
+        """
+        is_finite, before = gradient.isfinite().all(), self.logits.detach().clone()
+        self.logits.grad = torch.where(is_finite, gradient, 0.0)
+        optimizer.step()
+        with torch.no_grad():
+            self.logits.copy_(torch.where(is_finite, self.logits, before))
+
     def rows(self, probabilities: Tensor) -> list[Tensor]:
         """Return probabilities (options,) of every choice of the space, for expected costs."""
         rows = []

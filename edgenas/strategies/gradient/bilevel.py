@@ -19,12 +19,12 @@ from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.exploration.feasible import Archive, feasible_samples, initial_individual, random_feasible, repair
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.gradient.alphas import entropy
 from edgenas.strategies.gradient.bilevel_training import BilevelTraining, largest_first, settings_for
-from edgenas.strategies.gradient.collapse import CollapseDetector, full_cells
+from edgenas.strategies.gradient.collapse import CollapseDetector, collapsed, full_cells
 from edgenas.strategies.gradient.notes import notes
 from edgenas.strategies.gradient.relaxations import Relaxation
 from edgenas.system.checkpoint import State
@@ -131,7 +131,7 @@ class Bilevel(Strategy):
         self.entropies.append(entropy(t.probabilities()))
         self.evaluator.weights_version += 1
 
-    def tell(self, trials: Sequence[Trial]) -> None:
+    def tell(self, trials: Sequence[object]) -> None:
         """Learn nothing: what is learned is learned from images."""
 
     def narrow(self, space: SearchSpace) -> None:
@@ -145,7 +145,9 @@ class Bilevel(Strategy):
         """Return what the final alphas say, then the best trials."""
         best = self._best()
         archs = [*best, *(trial.arch for trial in study.best(k))]
-        self.notes = [*self._notes(best or archs[:1]), *(self.collapse.notes if self.collapse else [])]
+        own = best or archs[:1]
+        self.notes = [*self._notes(own), *(self.collapse.notes if self.collapse else [])]
+        self.notes += [line for arch in own for line in collapsed(self.problem.space, arch)]
         return Archive(self.problem.space).add(archs, k)
 
     def _notes(self, own: Sequence[Arch]) -> list[str]:

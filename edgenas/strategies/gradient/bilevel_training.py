@@ -20,7 +20,7 @@ from edgenas.strategies.gradient.augmented_lagrangian import AugmentedLagrangian
 from edgenas.strategies.gradient.relaxations import Relaxation
 from edgenas.strategies.one_shot.parts import reopen, train_part
 from edgenas.system import distributed
-from edgenas.system.checkpoint import State
+from edgenas.system.checkpoint import State, load_weights
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch_norm import Found, split_batch
 from edgenas.training.memory import fit
@@ -222,10 +222,9 @@ class BilevelTraining:
         gradient = self.alpha_gradient(batch) if self.learns else torch.zeros_like(logits)
         if pull.requires_grad:  # the same in all processes, as alphas are
             gradient = gradient + torch.autograd.grad(pull, [logits])[0]
-        logits.grad = gradient
         # Decay alone would make alphas equal once they cease to learn.
         self.alpha_optimizer.param_groups[0]["weight_decay"] = self.settings.alpha_decay if self.learns else 0.0
-        self.alpha_optimizer.step()
+        self.alphas.step(self.alpha_optimizer, gradient)
         distributed.copy_([logits])  # a rounding apart, processes would draw other branches
 
     def _step_weights(self, batch: Batch) -> Tensor:
@@ -277,14 +276,13 @@ class BilevelTraining:
 
     def load(self, state: State) -> None:
         """Load what `state` returned."""
-        self.supernet.load_state_dict(state["supernet"])
+        load_weights(self.supernet, state["supernet"])
         self.alphas.load_state_dict(state["alphas"])
         self.alphas.refresh()
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.alpha_optimizer.load_state_dict(copy.deepcopy(state["alpha_optimizer"]))
         self.lagrangian.load(state["steering"])
-        self.rng.bit_generator.state = state["rng"]
-        self.learns, self.step = state["learns"], state["step"]
+        self.rng.bit_generator.state, self.learns, self.step = state["rng"], state["learns"], state["step"]
 
 
 def _fix_scales(supernet: Supernet) -> None:

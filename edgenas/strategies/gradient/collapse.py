@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from edgenas.graph.graph import Arch
+from edgenas.graph.graph import Arch, Choice, Option
 from edgenas.spaces.base import SearchSpace
 from edgenas.strategies.gradient.bilevel_training import BilevelTraining
 from edgenas.system.checkpoint import State
@@ -22,20 +22,38 @@ STEP = 1e-2  # of the finite difference, relative to a direction of length 1
 
 def skips_by_cell(space: SearchSpace, arch: Arch) -> dict[str, list[str]]:
     """Return the choices that take a skip connection and decide something, by cell: names up to the first dot."""
-    if not space.skip_options:
-        return {}
-    active = space.active_choices(space.rows([arch]))[0]
     found: dict[str, list[str]] = {}
-    for choice, option, is_active in zip(space.choices, arch, active, strict=True):
-        if is_active and choice.options[option] in space.skip_options:
+    for choice, option in _taken(space, arch):
+        if option in space.skip_options:
             cell, dot, _ = choice.name.partition(".")
             found.setdefault(cell if dot else "", []).append(choice.name)
     return found
 
 
-def full_cells(space: SearchSpace, arch: Arch) -> list[list[str]]:
-    """Return the skip connections of every cell that has too many of them."""
-    return [names for names in skips_by_cell(space, arch).values() if len(names) > MOST_SKIPS]
+def full_cells(space: SearchSpace, arch: Arch) -> dict[str, list[str]]:
+    """Return the skip connections of every cell that has too many of them, as `skips_by_cell` does."""
+    return {cell: names for cell, names in skips_by_cell(space, arch).items() if len(names) > MOST_SKIPS}
+
+
+def collapsed(space: SearchSpace, arch: Arch) -> list[str]:
+    """Return what to warn of: cells that are mostly skip connections, and a network with one op everywhere."""
+    lines = [
+        f"collapse: cell {cell or '(all)'} has {len(names)} skip connections, which train fast and tell little; "
+        "--options guards=on withdraws them"
+        for cell, names in full_cells(space, arch).items()
+    ]
+    taken = [(choice.options, option) for choice, option in _taken(space, arch) if len(choice.options) > 1]
+    if len(taken) > MOST_SKIPS and all(one == taken[0] for one in taken):
+        lines.append(f"collapse: all {len(taken)} choices take {taken[0][1]}")
+    return lines
+
+
+def _taken(space: SearchSpace, arch: Arch) -> Iterator[tuple[Choice, Option]]:
+    """The choices that decide something, each with the option that is taken."""
+    active = space.active_choices(space.rows([arch]))[0]
+    for choice, option, is_active in zip(space.choices, arch, active, strict=True):
+        if is_active:
+            yield choice, choice.options[option]
 
 
 class Eigenvalue:
@@ -114,7 +132,7 @@ class CollapseDetector:
     def _withdraw(self) -> None:
         """Take the least likely skip connections of a full cell from what is offered, until it is full no more."""
         alphas = self.training.alphas
-        while any(alphas.withdraw(names) for names in full_cells(alphas.space, alphas.decode())):
+        while any(alphas.withdraw(names) for names in full_cells(alphas.space, alphas.decode()).values()):
             self.withdrawn += 1
 
     def _is_due(self) -> bool:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from edgenas.errors import Interrupted
 from edgenas.system import distributed
-from edgenas.system.checkpoint import State, check_identity, load, save
+from edgenas.system.checkpoint import State, check_identity, load, save, understood
 from edgenas.training.context import TrainingContext
 from edgenas.training.train import READ_EVERY, SAVE_EVERY_S, Stepper
 
@@ -41,8 +41,9 @@ def reopen(training: Training, context: TrainingContext) -> int:
             return begun
         check_identity(context.checkpoint, payload, context.identity)
         # A checkpoint of another part does not go on from the state that the strategy was restored to.
-        if payload["begun"] == begun:
-            training.load(payload)
+        with understood(context.checkpoint):
+            if payload["begun"] == begun:
+                training.load(payload)
     return begun
 
 

@@ -20,7 +20,7 @@ from edgenas.graph.graph import Arch
 from edgenas.nn.supernet import Supernet
 from edgenas.strategies.one_shot.parts import reopen, train_part
 from edgenas.system import distributed
-from edgenas.system.checkpoint import State
+from edgenas.system.checkpoint import State, load_weights
 from edgenas.training.context import TrainingContext
 from edgenas.training.ghost_batch_norm import split_batch
 from edgenas.training.memory import fit
@@ -119,7 +119,7 @@ class PathTraining:
 
     def load(self, state: State) -> None:
         """Load what `state` returned."""
-        self.supernet.load_state_dict(state["supernet"])
+        load_weights(self.supernet, state["supernet"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.step = state["step"]
 

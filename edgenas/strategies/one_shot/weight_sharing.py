@@ -17,7 +17,8 @@ from edgenas.data.base import Data
 from edgenas.evaluators.shared_weights.subnets import SupernetEvaluator
 from edgenas.exploration.feasible import random_feasible
 from edgenas.exploration.strategy import Context, Priced, Strategy
-from edgenas.exploration.study import Study, Trial
+from edgenas.exploration.study import Study
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import free_choices

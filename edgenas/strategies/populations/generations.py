@@ -15,7 +15,7 @@ from numpy.random import Generator
 from edgenas.exploration.feasible import Archive, new_samples, repair, size_and_violation, uniform
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Strategy
-from edgenas.exploration.study import Trial
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import is_allowed

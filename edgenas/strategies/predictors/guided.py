@@ -11,7 +11,7 @@ from numpy.random import Generator
 from edgenas.exploration.feasible import Archive, feasible_samples, initial_individual, repaired_samples
 from edgenas.exploration.problem import Problem
 from edgenas.exploration.strategy import Context, Priced, Strategy
-from edgenas.exploration.study import Trial
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import crossover, mutate, neighbours, within

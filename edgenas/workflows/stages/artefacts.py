@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from edgenas.errors import DamagedRun
 from edgenas.exporters.by_class import ByClass
 from edgenas.exporters.metadata import Precision
 from edgenas.runtimes.decide import keeps, may_keep
@@ -62,6 +63,7 @@ class AttainableMinimum:
 
 
 IMPORTANCE = "importance"  # name of the artefact
+CONFIRMED = "confirmed"  # likewise: what a kit measured of the finalists on a device that is not this machine
 
 
 @dataclass(frozen=True)
@@ -253,6 +255,16 @@ class TestReport:
     images: int
     test_reads: int
     finalists: Mapping[str, TestedFinalist]
+
+    def of(self, number: int) -> TestedFinalist:
+        """Return what it said of a finalist.
+
+        Raises:
+            DamagedRun: it was not asked.
+        """
+        if str(number) not in self.finalists:
+            raise DamagedRun(f"test.json lacks finalist {number}; put back a copy of it, or use a new --output")
+        return self.finalists[str(number)]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import numpy as np
 
 from edgenas.data.base import Data
 from edgenas.data.view import View
-from edgenas.exporters.bundle import write_bundle
+from edgenas.errors import ExportError
+from edgenas.exporters.bundle import verify_bundle, write_bundle
 from edgenas.exporters.golden_pictures import drawn, reduced
 from edgenas.exporters.input_steps import InputSteps
 from edgenas.exporters.metadata import Measured, ModelMetadata
@@ -23,10 +24,14 @@ OWN_PICTURES = 4  # of the validation split, as files in the bundle: a bundle is
 
 
 def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
-    """Write the bundle into the run folder."""
+    """Write the bundle into the run folder, and check it as whoever receives it will.
+
+    Raises:
+        ExportError: a file is not what was written, or a model gives other outputs than its golden ones.
+    """
     priced, finalist, number = chosen.priced, chosen.finalist, chosen.number
     data, space, device = priced.data, priced.space, priced.task.device
-    network, accuracies = finalist.network, tested.finalists[str(number)]
+    network, accuracies = finalist.network, tested.of(number)
     model, int8 = finalist_files(ctx.folder.path, number)
     golden = inputs(data.validation, GOLDEN_IMAGES, network)
     steps = input_steps(data, network.graph.input.shape)
@@ -64,6 +69,8 @@ def bundle(chosen: Chosen, tested: TestReport, ctx: Context) -> None:
         golden_outputs=logits(network, golden),
         pictures=golden_files(data, steps),
     )
+    if problems := verify_bundle(ctx.folder.path):
+        raise ExportError(f"{ctx.folder.path}: the bundle is not to be delivered: {problems[0]}; go on with --resume")
 
 
 def input_steps(data: Data, shape: Shape) -> InputSteps:

@@ -61,10 +61,12 @@ def choose(
         priced = refitted(priced, selection.misses_ms)
         return choose_unmeasured(priced, trained, selection, ctx), trained
     missed: dict[int, Verdict] = {}
+    predicted_ms: dict[str, float] = {}  # by code, before anything was measured
     doubtful: list[Chosen] = []  # those that missed by disturbed samples
     for attempt in range(ATTEMPTS):
         excluded = frozenset(trained[number].arch for number in missed)
         selection = _train_selected(priced, evaluator, strategy, study, ctx, attempt, excluded, trained)
+        predicted_ms = {row.arch: row.predicted_ms for row in selection.candidates} | predicted_ms
         # As in `select`, whose work is read from its artefact in a resumed run.
         priced = refitted(priced, selection.misses_ms)
         first = len(trained) - len(selection.finalists)
@@ -97,7 +99,7 @@ def choose(
     if doubtful:
         least = min(doubtful, key=lambda chosen: _budget_ms(chosen.verdict, priced))
         return replace(least, verdict=replace(least.verdict, met=None)), trained
-    raise none_met(priced, list(missed.values()))
+    raise none_met(priced, list(missed.values()), [predicted_ms[trained[number].code] for number in missed])
 
 
 def _turns(ranked: Sequence[int], missed: Mapping[int, Verdict]) -> Iterator[tuple[int, str]]:

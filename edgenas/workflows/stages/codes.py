@@ -13,7 +13,7 @@ from pathlib import Path
 from edgenas.errors import EnvironmentFault
 from edgenas.evaluators.scratch import ScratchEvaluator
 from edgenas.graph.graph import Arch
-from edgenas.system.run_folder import read_artefact
+from edgenas.system.run_folder import is_kept, read_artefact
 from edgenas.workflows.pretrained import smaller_space
 from edgenas.workflows.stages.artefacts import Selection
 from edgenas.workflows.stages.finalists import epochs_in_all, final_settings
@@ -30,7 +30,7 @@ def selection_file(attempt: int) -> str:
 def trained_codes(run_folder: Path) -> list[str]:
     """Return the codes of the trained architectures, by the number in their files' names."""
     names = map(selection_file, count())
-    there = takewhile(lambda name: (run_folder / f"{name}.json").exists(), names)
+    there = takewhile(lambda name: is_kept(run_folder, name), names)
     return [code for name in there for code in read_artefact(run_folder, name, Selection).finalists]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from edgenas.exploration.objective import in_words, standard_errors_below
 from edgenas.exporters.by_class import ByClass
 from edgenas.system import text
 from edgenas.system.metric import Metric
-from edgenas.system.run_folder import read_artefact
+from edgenas.system.run_folder import is_kept, read_artefact
 from edgenas.training.train import evaluate
 from edgenas.workflows.context import Context
 from edgenas.workflows.stages.artefacts import (
+    CONFIRMED,
     Confirmed,
     Exported,
     Figure,
@@ -39,8 +41,6 @@ from edgenas.workflows.stages.finalists import Finalist
 from edgenas.workflows.stages.folds import by_folds, need_folds
 from edgenas.workflows.stages.verdict import PRECISIONS, measure, verdict
 from edgenas.workflows.task import Priced
-
-CONFIRMED = "confirmed"  # artefact: what a kit measured of the finalists on a device that is not this machine
 
 
 @dataclass(frozen=True)
@@ -125,28 +125,35 @@ def exported(priced: Priced, finalist: Finalist, number: int, ctx: Context) -> E
     """Return what exporting finalist `number` gave, exported now if it was not before."""
     with ctx.stage("export", f"export finalist {number + 1}"):
         make = partial(export_finalist, priced.task, finalist, number, ctx.folder.path)
-        return ctx.folder.artefact(f"exported-{number}", Exported, make)
+
+        def files(made: Exported) -> list[Path]:
+            return [
+                finalist_path(ctx.folder.path, number, precision) for precision in PRECISIONS if precision in made.files
+            ]
+
+        return ctx.folder.artefact(f"exported-{number}", Exported, make, again=True, files=files)
 
 
 def measured(priced: Priced, number: int, ctx: Context, turn: str = "") -> Measurement:
     """Return the latencies of the files of finalist `number`, measured now if they were not before, in this turn."""
     name = f"measured-{number}-{turn}" if turn else f"measured-{number}"
     with ctx.stage("measure", f"measure finalist {number + 1} in a fresh process"):
-        return ctx.folder.artefact(name, Measurement, partial(measure, priced, number, ctx))
+        return ctx.folder.artefact(name, Measurement, partial(measure, priced, number, ctx), again=True)
 
 
-def none_met(priced: Priced, missed: Sequence[Verdict]) -> BudgetError:
-    """Return the error that says by how much all finalists missed."""
+def none_met(priced: Priced, missed: Sequence[Verdict], predicted_ms: Sequence[float]) -> BudgetError:
+    """Return the error that says by how much all finalists missed, and what was predicted of the closest."""
     if error := _all_too_large(priced, missed):
         return error
     precision = priced.task.device.precision
-    figures = [v.figures[precision] for v in missed if precision in v.figures]
+    figures = [(v.figures[precision], ms) for v, ms in zip(missed, predicted_ms, strict=True) if precision in v.figures]
     if not figures:
         return BudgetError(f"no finalist runs in {precision}: {missed[-1].reason}; search with a table of fp32")
-    closest = min(figures, key=lambda figure: figure.ms or np.inf)
+    closest, expected_ms = min(figures, key=lambda pair: pair[0].ms or np.inf)
     return BudgetError(
-        f"none of {len(missed)} finalists met {in_words(priced.task.limits[:1])}: the closest was measured "
-        f"{closest.ms:.3f} ms (repeat error {closest.repeat_error:.1%}); raise the budget"
+        f"none of {len(missed)} finalists met {in_words(priced.task.limits[:1])}: the closest was predicted "
+        f"{expected_ms:.3f} ms, measured {closest.ms:.3f} ms "
+        f"(repeat error {closest.repeat_error:.1%}); raise the budget"
     )
 
 
@@ -169,7 +176,7 @@ def choose_unmeasured(priced: Priced, finalists: Sequence[Finalist], selection: 
     path = ctx.folder.path
     # `edgenas ingest --bundle` writes it, and ends the run again by it.
     known: Mapping[str, Mapping[str, Figure]] = {}
-    if (path / f"{CONFIRMED}.json").exists():
+    if is_kept(path, CONFIRMED):
         known = read_artefact(path, CONFIRMED, Confirmed).finalists
     verdicts = [verdict(priced.task, files, known.get(str(number), {})) for number, files in enumerate(made)]
     usable = [number for number, files in enumerate(made) if precision in files.files]

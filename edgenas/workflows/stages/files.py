@@ -18,7 +18,7 @@ from edgenas.exporters.quantize import collapse, quantize
 from edgenas.exporters.session import outputs
 from edgenas.nn.network import Network
 from edgenas.runtimes.host import needs_reduce_range
-from edgenas.system.run_folder import write_atomically
+from edgenas.system.file_index import State, read_kept, state_of, write_atomically, write_kept
 from edgenas.workflows.stages.artefacts import Exported, ExportedFile
 from edgenas.workflows.stages.finalists import Finalist
 from edgenas.workflows.task import Task
@@ -65,10 +65,10 @@ def export_finalist(task: Task, finalist: Finalist, number: int, folder: Path) -
     path = finalist_path(folder, number, "fp32")
     model = onnx_file(task.data, finalist.network, path.with_name(f"{path.name}.rejected"))
     int8, reason = _quantised(task, finalist, model)
-    write_atomically(path, model)
+    write_kept(path, model)
     files = {"fp32": ExportedFile(finalist.scores.accuracy, len(model))}
     if int8 is not None:
-        write_atomically(finalist_path(folder, number, "int8"), int8)
+        write_kept(finalist_path(folder, number, "int8"), int8)
         data = task.data
         accuracy = file_by_class(int8, data.validation, finalist.network, len(data.classes)).accuracy
         files["int8"] = ExportedFile(accuracy, len(int8))
@@ -83,8 +83,8 @@ def finalist_path(folder: Path, number: int, precision: Precision) -> Path:
 def finalist_files(folder: Path, number: int) -> tuple[bytes, bytes | None]:
     """Return the exported finalist, and its int8 model if there is one."""
     int8 = finalist_path(folder, number, "int8")
-    model = finalist_path(folder, number, "fp32").read_bytes()
-    return model, int8.read_bytes() if int8.exists() else None
+    model = read_kept(finalist_path(folder, number, "fp32"))
+    return model, None if state_of(int8) is State.NEW else read_kept(int8)
 
 
 def file_by_class(model: bytes, split: Split, network: Network, classes: int) -> ByClass:

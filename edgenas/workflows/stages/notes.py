@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgenas.exploration.workers import capped
 from edgenas.graph.graph import Arch
 from edgenas.latency.predictor import EstimatedMs
 from edgenas.system import text
@@ -51,6 +52,8 @@ def notes_of(chosen: Chosen, bounds: Bounds, front: Sequence[Mapping[str, Any]])
         )
     if task.inherited:
         lines.append(task.inherited.note)
+    if (used := capped(task.config.workers, task.config.ray)) < task.config.workers:
+        lines.append(f"--workers {task.config.workers}: {used} were used, as there are no more cores here")
     if verdict.reason:
         lines.append(f"{verdict.default} is the default model: {verdict.reason}")
     return [*lines, *chosen.selection.notes]

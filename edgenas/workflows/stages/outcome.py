@@ -22,6 +22,8 @@ from edgenas.workflows.stages.front import front_with, volume
 from edgenas.workflows.stages.notes import notes_of
 from edgenas.workflows.task import Priced
 
+Row = dict[str, Any]  # of the front: metrics by name, and the code
+
 
 def finish(chosen: Chosen, trained: Sequence[Finalist], study: Study, ctx: Context) -> Result:
     """Open the test split, write the bundle and the result, and return this.
@@ -37,37 +39,60 @@ def finish(chosen: Chosen, trained: Sequence[Finalist], study: Study, ctx: Conte
         # The test split is opened once. What another device measures may choose another finalist later, so that all of
         # them are tested now.
         opened = {chosen.number: chosen.finalist} if priced.task.device.is_here else dict(enumerate(trained))
-        tested = folder.artefact("test", TestReport, partial(test, priced, opened, ctx))
+        tested = folder.artefact("test", TestReport, partial(test, priced, opened, ctx), again=True)
         distributed.first(partial(bundle, chosen, tested, ctx))
         bounds = read_artefact(folder.path, "bounds", Bounds)
-        found = folder.artefact("result", Result, partial(result, chosen, trained, study, bounds, tested, ctx))
+        front, delivered = front_of(chosen, study)
+        folder.artefact("report", Report, partial(report, chosen, bounds, tested, front), again=True)
+        found = folder.artefact(
+            "result",
+            Result,
+            partial(result, chosen, trained, study, bounds, tested, front, delivered, ctx),
+            again=True,
+        )
     return found.at(folder.path)
 
 
-def result(
-    chosen: Chosen, trained: Sequence[Finalist], study: Study, bounds: Bounds, tested: TestReport, ctx: Context
-) -> Result:
-    """Return the result; notes and image counts go to `report.json`.
+def front_of(chosen: Chosen, study: Study) -> tuple[list[Row], Row | None]:
+    """Return the front that is shown, and the row of the delivered network, if its score compares.
 
-    A finalist that was no trial but grown from one joins the front that is shown, if none of it is better in all.
+    A finalist that was no trial but grown from one joins the front, if none of it is better in all.
     """
     priced, finalist = chosen.priced, chosen.finalist
-    config, task, space, arch = priced.config, priced.task, priced.space, finalist.arch
-    latency, low, high, macs, params, peak = priced.costs
-    metrics = priced.problem.preview([arch])[0]
-    verdict, accuracies = chosen.verdict, tested.finalists[str(chosen.number)]
-    figure, int8 = verdict.figures[task.device.precision], verdict.figures.get("int8")
-    file, classes = MODELS[verdict.default], accuracies.by_class[verdict.default]
     points = [_point(chosen.searched, trial.arch, trial.metrics) for trial in study.front()]
     delivered = next((point for point in points if point["arch"] == finalist.code), None)
     if delivered is None and chosen.searched is priced:  # another network has no score that compares
         # By the evaluator, as the trials, and not by its own training: points of the front must compare.
         row = next(row for row in chosen.selection.candidates if row.arch == finalist.code)
-        delivered = _point(priced, arch, metrics | row.scores)
-    front = front_with(points, delivered, study.objective)
-    notes = [*classes.warnings(task.data.classes), *notes_of(chosen, bounds, front)]
-    images = {"validation": finalist.scores.images, "test": tested.images}
-    ctx.folder.artefact("report", Report, lambda: Report(tuple(notes), images))
+        delivered = _point(priced, finalist.arch, priced.problem.preview([finalist.arch])[0] | row.scores)
+    return front_with(points, delivered, study.objective), delivered
+
+
+def report(chosen: Chosen, bounds: Bounds, tested: TestReport, front: Sequence[Row]) -> Report:
+    """Return what is to be noted beside the result, and how many images it stands on."""
+    classes = tested.of(chosen.number).by_class[chosen.verdict.default]
+    notes = [*classes.warnings(chosen.priced.task.data.classes), *notes_of(chosen, bounds, front)]
+    return Report(tuple(notes), {"validation": chosen.finalist.scores.images, "test": tested.images})
+
+
+def result(
+    chosen: Chosen,
+    trained: Sequence[Finalist],
+    study: Study,
+    bounds: Bounds,
+    tested: TestReport,
+    front: list[Row],
+    delivered: Row | None,
+    ctx: Context,
+) -> Result:
+    """Return the result."""
+    priced, finalist = chosen.priced, chosen.finalist
+    config, task, space, arch = priced.config, priced.task, priced.space, finalist.arch
+    latency, low, high, macs, params, peak = priced.costs
+    metrics = priced.problem.preview([arch])[0]
+    verdict, accuracies = chosen.verdict, tested.of(chosen.number)
+    figure, int8 = verdict.figures[task.device.precision], verdict.figures.get("int8")
+    file, classes = MODELS[verdict.default], accuracies.by_class[verdict.default]
     return Result(
         met_budget=verdict.met,
         budget_ms=task.budget_ms,
@@ -119,7 +144,7 @@ def result(
     )
 
 
-def _point(priced: Priced, arch: Arch, metrics: Mapping[str, float]) -> dict[str, Any]:
+def _point(priced: Priced, arch: Arch, metrics: Mapping[str, float]) -> Row:
     """A row of the front, with every metric that is limited."""
     objective = priced.problem.objective
     names = dict.fromkeys(("accuracy", objective.quality, "macs", "params", *objective.budgets))

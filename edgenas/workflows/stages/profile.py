@@ -13,11 +13,12 @@ from edgenas.errors import EnvironmentFault
 from edgenas.graph.graph import Arch, Node
 from edgenas.latency.missing_ops import op_kind
 from edgenas.latency.registry import device_table
-from edgenas.latency.table import LatencyTable, read_table, write_table
+from edgenas.latency.table import LatencyTable, write_table
 from edgenas.spaces.base import SearchSpace
 from edgenas.spaces.sampling import distinct_nodes, sample
-from edgenas.system import distributed
+from edgenas.system.file_index import State, state_of
 from edgenas.workflows.context import Context
+from edgenas.workflows.kept_table import keep_table, read_kept_table
 from edgenas.workflows.task import Device, Task, costs_by
 
 # Enough ops to compare shape choices, before the space is narrowed.
@@ -42,7 +43,8 @@ def known_table(task: Task, ctx: Context) -> LatencyTable | None:
         if doubt := table.header.get("doubt"):
             ctx.reporter.log(f"the table {name} is doubtful: {doubt}")
         return table
-    return read_for(device, ctx, "table") if (ctx.folder.path / "table.csv").exists() else None
+    # One that is there without a hash was cut off by a crash, and one that is gone is not measured again unsaid.
+    return None if state_of(ctx.folder.path / "table.csv") is State.NEW else read_for(device, ctx, "table")
 
 
 def profile_spread(task: Task, ctx: Context) -> LatencyTable:
@@ -108,9 +110,7 @@ def load_or(device: Device, ctx: Context, name: str, make: Callable[[], LatencyT
     Raises:
         TableError: as `read_for`.
     """
-    # Copied into the run: a resumed one sees the same latencies, whatever the cache has become.
-    path = ctx.folder.path / f"{name}.csv"
-    distributed.first(lambda: None if path.exists() else write_table(path, make()))
+    keep_table(ctx.folder.path / f"{name}.csv", make)
     return read_for(device, ctx, name)
 
 
@@ -120,7 +120,7 @@ def read_for(device: Device, ctx: Context, name: str) -> LatencyTable:
     Raises:
         TableError: it is of another device, runtime or precision than the run.
     """
-    table = read_table(ctx.folder.path / f"{name}.csv")
+    table = read_kept_table(ctx.folder.path / f"{name}.csv")
     table.check_matches(device=device.name, runtime=device.runtime, precision=device.precision)
     if device.table is not None:  # here, more threads than cores are capped
         table.check_matches(threads=device.threads)

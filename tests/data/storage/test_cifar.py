@@ -107,6 +107,14 @@ def test_broken_batches(tmp_path, changes, reason):
         build(cifar10, tmp_path)
 
 
+def test_names_that_no_file_can_hold_are_refused(tmp_path):
+    names = [f"thing {i}" for i in range(9)] + ["caf\udce9"]
+    content = pickle.dumps({"label_names": names}, protocol=4)
+    (write_cifar10(tmp_path) / "cifar-10-batches-py" / "batches.meta").write_bytes(content)
+    with pytest.raises(DataError, match=r"class 'caf\\udce9' is not in UTF-8"):
+        build(cifar10, tmp_path)
+
+
 def test_class_names_are_needed(tmp_path):
     (write_cifar10(tmp_path) / "cifar-10-batches-py" / "batches.meta").write_bytes(pickle.dumps({}))
     with pytest.raises(DataError, match="no list 'label_names'"):

@@ -139,9 +139,10 @@ def test_white_holds_the_largest_value_and_is_all_ones(top):
 
 @pytest.mark.parametrize("white, value", [(65535, 16), (4095, 255), (255, 255)])
 def test_what_is_white_becomes_255(white, value):
-    image, largest = decode_deep(deep_grey(4095), white=white)
+    image, size, largest = decode_deep(deep_grey(4095), white=white)
     assert np.asarray(image).max() == value and largest == 4095
-    assert decode_deep(saved(Image.fromarray(GREY)))[1] == 0
+    assert size == (image.height, image.width)
+    assert decode_deep(saved(Image.fromarray(GREY))).largest == 0
 
 
 # 16 x 16 pixels of one red, by pillow-heif.

@@ -22,6 +22,7 @@ NAMES = ("ant", "bee", "cow")
         ([0, 1], NAMES, "class 'cow' has no images"),
         ([0, 2], None, "class 1 has no images"),
         ([0, 2**40], None, "class 1 has no images"),
+        ([0, 1], ("ant", "caf\udce9"), r"the name of class 'caf\\udce9' is not in UTF-8; rename it"),
         ([[0, 1], [1, 0]], None, r"shape \(2, 2\)"),
         ([], None, r"shape \(0,\)"),
     ],

@@ -8,7 +8,7 @@ import torch
 
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.study import Trial
+from edgenas.exploration.trial import Trial
 from edgenas.strategies.controllers.policy_gradient import PolicyGradient
 from tests.strategies._synthetic import COSTS, GATE, Toy, leads_over_random, rewarded, synthetic
 

@@ -109,3 +109,15 @@ def test_steps_on_every_space(name):
     before = t.alphas.logits.detach().clone()
     t.advance(2, TrainingContext())
     assert not torch.equal(before, t.alphas.logits) and torch.isfinite(t.alphas.logits).all()
+
+
+@every_relaxation
+def test_a_bad_batch_leaves_alphas_as_they_are(relaxation):
+    made = training(relaxation, warm_up=0.0)
+    x, y = next(made.batches(1))
+    made._step_alphas((x, y))
+    before = made.alphas.logits.detach().clone()
+    made._step_alphas((x * float("nan"), y))
+    assert torch.equal(made.alphas.logits, before)
+    made._step_alphas((x, y))
+    assert made.alphas.logits.isfinite().all() and not torch.equal(made.alphas.logits, before)

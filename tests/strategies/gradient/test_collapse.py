@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from edgenas.strategies.gradient.collapse import MOST_SKIPS, CollapseDetector, Eigenvalue, full_cells, skips_by_cell
+from edgenas.spaces.build import build_space
+from edgenas.strategies.gradient.collapse import (
+    MOST_SKIPS,
+    CollapseDetector,
+    Eigenvalue,
+    collapsed,
+    full_cells,
+    skips_by_cell,
+)
 from tests.strategies._synthetic import built, synthetic
 from tests.strategies.gradient._training import skipping, training
 
@@ -52,3 +60,22 @@ def test_the_largest_eigenvalue_is_found_and_its_rise_is_noticed(growth, noticed
         for check in range(12)
     ]
     assert eigenvalue.values[-1] == pytest.approx(5 * growth**11, rel=1e-3) and any(rises) == noticed
+
+
+def test_a_collapsed_network_is_told_of():
+    space = skipping()
+
+    def arch(kernel):
+        own = {"width": 0, "depth": 2} | {f"e{i}": 1 for i in range(6)}
+        return tuple(own.get(choice.name, kernel) for choice in space.choices)
+
+    (line,) = collapsed(space, arch(kernel=0))
+    assert line.startswith("collapse: cell (all) has 6 skip connections") and "guards=on" in line
+    assert collapsed(space, arch(kernel=1)) == []
+
+
+def test_one_op_everywhere_is_told_of():
+    space = build_space("nasbench201", (3, 32, 32), 10)
+    mixed = tuple(i % 4 + 1 for i, _ in enumerate(space.choices))
+    assert collapsed(space, (3,) * 6) == ["collapse: all 6 choices take nor_conv_3x3"]
+    assert collapsed(space, mixed) == []

@@ -7,7 +7,7 @@ import pytest
 
 from edgenas.exploration.objective import Objective
 from edgenas.exploration.problem import Problem
-from edgenas.exploration.study import Trial
+from edgenas.exploration.trial import Trial
 from edgenas.graph.graph import Arch
 from edgenas.strategies.predictors.guided import FOLDS, LEAST_COMPARED, GuidedSearch
 from edgenas.strategies.predictors.interface import rank_correlation

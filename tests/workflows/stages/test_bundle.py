@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +14,12 @@ from edgenas.data import folder
 from edgenas.data.base import preprocess
 from edgenas.data.from_arrays import from_arrays
 from edgenas.data.view import FITS, View
+from edgenas.errors import ExportError
+from edgenas.exporters.bundle import verify_bundle, write_bundle
 from edgenas.nn.network import Network
+from edgenas.workflows.stages import bundle as module
 from edgenas.workflows.stages.bundle import OWN_PICTURES, golden_files, input_steps, levels
+from tests._searched import search
 from tests.workflows._tasks import ARCHS, SPACE, images
 
 
@@ -72,6 +77,21 @@ def test_few_of_the_users_pictures_lie_in_the_bundle(photos):
     assert len(files) == 3 + OWN_PICTURES
     originals = [picture.file for picture in photos.validation.pictures(np.arange(len(photos.validation)))]
     assert not set(files) & set(originals)
+
+
+def test_a_bundle_is_checked_before_it_is_delivered(searched, tmp_path, monkeypatch):
+    run = shutil.copytree(searched, tmp_path / "run")
+
+    def write(folder, **content):
+        write_bundle(folder, **content)
+        model = (folder / "model.onnx").read_bytes()
+        (folder / "model.onnx").write_bytes(model[:-1] + bytes([model[-1] ^ 1]))
+
+    with monkeypatch.context() as patch, pytest.raises(ExportError, match=r"model\.onnx: altered"):
+        patch.setattr(module, "write_bundle", write)
+        search(run, resume=True)
+    search(run, resume=True)
+    assert verify_bundle(run) == []
 
 
 def test_what_is_no_picture_has_none():

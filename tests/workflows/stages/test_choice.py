@@ -9,7 +9,7 @@ from edgenas.errors import BudgetError
 from edgenas.exploration.objective import Limit
 from edgenas.system.run_folder import write_artefact
 from edgenas.workflows.stages import choice, deliver
-from edgenas.workflows.stages.artefacts import Figure, Selection, Verdict
+from edgenas.workflows.stages.artefacts import Candidate, Figure, Selection, Verdict
 from edgenas.workflows.stages.codes import selection_file, trained_codes
 
 
@@ -38,7 +38,8 @@ def chosen_of(monkeypatch, met, figures, attempts=1, precision="fp32", int8=(), 
     def train_selected(priced, evaluator, strategy, study, ctx, attempt, excluded, trained):
         first = len(trained)
         trained += scores[first : first + each]
-        return Selection(tuple(str(i) for i in range(first, first + each)))
+        codes = tuple(str(i) for i in range(first, first + each))
+        return Selection(codes, tuple(Candidate(code, 0.9, 18.0, None, None, None) for code in codes))
 
     monkeypatch.setattr(choice, "ATTEMPTS", attempts)
     monkeypatch.setattr(choice, "_train_selected", train_selected)
@@ -103,7 +104,7 @@ def test_one_that_misses_by_little_is_measured_again_before_a_less_accurate_one(
 
 
 def test_misses_that_are_sure_end_it(monkeypatch):
-    with pytest.raises(BudgetError, match="30.000 ms"):
+    with pytest.raises(BudgetError, match="predicted 18.000 ms, measured 30.000 ms"):
         chosen_of(monkeypatch, [False, False], [BAD, BAD])
 
 

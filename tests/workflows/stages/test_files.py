@@ -1,6 +1,7 @@
 """A finalist's files agree with the network."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -44,3 +45,16 @@ def test_both_files_are_written_with_sizes_and_accuracies(network, tmp_path, int
     assert made.files["fp32"].file_bytes == len(model) and made.files["fp32"].validation_accuracy == 0.5
     assert ("int8" in made.files) == (quantised is not None)
     assert int8 or (quantised is None and made.reason == "int8 was not asked for")
+
+
+def test_where_int8_collapses_the_float_file_stands_alone_with_the_reason(network, tmp_path, monkeypatch):
+    def constant(model, calibration, *, reduce_range):
+        proto = onnx.load_from_string(model)
+        for tensor in proto.graph.initializer:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(0 * onnx.numpy_helper.to_array(tensor), tensor.name))
+        return proto.SerializeToString()
+
+    monkeypatch.setattr("edgenas.workflows.stages.files.quantize", constant)
+    made = export_finalist(toy_task(), Finalist(ARCHS[3], network, Scores(0.5, 1.0, 10), "3"), 0, tmp_path)
+    assert set(made.files) == {"fp32"} and made.reason == "int8 gives the same output for every image"
+    assert finalist_files(tmp_path, 0)[1] is None

@@ -61,3 +61,10 @@ def test_what_decided_among_finalists_of_few_images_is_said():
         "finalists were compared by 3 folds of the 400 images of training and validation, shortly trained: this one "
         "84.00 % ± 1.83, the best of the others 82.00 % ± 1.92"
     )
+
+
+def test_workers_that_were_capped_are_told_of(monkeypatch):
+    monkeypatch.setattr("edgenas.runtimes.host.usable_cores", lambda: 2)
+    (line,) = [line for line in notes(2.0, workers=64) if "workers" in line]
+    assert line == "--workers 64: 2 were used, as there are no more cores here"
+    assert not [line for line in notes(2.0, workers=2) if "workers" in line]

@@ -68,3 +68,10 @@ def test_figures_tell_how_clean_they_are_and_how_slow_the_reference_was(monkeypa
 def test_a_busy_machine_leaves_the_budget_open(figure, met):
     found = verdict(task(), exported(1, 1), {"fp32": figure, "int8": Figure(1.0, 1.0, 0.05, 1, clean=False)})
     assert found.met is met and found.default == "fp32", "of disturbed samples nobody takes the less accurate file"
+
+
+@pytest.mark.parametrize("lost, default", [(0.0, "int8"), (0.004, "int8"), (0.006, "fp32"), (0.5, "fp32")])
+def test_int8_that_loses_too_much_accuracy_is_not_delivered(lost, default):
+    files = Exported({"fp32": ExportedFile(0.9, 2), "int8": ExportedFile(0.9 - lost, 1)}, "")
+    found = verdict(task(), files, {"fp32": SLOW, "int8": FAST})
+    assert found.default == default and f"accuracy {-100 * lost:+.2f} points" in found.reason
