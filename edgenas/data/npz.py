@@ -117,7 +117,7 @@ def _texts(array: NDArray[Any], name: str, path: Path) -> list[str]:
     try:
         items = _list(array, name, path).tolist()
         return [item.decode() if isinstance(item, bytes) else str(item) for item in items]
-    except (ValueError, SystemError) as error:  # not UTF-8, or numbers that are no characters
+    except ValueError as error:  # not UTF-8
         raise DataError(f"{path}: {name} holds what is no text ({error}); write texts, or bytes of UTF-8") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,4 +26,14 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray):
             raise ValueError(f"{name} in it is no array")
+        if not _is_sound(array):
+            raise ValueError(f"{name} holds what is no text")
     return arrays
+
+
+def _is_sound(array: NDArray[Any]) -> bool:
+    """Tell whether all numbers in an array of texts are characters: Python's texts break on others in use."""
+    if array.dtype.kind != "U" or not array.nbytes:
+        return True
+    numbers = array.reshape(-1).astype(array.dtype.newbyteorder("=")).view(np.uint32)
+    return int(numbers.max()) <= sys.maxunicode

@@ -48,6 +48,14 @@ def test_what_is_none_is_a_value_error(tmp_path, write):
         read_npz(tmp_path / "a.npz")
 
 
+@pytest.mark.parametrize("dtype", ["<U3", ">U3"])
+def test_numbers_that_are_no_characters_are_a_value_error(tmp_path, dtype):
+    numbers = np.array([97, 98, 0x7F000000], dtype=dtype.replace("U3", "u4"))
+    np.savez(tmp_path / "a.npz", names=numbers.view(dtype))
+    with pytest.raises(ValueError, match="names holds what is no text"):
+        read_npz(tmp_path / "a.npz")
+
+
 def test_no_file_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_npz(tmp_path / "a.npz")
